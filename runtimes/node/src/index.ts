@@ -1,0 +1,51 @@
+/**
+ * What core needs of a platform, on Node.
+ *
+ * Two copies of this package in one process (a common outcome of `npm install`) share one context, kept under a
+ * registered symbol: a step entered through one copy is seen by `currentStep()` of the other.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { hash, randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import type { Clock, Runtime, StepContext } from '@selvage/core'
+
+import { systemClock } from './clock.ts'
+
+export { systemClock }
+
+const CONTEXT = Symbol.for('selvage.runtime-node.context')
+
+export interface NodeRuntimeOptions {
+  /** Default: the system's. Tests hand in one that they move themselves. */
+  readonly clock?: Clock
+}
+
+/** The Runtime of Node ≥ 22.13. */
+export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
+  const context = sharedContext()
+  return {
+    sha256: (text) => plain(hash('sha256', text, 'buffer')),
+    deflate: (bytes) => plain(deflateRawSync(bytes)),
+    inflate: (bytes) => plain(inflateRawSync(bytes)),
+    context: {
+      run: (value, body) => context.run(value, body),
+      get: () => context.getStore(),
+    },
+    clock: options.clock ?? systemClock,
+    random: (bytes) => randomBytes(bytes).toString('hex'),
+    drain: () => new Promise((resolve) => void setImmediate(resolve)),
+    identity: `${hostname()}:${process.pid}`,
+  }
+}
+
+function sharedContext(): AsyncLocalStorage<StepContext | undefined> {
+  const shared = globalThis as { [CONTEXT]?: AsyncLocalStorage<StepContext | undefined> }
+  shared[CONTEXT] ??= new AsyncLocalStorage()
+  return shared[CONTEXT]
+}
+
+/** A Buffer's `slice` is a view where an array's is a copy: core is given the ordinary kind. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength)
+}
