@@ -9,7 +9,6 @@ import { hash, randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Clock, Runtime, StepContext } from '@selvage/core'
-
 import { systemClock } from './clock.ts'
 
 export { systemClock }
