@@ -1,1 +1,5 @@
-export {}
+export * from './approval.ts'
+export * from './effects.ts'
+export * from './interrupt.ts'
+export * from './names.ts'
+export * from './retry.ts'
