@@ -1,0 +1,102 @@
+/**
+ * Offload: large values leave the journal for content-addressed blobs, so that an engine's history holds references
+ * (`{"$s": ["blob", hash, bytes]}`) and the same value is stored once.
+ *
+ * A blob is one flag byte and the JSON text in UTF-8: as it is (0) or deflated (1), whichever saves enough.
+ */
+import { TAG } from './codec.ts'
+import { EngineError, SelvageError } from './errors.ts'
+import type { Json } from './json.ts'
+import type { Blobs, Runtime } from './ports.ts'
+
+/** Bytes of JSON text (UTF-8) above which a value goes to a blob. */
+export const OFFLOAD_BYTES: number = 32 * 1024
+
+/** Compression that saves less than this share is not worth inflating on every read. */
+const WORTH = 0.1
+
+const PLAIN = 0
+const DEFLATED = 1
+
+/** Both are synchronous when there is nothing to do. `pack` is given encoded JSON. */
+export interface Offload {
+  /** A reference to the value if it is large, else the value. Resolves when the blob is durable. */
+  pack(json: Json): Promise<Json> | Json
+  /** The value of a reference. EngineError CORRUPT if its blob is missing or not what was stored. */
+  unpack(json: Json): Promise<Json> | Json
+}
+
+export interface OffloadOptions {
+  /** Without blobs every value stays where it is. */
+  readonly blobs?: Blobs | undefined
+  readonly runtime: Pick<Runtime, 'deflate' | 'inflate'>
+  /** Default OFFLOAD_BYTES. */
+  readonly thresholdBytes?: number | undefined
+}
+
+export function createOffload({ blobs, runtime, thresholdBytes = OFFLOAD_BYTES }: OffloadOptions): Offload {
+  if (blobs === undefined) return { pack: (json) => json, unpack: (json) => json }
+  return {
+    pack(json) {
+      const bytes = largeBytes(json, thresholdBytes)
+      return bytes === undefined ? json : write(blobs, runtime, bytes)
+    },
+    unpack(json) {
+      const reference = referenceOf(json)
+      return reference === undefined ? json : read(blobs, runtime, reference)
+    },
+  }
+}
+
+interface Reference {
+  readonly hash: string
+  readonly bytes: number
+}
+
+function referenceOf(json: Json): Reference | undefined {
+  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, TAG)) return undefined
+  const [tag, hash, bytes] = (json as { [TAG]: readonly Json[] })[TAG]
+  return tag === 'blob' && typeof hash === 'string' && typeof bytes === 'number' ? { hash, bytes } : undefined
+}
+
+/** The text of a value in UTF-8 if it is larger than the threshold. */
+function largeBytes(json: Json, threshold: number): Uint8Array | undefined {
+  if (typeof json !== 'object' && typeof json !== 'string') return undefined
+  const text = JSON.stringify(json)
+  // A UTF-16 unit takes at most three bytes: most values are small at a glance.
+  if (text.length * 3 <= threshold) return undefined
+  const bytes = new TextEncoder().encode(text)
+  return bytes.length > threshold ? bytes : undefined
+}
+
+async function write(blobs: Blobs, runtime: OffloadOptions['runtime'], bytes: Uint8Array): Promise<Json> {
+  const deflated = runtime.deflate(bytes)
+  const small = deflated.length <= bytes.length * (1 - WORTH)
+  const hash = await blobs.put(small ? flagged(DEFLATED, deflated) : flagged(PLAIN, bytes))
+  return { [TAG]: ['blob', hash, bytes.length] }
+}
+
+function flagged(flag: number, bytes: Uint8Array): Uint8Array {
+  const blob = new Uint8Array(bytes.length + 1)
+  blob[0] = flag
+  blob.set(bytes, 1)
+  return blob
+}
+
+async function read(blobs: Blobs, runtime: OffloadOptions['runtime'], { hash, bytes }: Reference): Promise<Json> {
+  try {
+    const blob = await blobs.get(hash)
+    const body = blob.subarray(1)
+    const text = blob[0] === PLAIN ? body : blob[0] === DEFLATED ? runtime.inflate(body) : undefined
+    if (text?.length !== bytes) throw new Error(`Expected ${bytes} bytes of JSON, got ${text?.length}`)
+    return JSON.parse(new TextDecoder().decode(text))
+  } catch (error) {
+    // A store that is away says nothing about what is in it.
+    if (SelvageError.is(error) && error.code !== 'NOT_FOUND' && error.code !== 'CORRUPT') throw error
+    throw new EngineError('CORRUPT', `Blob ${hash}, to which a journal refers, is missing or damaged.`, {
+      hint: 'Restore the blobs from the same backup as the journal.',
+      details: { hash, bytes },
+      cause: error,
+    })
+  }
+}
