@@ -1,0 +1,43 @@
+/** What a program has asked for and not been given yet. */
+import type { EntryBody, Op } from './entry.ts'
+import type { StepBehaviour, StepContext, WaitResult } from './ports.ts'
+
+/**
+ * A step between request and outcome:
+ *
+ *   asked ──▶ running ──▶ recorded ──(settled)──▶ gone
+ *     └─ once ─▶ intended ─▶ running
+ *   running ──(failed, to be tried again)──▶ recorded ──(settled)──▶ asked, not before `notBefore`
+ *
+ * `asked` while answers come from the journal, too: a step is never started before replay is over.
+ */
+export interface AskedStep {
+  readonly op: Op
+  readonly live: (at: StepContext) => unknown
+  readonly behaviour: StepBehaviour<unknown>
+  readonly shielded: boolean
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  phase: 'asked' | 'intended' | 'running' | 'recorded'
+  attempt: number
+  /** Host time before which the next attempt must not start. */
+  notBefore: number
+}
+
+export interface AskedWait {
+  readonly key: string
+  readonly signalName: string
+  readonly until: number | undefined
+  readonly shielded: boolean
+  readonly resolve: (result: WaitResult<unknown>) => void
+  readonly reject: (error: unknown) => void
+  /** Its entry is on the way. */
+  recorded: boolean
+}
+
+/** An `open` or `state` on its way into the journal. */
+export interface AskedNote {
+  readonly body: Extract<EntryBody, { type: 'open' | 'state' }>
+  readonly resolve: () => void
+  produced: boolean
+}

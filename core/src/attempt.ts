@@ -1,0 +1,216 @@
+/**
+ * One attempt of a step, from start to the entry that says how it went.
+ *
+ * An effect `once` comes here only with its intent acknowledged. A dangling intent, one whose worker died before it
+ * could record the outcome, goes to `resolveIntent` instead: the target system is asked, and without an answer the
+ * outcome is `unknown`, never guessed.
+ */
+import type { AskedStep } from './asked.ts'
+import { encode, errorToJson } from './codec.ts'
+import type { EntryOf, StepOutcome } from './entry.ts'
+import { InterruptedError, SelvageError, StepError, TerminalError, UnrecordedError } from './errors.ts'
+import type { Fiber } from './fiber.ts'
+import type { StepContext } from './ports.ts'
+import { probe } from './probe.ts'
+
+/** Begins an attempt. Never throws; the outcome is produced as an entry. */
+export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void): void {
+  const { op, attempt } = step
+  const startedAt = fiber.clock()
+  const deadline = stepAbort(fiber, step)
+  const at: StepContext = {
+    runId: fiber.runId,
+    key: op.key,
+    name: op.name,
+    kind: op.kind,
+    effect: op.effect ?? 'idempotent',
+    get idempotencyKey() {
+      return fiber.keyOf(op.key)
+    },
+    attempt,
+    abortSignal: deadline.signal,
+    emit: (chunk) => {
+      if (!fiber.dropped) {
+        fiber.env.note({ type: 'chunk', runId: fiber.runId, key: op.key, attempt, chunk, at: fiber.clock() })
+      }
+    },
+    heartbeat,
+  }
+  step.phase = 'running'
+  fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
+  probe('host.before-effect')
+  let running: Promise<unknown>
+  try {
+    running = Promise.resolve(fiber.env.runtime.context.run(at, () => step.live(at)))
+  } catch (error) {
+    running = Promise.reject(error)
+  }
+  const settled = deadline.expired === undefined ? running : Promise.race([running, deadline.expired])
+  settled.then(
+    (value) => {
+      deadline.cancel()
+      succeed(fiber, step, startedAt, value)
+    },
+    (error: unknown) => {
+      deadline.cancel()
+      fail(fiber, step, startedAt, error)
+    },
+  )
+}
+
+/** Settles an effect `once` whose intent was found without an outcome. */
+export function resolveIntent(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
+  const { reconcile } = step.behaviour
+  step.phase = 'running'
+  step.attempt = intent.attempt
+  if (reconcile === undefined) {
+    settleUnknown(fiber, step, intent, why)
+    return
+  }
+  const ask = async (): Promise<void> => {
+    const found = await reconcile({
+      input: intent.op.input,
+      idempotencyKey: fiber.keyOf(intent.key),
+      intendedAt: intent.at,
+      attempt: intent.attempt,
+      abortSignal: step.shielded ? fiber.lifetimeSignal : fiber.abortSignal,
+    })
+    if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
+    else if (found.done) succeed(fiber, step, intent.at, found.result)
+    else intendAgain(fiber, step, intent)
+  }
+  ask().catch((error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error)
+    record(fiber, step, intent.at, { unknown: `${why}; reconcile failed: ${message}` })
+  })
+}
+
+/** Settles a dangling intent without asking anybody. */
+export function settleUnknown(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
+  record(fiber, step, intent.at, { unknown: why })
+}
+
+/** An effect `once` that was cancelled between intent and start: it did not happen. */
+export function refuse(fiber: Fiber, step: AskedStep): void {
+  record(fiber, step, fiber.clock(), { error: errorToJson(fiber.abortSignal.reason) })
+}
+
+/** Journals that an effect `once` is about to begin; it may start when the entry is acknowledged. */
+export function intend(fiber: Fiber, step: AskedStep): void {
+  step.phase = 'intended'
+  fiber.produce({
+    type: 'intent',
+    key: step.op.key,
+    op: step.op,
+    attempt: step.attempt,
+    host: fiber.env.runtime.identity,
+  })
+}
+
+function intendAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>): void {
+  if (fiber.dropped) return
+  fiber.known.intents.delete(intent.key)
+  step.attempt = intent.attempt + 1
+  intend(fiber, step)
+}
+
+function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknown): void {
+  if (fiber.dropped) return
+  probe('host.after-effect')
+  try {
+    const json = fiber.env.offload.pack(encode(value, `the result of step ${step.op.key} of run ${fiber.runId}`))
+    if (json instanceof Promise) {
+      json.then(
+        (packed) => record(fiber, step, startedAt, { ok: packed }),
+        (error: unknown) => fiber.breakDown(error),
+      )
+    } else record(fiber, step, startedAt, { ok: json })
+  } catch (error) {
+    record(fiber, step, startedAt, { error: errorToJson(error) })
+  }
+}
+
+function fail(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown): void {
+  if (fiber.dropped) return
+  probe('host.after-effect')
+  if (error instanceof UnrecordedError) {
+    fiber.withdraw(step)
+    step.reject(error.cause)
+    return
+  }
+  if (error instanceof InterruptedError) {
+    record(fiber, step, startedAt, { interrupts: error.interrupts })
+    return
+  }
+  const intent = fiber.known.intents.get(step.op.key)
+  if (intent !== undefined && SelvageError.is(error, 'STEP_TIMEOUT')) {
+    resolveIntent(fiber, step, intent, `it did not answer within ${step.op.timeoutMs} ms`)
+    return
+  }
+  const cancelled = fiber.abortSignal.aborted && !step.shielded
+  const terminal = cancelled || error instanceof TerminalError
+  const delay = terminal ? undefined : step.behaviour.retryAfterMs?.(error, step.attempt)
+  if (delay === undefined) {
+    record(fiber, step, startedAt, { error: errorToJson(error) })
+    return
+  }
+  step.phase = 'recorded'
+  fiber.produce({
+    type: 'retry',
+    key: step.op.key,
+    op: recorded(step),
+    attempt: step.attempt,
+    error: errorToJson(error),
+    retryAt: fiber.clock() + Math.max(0, Math.round(delay)),
+  })
+}
+
+function record(fiber: Fiber, step: AskedStep, startedAt: number, outcome: StepOutcome): void {
+  if (fiber.dropped) return
+  step.phase = 'recorded'
+  fiber.produce({ type: 'step', key: step.op.key, op: recorded(step), attempt: step.attempt, startedAt, outcome })
+}
+
+/** What stays of an op in the journal: its input is in the intent, or with whoever asked. */
+function recorded(step: AskedStep): AskedStep['op'] {
+  const { input: _, timeoutMs: __, ...op } = step.op
+  return op
+}
+
+/** The abortSignal of an attempt: cancel, loss of the run, or its own time-out. */
+function stepAbort(
+  fiber: Fiber,
+  step: AskedStep,
+): {
+  readonly signal: AbortSignal
+  readonly expired: Promise<never> | undefined
+  cancel(): void
+} {
+  const parent = step.shielded ? fiber.lifetimeSignal : fiber.abortSignal
+  const { timeoutMs } = step.op
+  if (timeoutMs === undefined) return { signal: parent, expired: undefined, cancel: () => {} }
+  const own = new AbortController()
+  const forward = (): void => own.abort(parent.reason)
+  if (parent.aborted) forward()
+  else parent.addEventListener('abort', forward)
+  let stop = (): void => {}
+  const expired = new Promise<never>((_, reject) => {
+    stop = fiber.env.runtime.clock.timer(timeoutMs, () => {
+      const error = new StepError(
+        'STEP_TIMEOUT',
+        `Step ${step.op.key} of run ${fiber.runId} took longer than ${timeoutMs} ms at attempt ${step.attempt}.`,
+        { details: { runId: fiber.runId, step: step.op.key, attempt: step.attempt } },
+      )
+      own.abort(error)
+      reject(error)
+    })
+  })
+  return {
+    signal: own.signal,
+    expired,
+    cancel: () => {
+      stop()
+      parent.removeEventListener('abort', forward)
+    },
+  }
+}

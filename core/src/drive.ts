@@ -1,0 +1,57 @@
+/**
+ * The loop of a run on an engine that keeps the journal: one pure function on four primitives. It has an entry point of
+ * its own (`@selvage/core/drive`) and imports nothing but types, so that it loads where host code cannot, such as a
+ * workflow sandbox.
+ */
+import type { Outcome, Signal, Start } from './entry.ts'
+import type { Advance, Progress, Seed } from './ports.ts'
+
+/** What an adapter supplies, in its engine's words. All are durable or deterministic on that engine. */
+export interface Primitives {
+  /** Runs the one registered function, retried until it returns. `name` is for display only. */
+  advance(name: string, request: Advance): Promise<Progress>
+  /** Resolves with every signal that arrived since the last call: as soon as one of `names` (or a `$` signal) is among them, or at `until`. A time in the past takes what is there. */
+  waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]>
+  /** Epoch milliseconds. */
+  now(): number
+  /** Ends this generation and starts the next one with `seed`. Does not return. */
+  startAnew(seed: Seed, signals: readonly Signal[]): Promise<never>
+  /** Whether the engine's own history has grown so long that it should be renewed. */
+  isFull?(): boolean
+}
+
+export interface Drive {
+  readonly runId: string
+  readonly start: Start
+  readonly seed?: Seed
+  /** Signals carried over by `startAnew`. */
+  readonly signals?: readonly Signal[]
+}
+
+export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
+  const { runId, start, seed } = run
+  let cursor = seed?.cursor ?? 0
+  let signals: readonly Signal[] = run.signals ?? []
+  let name = start.program
+  while (true) {
+    signals = [...signals, ...(await engine.waitFor([], engine.now()))]
+    const progress = await engine.advance(name, {
+      runId,
+      start,
+      cursor,
+      signals,
+      now: engine.now(),
+      ...(engine.isFull?.() === true && { rotate: true }),
+      ...(seed !== undefined && { seed }),
+    })
+    cursor = progress.cursor
+    signals = signals.filter((signal) => !progress.received.includes(signal.id))
+    name =
+      progress.next.map((op) => (op.kind === 'tool' ? `tool ${op.name}#${op.key}` : op.key)).join(', ') || start.program
+    if (progress.kind === 'done') return progress.outcome
+    if (progress.kind === 'rotate') return engine.startAnew(progress.seed, signals)
+    if (progress.kind === 'wait') {
+      signals = [...signals, ...(await engine.waitFor(progress.signals, progress.until))]
+    }
+  }
+}

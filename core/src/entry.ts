@@ -1,0 +1,127 @@
+/**
+ * The journal of a run: an append-only sequence of entries, numbered from 0 without gaps.
+ *
+ * Entry 0 is always `start`. After it, entries say what was settled and in which order; they never say what the
+ * program is about to do, with two exceptions: `intent` (an effect `once` is about to begin) and `open` (a person or
+ * an outside system is being asked). A journal ends with `end`; only a
+ * `reopen`, which makes that end void, may follow it.
+ *
+ * What is never true: two `step` entries with one key and a final outcome; a `step` of an effect `once` without an
+ * `intent` of the same key and attempt before it; a signal id journaled twice.
+ */
+import type { ErrorJson } from './errors.ts'
+import type { Json, JsonObject } from './json.ts'
+
+export type OpKind = 'model' | 'tool' | 'code' | 'child'
+
+/** What a tool or step does outside: see docs/guarantees.md. */
+export type Effect = 'read' | 'idempotent' | 'once'
+
+/** What a step is: enough to find it again (`key`), to tell that code changed (`kind`, `name`, `check`), to show it. */
+export interface Op {
+  /** Unique in the run. Says *what* is done, not where. */
+  readonly key: string
+  readonly kind: OpKind
+  readonly name: string
+  /** Hash of the rendered request. Replay compares it; folding notes a difference. */
+  readonly check?: string
+  /** Shown to people and handed to `reconcile`; only recorded with an intent. */
+  readonly input?: Json
+  /** `idempotent` unless declared. */
+  readonly effect?: Effect
+  /** Milliseconds an attempt may take before its `abortSignal` fires and the attempt fails with STEP_TIMEOUT. */
+  readonly timeoutMs?: number
+}
+
+/** What starts a run. Two starts of one id are equal if program and canonical input are. */
+export interface Start {
+  readonly program: string
+  readonly version?: string
+  readonly input: Json
+  readonly parent?: { readonly runId: string; readonly key: string }
+  readonly tenant?: string
+  readonly queue?: string
+  readonly tags?: { readonly [key: string]: string }
+  /** Epoch milliseconds; after it the run is cancelled with the reason DEADLINE. */
+  readonly deadline?: number
+}
+
+/** Named, buffered, first writer of `id` wins. `$`-names belong to Selvage. */
+export interface Signal {
+  readonly id: string
+  readonly name: string
+  readonly payload: Json
+  /** Who sent it, for people. */
+  readonly by?: string
+  /** Epoch milliseconds at which it was accepted. Filled in by the engine. */
+  readonly at?: number
+}
+
+export type StepOutcome =
+  | { readonly ok: Json }
+  | { readonly error: ErrorJson }
+  | { readonly unknown: string }
+  | { readonly interrupts: readonly Json[] }
+
+/** `step`: the key of the step whose failure ended the run, if it was one; `retry` begins there. */
+export type Outcome =
+  | { readonly ok: Json }
+  | { readonly error: ErrorJson; readonly step?: string }
+  | { readonly cancelled: string }
+
+/** A question to somebody outside. Its answer is the signal whose id and name are this id. */
+export interface Question {
+  /** `ap_…` for approvals and interrupts, `cb_…` for callbacks. Unique over all runs. */
+  readonly id: string
+  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown'
+  readonly name: string
+  readonly tool?: string
+  readonly input?: Json
+  readonly inputHash?: string
+  readonly reason?: Json
+  readonly assignee?: string
+  /** Epoch milliseconds. */
+  readonly expiresAt?: number
+}
+
+export type EntryBody =
+  /** `salt` enters every idempotency key: a run id used anew after deletion gets new keys. */
+  | { readonly type: 'start'; readonly start: Start; readonly salt: string }
+  /** An effect `once` is about to begin on `host`. Durable before the effect. */
+  | { readonly type: 'intent'; readonly key: string; readonly op: Op; readonly attempt: number; readonly host: string }
+  /** A failed attempt that will be made again, not before `retryAt` (epoch ms). */
+  | {
+      readonly type: 'retry'
+      readonly key: string
+      readonly op: Op
+      readonly attempt: number
+      readonly error: ErrorJson
+      readonly retryAt: number
+    }
+  | {
+      readonly type: 'step'
+      readonly key: string
+      readonly op: Op
+      readonly attempt: number
+      readonly startedAt: number
+      readonly outcome: StepOutcome
+    }
+  | { readonly type: 'signal'; readonly signal: Signal }
+  /** A question was asked; durable before anybody is told. Closed by the `wait` entry of the same key. */
+  | { readonly type: 'open'; readonly key: string; readonly question: Question }
+  /** A wait is over: by that signal, or, without one, by time. */
+  | { readonly type: 'wait'; readonly key: string; readonly signalId?: string }
+  /** What folding needs beside the steps: message splices, state, usage. */
+  | { readonly type: 'state'; readonly key: string; readonly patch: JsonObject }
+  | { readonly type: 'end'; readonly outcome: Outcome }
+  /** The run was retried: the `end` before this entry is void, and so are the steps of these keys. */
+  | { readonly type: 'reopen'; readonly voided: readonly string[]; readonly by?: string }
+
+export type Entry = EntryBody & {
+  /** Absolute over all generations. */
+  readonly seq: number
+  /** Host time, epoch milliseconds. */
+  readonly at: number
+}
+
+export type EntryOf<Type extends Entry['type']> = Extract<Entry, { type: Type }>

@@ -1,0 +1,739 @@
+/**
+ * A fiber is one live program with its gate: the implementation of `Durable`.
+ *
+ * It knows three kinds of entries: those it has *produced* (nobody else has them yet), those that were *replied* to an
+ * engine and wait for its acknowledgement, and those that are acknowledged and *queued* to be settled. Entries are
+ * settled in journal order, one at a time; between two that reach the program, the program is drained. So what it sees
+ * live and what it sees on replay is the same sequence.
+ *
+ * A step is started only when the fiber is live (replay is over) and an advance is granted. A dropped fiber never
+ * settles another promise: its program hangs and is collected.
+ *
+ * turn.ts drives a fiber through one advance; attempt.ts runs one attempt of a step.
+ */
+import type { AskedNote, AskedStep, AskedWait } from './asked.ts'
+import { decode, encode, errorFromJson, errorToJson } from './codec.ts'
+import type { Entry, EntryBody, EntryOf, Op, Outcome, Question, Signal, Start } from './entry.ts'
+import {
+  CancelledError,
+  InterruptedError,
+  LeaseLostError,
+  NonDeterminismError,
+  StepError,
+  UsageError,
+} from './errors.ts'
+import type { Json, JsonObject } from './json.ts'
+import { deriveId, idempotencyKey, seededRandom } from './keys.ts'
+import { Known, standing } from './known.ts'
+import type { Offload } from './offload.ts'
+import type { Durable, LiveNote, Outbound, Program, Runtime, StepBehaviour, StepContext, WaitResult } from './ports.ts'
+import { shield } from './shield.ts'
+
+export interface FiberEnvironment {
+  readonly runtime: Runtime
+  readonly offload: Offload
+  readonly outbound: Outbound
+  readonly cancelGraceMs: number
+  readonly note: (note: LiveNote) => void
+}
+
+export class Fiber implements Durable {
+  readonly runId: string
+  readonly start: Start
+  readonly program: Program
+  readonly env: FiberEnvironment
+  readonly known: Known = new Known()
+  readonly steps: Map<string, AskedStep> = new Map()
+  history: readonly Entry[] = []
+
+  /** Entries that the engine or store is known to hold. */
+  acknowledged = 0
+  /** Entries in the reply that waits to be acknowledged. */
+  replied: Entry[] = []
+  /** Entries that nobody else has yet. */
+  produced: Entry[] = []
+  /** Replay is over: steps may start. */
+  live = false
+  /** An advance is being served and may start steps as soon as they are asked for (a store keeps the journal). */
+  startsAtOnce: ((step: AskedStep) => void) | undefined
+  /** Called whenever there is something new for the advance in progress. */
+  onEvent: () => void = () => {}
+  /** Called when the program asks while no advance is served. */
+  onLateAsk: () => void = () => {}
+  /** From here on, the acknowledged entries are intents that came with the last reply. */
+  intentsFrom = 0
+  statusValue: Json | undefined
+  dropped = false
+  /** How the program ended, before the entry `end` says so. */
+  finished: { readonly value: unknown } | { readonly error: unknown } | undefined
+  /** Replay and code disagree: the run ends with this. */
+  disagreement: NonDeterminismError | undefined
+  /** A recorded value could not be read. */
+  fault: unknown
+
+  private readonly waits = new Map<string, AskedWait>()
+  private readonly notes: AskedNote[] = []
+  private readonly passedStates = new Map<string, number>()
+  private readonly marks = new Set<string>()
+  private queue: Entry[] = []
+  private queueAt = 0
+  private replayEnd = 0
+  private undrained = false
+  private settledAt = 0
+  private readonly abort = new AbortController()
+  private readonly lifetime = new AbortController()
+  private readonly draws = new Map<string, number>()
+  /** Signals whose entry is not settled yet. */
+  private readonly arriving: Signal[] = []
+  /** Ids of signals whose `wait` entry is not settled yet. */
+  private readonly claimed = new Set<string>()
+  /** Keys of steps that a cancel took from their callers before they were started. */
+  private readonly abandoned = new Set<string>()
+  private readonly failures = new WeakMap<object, string>()
+  private hostTime = { at: 0, since: 0 }
+
+  constructor(env: FiberEnvironment, program: Program, runId: string, start: Start) {
+    this.env = env
+    this.program = program
+    this.runId = runId
+    this.start = start
+  }
+
+  // ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Takes in the journal of a run and starts the program: folding programs get it as `history`, replaying ones entry by entry. */
+  async begin(entries: readonly Entry[]): Promise<void> {
+    this.acknowledged = entries.length
+    const valid = standing(entries)
+    const last = valid.at(-1)
+    if (last?.type === 'end') {
+      this.known.take(last)
+      return
+    }
+    this.intentsFrom = trailingIntents(entries)
+    if (this.program.resume === 'fold') {
+      for (const entry of valid) this.known.take(entry)
+      this.settledAt = this.known.lastAt
+      this.history = await Promise.all(valid.map((entry) => this.unpackEntry(entry)))
+      if (this.known.cancelled !== undefined) this.abort.abort(this.cancelError())
+    } else {
+      this.queue = [...valid]
+      for (const entry of valid) if (entry.type === 'state') this.marks.add(entry.key)
+      this.replayEnd = this.acknowledged
+      const first = valid[0]
+      if (first?.type === 'start') {
+        this.known.take(first)
+        this.settledAt = first.at
+        this.queueAt = 1
+      }
+    }
+    if (entries.length > 0) this.launch()
+  }
+
+  /** Runs the program. Called once the salt is durable. */
+  private launch(): void {
+    this.undrained = true
+    // The program starts in a later microtask, outside of any step's context.
+    this.env.runtime.context.run(undefined, () => {
+      Promise.resolve()
+        .then(() => this.program.run(this))
+        .then(
+          (value) => this.finish({ value }),
+          (error: unknown) => this.finish({ error }),
+        )
+    })
+  }
+
+  private finish(how: { readonly value: unknown } | { readonly error: unknown }): void {
+    if (this.dropped) return
+    this.finished = how
+    this.onEvent()
+  }
+
+  /** Forgets the fiber: nothing of the author's is settled from now on. */
+  drop(): void {
+    if (this.dropped) return
+    this.dropped = true
+    const reason = new LeaseLostError('LEASE_LOST', `Run ${this.runId} is no longer run by this process.`)
+    this.lifetime.abort(reason)
+    this.abort.abort(reason)
+    this.onEvent()
+  }
+
+  /** The run has ended: what is still in flight is told, and recorded nowhere. */
+  abandon(): void {
+    this.drop()
+  }
+
+  setHostTime(now: number): void {
+    this.hostTime = { at: now, since: this.env.runtime.clock.monotonic() }
+  }
+
+  clock(): number {
+    const { at, since } = this.hostTime
+    return Math.max(this.known.lastAt, Math.round(at + this.env.runtime.clock.monotonic() - since))
+  }
+
+  // ── producing and settling entries ────────────────────────────────────────────────────────────────────────────────
+
+  produce(body: EntryBody): void {
+    const seq = this.acknowledged + this.replied.length + this.produced.length
+    this.produced.push({ ...body, seq, at: this.clock() } as Entry)
+    this.onEvent()
+  }
+
+  /** The engine or store holds these entries now. */
+  acknowledge(entries: readonly Entry[]): void {
+    this.acknowledged += entries.length
+    this.intentsFrom = trailingIntents(entries)
+    if (this.queueAt === this.queue.length) {
+      this.queue = [...entries]
+      this.queueAt = 0
+    } else this.queue.push(...entries)
+    const first = entries[0]
+    if (first?.type === 'start') {
+      this.known.take(first)
+      this.settledAt = first.at
+      this.queueAt++
+      this.launch()
+    }
+  }
+
+  get unsettled(): boolean {
+    return this.queueAt < this.queue.length
+  }
+
+  get isReplaying(): boolean {
+    return !this.live && this.acknowledged > 1 && this.program.resume === 'replay'
+  }
+
+  /** Settles everything that is acknowledged. */
+  async settleAll(): Promise<void> {
+    while (this.unsettled && !this.dropped) {
+      const entry = this.queue[this.queueAt] as Entry
+      if (this.undrained && reachesProgram(entry)) await this.drain()
+      if (this.dropped || this.disagreement !== undefined) return
+      this.queueAt++
+      const settling = this.settle(entry)
+      if (settling !== undefined) await settling
+      if (reachesProgram(entry)) this.undrained = true
+    }
+  }
+
+  /** Lets the program react to what it was given. */
+  async drain(): Promise<void> {
+    this.undrained = false
+    await this.env.runtime.drain()
+  }
+
+  get needsDrain(): boolean {
+    return this.undrained
+  }
+
+  /** A macrotask has passed anyway. */
+  drained(): void {
+    this.undrained = false
+  }
+
+  private settle(entry: Entry): Promise<void> | undefined {
+    this.known.take(entry)
+    if (reachesProgram(entry)) this.settledAt = entry.at
+    switch (entry.type) {
+      case 'step':
+        return this.settleStep(entry)
+      case 'retry':
+        return this.settleRetry(entry)
+      case 'signal':
+        this.settleSignal(entry.signal)
+        return undefined
+      case 'wait':
+        return this.settleWait(entry.key)
+      case 'open':
+      case 'state':
+        this.settleNote(entry)
+        return undefined
+      default:
+        return undefined
+    }
+  }
+
+  private settleStep(entry: EntryOf<'step'>): Promise<void> | undefined {
+    if (this.abandoned.delete(entry.key)) this.known.steps.delete(entry.key)
+    const step = this.steps.get(entry.key)
+    if (step === undefined || !this.matches(step.op, entry)) return undefined
+    this.steps.delete(entry.key)
+    this.known.steps.delete(entry.key)
+    return this.deliver(step, entry)
+  }
+
+  private settleRetry(entry: EntryOf<'retry'>): undefined {
+    const step = this.steps.get(entry.key)
+    if (step === undefined) return
+    step.phase = 'asked'
+    step.attempt = entry.attempt + 1
+    step.notBefore = entry.retryAt
+  }
+
+  private settleSignal(signal: Signal): void {
+    const at = this.arriving.findIndex((candidate) => candidate.id === signal.id)
+    if (at >= 0) this.arriving.splice(at, 1)
+    if (signal.name === '$cancel') this.settleCancel()
+  }
+
+  private settleCancel(): void {
+    const error = this.cancelError()
+    this.abort.abort(error)
+    for (const [key, step] of this.steps) {
+      if (step.shielded) continue
+      // A step in flight is told by its abortSignal and recorded when it ends; its caller hears of the cancel now.
+      if (step.phase === 'asked') {
+        this.steps.delete(key)
+        this.abandoned.add(key)
+      }
+      step.reject(error)
+    }
+    for (const [key, wait] of this.waits) {
+      if (wait.shielded) continue
+      this.waits.delete(key)
+      wait.reject(error)
+    }
+  }
+
+  private settleWait(key: string): Promise<void> | undefined {
+    const wait = this.waits.get(key)
+    if (wait === undefined) return undefined
+    this.waits.delete(key)
+    const signal = this.known.waits.get(key)
+    this.known.waits.delete(key)
+    if (signal !== undefined) this.claimed.delete(signal.id)
+    return this.answer(wait, signal)
+  }
+
+  private settleNote(entry: EntryOf<'open'> | EntryOf<'state'>): void {
+    const index = this.notes.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
+    if (index >= 0) this.notes.splice(index, 1)[0]?.resolve()
+    else if (entry.type === 'state') this.passedStates.set(entry.key, (this.passedStates.get(entry.key) ?? 0) + 1)
+  }
+
+  private async deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> {
+    const { outcome } = entry
+    if ('ok' in outcome) {
+      const json = this.env.offload.unpack(outcome.ok)
+      step.resolve(decode(json instanceof Promise ? await json : json))
+    } else if ('error' in outcome) {
+      const cause = errorFromJson(outcome.error)
+      const message = `Step ${entry.key} of run ${this.runId} failed at attempt ${entry.attempt}: ${cause.message}`
+      const details = { runId: this.runId, step: entry.key, attempt: entry.attempt }
+      this.fail(step, entry.key, new StepError('STEP_FAILED', message, { cause, details }))
+    } else if ('unknown' in outcome) {
+      const message = `Nobody can tell whether step ${entry.key} of run ${this.runId} happened: ${outcome.unknown}.`
+      const details = {
+        runId: this.runId,
+        step: entry.key,
+        attempt: entry.attempt,
+        startedAt: entry.startedAt,
+        idempotencyKey: this.keyOf(entry.key),
+      }
+      this.fail(step, entry.key, new StepError('OUTCOME_UNKNOWN', message, { details }))
+    } else {
+      step.reject(new InterruptedError(outcome.interrupts))
+    }
+  }
+
+  private fail(step: AskedStep, key: string, error: StepError): void {
+    this.failures.set(error, key)
+    if (typeof error.cause === 'object' && error.cause !== null) this.failures.set(error.cause, key)
+    step.reject(error)
+  }
+
+  private async answer(wait: AskedWait, signal: Signal | undefined): Promise<void> {
+    if (signal === undefined) {
+      wait.resolve({ ok: false })
+      return
+    }
+    const json = this.env.offload.unpack(signal.payload)
+    const payload = json instanceof Promise ? await json : json
+    wait.resolve({ ok: true, value: decode(payload), signal: { ...signal, payload } })
+  }
+
+  /** Whether the recorded step is the one that code asks for now; if not, the run stops. Folding programs only note it. */
+  private matches(op: Op, entry: EntryOf<'step'>): boolean {
+    if (this.program.resume === 'fold' || entry.seq >= this.replayEnd) return true
+    const expected = entry.op
+    if (expected.kind === op.kind && expected.name === op.name && (expected.check ?? '') === (op.check ?? ''))
+      return true
+    this.disagree(entry.seq, describe(expected), describe(op))
+    return false
+  }
+
+  disagree(seq: number, expected: string, got: string): void {
+    this.disagreement ??= new NonDeterminismError(
+      'NON_DETERMINISM',
+      `Run ${this.runId} does not follow its journal: entry ${seq} records ${expected}, code asks for ${got}.`,
+      {
+        hint: `Register the old code under its version (${this.start.version ?? 'none'}), or guard the edit with ctx.changed(name), then retry the run.`,
+        details: { runId: this.runId, seq, expected, got },
+      },
+    )
+    this.onEvent()
+  }
+
+  /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
+  checkNothingPassedBy(got: string): boolean {
+    const passed = this.known.cancelled === undefined ? this.passedBy() : undefined
+    if (passed !== undefined) this.disagree(passed.seq, describe(passed.op), got)
+    return passed === undefined
+  }
+
+  /** A recorded step that code has not asked for. */
+  passedBy(): EntryOf<'step'> | undefined {
+    if (this.program.resume === 'fold') return undefined
+    for (const entry of this.known.steps.values()) if (entry.seq < this.replayEnd) return entry
+    return undefined
+  }
+
+  private async unpackEntry(entry: Entry): Promise<Entry> {
+    if (entry.type !== 'step' || !('ok' in entry.outcome)) return entry
+    const ok = this.env.offload.unpack(entry.outcome.ok)
+    return ok === entry.outcome.ok ? entry : { ...entry, outcome: { ok: await ok } }
+  }
+
+  // ── signals ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Journals a signal, once by its id, and ends the wait that it answers. Only when live. */
+  accept(signal: Signal): void {
+    if (this.knows(signal)) return
+    this.arriving.push(signal)
+    this.produce({ type: 'signal', signal })
+    for (const wait of this.waits.values()) {
+      if (wait.signalName === signal.name && !wait.recorded) {
+        this.matchWait(wait)
+        break
+      }
+    }
+  }
+
+  /** Ends a wait whose signal is there. */
+  private matchWait(wait: AskedWait): void {
+    const signal = this.unclaimed(wait.signalName)
+    if (signal === undefined) return
+    this.claimed.add(signal.id)
+    wait.recorded = true
+    this.produce({ type: 'wait', key: wait.key, signalId: signal.id })
+  }
+
+  /** The oldest signal of that name, journaled or about to be, that no wait has taken. */
+  private unclaimed(name: string): Signal | undefined {
+    const free = (signal: Signal): boolean => !this.claimed.has(signal.id)
+    return this.known.inbox(name).find(free) ?? this.arriving.find((signal) => signal.name === name && free(signal))
+  }
+
+  /** Goes live: whatever was asked for during replay and is not in the journal can begin. */
+  goLive(): void {
+    this.live = true
+    for (const wait of this.waits.values()) if (!wait.recorded) this.matchWait(wait)
+    for (const note of this.notes) this.produceNote(note)
+  }
+
+  /** Ends waits whose time has come. */
+  expireWaits(now: number): void {
+    for (const wait of this.waits.values()) {
+      if (wait.recorded || wait.until === undefined || wait.until > now) continue
+      wait.recorded = true
+      this.produce({ type: 'wait', key: wait.key })
+    }
+  }
+
+  openWaits(): { readonly signals: readonly string[]; readonly until: number | undefined } {
+    const signals = new Set<string>()
+    let until = Number.POSITIVE_INFINITY
+    for (const wait of this.waits.values()) {
+      if (wait.recorded) continue
+      signals.add(wait.signalName)
+      if (wait.until !== undefined) until = Math.min(until, wait.until)
+    }
+    for (const step of this.steps.values()) {
+      if (step.phase === 'asked' && step.notBefore > 0) until = Math.min(until, step.notBefore)
+    }
+    return { signals: [...signals], until: Number.isFinite(until) ? until : undefined }
+  }
+
+  get isWaiting(): boolean {
+    for (const wait of this.waits.values()) if (!wait.recorded) return true
+    for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > this.clock()) return true
+    return false
+  }
+
+  // ── Durable ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  get abortSignal(): AbortSignal {
+    return this.abort.signal
+  }
+
+  /** Fires only when the fiber is dropped: what shielded steps listen to. */
+  get lifetimeSignal(): AbortSignal {
+    return this.lifetime.signal
+  }
+
+  get outbound(): Outbound {
+    return this.env.outbound
+  }
+
+  step<T>(op: Op, live: (at: StepContext) => Promise<T> | T, behaviour: StepBehaviour<T> = {}): Promise<T> {
+    return this.ask(op, live, behaviour, false)
+  }
+
+  ask<T>(
+    op: Op,
+    live: (at: StepContext) => Promise<T> | T,
+    behaviour: StepBehaviour<T>,
+    shielded: boolean,
+  ): Promise<T> {
+    const outer = this.env.runtime.context.get()
+    if (outer?.runId === this.runId) return Promise.resolve(live(outer))
+    if (this.dropped) return new Promise(() => {})
+    if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
+    if (this.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))
+    const promise = new Promise<T>((resolve, reject) => {
+      const retried = this.known.attempts.get(op.key)
+      const step: AskedStep = {
+        op,
+        live,
+        behaviour: behaviour as StepBehaviour<unknown>,
+        shielded,
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        phase: 'asked',
+        attempt: retried === undefined ? 1 : retried.attempt + 1,
+        notBefore: retried?.retryAt ?? 0,
+      }
+      const passed = this.known.steps.get(op.key)
+      if (passed !== undefined) {
+        this.known.steps.delete(op.key)
+        if (this.matches(op, passed)) this.guard(this.deliver(step, passed))
+        return
+      }
+      this.steps.set(op.key, step)
+      this.asked(step)
+    })
+    promise.catch(() => {})
+    return promise
+  }
+
+  /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
+  private guard(delivery: Promise<void>): void {
+    delivery.catch((error: unknown) => this.breakDown(error))
+  }
+
+  breakDown(error: unknown): void {
+    this.fault = error
+    this.onEvent()
+  }
+
+  /** Forgets a step that recorded nothing: its key can be asked for again. */
+  withdraw(step: AskedStep): void {
+    this.steps.delete(step.op.key)
+    this.onEvent()
+  }
+
+  private asked(step: AskedStep): void {
+    if (!this.live) return
+    if (this.startsAtOnce !== undefined) this.startsAtOnce(step)
+    else this.onLateAsk()
+    this.onEvent()
+  }
+
+  wait<T>(key: string, signalName: string, until?: number): Promise<WaitResult<T>> {
+    return this.askWait(key, signalName, until, false)
+  }
+
+  askWait<T>(key: string, signalName: string, until: number | undefined, shielded: boolean): Promise<WaitResult<T>> {
+    if (this.dropped) return new Promise(() => {})
+    if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
+    if (this.waits.has(key)) return Promise.reject(this.keyInUse('wait', key))
+    const promise = new Promise<WaitResult<T>>((resolve, reject) => {
+      const wait: AskedWait = {
+        key,
+        signalName,
+        until,
+        shielded,
+        resolve: resolve as (result: WaitResult<unknown>) => void,
+        reject,
+        recorded: false,
+      }
+      if (this.known.waits.has(key)) {
+        const signal = this.known.waits.get(key)
+        this.known.waits.delete(key)
+        this.guard(this.answer(wait, signal))
+        return
+      }
+      this.waits.set(key, wait)
+      if (!this.live) return
+      this.matchWait(wait)
+      if (this.startsAtOnce === undefined) this.onLateAsk()
+      this.onEvent()
+    })
+    promise.catch(() => {})
+    return promise
+  }
+
+  open(key: string, question: Question): Promise<void> {
+    if (this.known.opened.has(key)) return Promise.resolve()
+    return this.askNote({ type: 'open', key, question })
+  }
+
+  marked(key: string): boolean {
+    return this.marks.has(key)
+  }
+
+  current(): StepContext | undefined {
+    const outer = this.env.runtime.context.get()
+    return outer?.runId === this.runId ? outer : undefined
+  }
+
+  state(key: string, patch: JsonObject): Promise<void> {
+    if (this.program.resume === 'replay') this.marks.add(key)
+    const passed = this.passedStates.get(key) ?? 0
+    if (passed > 0) {
+      this.passedStates.set(key, passed - 1)
+      return Promise.resolve()
+    }
+    return this.askNote({ type: 'state', key, patch })
+  }
+
+  /** Steps whose author code is running. */
+  get inFlight(): number {
+    let count = 0
+    for (const step of this.steps.values()) if (step.phase === 'running') count++
+    return count
+  }
+
+  /** An effect `once` is in flight: the run does not end before its outcome is recorded. */
+  get isSettlingOnce(): boolean {
+    for (const step of this.steps.values()) if (step.phase === 'running' && step.op.effect === 'once') return true
+    return false
+  }
+
+  /** Whether a signal is journaled or about to be, or is of no further use. */
+  knows(signal: Signal): boolean {
+    if (this.known.seen(signal.id) || (signal.name.startsWith('$') && signal.name !== '$cancel')) return true
+    return this.arriving.some((other) => other.id === signal.id)
+  }
+
+  private askNote(body: AskedNote['body']): Promise<void> {
+    if (this.dropped) return new Promise(() => {})
+    return new Promise((resolve) => {
+      const note: AskedNote = { body, resolve, produced: false }
+      this.notes.push(note)
+      if (!this.live) return
+      this.produceNote(note)
+      if (this.startsAtOnce === undefined) this.onLateAsk()
+    })
+  }
+
+  private produceNote(note: AskedNote): void {
+    if (note.produced) return
+    note.produced = true
+    this.produce(note.body)
+  }
+
+  arrived(signalName: string): boolean {
+    return this.unclaimed(signalName) !== undefined
+  }
+
+  status(value: Json): void {
+    this.statusValue = encode(value, `the status of run ${this.runId}`)
+  }
+
+  now(): number {
+    return this.settledAt
+  }
+
+  random(stream: string): number {
+    const draw = this.draws.get(stream) ?? 0
+    this.draws.set(stream, draw + 1)
+    return seededRandom(this.env.runtime, this.known.salt, `${this.runId}/${stream}`, draw)
+  }
+
+  id(prefix: string, label: string): string {
+    return deriveId(this.env.runtime, this.known.salt, this.runId, prefix, label)
+  }
+
+  shielded(): Durable {
+    return shield(this)
+  }
+
+  // ── ends and errors ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  keyOf(stepKey: string): string {
+    return idempotencyKey(this.env.runtime, this.known.salt, this.runId, stepKey)
+  }
+
+  /** What the run's end will say. The program has finished, or its grace after a cancel is over. */
+  async outcome(): Promise<Outcome> {
+    const finished = this.finished
+    if (this.known.cancelled !== undefined) return { cancelled: this.known.cancelled.reason }
+    if (finished === undefined) throw new Error('the program has not finished')
+    if ('error' in finished) return this.failureOutcome(finished.error)
+    try {
+      return { ok: await this.env.offload.pack(encode(finished.value, `the result of run ${this.runId}`)) }
+    } catch (error) {
+      return this.failureOutcome(error)
+    }
+  }
+
+  failureOutcome(error: unknown): Outcome {
+    const step = this.stepBehind(error)
+    return { error: errorToJson(error), ...(step !== undefined && { step }) }
+  }
+
+  /** The step whose failure an error carries, however wrapped. */
+  private stepBehind(error: unknown, depth = 0): string | undefined {
+    if (typeof error !== 'object' || error === null || depth > 16) return undefined
+    const key = this.failures.get(error)
+    if (key !== undefined) return key
+    if (error instanceof AggregateError) {
+      for (const inner of error.errors) {
+        const found = this.stepBehind(inner, depth + 1)
+        if (found !== undefined) return found
+      }
+    }
+    return this.stepBehind((error as { cause?: unknown }).cause, depth + 1)
+  }
+
+  private cancelError(): unknown {
+    if (this.known.cancelled !== undefined) return new CancelledError(this.runId, this.known.cancelled.reason)
+    return this.abort.signal.reason
+  }
+
+  private keyInUse(what: string, key: string): UsageError {
+    return new UsageError('KEY_IN_USE', `Run ${this.runId} has a ${what} with the key "${key}" open already.`, {
+      hint: 'Give each of the two a key of its own.',
+      details: { runId: this.runId, key },
+    })
+  }
+}
+
+function trailingIntents(entries: readonly Entry[]): number {
+  let index = entries.length
+  while (index > 0 && entries[index - 1]?.type === 'intent') index--
+  return entries[index]?.seq ?? Number.POSITIVE_INFINITY
+}
+
+function reachesProgram(entry: Entry): boolean {
+  switch (entry.type) {
+    case 'step':
+    case 'wait':
+    case 'open':
+    case 'state':
+      return true
+    case 'signal':
+      return entry.signal.name === '$cancel'
+    default:
+      return false
+  }
+}
+
+function describe(op: Op): string {
+  return `${op.kind} step "${op.key}" (name ${op.name}${op.check === undefined ? '' : `, check ${op.check}`})`
+}

@@ -1,0 +1,277 @@
+/**
+ * The host holds live programs and answers `advance`: the one implementation of the port that every engine calls.
+ *
+ * Per run there is at most one fiber and at most one advance in progress. A request with the cursor of the advance in
+ * progress joins it; one with the cursor of the last reply gets that reply again; a higher cursor acknowledges the
+ * reply; anything that does not fit the fiber means that another host has moved on, and the fiber is dropped for a new
+ * one from the journal. Idle fibers are kept, the least recently used dropped beyond `maxFibers`: nothing is lost with
+ * them but the time to fold or replay.
+ */
+
+import type { Entry, Signal } from './entry.ts'
+import { EngineError, SelvageError, UsageError } from './errors.ts'
+import { Fiber, type FiberEnvironment } from './fiber.ts'
+import { createOffload } from './offload.ts'
+import type {
+  Advance,
+  Blobs,
+  Control,
+  Host,
+  LiveNote,
+  Manifest,
+  Outbound,
+  Program,
+  Progress,
+  Runtime,
+  Seed,
+} from './ports.ts'
+import { decodeText, encodeText } from './text.ts'
+import { Turn } from './turn.ts'
+
+export interface HostOptions {
+  readonly runtime: Runtime
+  readonly manifest: Manifest
+  /** Asked at each use, so that programs can be registered later. */
+  readonly programs: () => readonly Program[]
+  readonly outbound: Outbound
+  /** Where values above `offloadBytes` and rotated journals go; without it they stay in the entries. */
+  readonly blobs?: Blobs
+  /** Default 32 KiB. */
+  readonly offloadBytes?: number
+  /** Idle fibers kept in memory; default 256. */
+  readonly maxFibers?: number
+  /** How long a cancelled run may take to end by itself; default 30,000 ms. */
+  readonly cancelGraceMs?: number
+}
+
+interface Slot {
+  readonly fiber: Fiber
+  turn: Turn | undefined
+  pending: { readonly cursor: number; readonly reply: Promise<Progress> } | undefined
+  last: { readonly cursor: number; readonly progress: Progress } | undefined
+  wake: (() => void) | undefined
+}
+
+export function createHost(options: HostOptions): Host {
+  return new LiveHost(options)
+}
+
+class LiveHost implements Host {
+  private readonly options: HostOptions
+  private readonly env: FiberEnvironment
+  private readonly maxFibers: number
+  /** Insertion order is order of use. */
+  private readonly slots = new Map<string, Slot>()
+  /** Requests for a run whose fiber is being made. */
+  private readonly starting = new Map<string, Promise<Slot>>()
+  private readonly listeners = new Map<string, Set<(note: LiveNote) => void>>()
+
+  constructor(options: HostOptions) {
+    this.options = options
+    this.maxFibers = options.maxFibers ?? 256
+    this.env = {
+      runtime: options.runtime,
+      offload: createOffload({
+        runtime: options.runtime,
+        ...(options.blobs !== undefined && { blobs: options.blobs }),
+        ...(options.offloadBytes !== undefined && { thresholdBytes: options.offloadBytes }),
+      }),
+      outbound: options.outbound,
+      cancelGraceMs: options.cancelGraceMs ?? 30_000,
+      note: (note) => this.tell(note),
+    }
+  }
+
+  async advance(request: Advance, control: Control): Promise<Progress> {
+    const starting = this.starting.get(request.runId)
+    if (starting !== undefined) await starting.catch(() => {})
+    const slot = this.slots.get(request.runId)
+    const known = slot === undefined ? undefined : this.answerKnown(slot, request)
+    if (known !== undefined) return known
+    const fitting = this.fit(request) ?? (await this.make(request, control))
+    return this.serve(fitting, request, control)
+  }
+
+  offer(runId: string, signal: Signal): boolean {
+    const turn = this.slots.get(runId)?.turn
+    turn?.offer(signal)
+    return turn !== undefined
+  }
+
+  registered(): readonly { readonly name: string; readonly version?: string }[] {
+    return this.options.programs().map(({ name, version }) => ({ name, ...(version !== undefined && { version }) }))
+  }
+
+  evict(runId: string): void {
+    this.slots.get(runId)?.fiber.drop()
+    this.slots.delete(runId)
+  }
+
+  subscribe(runId: string, listener: (note: LiveNote) => void): () => void {
+    const set = this.listeners.get(runId) ?? new Set()
+    this.listeners.set(runId, set.add(listener))
+    return () => {
+      set.delete(listener)
+      if (set.size === 0) this.listeners.delete(runId)
+    }
+  }
+
+  private tell(note: LiveNote): void {
+    for (const listener of this.listeners.get(note.runId) ?? []) listener(note)
+  }
+
+  // ── which fiber answers ───────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Rule 2: the reply in progress or the last one, if the request is theirs. */
+  private answerKnown(slot: Slot, request: Advance): Promise<Progress> | undefined {
+    if (slot.pending?.cursor === request.cursor) {
+      for (const signal of request.signals) slot.turn?.offer(signal)
+      return slot.pending.reply
+    }
+    const { last } = slot
+    if (slot.pending === undefined && last?.cursor === request.cursor && last.progress.entries.length > 0) {
+      return Promise.resolve(last.progress)
+    }
+    if (request.cursor < slot.fiber.acknowledged) {
+      throw new EngineError(
+        'STALE_ADVANCE',
+        `Run ${request.runId} was advanced from entry ${request.cursor}, but is at ${slot.fiber.acknowledged}.`,
+        {
+          hint: 'Another advance has overtaken this one; drop it.',
+        },
+      )
+    }
+    return undefined
+  }
+
+  /** The fiber that is exactly where the request says, with its reply acknowledged. */
+  private fit(request: Advance): Slot | undefined {
+    const slot = this.slots.get(request.runId)
+    if (slot === undefined) return undefined
+    const { fiber } = slot
+    const fits = fiber.acknowledged + fiber.replied.length === request.cursor || fiber.acknowledged === request.cursor
+    if (slot.pending !== undefined || fiber.dropped || !fits) {
+      this.evict(request.runId)
+      return undefined
+    }
+    if (fiber.replied.length > 0 && request.cursor > fiber.acknowledged) fiber.acknowledge(fiber.replied.splice(0))
+    return slot
+  }
+
+  private make(request: Advance, control: Control): Promise<Slot> {
+    const making = this.build(request, control).finally(() => this.starting.delete(request.runId))
+    this.starting.set(request.runId, making)
+    return making
+  }
+
+  private async build(request: Advance, control: Control): Promise<Slot> {
+    const { runId, start, cursor } = request
+    const program = this.program(start.program, start.version)
+    const entries = await this.load(request, control)
+    if (entries.length < cursor) {
+      throw new EngineError(
+        'JOURNAL_GAP',
+        `The journal of run ${runId} holds ${entries.length} entries, the engine says ${cursor}.`,
+      )
+    }
+    const fiber = new Fiber(this.env, program, runId, start)
+    fiber.setHostTime(request.now)
+    const slot: Slot = { fiber, turn: undefined, pending: undefined, last: undefined, wake: undefined }
+    fiber.onLateAsk = () => {
+      if (slot.turn === undefined) slot.wake?.()
+    }
+    await fiber.begin(entries.slice(0, cursor))
+    this.slots.set(runId, slot)
+    return slot
+  }
+
+  private program(name: string, version: string | undefined): Program {
+    const found = this.options.programs().find((program) => program.name === name && program.version === version)
+    if (found !== undefined) return found
+    const label = version === undefined ? name : `${name} version ${version}`
+    throw new UsageError('NOT_REGISTERED', `No program ${label} is registered here.`, {
+      hint: 'Register it before work begins, under the version that the run was started with.',
+    })
+  }
+
+  // ── one advance ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private serve(slot: Slot, request: Advance, control: Control): Promise<Progress> {
+    const { runId, cursor } = request
+    const turn = new Turn(slot.fiber, request, control, this.options.manifest, (fiber) =>
+      this.rotate(fiber, request, control),
+    )
+    slot.turn = turn
+    slot.wake = control.wake?.bind(control)
+    this.slots.delete(runId)
+    this.slots.set(runId, slot)
+    const reply = turn.run().then(
+      (progress) => {
+        this.rest(slot)
+        slot.last = { cursor, progress }
+        return progress
+      },
+      (error: unknown) => {
+        this.rest(slot)
+        if (!mayGoOn(error) && this.slots.get(runId) === slot) this.evict(runId)
+        throw error
+      },
+    )
+    slot.pending = { cursor, reply }
+    return reply
+  }
+
+  private rest(slot: Slot): void {
+    slot.turn = undefined
+    slot.pending = undefined
+    for (const [runId, other] of this.slots) {
+      if (this.slots.size <= this.maxFibers) return
+      if (other.pending === undefined && other !== slot && other.fiber.inFlight === 0) this.evict(runId)
+    }
+  }
+
+  // ── the journal over generations ──────────────────────────────────────────────────────────────────────────────────
+
+  private async load(request: Advance, control: Control): Promise<readonly Entry[]> {
+    const { seed } = request
+    if (request.cursor === 0) return []
+    if (seed === undefined) return control.journal.load(0)
+    return [...(await this.unrotate(seed)), ...(await control.journal.load(seed.cursor))]
+  }
+
+  /** Rule 8. Each generation's entries are stored once: a blob holds them and the hash of the one before. */
+  private async rotate(fiber: Fiber, request: Advance, control: Control): Promise<Seed> {
+    const entries = await control.journal.load(request.seed?.cursor ?? 0)
+    const generation = { before: request.seed?.entries ?? null, entries }
+    const hash = await this.blobs(fiber.runId).put(encodeText(JSON.stringify(generation)))
+    return { entries: hash, cursor: fiber.acknowledged }
+  }
+
+  private async unrotate(seed: Seed): Promise<readonly Entry[]> {
+    const generations: (readonly Entry[])[] = []
+    for (let hash: string | null = seed.entries; hash !== null; ) {
+      const text = decodeText(await this.blobs(seed.entries).get(hash))
+      const generation = JSON.parse(text) as { before: string | null; entries: readonly Entry[] }
+      generations.unshift(generation.entries)
+      hash = generation.before
+    }
+    return generations.flat()
+  }
+
+  private blobs(runId: string): Blobs {
+    const { blobs, manifest } = this.options
+    if (blobs !== undefined) return blobs
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Engine ${manifest.name} wants the journal of run ${runId} rotated, but the host has no blob store.`,
+      {
+        hint: 'Pass blobs to the host.',
+      },
+    )
+  }
+}
+
+/** After these the fiber still holds what it has done; the same advance can be tried again. */
+function mayGoOn(error: unknown): boolean {
+  return SelvageError.is(error) && error.name === 'EngineError' && error.code !== 'JOURNAL_GAP'
+}

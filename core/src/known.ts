@@ -1,0 +1,144 @@
+/**
+ * What the journal says so far: the part of a fiber that is derived from entries alone. Entries are taken in one by
+ * one, in order; the same function serves the first pass, replay and fold, so that they cannot differ.
+ */
+import type { Entry, EntryOf, Outcome, Signal } from './entry.ts'
+
+const NONE: readonly Signal[] = []
+
+export class Known {
+  salt = ''
+  /** Host time of the newest entry. */
+  lastAt = 0
+  /** Reason, once a cancel is in the journal. */
+  cancelled: { readonly reason: string; readonly at: number } | undefined
+  outcome: Outcome | undefined
+  /** Final outcomes that nobody has asked for yet. */
+  readonly steps: Map<string, EntryOf<'step'>> = new Map()
+  /** Ended waits that nobody has asked for yet, with the signal that ended them. */
+  readonly waits: Map<string, Signal | undefined> = new Map()
+  readonly opened: Set<string> = new Set()
+  /** Failed attempts of steps without a final outcome. */
+  readonly attempts: Map<string, EntryOf<'retry'>> = new Map()
+  /** Intents without an outcome. */
+  readonly intents: Map<string, EntryOf<'intent'>> = new Map()
+  /** Journaled and not consumed, oldest first, by name. */
+  private readonly unconsumed = new Map<string, Signal[]>()
+  private readonly signalIds = new Set<string>()
+
+  seen(signalId: string): boolean {
+    return this.signalIds.has(signalId)
+  }
+
+  /** Signals of that name that no wait has consumed, oldest first. */
+  inbox(name: string): readonly Signal[] {
+    return this.unconsumed.get(name) ?? NONE
+  }
+
+  take(entry: Entry): void {
+    this.lastAt = entry.at
+    switch (entry.type) {
+      case 'start':
+        this.salt = entry.salt
+        break
+      case 'intent':
+        this.intents.set(entry.key, entry)
+        break
+      case 'retry':
+        this.attempts.set(entry.key, entry)
+        this.intents.delete(entry.key)
+        break
+      case 'step':
+        this.steps.set(entry.key, entry)
+        this.attempts.delete(entry.key)
+        this.intents.delete(entry.key)
+        break
+      case 'signal':
+        this.takeSignal(entry.signal, entry.at)
+        break
+      case 'open':
+        this.opened.add(entry.key)
+        break
+      case 'wait':
+        this.waits.set(entry.key, entry.signalId === undefined ? undefined : this.consume(entry.signalId))
+        break
+      case 'end':
+        this.outcome = entry.outcome
+        break
+      case 'state':
+      case 'reopen':
+        break
+    }
+  }
+
+  private takeSignal(signal: Signal, at: number): void {
+    this.signalIds.add(signal.id)
+    if (signal.name === '$cancel') {
+      this.cancelled ??= { reason: typeof signal.payload === 'string' ? signal.payload : 'cancelled', at }
+      return
+    }
+    const queue = this.unconsumed.get(signal.name)
+    if (queue === undefined) this.unconsumed.set(signal.name, [signal])
+    else queue.push(signal)
+  }
+
+  private consume(signalId: string): Signal | undefined {
+    for (const [name, queue] of this.unconsumed) {
+      const at = queue.findIndex((signal) => signal.id === signalId)
+      if (at < 0) continue
+      const [signal] = queue.splice(at, 1)
+      if (queue.length === 0) this.unconsumed.delete(name)
+      return signal
+    }
+    return undefined
+  }
+}
+
+/**
+ * The entries that still count: a `reopen` makes void the end before it, a cancel before it, and everything recorded
+ * of the steps it names.
+ */
+export function standing(entries: readonly Entry[]): readonly Entry[] {
+  const last = entries.findLastIndex((entry) => entry.type === 'reopen')
+  if (last < 0) return entries
+  const voided = new Set<string>()
+  const kept: Entry[] = []
+  for (let index = entries.length - 1; index >= 0; index--) {
+    const entry = entries[index] as Entry
+    if (entry.type === 'reopen') {
+      for (const key of entry.voided) voided.add(key)
+    } else if (index > last || !isVoid(entry, voided)) {
+      kept.push(entry)
+    }
+  }
+  return kept.reverse()
+}
+
+function isVoid(entry: Entry, voided: ReadonlySet<string>): boolean {
+  switch (entry.type) {
+    case 'end':
+      return true
+    case 'signal':
+      return entry.signal.name === '$cancel'
+    case 'step':
+    case 'intent':
+    case 'retry':
+      return voided.has(entry.key)
+    default:
+      return false
+  }
+}
+
+/** The step keys that a retry makes void: the step that ended the run, and what failed after it. */
+export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
+  const end = entries.at(-1)
+  if (end?.type !== 'end' || !('error' in end.outcome) || end.outcome.step === undefined) return []
+  const culprit = end.outcome.step
+  const from = entries.findLastIndex((entry) => entry.type === 'step' && entry.key === culprit)
+  if (from < 0) return []
+  const keys: string[] = []
+  for (const entry of entries.slice(from)) {
+    if (entry.type === 'step' && !('ok' in entry.outcome)) keys.push(entry.key)
+  }
+  return keys
+}

@@ -1,0 +1,375 @@
+/**
+ * The ports: what a program sees (`Durable`), what an engine calls (`Host`), what an adapter implements (`Engine`) and
+ * what keeps things (`Journal`, `Blobs`), on what a platform gives (`Runtime`). docs/advance.md is the protocol between
+ * them, on one page.
+ */
+import type { Effect, Entry, Op, OpKind, Outcome, Question, Signal, Start } from './entry.ts'
+import type { Json, JsonObject } from './json.ts'
+
+// ── 1. What a program sees ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** What a running step is told. Also what `currentStep()` returns, so a tool can reach it without being changed. */
+export interface StepContext {
+  readonly runId: string
+  readonly key: string
+  readonly name: string
+  readonly kind: OpKind
+  readonly effect: Effect
+  /** base64url(sha256(salt ‖ runId ‖ key)): the same on every engine, attempt and replay. */
+  readonly idempotencyKey: string
+  /** 1, 2, … */
+  readonly attempt: number
+  /** Fires on cancel, time-out of the step, and when another worker has taken the run over. */
+  readonly abortSignal: AbortSignal
+  /** Sends a chunk to live readers. Never journaled. */
+  emit(chunk: Json): void
+  /** Says that a long step is alive. */
+  heartbeat(): void
+}
+
+/** What may be known of an effect `once` whose worker died between intent and result. */
+export type Reconciled<T> = { readonly done: true; readonly result: T } | { readonly done: false } | 'unknown'
+
+export interface ReconcileContext {
+  readonly input: Json | undefined
+  readonly idempotencyKey: string
+  /** Epoch milliseconds of the intent. */
+  readonly intendedAt: number
+  readonly attempt: number
+  readonly abortSignal: AbortSignal
+}
+
+/** How one step behaves beyond running once. */
+export interface StepBehaviour<T> {
+  /** Asks the target system whether the effect happened. Only for effects `once`. */
+  readonly reconcile?: (at: ReconcileContext) => Promise<Reconciled<T>> | Reconciled<T>
+  /**
+   * Called when an attempt failed: milliseconds to wait before the next one, or undefined to record the failure.
+   * Attempts survive the process: they are journaled as `retry`.
+   */
+  readonly retryAfterMs?: (error: unknown, attempt: number) => number | undefined
+}
+
+export type WaitResult<T> = { readonly ok: true; readonly value: T; readonly signal: Signal } | { readonly ok: false }
+
+/** The gate: the only way of a program to the outside. Implemented once, by a fiber on a journal. */
+export interface Durable {
+  readonly runId: string
+  readonly start: Start
+  /** Fires when the run is cancelled, or when this worker lost it. */
+  readonly abortSignal: AbortSignal
+  /** True while answers come from the journal. */
+  readonly isReplaying: boolean
+  /** Folding programs only: the entries that were in the journal when this fiber began. Empty for a fresh run. */
+  readonly history: readonly Entry[]
+  /**
+   * Runs `live` once and records its outcome; on replay returns what was recorded.
+   * Inside another step it is a plain call.
+   */
+  step<T>(op: Op, live: (at: StepContext) => Promise<T> | T, behaviour?: StepBehaviour<T>): Promise<T>
+  /** Waits for a signal, at most until `until` (epoch ms). `key` is unique in the run; a sleep waits for a name that nobody sends. */
+  wait<T = unknown>(key: string, signalName: string, until?: number): Promise<WaitResult<T>>
+  /** Journals a question before it is asked, once. The answer is waited for with `wait(key, question.id)`. */
+  open(key: string, question: Question): Promise<void>
+  /** Whether a signal of that name has arrived and was not consumed: lets a caller refuse to wait. */
+  arrived(signalName: string): boolean
+  /** Journals what folding needs. Resolves once durable; need not be awaited: it travels with the next entry. */
+  state(key: string, patch: JsonObject): Promise<void>
+  /** Replaying programs only: whether `state(key)` was called in this run, also where replay has not come to it yet. */
+  marked(key: string): boolean
+  /** The step of this run inside whose body the caller is, if any. */
+  current(): StepContext | undefined
+  /** Shows a value beside the run's status. */
+  status(value: Json): void
+  /** Host time of the last entry that was settled: the same live and on replay. Epoch milliseconds. */
+  now(): number
+  /** Host time as it passes. Differs on replay: for deadlines of waits, which are recorded once they are over. */
+  clock(): number
+  /** [0, 1), seeded by salt and `stream`: the same live and on replay, costs no entry. */
+  random(stream: string): number
+  /** `<prefix><22 characters>`: unique to run, salt and `label`; the same on every replay. */
+  id(prefix: string, label: string): string
+  /** The same gate, open in spite of a cancel: for `onCancel` and compensations. They share the grace of the run. */
+  shielded(): Durable
+  /** Starts, signals and cancels other runs. Call it inside a step: it is not durable by itself. */
+  readonly outbound: Outbound
+}
+
+/** What a program may do to other runs. All three are idempotent. */
+export type Outbound = Pick<Engine, 'start' | 'signal' | 'cancel'>
+
+/** What a run runs. `fold`: recorded answers stand, the program rebuilds itself from `history`. `replay`: the program runs again from the top. */
+export interface Program {
+  readonly name: string
+  readonly version?: string
+  readonly resume: 'fold' | 'replay'
+  run(durable: Durable): Promise<unknown>
+}
+
+// ── 2. What an engine calls ─────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Budget {
+  /** Return `continue` after about so many milliseconds. */
+  readonly ms?: number
+  readonly entries?: number
+  readonly bytes?: number
+}
+
+export interface Advance {
+  readonly runId: string
+  readonly start: Start
+  /** How many entries the engine holds: acknowledges every reply up to it. */
+  readonly cursor: number
+  /** All signals that no reply has named in `received` yet. */
+  readonly signals: readonly Signal[]
+  /** Epoch milliseconds by the engine's clock. */
+  readonly now: number
+  readonly budget?: Budget
+  /** The engine wants its history renewed: answer `rotate` at the next moment with nothing in flight. */
+  readonly rotate?: boolean
+  /** Where this generation began. */
+  readonly seed?: Seed
+}
+
+export interface Control {
+  /** Fires when the engine withdraws the advance: lease lost, shutdown. The fiber is dropped; author code is not told more than its abortSignal. */
+  readonly abortSignal: AbortSignal
+  heartbeat(): void
+  readonly journal: Journal
+  /** 1, 2, … of this very request; 0 = the engine cannot count. */
+  readonly delivery: number
+  /** Called when a suspended program asks for something after its advance has returned: the engine should advance again. */
+  wake?(): void
+}
+
+/** Everything a new generation starts from. `entries` is the hash of a blob that holds all entries before `cursor`. */
+export interface Seed {
+  readonly entries: string
+  readonly cursor: number
+}
+
+export type Progress = {
+  readonly cursor: number
+  readonly entries: readonly Entry[]
+  /** Steps about to run: names for the engine's console. */
+  readonly next: readonly Op[]
+  /** Ids of the request's signals that are in the journal now, or need not be sent again for another reason. */
+  readonly received: readonly string[]
+  readonly status?: Json
+} & (
+  | { readonly kind: 'continue' }
+  | { readonly kind: 'wait'; readonly signals: readonly string[]; readonly until?: number }
+  | { readonly kind: 'rotate'; readonly seed: Seed }
+  | { readonly kind: 'done'; readonly outcome: Outcome }
+)
+
+/** Holds live programs and answers `advance`. Implemented once, in host.ts. */
+export interface Host {
+  advance(request: Advance, control: Control): Promise<Progress>
+  /** Hands a signal to a live fiber at once; false if the run has none here that is being advanced. */
+  offer(runId: string, signal: Signal): boolean
+  /** Which programs this host can run: an engine hands it nothing else. */
+  registered(): readonly { readonly name: string; readonly version?: string }[]
+  /** Drops the fiber of a run, if there is one. */
+  evict(runId: string): void
+  /** Live chunks of steps and notes of what is starting: never journaled, only in this process. */
+  subscribe(runId: string, listener: (note: LiveNote) => void): () => void
+}
+
+/** What a host tells live readers beside the journal. */
+export type LiveNote =
+  | { readonly type: 'started'; readonly runId: string; readonly op: Op; readonly attempt: number; readonly at: number }
+  | {
+      readonly type: 'chunk'
+      readonly runId: string
+      readonly key: string
+      readonly attempt: number
+      readonly chunk: Json
+      readonly at: number
+    }
+
+// ── 3. What an adapter implements ───────────────────────────────────────────────────────────────────────────────────
+
+export interface Manifest {
+  readonly name: string
+  readonly limits: {
+    readonly entryBytes?: number
+    readonly runBytes?: number
+    readonly runEntries?: number
+    /** Longest single advance in milliseconds. */
+    readonly sliceMs?: number
+  }
+  /** Who keeps the journal: entries travel in replies (`engine`) or are appended by compare-and-set inside the advance (`store`). */
+  readonly journal: 'engine' | 'store'
+  /** Whether the next advance comes to the process that holds the fiber, as long as it lives. */
+  readonly affinity: boolean
+  readonly countsDeliveries: boolean
+  /** How long an ended run can be read; undefined: for ever. */
+  readonly retentionMs?: number
+  /** What an acknowledged entry survives. */
+  readonly survives: 'process' | 'machine-crash' | 'disk-loss' | 'nothing'
+  readonly abilities: {
+    readonly list: boolean
+    readonly approvals: boolean
+    readonly attach: boolean
+    readonly rotate: boolean
+  }
+}
+
+export type RunStatus = 'pending' | 'running' | 'suspended' | 'completed' | 'failed' | 'cancelled'
+
+export interface RunSummary {
+  readonly id: string
+  readonly status: RunStatus
+  readonly program: string
+  readonly version?: string
+  readonly parent?: string
+  readonly tenant?: string
+  readonly queue?: string
+  readonly tags: { readonly [key: string]: string }
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly endedAt?: number
+  /** Entries in the journal. */
+  readonly entries: number
+  /** Steps with a final outcome. */
+  readonly steps: number
+  /** Claims whose worker died without moving the cursor, since the cursor last moved. */
+  readonly crashes: number
+}
+
+export interface RunDescription extends RunSummary {
+  readonly start: Start
+  readonly outcome?: Outcome
+  /** While suspended: what it waits for. */
+  readonly waitsFor?: { readonly signals: readonly string[]; readonly until?: number }
+  /** While running: who has it. */
+  readonly owner?: { readonly worker: string; readonly pid: number; readonly host: string }
+  /** The value of `Durable.status`. */
+  readonly note?: Json
+}
+
+export interface RunQuery {
+  readonly status?: RunStatus | readonly RunStatus[]
+  readonly program?: string
+  readonly version?: string
+  readonly parent?: string
+  readonly tenant?: string
+  readonly tag?: { readonly key: string; readonly value: string }
+  /** Epoch milliseconds, half-open [from, before). */
+  readonly createdFrom?: number
+  readonly createdBefore?: number
+  /** 1–1,000; default 50. Newest first. */
+  readonly limit?: number
+  /** `next` of the page before. */
+  readonly after?: string
+}
+
+export interface Page<Item> {
+  readonly items: readonly Item[]
+  readonly next?: string
+}
+
+/** A question with its run and, once there, its answer. */
+export interface QuestionRecord extends Question {
+  readonly runId: string
+  readonly key: string
+  readonly openedAt: number
+  readonly status: 'open' | 'answered' | 'expired' | 'closed'
+  readonly answer?: Signal
+}
+
+export interface QuestionQuery {
+  readonly status?: QuestionRecord['status']
+  readonly runId?: string
+  readonly assignee?: string
+  readonly kind?: Question['kind']
+  readonly limit?: number
+  readonly after?: string
+}
+
+export type SignalReceipt = { readonly accepted: true } | { readonly accepted: false; readonly first: Signal }
+
+/** Makes runs durable. An ability that the manifest denies rejects with UNSUPPORTED, naming engine, ability and alternative. */
+export interface Engine {
+  readonly manifest: Manifest
+  /** Idempotent. Another program or input under the same id: ConflictError (RUN_CONFLICT). `startAt`: not before, epoch ms. */
+  start(runId: string, start: Start, options?: { readonly startAt?: number }): Promise<{ readonly created: boolean }>
+  /** The first writer of signal.id wins; the others are handed what it wrote. NOT_FOUND for an unknown run, RUN_ENDED for an ended one. */
+  signal(runId: string, signal: Signal): Promise<SignalReceipt>
+  cancel(runId: string, reason: string): Promise<void>
+  /** NOT_FOUND for an unknown run. */
+  describe(runId: string): Promise<RunDescription>
+  /** Entries from `from` on, at most `limit` (default 1,000). */
+  journal(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
+  /** Resolves when the run has changed since `journal` held `entries` entries and `status` was its status, or with the abort of the signal. */
+  changed(
+    runId: string,
+    since: { readonly entries: number; readonly status: RunStatus },
+    abortSignal?: AbortSignal,
+  ): Promise<void>
+  list?(query: RunQuery): Promise<Page<RunSummary>>
+  questions?(query: QuestionQuery): Promise<Page<QuestionRecord>>
+  question?(id: string): Promise<QuestionRecord>
+  /** Makes a failed or cancelled run continue: journals `reopen`, so that the step that failed is made again. */
+  retry?(runId: string): Promise<void>
+  /** Runs one run in this very process, whatever program it names, until `detach`. RUN_HELD if another live process has it. */
+  attach?(runId: string, start: Start, host: Host): Promise<Attachment>
+  /** Begins to work: claims runs of the host's programs. */
+  serve(host: Host, options?: ServeOptions): Promise<{ stop(): Promise<void> }>
+  close(): Promise<void>
+}
+
+export interface ServeOptions {
+  /** Advances at once; default 100. */
+  readonly concurrency?: number
+}
+
+export interface Attachment {
+  /** Resolves when the run has ended, rejects when the claim was lost. */
+  readonly ended: Promise<Outcome>
+  detach(): Promise<void>
+}
+
+// ── 4. What keeps things where the engine does not, and around every engine ─────────────────────────────────────────
+
+/** Handed in by the engine with each advance; carries the fence. */
+export interface Journal {
+  load(from: number): Promise<readonly Entry[]>
+  /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable. LeaseLostError when fenced out. */
+  append?(at: number, entries: readonly Entry[]): Promise<void>
+}
+
+/** Content-addressed bytes; `put` resolves when durable. */
+export interface Blobs {
+  put(bytes: Uint8Array): Promise<string>
+  get(hash: string): Promise<Uint8Array>
+}
+
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number
+  /** Milliseconds that only grow, unmoved by changes of the wall clock. */
+  monotonic(): number
+  /** Calls back once after so many milliseconds (any length); the returned function cancels. Does not keep the process alive by itself. */
+  timer(ms: number, callback: () => void): () => void
+}
+
+/** What core needs of a platform. */
+export interface Runtime {
+  sha256(text: string): Uint8Array
+  deflate(bytes: Uint8Array): Uint8Array
+  inflate(bytes: Uint8Array): Uint8Array
+  readonly context: {
+    run<T>(value: StepContext | undefined, body: () => T): T
+    get(): StepContext | undefined
+  }
+  readonly clock: Clock
+  /** `bytes` random bytes, lower-case hexadecimal. */
+  random(bytes: number): string
+  /** Resolves in a later macrotask, when every promise reaction that could run has run. */
+  drain(): Promise<void>
+  /** Where this process runs, for people: host name and pid. */
+  readonly identity: string
+}

@@ -1,0 +1,33 @@
+/** The gate of a fiber as compensations and `onCancel` see it: open in spite of a cancel. */
+import type { Fiber } from './fiber.ts'
+import type { Durable } from './ports.ts'
+
+export function shield(fiber: Fiber): Durable {
+  return {
+    runId: fiber.runId,
+    start: fiber.start,
+    get abortSignal() {
+      return fiber.lifetimeSignal
+    },
+    get isReplaying() {
+      return fiber.isReplaying
+    },
+    history: fiber.history,
+    outbound: fiber.outbound,
+    step: (op, live, behaviour = {}) => fiber.ask(op, live, behaviour, true),
+    wait: (key, signalName, until) => fiber.askWait(key, signalName, until, true),
+    open: (key, question) => fiber.open(key, question),
+    state: (key, patch) => fiber.state(key, patch),
+    marked: (key) => fiber.marked(key),
+    current: () => fiber.current(),
+    arrived: (signalName) => fiber.arrived(signalName),
+    status: (value) => fiber.status(value),
+    now: () => fiber.now(),
+    clock: () => fiber.clock(),
+    random: (stream) => fiber.random(stream),
+    id: (prefix, label) => fiber.id(prefix, label),
+    shielded() {
+      return this
+    },
+  }
+}

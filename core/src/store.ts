@@ -1,0 +1,121 @@
+/**
+ * The port of a store: what the embedded engine needs of a database. One function per transition of a run, never an
+ * update of arbitrary columns. Times are parameters. Implementations: stores/sqlite.
+ *
+ *   create ──▶ pending ──claim──▶ running ──suspend──▶ suspended ──(signal, timer)──▶ claim …
+ *                 ▲                  │ └────finish──▶ completed | failed | cancelled
+ *                 └──── release ─────┘                      └──reopen──▶ pending
+ *
+ * A claim hands out a fence, an integer that grows with each claim of the run. Every write of an owner carries its
+ * fence and is refused with LeaseLostError if a newer one exists. A worker is dead when its liveness lock is free, or
+ * when its lease has run out; its runs can then be claimed at once.
+ */
+import type { Entry, Outcome, Signal, Start } from './entry.ts'
+import type { Json } from './json.ts'
+import type {
+  Blobs,
+  Page,
+  QuestionQuery,
+  QuestionRecord,
+  RunDescription,
+  RunQuery,
+  RunSummary,
+  SignalReceipt,
+} from './ports.ts'
+
+/** A run in the hands of a worker. */
+export interface Claim {
+  readonly runId: string
+  readonly fence: number
+  readonly start: Start
+  /** Entries in the journal. */
+  readonly cursor: number
+  /** Signals that are not in the journal yet, oldest first. */
+  readonly signals: readonly Signal[]
+  /** 1 + claims in a row whose worker died without moving the cursor. */
+  readonly delivery: number
+  /** The worker that had it, if it was taken from a dead one. */
+  readonly recoveredFrom?: string
+}
+
+export interface WorkerIdentity {
+  /** Unique to this worker; ids are never used again. */
+  readonly id: string
+  readonly pid: number
+  readonly host: string
+}
+
+export interface Programs {
+  readonly name: string
+  readonly version?: string
+}
+
+export interface NewRun {
+  readonly runId: string
+  readonly start: Start
+  readonly salt: string
+  /** Canonical JSON of the input: what makes two starts equal. */
+  readonly inputHash: string
+  readonly startAt?: number
+  /** Epoch milliseconds of the start entry. */
+  readonly at: number
+}
+
+export interface Store {
+  /** For messages: `sqlite:/path/to.db`. */
+  readonly location: string
+  readonly survives: 'process' | 'machine-crash' | 'nothing'
+  readonly blobs: Blobs
+
+  // workers
+  /** Takes the liveness lock of a worker, which the kernel frees at death, and writes its lease. */
+  enlist(worker: WorkerIdentity, leaseMs: number, now: number): Promise<void>
+  /** Renews the lease of a worker (and so of all of its runs). */
+  heartbeat(workerId: string, leaseMs: number, now: number): Promise<void>
+  /** Gives up the lock and the lease. */
+  dismiss(workerId: string): Promise<void>
+  /** Runs of workers that are dead by lock or lease become claimable. Returns how many. Cheap when nobody died. */
+  reap(now: number): Promise<number>
+
+  // transitions
+  /** Writes the run and entry 0 in one commit. `existing`: the run was there with an equal start. RUN_CONFLICT if with another. */
+  create(run: NewRun): Promise<{ readonly created: boolean }>
+  /** Claims up to `limit` runs that are due (pending, woken by a signal or timer, orphaned) of these programs, oldest due first. */
+  claim(workerId: string, programs: readonly Programs[], limit: number, now: number): Promise<readonly Claim[]>
+  /** Claims this run whatever its program, due or not. RUN_HELD if a live worker has it, NOT_FOUND, RUN_ENDED. */
+  claimRun(workerId: string, runId: string, now: number): Promise<Claim>
+  /** Group commit; resolves when durable. Compare-and-set on fence and `at` (JOURNAL_GAP). Projects `open`/`wait` to questions, `signal` to the inbox. */
+  append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void>
+  /** Gives the run up until a signal of one of these names arrives or `until` is due. False: such a signal is there already, the claim stays. */
+  suspend(
+    runId: string,
+    fence: number,
+    waits: { readonly signals: readonly string[]; readonly until?: number },
+    note: Json | undefined,
+    now: number,
+  ): Promise<boolean>
+  /** Gives the run back as pending: shutdown, or the end of a slice. */
+  release(runId: string, fence: number, now: number): Promise<void>
+  /** Ends the run. The journal's last entry must be `end`. */
+  finish(runId: string, fence: number, outcome: Outcome, now: number): Promise<void>
+  /** Appends `reopen` at `at` (JOURNAL_GAP if the journal is not that long); failed or cancelled → pending. */
+  reopen(runId: string, at: number, voided: readonly string[], now: number): Promise<void>
+  /** First writer of signal.id wins. Wakes the run if it waits for the name, or if the name starts with `$`. */
+  signal(runId: string, signal: Signal, now: number): Promise<SignalReceipt>
+  /** Signals of a claimed run that arrived since the claim and are not in the journal. */
+  pendingSignals(runId: string): Promise<readonly Signal[]>
+
+  // reads
+  load(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
+  describe(runId: string): Promise<RunDescription>
+  list(query: RunQuery): Promise<Page<RunSummary>>
+  questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
+  question(id: string): Promise<QuestionRecord>
+  /** When the next pending or suspended run of these programs is due, if any. */
+  nextDue(programs: readonly Programs[]): Promise<number | undefined>
+
+  // wake-up
+  /** Calls back after commits of other processes (and of this one); the returned function stops. No queries in a loop. */
+  watch(listener: () => void): () => void
+  close(): Promise<void>
+}

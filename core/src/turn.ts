@@ -1,0 +1,406 @@
+/**
+ * One advance of a fiber, from a request to its reply: settle what is acknowledged, let the program react, start what
+ * it asks for, hand over what was produced. Time, signals and cancellation enter here.
+ *
+ * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
+ * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
+ */
+import type { AskedStep } from './asked.ts'
+import { intend, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
+import type { Entry, EntryOf, Op, Signal } from './entry.ts'
+import { LeaseLostError, RunError, SelvageError } from './errors.ts'
+import type { Fiber } from './fiber.ts'
+import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
+import { probe } from './probe.ts'
+
+/** Claims in a row that died at one place before the steps that would start there are given up. Rule 9. */
+const MAX_CRASHES = 5
+/** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
+const LINGER_MS = 25
+/** Macrotasks that a replayed program may take, beyond one, to ask for what its journal still holds. */
+const PATIENCE = 16
+
+export class Turn {
+  private readonly fiber: Fiber
+  private readonly request: Advance
+  private readonly control: Control
+  private readonly manifest: Manifest
+  private readonly rotate: (fiber: Fiber) => Promise<Seed>
+  private readonly incoming: Signal[]
+  private readonly begunAt: number
+  private readonly appends: ((at: number, entries: readonly Entry[]) => Promise<void>) | undefined
+  private news = false
+  private wake: (() => void) | undefined
+  private appended = 0
+
+  constructor(
+    fiber: Fiber,
+    request: Advance,
+    control: Control,
+    manifest: Manifest,
+    rotate: (fiber: Fiber) => Promise<Seed>,
+  ) {
+    this.fiber = fiber
+    this.request = request
+    this.control = control
+    this.manifest = manifest
+    this.rotate = rotate
+    this.incoming = [...request.signals]
+    this.begunAt = fiber.env.runtime.clock.monotonic()
+    const { journal } = control
+    this.appends = manifest.journal === 'store' ? journal.append?.bind(journal) : undefined
+  }
+
+  offer(signal: Signal): void {
+    this.incoming.push(signal)
+    this.onEvent()
+  }
+
+  async run(): Promise<Progress> {
+    const { fiber, control } = this
+    fiber.setHostTime(this.request.now)
+    fiber.onEvent = () => this.onEvent()
+    const lost = (): void => fiber.drop()
+    control.abortSignal.addEventListener('abort', lost)
+    if (control.abortSignal.aborted) lost()
+    try {
+      return await this.loop()
+    } finally {
+      control.abortSignal.removeEventListener('abort', lost)
+      fiber.startsAtOnce = undefined
+      fiber.onEvent = () => {}
+    }
+  }
+
+  private async loop(): Promise<Progress> {
+    const { fiber } = this
+    if (fiber.acknowledged === 0 && fiber.produced.length === 0 && fiber.replied.length === 0) this.produceStart()
+    while (true) {
+      await fiber.settleAll()
+      this.check()
+      if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
+      if (fiber.disagreement === undefined) {
+        if (!fiber.live && !(await this.catchUp())) continue
+        this.takeSignals()
+        fiber.expireWaits(fiber.clock())
+      }
+      if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.disagreement === undefined)) {
+        await this.end()
+        if (this.mayRotate()) return this.reply({ kind: 'rotate', seed: await this.rotate(fiber) })
+        if (fiber.produced.length === 0) this.start()
+      }
+      if (fiber.produced.length > 0) {
+        const reply = await this.handOver()
+        if (reply !== undefined) return reply
+        continue
+      }
+      if (this.overBudget()) return this.reply({ kind: 'continue' })
+      if (fiber.needsDrain) {
+        await this.drainOrEvent()
+        continue
+      }
+      const reply = await this.rest()
+      if (reply !== undefined) return reply
+    }
+  }
+
+  /** Goes live once the journal is replayed and the program has asked for all that it recorded. */
+  private async catchUp(): Promise<boolean> {
+    const { fiber } = this
+    if (fiber.acknowledged === 0) {
+      // The start entry is on its way: nothing runs before the salt is durable.
+      fiber.live = true
+      return true
+    }
+    await fiber.drain()
+    for (let turns = 0; turns < PATIENCE && fiber.passedBy() !== undefined && !fiber.unsettled; turns++)
+      await fiber.drain()
+    if (fiber.unsettled) return false
+    fiber.goLive()
+    if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.startStep(step)
+    return true
+  }
+
+  private check(): void {
+    const { fiber } = this
+    if (fiber.dropped) throw new LeaseLostError('LEASE_LOST', `Run ${fiber.runId} was taken from this host.`)
+    if (fiber.fault !== undefined) throw fiber.fault
+  }
+
+  private produceStart(): void {
+    const { fiber } = this
+    fiber.live = true
+    fiber.produce({ type: 'start', start: fiber.start, salt: fiber.env.runtime.random(16) })
+  }
+
+  private takeSignals(): void {
+    const { fiber } = this
+    for (const signal of this.incoming.splice(0)) fiber.accept(signal)
+    const { deadline } = fiber.start
+    if (deadline !== undefined && fiber.clock() >= deadline && fiber.known.cancelled === undefined) {
+      const payload = `the deadline ${new Date(deadline).toISOString()} has passed`
+      fiber.accept({ id: '$deadline', name: '$cancel', payload })
+    }
+  }
+
+  // ── starting steps ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private start(): void {
+    const { fiber } = this
+    if (fiber.known.outcome !== undefined || fiber.finished !== undefined) return
+    if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.startStep(step)
+    else if (this.intendFirst()) return
+    for (const step of fiber.steps.values()) this.startStep(step)
+  }
+
+  /**
+   * Where the engine keeps the journal an intent must be the last entry of a reply, so that the advance that
+   * acknowledges it can tell that nobody has begun: several at once only where nothing else can be in flight.
+   */
+  private intendFirst(): boolean {
+    const { fiber } = this
+    let intended = false
+    for (const step of fiber.steps.values()) {
+      if (step.op.effect !== 'once' || !this.isReady(step) || fiber.known.intents.has(step.op.key)) continue
+      if (this.isPoisoned(step)) return true
+      intend(fiber, step)
+      intended = true
+      if (this.manifest.affinity) break
+    }
+    return intended
+  }
+
+  private isReady(step: AskedStep): boolean {
+    return step.phase === 'asked' && step.notBefore <= this.fiber.clock()
+  }
+
+  private startStep(step: AskedStep): void {
+    const { fiber } = this
+    const intent = fiber.known.intents.get(step.op.key)
+    if (step.phase === 'intended') {
+      if (intent === undefined) return
+      if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
+      else if (this.mayBegin(intent, true)) runAttempt(fiber, step, this.control.heartbeat)
+      else resolveIntent(fiber, step, intent, 'its first delivery may have begun elsewhere')
+      return
+    }
+    if (!this.isReady(step)) return
+    if (intent !== undefined) {
+      step.attempt = intent.attempt
+      if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
+      else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
+      else resolveIntent(fiber, step, intent, `its worker (${intent.host}) died between intent and result`)
+      return
+    }
+    if (!fiber.checkNothingPassedBy(`${step.op.kind} step "${step.op.key}"`) || this.isPoisoned(step)) return
+    if (step.op.effect === 'once') intend(fiber, step)
+    else runAttempt(fiber, step, this.control.heartbeat)
+  }
+
+  /** Rule 4: whether nobody can have begun the effect of an acknowledged intent. */
+  private mayBegin(intent: EntryOf<'intent'>, mine: boolean): boolean {
+    if (this.appends !== undefined) return mine
+    if (!this.manifest.countsDeliveries) return mine
+    return this.control.delivery === 1 && this.acknowledgedNow(intent)
+  }
+
+  private acknowledgedNow(intent: EntryOf<'intent'>): boolean {
+    return intent.seq >= this.fiber.intentsFrom && intent.seq < this.request.cursor
+  }
+
+  private get isCrashLoop(): boolean {
+    return this.control.delivery > MAX_CRASHES && this.appended === 0
+  }
+
+  /** Rule 9. An effect `once` gets here only before its intent: a dangling intent is settled as unknown anyway. */
+  private isPoisoned(step: AskedStep): boolean {
+    const { fiber } = this
+    if (!this.isCrashLoop || fiber.finished !== undefined) return false
+    const message = `Run ${fiber.runId} killed its process ${this.control.delivery - 1} times before step ${step.op.key} was recorded.`
+    const hint = 'Mend what crashes (memory, a native module, process.exit), then retry the run.'
+    fiber.finished = {
+      error: new RunError('CRASH_LOOP', message, { hint, details: { runId: fiber.runId, step: step.op.key } }),
+    }
+    this.onEvent()
+    return true
+  }
+
+  // ── handing over ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Produces the end, if the run is over. */
+  private async end(): Promise<void> {
+    const { fiber } = this
+    if (fiber.finished !== undefined) fiber.checkNothingPassedBy('the end of the program')
+    const over =
+      fiber.disagreement !== undefined || this.graceOver || (fiber.finished !== undefined && !fiber.isSettlingOnce)
+    if (!over) return
+    const outcome = fiber.disagreement === undefined ? await fiber.outcome() : fiber.failureOutcome(fiber.disagreement)
+    probe('host.before-end')
+    await this.tellParent(outcome)
+    fiber.produce({ type: 'end', outcome })
+  }
+
+  private get graceOver(): boolean {
+    const { cancelled } = this.fiber.known
+    return cancelled !== undefined && this.fiber.clock() >= cancelled.at + this.fiber.env.cancelGraceMs
+  }
+
+  /** Rule 11: the parent hears of the end before the engine does. Idempotent by the signal's id. */
+  private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
+    const { parent } = this.fiber.start
+    if (parent === undefined) return
+    const id = `child:${this.fiber.runId}`
+    try {
+      await this.fiber.outbound.signal(parent.runId, { id, name: id, payload: outcome as never })
+    } catch (error) {
+      if (!isGone(error)) throw error
+    }
+  }
+
+  private async handOver(): Promise<Progress | undefined> {
+    const { fiber } = this
+    if (this.appends !== undefined) {
+      const batch = fiber.produced.splice(0)
+      probe('host.before-append')
+      try {
+        await this.appends(fiber.acknowledged, batch)
+      } catch (error) {
+        // A full disk costs no paid answer: the entries stay here for the next advance, unless the run is lost.
+        fiber.produced.unshift(...batch)
+        throw error
+      }
+      probe('host.after-append')
+      this.check()
+      this.appended += batch.length
+      fiber.drained()
+      fiber.acknowledge(batch)
+      return undefined
+    }
+    if (!this.manifest.affinity && fiber.inFlight > 0 && !this.graceOver) {
+      await this.event(this.nextDue(fiber.openWaits().until))
+      return undefined
+    }
+    fiber.replied = fiber.produced.splice(0)
+    const end = fiber.replied.at(-1)
+    if (end?.type === 'end') return this.done(end.outcome)
+    return this.reply({ kind: 'continue' })
+  }
+
+  /** Rule 8: with nothing in flight, and only if the engine asks. */
+  private mayRotate(): boolean {
+    const { fiber, request } = this
+    if (request.rotate !== true || !this.manifest.abilities.rotate) return false
+    return fiber.produced.length === 0 && fiber.inFlight === 0 && fiber.finished === undefined
+  }
+
+  /** Nothing to settle, start or hand over: wait here, or let the engine wait. */
+  private async rest(): Promise<Progress | undefined> {
+    const { fiber } = this
+    const waits = fiber.openWaits()
+    const due = this.nextDue(waits.until)
+    const soon = due !== undefined && this.appends !== undefined && due - fiber.clock() <= LINGER_MS
+    if (fiber.inFlight === 0 && fiber.isWaiting && !soon && fiber.finished === undefined) {
+      probe('host.before-wait')
+      return this.reply({ kind: 'wait', signals: waits.signals, ...(due !== undefined && { until: due }) })
+    }
+    await this.event(due)
+    return undefined
+  }
+
+  private nextDue(until: number | undefined): number | undefined {
+    const { fiber } = this
+    const { cancelled } = fiber.known
+    const times = [until, fiber.start.deadline]
+    if (cancelled !== undefined) times[1] = cancelled.at + fiber.env.cancelGraceMs
+    const known = times.filter((time) => time !== undefined)
+    return known.length === 0 ? undefined : Math.min(...known)
+  }
+
+  private overBudget(): boolean {
+    const { budget } = this.request
+    if (budget === undefined) return false
+    const { fiber } = this
+    const mayLeave = fiber.inFlight === 0 || this.manifest.affinity || this.appends !== undefined
+    if (!mayLeave) return false
+    if (budget.entries !== undefined && this.appended >= budget.entries) return true
+    if (budget.ms === undefined) return false
+    return fiber.env.runtime.clock.monotonic() - this.begunAt >= budget.ms && (this.appended > 0 || fiber.inFlight > 0)
+  }
+
+  private done(outcome: EntryOf<'end'>['outcome']): Progress {
+    this.fiber.abandon()
+    return this.reply({ kind: 'done', outcome })
+  }
+
+  private reply(how: DistributiveTail<Progress>): Progress {
+    const { fiber } = this
+    probe('host.before-reply')
+    const next: Op[] = []
+    for (const step of fiber.steps.values()) if (step.phase !== 'recorded') next.push(step.op)
+    return {
+      cursor: fiber.acknowledged + fiber.replied.length,
+      entries: [...fiber.replied],
+      next,
+      received: this.received(),
+      ...(fiber.statusValue !== undefined && { status: fiber.statusValue }),
+      ...how,
+    }
+  }
+
+  /** Which of the request's signals need not be sent again. */
+  private received(): readonly string[] {
+    return this.request.signals.filter((signal) => this.fiber.knows(signal)).map((signal) => signal.id)
+  }
+
+  // ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private onEvent(): void {
+    this.news = true
+    this.wake?.()
+  }
+
+  /** Resolves when something has happened, or at host time `due`, or when the budget is over. */
+  private async event(due?: number): Promise<void> {
+    if (this.news) {
+      this.news = false
+      return
+    }
+    const { fiber } = this
+    const { clock } = fiber.env.runtime
+    const limits: number[] = []
+    if (due !== undefined) limits.push(due - fiber.clock())
+    if (this.request.budget?.ms !== undefined) limits.push(this.request.budget.ms - (clock.monotonic() - this.begunAt))
+    const positive = limits.filter((ms) => ms > 0)
+    await new Promise<void>((resolve) => {
+      const stop = positive.length === 0 ? undefined : clock.timer(Math.ceil(Math.min(...positive)), resolve)
+      this.wake = () => {
+        stop?.()
+        resolve()
+      }
+    })
+    this.wake = undefined
+    this.news = false
+  }
+
+  /** Gives the program a macrotask, or less if it asks sooner. */
+  private async drainOrEvent(): Promise<void> {
+    const { fiber } = this
+    let drained = false
+    this.news = false
+    await new Promise<void>((resolve) => {
+      this.wake = resolve
+      fiber.env.runtime.drain().then(() => {
+        drained = true
+        resolve()
+      })
+    })
+    this.wake = undefined
+    if (drained) fiber.drained()
+  }
+}
+
+type DistributiveTail<P> = P extends Progress ? Omit<P, 'cursor' | 'entries' | 'next' | 'received' | 'status'> : never
+
+function isGone(error: unknown): boolean {
+  return SelvageError.is(error, 'NOT_FOUND') || SelvageError.is(error, 'RUN_ENDED')
+}
