@@ -12,7 +12,7 @@
  * A step that is made again after "did not happen" is a step of its own, `<key>/again#1`, with its own intent and its
  * own idempotency key: the record that the first outcome was unknown stands.
  */
-import type { Durable, Effect, Op, ReconcileContext, StepBehaviour, StepContext } from '@selvage/core'
+import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
 import { type SelvageError, StepError, UsageError } from '@selvage/core'
 import { requestApproval } from './approval.ts'
 
@@ -84,7 +84,7 @@ export interface UnknownFacts {
  * `durable.step` with the effect as declared, and with an answer to unknown outcomes.
  *
  * Under `ask` the question's answers are:
- *   { approved: true, value }                 it happened; `value` is taken as its result
+ *   { approved: true, value }                 it happened; `value` (or `input`) is taken as its result
  *   { approved: false, reason: 'retry' }      it did not happen; make it now
  *   { approved: false, reason: <any other> }  it did not happen; give up: StepError STEP_FAILED with that reason
  *
@@ -100,35 +100,29 @@ export async function effectStep<T>(
   const { effect, reconcile, onUnknown } = normalizeEffect(declaration)
   for (let again = 0; ; again++) {
     const key = again === 0 ? op.key : `${op.key}/again#${again}`
-    let asked: ReconcileContext | undefined
     const behaviour: StepBehaviour<T> = {
       ...(retry !== undefined && { retryAfterMs: retry }),
-      ...(effect === 'once' && {
-        reconcile: (at) => {
-          asked = at
-          return reconcile === undefined ? 'unknown' : reconcile(at)
-        },
-      }),
+      ...(reconcile !== undefined && { reconcile }),
     }
     try {
       return await durable.step({ ...op, key, effect }, live, behaviour)
     } catch (error) {
       if (!StepError.is(error, 'OUTCOME_UNKNOWN') || onUnknown !== 'ask') throw error
-      const facts = factsOf(key, error, asked)
+      const facts = factsOf(key, error)
       const answer = await requestApproval(durable, `${key}/unknown`, op.name, {
         kind: 'unknown',
         details: facts,
         ...(op.kind === 'tool' && { tool: op.name }),
         ...(op.input !== undefined && { input: op.input }),
       })
-      if (answer.approved) return answer.value as T
+      if (answer.approved) return (answer.value ?? answer.input) as T
       if (answer.reason !== RETRY_REASON) throw gaveUp(durable.runId, key, op.name, answer)
     }
   }
 }
 
-function factsOf(key: string, error: SelvageError, asked: ReconcileContext | undefined): UnknownFacts {
-  const { idempotencyKey, intendedAt, attempt } = { ...error.details, ...asked }
+function factsOf(key: string, error: SelvageError): UnknownFacts {
+  const { idempotencyKey, startedAt: intendedAt, attempt } = error.details
   return {
     step: key,
     reason: error.message,

@@ -1,0 +1,30 @@
+/**
+ * `ctx.changed(name)`: which runs an edit applies to.
+ *
+ * A run that comes to the guard live is marked in the journal, and the mark answers from then on. A run that comes to it
+ * while replaying, without a mark, has been past this place with code that had no guard: false. That stays so, because
+ * entries are only ever added at the end of a journal: on every later replay it comes here replaying, too. Within one
+ * life of the program the first answer stands for the name, so that a guard in a loop does not change its mind where
+ * replay ends.
+ */
+import type { Durable } from '@selvage/core'
+
+export class Changes {
+  readonly #durable: Durable
+  readonly #answers = new Map<string, boolean>()
+
+  constructor(durable: Durable) {
+    this.#durable = durable
+  }
+
+  has(name: string): boolean {
+    const known = this.#answers.get(name)
+    if (known !== undefined) return known
+    const key = `changed:${name}`
+    const marked = this.#durable.marked(key)
+    const answer = marked || !this.#durable.isReplaying
+    if (answer) void this.#durable.state(key, {})
+    this.#answers.set(name, answer)
+    return answer
+  }
+}

@@ -1,0 +1,110 @@
+/** What a workflow function is given: every way to the outside that survives the process. */
+import type { Duration, StepContext } from '@selvage/core'
+import type { ApprovalAnswer, ApprovalOptions } from './approval.ts'
+import type { ChildOptions, ChildProgram } from './child.ts'
+import type { EffectDeclaration } from './effects.ts'
+import type { Polled, PollOptions } from './poll.ts'
+import type { RetryPolicy } from './retry.ts'
+
+export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'compensate'>> {
+  /** Tells steps of one name apart that run at once, or says what is done. Unique in the run. Default: the name, then `name#2`, `name#3`, … */
+  key?: string
+  /** Default: the workflow's `retry`, and without one only a RetryableError is tried again. An effect `once` is tried again only under a policy of its own, or when its author throws RetryableError. */
+  retry?: RetryPolicy
+  /** How long one attempt may take; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. Default: for ever. */
+  timeout?: Duration
+}
+
+export interface WaitOptions {
+  /** Default: for ever. */
+  timeout?: Duration
+}
+
+export interface Callback<T> {
+  /** `cb_…`: hand it to whoever will answer, in a step. The first answer wins. */
+  readonly id: string
+  /** The answer. Rejects with StepError WAIT_TIMEOUT. */
+  readonly result: Promise<T>
+}
+
+/**
+ * The gate of a workflow.
+ *
+ * The function runs again from the top after a crash, a deploy or a long wait; whatever went through the gate is given
+ * back as it was recorded, in the order in which it was recorded. So between two calls of `ctx` it must do the same
+ * each time: no clock, no randomness, no I/O of its own, those are in `ctx`. `Promise.all`, `Promise.race`, loops,
+ * conditions and `try`/`catch` are ordinary.
+ *
+ * After a cancel everything here rejects with an AbortError and `abortSignal` fires; see `onCancel`. Only `step`, `now`,
+ * `random`, `uuid`, `log` and `status` may be called inside the body of a step, where a step is a plain call.
+ */
+export interface Context {
+  readonly runId: string
+  /** Fires when the run is cancelled, and when another worker has taken it over. */
+  readonly abortSignal: AbortSignal
+  /** True while answers come from the journal. */
+  readonly isReplaying: boolean
+
+  /**
+   * Runs `body` once and records what it returns; after that the record answers for it. What it returns must be
+   * recordable (JSON, Date, Map, Set, bigint, bytes, errors, undefined) and comes back as a copy.
+   *
+   * After a crash inside the body it is run again with the same `at.idempotencyKey`, unless its `effect` is `once`.
+   * Rejects with StepError STEP_FAILED (its `cause` is the error of the body), STEP_TIMEOUT as that cause, or
+   * OUTCOME_UNKNOWN; with UsageError KEY_IN_USE when the name is open already and no key tells the two apart.
+   */
+  step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options?: StepOptions<T>): Promise<T>
+
+  /** Resolves after so long, in whatever process. A sleep needs no process, connection or memory. */
+  sleep(duration: Duration): Promise<void>
+  /** Resolves at a date (or epoch milliseconds), at once if it has passed. */
+  sleepUntil(date: Date | number): Promise<void>
+
+  /** One id for one answer from outside (`run.respond(id, value)`). Steps asked for after it start only once the id is durable. */
+  callback<T = unknown>(name: string, options?: WaitOptions): Callback<T>
+  /**
+   * The next signal of that name (`run.signal(name, payload)`), oldest first; one that came before this call counts.
+   * Rejects with StepError WAIT_TIMEOUT. A name that is waited for twice at once is a UsageError KEY_IN_USE.
+   */
+  signal<T = unknown>(name: string, options?: WaitOptions): Promise<T>
+  /** Asks a person, and waits for the answer. Rejects with StepError APPROVAL_TIMEOUT if time is up and `onTimeout` is absent: nobody is denied silently. */
+  approval(name: string, options?: Omit<ApprovalOptions, 'kind'>): Promise<ApprovalAnswer>
+  /**
+   * Polls until `poll` gives anything but undefined, null or false, and returns that. Each poll is a step; between two
+   * the run sleeps. Rejects with StepError WAIT_TIMEOUT; the last poll is made when time is up.
+   */
+  waitUntil<T>(name: string, poll: (at: StepContext) => Promise<T> | T, options?: PollOptions): Promise<Polled<T>>
+
+  /**
+   * Runs another program as a run of its own, `<runId>/<key>`, and waits for its result. Rejects with RunError
+   * RUN_FAILED (its `cause` is the child's error) or RUN_CANCELLED.
+   */
+  child<Input, Result>(program: ChildProgram<Input, Result>, input: Input, options?: ChildOptions): Promise<Result>
+
+  /** Epoch milliseconds when the latest recorded thing happened: the same on every replay. */
+  now(): number
+  /** [0, 1), the same on every replay. Not for secrets. */
+  random(): number
+  /** A version 4 UUID, the same on every replay and unique over all runs. */
+  uuid(): string
+  /** Shown beside the run's status, replacing what was shown before. */
+  status(value: unknown): void
+  /** Prints unless replaying. A line after the last thing that was recorded is printed again if the process dies there. */
+  log(...values: unknown[]): void
+
+  /**
+   * Guards an edit of a workflow whose runs are under way: true for runs that come here for the first time with the new
+   * code, false for those that have been past it, the same for ever after in each run. One answer per name and run.
+   *
+   *     if (ctx.changed('check-stock')) await ctx.step('check-stock', …)
+   */
+  changed(name: string): boolean
+  /**
+   * Runs after a cancel, when the function has ended, or beside it one second after the cancel: newest first, one after
+   * the other, all within the grace of the run (30 s). `shielded` is this context with the gate open in spite of the
+   * cancel. The returned function takes the handler back.
+   */
+  onCancel(handler: (shielded: Context) => Promise<void> | void): () => void
+  /** Reserved: a step in one transaction with the journal. Throws UsageError UNSUPPORTED. */
+  transaction(...reserved: never[]): never
+}

@@ -1,0 +1,42 @@
+/**
+ * The input of a run, checked by any validator that speaks Standard Schema (https://standardschema.dev, version 1): zod,
+ * valibot, arktype and others. Only the part of that interface which is used here is written down.
+ */
+import { UsageError } from '@selvage/core'
+
+export interface StandardSchema<Input = unknown, Output = Input> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+    readonly types?: { readonly input: Input; readonly output: Output } | undefined
+  }
+}
+
+type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly SchemaIssue[] }
+
+interface SchemaIssue {
+  readonly message: string
+  readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
+}
+
+/**
+ * The input as the schema gives it back: what is recorded and what the program gets, so that nothing is validated again
+ * on replay. Throws UsageError BAD_INPUT with a line for each issue; `details.issues` has them as `{ path, message }`.
+ */
+export async function validateInput<Output>(schema: StandardSchema<unknown, Output>, value: unknown): Promise<Output> {
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return result.value
+  const issues = result.issues.map((issue) => ({ path: pathOf(issue), message: issue.message }))
+  const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
+  throw new UsageError('BAD_INPUT', `The input is not valid. ${lines.join('; ')}.`, {
+    hint: 'No run was started.',
+    details: { issues },
+  })
+}
+
+function pathOf(issue: SchemaIssue): string {
+  return (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
+}

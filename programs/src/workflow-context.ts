@@ -1,0 +1,310 @@
+/**
+ * The context of one run of a workflow function, on its gate.
+ *
+ * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
+ * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
+ */
+import type { Durable, Duration, Effect, Question, StepContext } from '@selvage/core'
+import { encode, StepError, toMs, UsageError } from '@selvage/core'
+import { type ApprovalAnswer, type ApprovalOptions, requestApproval } from './approval.ts'
+import { Changes } from './changed.ts'
+import { type Child, type ChildOptions, type ChildProgram, startChild } from './child.ts'
+import type { Callback, Context, StepOptions, WaitOptions } from './context.ts'
+import { type EffectDeclaration, effectStep } from './effects.ts'
+import { type Named, Names } from './names.ts'
+import { type Polled, type PollOptions, pollUntil } from './poll.ts'
+import { ONLY_RETRYABLE, type RetryPolicy, retryBehaviour } from './retry.ts'
+import { sleepUntil } from './sleep.ts'
+import { uuidFrom } from './uuid.ts'
+
+export type Print = (runId: string, values: readonly unknown[]) => void
+
+/** Every platform that has a console has this one. */
+export const printToConsole: Print = (runId, values) => {
+  const { console } = globalThis as { console?: { log(...values: unknown[]): void } }
+  console?.log(`[${runId}]`, ...values)
+}
+
+export interface ContextSettings {
+  readonly retry: RetryPolicy | undefined
+  readonly print: Print
+}
+
+type CancelHandler = (shielded: Context) => Promise<void> | void
+
+export class WorkflowContext implements Context {
+  readonly #durable: Durable
+  readonly #settings: ContextSettings
+  readonly #names: Names
+  readonly #changes: Changes
+  readonly #cancelHandlers: CancelHandler[]
+  readonly #children: Set<Child>
+  readonly #uuids: Map<string, number>
+  /** Questions that are on their way into the journal: no step starts before they are there. */
+  #opening: Promise<unknown> | undefined
+
+  /** With `outer`: the same context with the gate of `durable`. */
+  constructor(durable: Durable, settings: ContextSettings, outer?: WorkflowContext) {
+    this.#durable = durable
+    this.#settings = settings
+    this.#names = outer === undefined ? new Names(durable.runId) : outer.#names
+    this.#changes = outer === undefined ? new Changes(durable) : outer.#changes
+    this.#cancelHandlers = outer === undefined ? [] : outer.#cancelHandlers
+    this.#children = outer === undefined ? new Set() : outer.#children
+    this.#uuids = outer === undefined ? new Map() : outer.#uuids
+  }
+
+  get runId(): string {
+    return this.#durable.runId
+  }
+
+  get abortSignal(): AbortSignal {
+    return this.#durable.abortSignal
+  }
+
+  get isReplaying(): boolean {
+    return this.#durable.isReplaying
+  }
+
+  // ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
+    const outer = this.#durable.current()
+    if (outer !== undefined) return quiet(async () => body(outer))
+    return this.#named(name, options.key, async (key) => {
+      const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of step "${name}"`)
+      const op = { key, kind: 'code', name, ...(timeoutMs !== undefined && { timeoutMs }) } as const
+      const retry = retryBehaviour(this.#policyOf(options), () => this.#durable.random(`retry:${key}`))
+      if (this.#opening !== undefined) await this.#opening
+      return effectStep(this.#durable, op, body, declarationOf(options), retry)
+    })
+  }
+
+  #policyOf({ retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryPolicy {
+    return retry ?? (effect === 'once' ? undefined : this.#settings.retry) ?? ONLY_RETRYABLE
+  }
+
+  child<Input, Result>(
+    program: ChildProgram<Input, Result>,
+    input: Input,
+    options: ChildOptions = {},
+  ): Promise<Result> {
+    return quiet(async () => {
+      this.#notInside('ctx.child')
+      const stepKey =
+        options.key === undefined
+          ? this.#names.ordinal(`child:${program.name}#`)
+          : this.#names.next(`child:${program.name}`, `child:${options.key}`).key
+      if (this.#opening !== undefined) await this.#opening
+      const child = startChild(this.#durable, program, input, stepKey.slice('child:'.length))
+      if (options.onParentEnd !== 'abandon') this.#children.add(child)
+      try {
+        return (await child.result) as Result
+      } finally {
+        // A cancel of this run rejects the wait while the child goes on: it is ended with the run.
+        if (!this.#durable.abortSignal.aborted) this.#children.delete(child)
+      }
+    })
+  }
+
+  // ── waits ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  sleep(duration: Duration): Promise<void> {
+    return this.#sleep(() => this.#durable.now() + toMs(duration, 'the duration of a sleep'))
+  }
+
+  sleepUntil(date: Date | number): Promise<void> {
+    return this.#sleep(() => {
+      const until = Number(date)
+      if (Number.isFinite(until)) return until
+      throw new UsageError('BAD_INPUT', `sleepUntil got ${String(date)}.`, {
+        hint: 'Give a valid Date, or epoch milliseconds.',
+      })
+    })
+  }
+
+  #sleep(until: () => number): Promise<void> {
+    return quiet(async () => {
+      this.#notInside('ctx.sleep')
+      const key = this.#names.ordinal('sleep:')
+      await sleepUntil(this.#durable, key, until())
+    })
+  }
+
+  signal<T = unknown>(name: string, options: WaitOptions = {}): Promise<T> {
+    return this.#named(`signal:${name}`, undefined, (key) =>
+      this.#awaitSignal<T>(key, name, `signal "${name}"`, options),
+    )
+  }
+
+  callback<T = unknown>(name: string, options: WaitOptions = {}): Callback<T> {
+    this.#notInside('ctx.callback')
+    const { key, close } = this.#names.next(`callback:${name}`)
+    const what = `callback "${name}"`
+    const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of ${what}`)
+    const question: Question = {
+      id: this.#durable.id('cb_', key),
+      kind: 'callback',
+      name,
+      ...(timeoutMs !== undefined && { expiresAt: this.#durable.now() + timeoutMs }),
+    }
+    const opened = this.#durable.open(key, question)
+    this.#holdSteps(opened)
+    const result = quiet(async () => {
+      try {
+        await opened
+        const answer = await this.#awaitSignal<{ value: T }>(key, question.id, what, options, question.expiresAt)
+        return answer.value
+      } finally {
+        close()
+      }
+    })
+    return { id: question.id, result }
+  }
+
+  approval(name: string, options: Omit<ApprovalOptions, 'kind'> = {}): Promise<ApprovalAnswer> {
+    return this.#named(`approval:${name}`, undefined, (key) => requestApproval(this.#durable, key, name, options))
+  }
+
+  waitUntil<T>(name: string, poll: (at: StepContext) => Promise<T> | T, options: PollOptions = {}): Promise<Polled<T>> {
+    return this.#named(`until:${name}`, options.key, async (key) => {
+      if (this.#opening !== undefined) await this.#opening
+      return pollUntil(this.#durable, key, name, poll, options)
+    })
+  }
+
+  async #awaitSignal<T>(key: string, name: string, what: string, options: WaitOptions, until?: number): Promise<T> {
+    const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of ${what}`)
+    const deadline = until ?? (timeoutMs === undefined ? undefined : this.#durable.now() + timeoutMs)
+    const result = await this.#durable.wait<T>(key, name, deadline)
+    if (result.ok) return result.value
+    throw new StepError('WAIT_TIMEOUT', `No ${what} came to run ${this.runId} within ${timeoutMs} ms.`, {
+      details: { runId: this.runId, step: key, attempt: 1 },
+    })
+  }
+
+  #holdSteps(opened: Promise<unknown>): void {
+    const all = Promise.all([this.#opening, opened])
+    this.#opening = all
+    void all.then(() => {
+      if (this.#opening === all) this.#opening = undefined
+    })
+  }
+
+  // ── values ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  now(): number {
+    return this.#durable.now()
+  }
+
+  random(): number {
+    return this.#durable.random(this.#place())
+  }
+
+  uuid(): string {
+    const place = this.#place()
+    const count = (this.#uuids.get(place) ?? 0) + 1
+    this.#uuids.set(place, count)
+    return uuidFrom(this.#durable.id('', `uuid:${place}:${count}`))
+  }
+
+  /** Bodies of steps are skipped on replay: what they draw must not move what the function draws. */
+  #place(): string {
+    const step = this.#durable.current()
+    return step === undefined ? 'ctx' : `step:${step.key}@${step.attempt}`
+  }
+
+  status(value: unknown): void {
+    this.#durable.status(encode(value, `the status of run ${this.runId}`))
+  }
+
+  log(...values: unknown[]): void {
+    if (!this.#durable.isReplaying) this.#settings.print(this.runId, values)
+  }
+
+  changed(name: string): boolean {
+    this.#notInside('ctx.changed')
+    return this.#changes.has(name)
+  }
+
+  transaction(): never {
+    throw new UsageError('UNSUPPORTED', 'ctx.transaction is not built yet.', {
+      hint: 'Use ctx.step with an idempotent write, keyed by at.idempotencyKey.',
+    })
+  }
+
+  // ── the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  onCancel(handler: CancelHandler): () => void {
+    this.#notInside('ctx.onCancel')
+    this.#cancelHandlers.push(handler)
+    return () => {
+      const index = this.#cancelHandlers.indexOf(handler)
+      if (index >= 0) this.#cancelHandlers.splice(index, 1)
+    }
+  }
+
+  get hasCancelHandlers(): boolean {
+    return this.#cancelHandlers.length > 0
+  }
+
+  /** One that fails does not keep the others from running. */
+  async runCancelHandlers(): Promise<void> {
+    const shielded = new WorkflowContext(this.#durable.shielded(), this.#settings, this)
+    for (let handler = this.#cancelHandlers.pop(); handler !== undefined; handler = this.#cancelHandlers.pop()) {
+      try {
+        await handler(shielded)
+      } catch (error) {
+        this.log('an onCancel handler failed:', error)
+      }
+    }
+  }
+
+  /** Cancels the children that are not done and not abandoned. */
+  async endChildren(): Promise<void> {
+    const open = [...this.#children]
+    this.#children.clear()
+    const shielded = this.#durable.shielded()
+    await Promise.all(open.map((child) => child.cancel(shielded)))
+  }
+
+  // ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs `body` with the next key of `name`, and holds the name meanwhile. */
+  #named<T>(name: string, key: string | undefined, body: (key: string) => Promise<T>): Promise<T> {
+    return quiet(async () => {
+      this.#notInside(name)
+      const named: Named = this.#names.next(name, key)
+      try {
+        return await body(named.key)
+      } finally {
+        named.close()
+      }
+    })
+  }
+
+  #notInside(what: string): void {
+    const step = this.#durable.current()
+    if (step === undefined) return
+    throw new UsageError('ALREADY_OPEN', `${what} was asked for inside step "${step.key}" of run ${this.runId}.`, {
+      hint: 'The body of a step is skipped on replay: call it in the workflow function.',
+      details: { runId: this.runId, step: step.key },
+    })
+  }
+}
+
+function declarationOf<T>({ effect, reconcile, onUnknown }: StepOptions<T>): EffectDeclaration<T> | undefined {
+  if (effect === undefined && reconcile === undefined && onUnknown === undefined) return undefined
+  return {
+    effect: effect ?? 'idempotent',
+    ...(reconcile !== undefined && { reconcile }),
+    ...(onUnknown !== undefined && { onUnknown }),
+  }
+}
+
+/** A rejection that its author looks at later, or never, must not end the process. */
+function quiet<T>(body: () => Promise<T>): Promise<T> {
+  const promise = body()
+  promise.catch(() => {})
+  return promise
+}

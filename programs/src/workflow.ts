@@ -1,0 +1,91 @@
+/**
+ * Workflows: functions that replay.
+ *
+ *   running ──returns, throws──▶ ending: unfinished children are cancelled ──▶ ended
+ *      └──cancel──▶ every call of ctx rejects ──▶ onCancel handlers, newest first ──▶ ending
+ *
+ * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
+ */
+import type { Durable, Program } from '@selvage/core'
+import { decode, UsageError } from '@selvage/core'
+import { isCancelled, whenCancelled } from './cancellation.ts'
+import type { ChildProgram } from './child.ts'
+import type { Context } from './context.ts'
+import type { StandardSchema } from './input.ts'
+import type { RetryPolicy } from './retry.ts'
+import { sleepUntil } from './sleep.ts'
+import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
+
+export interface WorkflowOptions<Input = unknown> {
+  /** Runs go on with the version that they were started with: an edit that is not guarded by `ctx.changed` needs a new one. */
+  version?: string
+  /** Any Standard Schema: validates the input before a run starts. */
+  input?: StandardSchema<unknown, Input>
+  /** For steps that have no policy of their own, effects `once` excepted. Default: only RetryableError is tried again. */
+  retry?: RetryPolicy
+  /** Where `ctx.log` prints. Default: the console, with the run's id in front. */
+  log?: Print
+}
+
+/** A workflow as a program that engines run and as a child that workflows start. */
+export type Workflow<Input = unknown, Result = unknown> = Program & ChildProgram<Input, Result>
+
+/**
+ * Makes a program of a function. `fn` must do the same between two calls of `ctx` each time that it runs: see Context.
+ * UsageError BAD_INPUT for an empty name.
+ */
+export function createWorkflow<Input = unknown, Result = unknown>(
+  name: string,
+  fn: (ctx: Context, input: Input) => Promise<Result> | Result,
+  options: WorkflowOptions<Input> = {},
+): Workflow<Input, Result> {
+  if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
+  return {
+    name,
+    ...(options.version !== undefined && { version: options.version }),
+    ...(options.input !== undefined && { input: options.input }),
+    resume: 'replay',
+    async run(durable) {
+      await countFromBegin(durable)
+      const input = decode(durable.start.input) as Input
+      const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole })
+      const running = (async () => fn(ctx, input))()
+      await conclude(durable, ctx, running)
+      return running
+    },
+  }
+}
+
+async function conclude(durable: Durable, ctx: WorkflowContext, running: Promise<unknown>): Promise<void> {
+  const ended = running.then(
+    () => {},
+    () => {},
+  )
+  await Promise.race([ended, whenCancelled(durable)])
+  if (isCancelled(durable)) {
+    const children = ctx.endChildren()
+    if (ctx.hasCancelHandlers) {
+      const shielded = durable.shielded()
+      await Promise.race([ended, sleepUntil(shielded, 'cancel:patience', durable.now() + PATIENCE_MS)])
+      await ctx.runCancelHandlers()
+    }
+    await children
+    return
+  }
+  await ctx.endChildren()
+}
+
+/** How long `onCancel` handlers wait for a function that does not heed the cancel. */
+const PATIENCE_MS = 1_000
+
+/** Runs that wait longer than this before a worker has them count their first timers from then. */
+const LATE_MS = 1_000
+
+/**
+ * Host time begins with the start entry, and that may be long ago (`startAt`, no worker): a first `sleep('10m')` would
+ * be over at once. A late begin is journaled, so that time goes on from there.
+ */
+async function countFromBegin(durable: Durable): Promise<void> {
+  const late = !durable.isReplaying && durable.clock() - durable.now() > LATE_MS
+  if (late || durable.marked('begun')) await durable.state('begun', {})
+}
