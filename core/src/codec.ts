@@ -30,8 +30,10 @@ export const CODEC_VERSION = 1
 /** The key that marks a tagged value. */
 export const TAG = '$s'
 
-/** How deep a value may nest. Far from where `JSON.stringify` overflows the stack, even in the most verbose form. */
-export const MAX_DEPTH = 1_000
+/** How deep a value may nest. Far from where the stack overflows, here or in `JSON.stringify`, however tags add to it. */
+export const MAX_DEPTH = 500
+/** The same for a property of an error, of which several may be one inside the other. */
+const MAX_DETAIL_DEPTH = 50
 
 // ── encode ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -41,6 +43,7 @@ interface Walk {
   readonly path: (string | number)[]
   readonly trail: object[]
   depth: number
+  readonly limit: number
   /** The errors being recorded around this value. */
   readonly open: readonly unknown[]
 }
@@ -58,7 +61,14 @@ export function encode(value: unknown, what: string): Json {
 }
 
 function encodeInside(value: unknown, what: string, open: readonly unknown[]): Json {
-  const walk: Walk = { what, path: [], trail: [], depth: 0, open }
+  const walk: Walk = {
+    what,
+    path: [],
+    trail: [],
+    depth: 0,
+    limit: open.length === 0 ? MAX_DEPTH : MAX_DETAIL_DEPTH,
+    open,
+  }
   try {
     return visit(walk, value, 0)
   } catch (error) {
@@ -90,7 +100,7 @@ function visit(walk: Walk, value: unknown, depth: number): Json {
 }
 
 function visitObject(walk: Walk, value: object, depth: number): Json {
-  if (depth >= MAX_DEPTH) throw refuseDepth(walk)
+  if (depth >= walk.limit) throw refuseDepth(walk)
   walk.trail[depth] = value
   if (isPlainArray(value)) return visitArray(walk, value, depth)
   if (isPlainObject(value) && typeof (value as { toJSON?: unknown }).toJSON !== 'function')
@@ -129,14 +139,16 @@ function visitPlain(walk: Walk, value: Record<string, unknown>, depth: number): 
 }
 
 function visitInstance(walk: Walk, value: object, depth: number): Json {
-  if (value instanceof Date) return tagged('date', Number.isNaN(value.getTime()) ? null : value.toISOString())
-  if (value instanceof Uint8Array) return tagged('bytes', base64url(value))
+  if (isA(value, Date)) return tagged('date', Number.isNaN(value.getTime()) ? null : value.toISOString())
+  if (isA(value, Uint8Array)) return tagged('bytes', base64url(value))
   if (isError(value)) return visitError(walk, value)
   if ('toJSON' in value && typeof value.toJSON === 'function') {
-    return visit(walk, value.toJSON(String(walk.path[depth - 1] ?? '')), depth + 1)
+    const name = depth === 0 ? '' : String(walk.path[depth - 1])
+    step(walk, depth, TO_JSON)
+    return visit(walk, value.toJSON(name), depth + 1)
   }
-  if (value instanceof Set) return tagged('set', visitArray(walk, [...value], depth))
-  if (value instanceof Map) return tagged('map', visitArray(walk, [...value], depth))
+  if (isA(value, Set)) return tagged('set', visitArray(walk, [...value], depth))
+  if (isA(value, Map)) return tagged('map', visitArray(walk, [...value], depth))
   const name = className(value)
   throw refuse(walk, `is a ${name}`, HINTS[name] ?? 'Use a plain object, or give the class a toJSON().')
 }
@@ -157,6 +169,9 @@ const HINTS: { readonly [name: string]: string | undefined } = {
   RegExp: 'Record its source and flags.',
   Response: 'Read its body first.',
 }
+
+/** In a path: what follows is in what that method returned. */
+const TO_JSON = 'toJSON()'
 
 function step(walk: Walk, depth: number, key: string | number): void {
   walk.path[depth] = key
@@ -186,16 +201,18 @@ function refuseDepth(walk: Walk): UsageError {
     }
     first.set(value, depth)
   }
-  return refuse(walk, `is nested more than ${MAX_DEPTH} deep`, 'Flatten the value, or record it as text.')
+  return refuse(walk, `is nested more than ${walk.limit} deep`, 'Flatten the value, or record it as text.')
 }
 
 function showPath(keys: readonly (string | number)[]): string {
   const parts = keys.map((key) =>
-    typeof key === 'string' && /^[\p{L}_$][\p{L}\p{N}_$]*$/u.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`,
+    key === TO_JSON || IDENTIFIER.test(String(key)) ? `.${key}` : `[${JSON.stringify(key)}]`,
   )
   // Of a very deep path the ends say enough.
   return `$${parts.length > 40 ? [...parts.slice(0, 20), '…', ...parts.slice(-20)].join('') : parts.join('')}`
 }
+
+const IDENTIFIER = /^[\p{L}_$][\p{L}\p{N}_$]*$/u
 
 // Also of another realm (a vm context, a sandbox): recognised by shape, not by identity.
 function isPlainObject(value: object): value is Record<string, unknown> {
@@ -211,6 +228,10 @@ function isPlainArray(value: object): value is readonly unknown[] {
   )
 }
 
+function isA<T extends object>(value: object, type: { new (): T; readonly name: string }): value is T {
+  return value instanceof type || Object.prototype.toString.call(value) === `[object ${type.name}]`
+}
+
 function className(value: object): string {
   const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name
   return typeof name === 'string' && name !== '' ? name : 'class instance'
@@ -224,7 +245,11 @@ function className(value: object): string {
  * Throws EngineError CORRUPT for what this version cannot read.
  */
 export function decode(json: Json): unknown {
-  return revive(json, 0)
+  try {
+    return revive(json, 0)
+  } catch (error) {
+    throw SelvageError.is(error) ? error : corrupt('a value is malformed', error)
+  }
 }
 
 function revive(json: Json, depth: number): unknown {
@@ -256,7 +281,7 @@ function untag(content: Json | undefined, depth: number): unknown {
     case 'bigint':
       return BigInt(text(tag, body))
     case 'date':
-      return new Date(body === null ? Number.NaN : text(tag, body))
+      return body === null ? new Date(Number.NaN) : reviveDate(text(tag, body))
     case 'bytes':
       return fromBase64url(text(tag, body)) ?? malformed(tag)
     case 'map':
@@ -264,7 +289,7 @@ function untag(content: Json | undefined, depth: number): unknown {
     case 'set':
       return new Set(reviveArray(array(tag, body), depth))
     case 'error':
-      return errorFromJson(object(tag, body) as unknown as ErrorJson)
+      return errorFromJson(error(object(tag, body)))
     case 'object':
       return reviveObject(object(tag, body), depth)
     case 'blob':
@@ -275,6 +300,11 @@ function untag(content: Json | undefined, depth: number): unknown {
         details: { tag },
       })
   }
+}
+
+function reviveDate(iso: string): Date {
+  const date = new Date(iso)
+  return Number.isNaN(date.getTime()) ? malformed('date') : date
 }
 
 function isJsonArray(json: Json | undefined): json is readonly Json[] {
@@ -293,12 +323,17 @@ function object(tag: string, body: Json | undefined): JsonObject {
   return typeof body === 'object' && body !== null && !isJsonArray(body) ? body : malformed(tag)
 }
 
+function error(json: JsonObject): ErrorJson {
+  const { name, message } = json
+  return typeof name === 'string' && typeof message === 'string' ? { ...json, name, message } : malformed('error')
+}
+
 function malformed(tag: string): never {
   throw corrupt(`a recorded ${tag} is malformed`)
 }
 
-function corrupt(problem: string): EngineError {
-  return new EngineError('CORRUPT', `Recorded data cannot be read: ${problem}.`)
+function corrupt(problem: string, cause?: unknown): EngineError {
+  return new EngineError('CORRUPT', `Recorded data cannot be read: ${problem}.`, cause === undefined ? {} : { cause })
 }
 
 // ── errors ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,9 @@ export const THROWN = 'Thrown'
 export type EncodePart = (value: unknown, open: readonly unknown[]) => Json
 export type DecodePart = (json: Json) => unknown
 
+/** What has a place of its own in an ErrorJson. */
+const OWN_FIELDS: readonly string[] = ['name', 'message', 'code', 'stack', 'cause']
+
 const LANGUAGE = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const
 const SELVAGE = {
   SelvageError,
@@ -78,7 +81,7 @@ function fromError(error: Error & { code?: unknown }, open: readonly unknown[], 
   const kind = ourClass(error)
   const stack = frames(error)
   const details = ours
-    ? properties(error.details, [], open, encodePart)
+    ? properties(error.details ?? {}, [], open, encodePart)
     : properties(error, OWN_FIELDS, open, encodePart)
   if (!Object.hasOwn(details, 'errors') && Array.isArray((error as AggregateError).errors))
     setOwn(details, 'errors', list((error as AggregateError).errors, open, encodePart))
@@ -95,8 +98,6 @@ function fromError(error: Error & { code?: unknown }, open: readonly unknown[], 
     ...(Object.keys(details).length > 0 ? { details } : {}),
   }
 }
-
-const OWN_FIELDS: readonly string[] = ['name', 'message', 'code', 'stack', 'cause']
 
 function fromThrown(thrown: unknown, open: readonly unknown[], encodePart: EncodePart): ErrorJson {
   const details = properties({ thrown }, [], open, encodePart)
@@ -162,7 +163,7 @@ function ourClass(error: Error): string | undefined {
 
 /** A new Error; what reads it cannot tell it from the one that was recorded but by its trimmed stack. */
 export function rebuildError(json: ErrorJson, decodePart: DecodePart): Error {
-  const details = (json.details === undefined ? {} : decodePart(json.details)) as Record<string, unknown>
+  const details = (json.details == null ? {} : decodePart(json.details)) as Record<string, unknown>
   const error = create(json, details)
   hide(error, 'message', json.message)
   if (error.name !== json.name) hide(error, 'name', json.name)
