@@ -19,6 +19,8 @@ const MAX_CRASHES = 5
 const LINGER_MS = 25
 /** Macrotasks that a replayed program may take, beyond one, to ask for what its journal still holds. */
 const PATIENCE = 16
+/** Microtasks within which most programs ask for their next step. */
+const REACTIONS = 12
 
 export class Turn {
   private readonly fiber: Fiber
@@ -96,7 +98,7 @@ export class Turn {
       }
       if (this.overBudget()) return this.reply({ kind: 'continue' })
       if (fiber.needsDrain) {
-        await this.drainOrEvent()
+        await this.react()
         continue
       }
       const reply = await this.rest()
@@ -382,9 +384,19 @@ export class Turn {
     this.news = false
   }
 
-  /** Gives the program a macrotask, or less if it asks sooner. */
-  private async drainOrEvent(): Promise<void> {
+  /**
+   * Lets the program react to what it was given: a macrotask, or less where nothing hangs on it. A program that has a
+   * step in flight by then needs none: the append of its outcome brings one.
+   */
+  private async react(): Promise<void> {
     const { fiber } = this
+    if (fiber.startsAtOnce !== undefined) {
+      for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
+        await null
+        if (fiber.inFlight > 0) return this.event(this.nextDue(fiber.openWaits().until))
+      }
+      if (fiber.produced.length > 0) return
+    }
     let drained = false
     this.news = false
     await new Promise<void>((resolve) => {
