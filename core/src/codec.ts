@@ -49,8 +49,7 @@ interface Walk {
 }
 
 /**
- * The JSON of a value. Parts of it that are plain JSON are not copied: whoever keeps the result while the author's
- * code runs on must turn it into text first.
+ * The JSON of a value, as a copy: what the author does to the value afterwards changes no entry.
  *
  * An object with a method `toJSON` (a URL, most message classes) is recorded as what that returns, and comes back as
  * that. Throws UsageError NOT_SERIALISABLE with the path of the offending part (entries of a Map as in `[...map]`);
@@ -109,33 +108,21 @@ function visitObject(walk: Walk, value: object, depth: number): Json {
 }
 
 function visitArray(walk: Walk, value: readonly unknown[], depth: number): Json {
-  let copy: Json[] | undefined
+  const copy: Json[] = new Array(value.length)
   for (let index = 0; index < value.length; index++) {
     step(walk, depth, index)
-    const part = value[index]
-    const json = visit(walk, part, depth + 1)
-    if (copy === undefined && json !== part) copy = value.slice(0, index) as Json[]
-    copy?.push(json)
+    copy[index] = visit(walk, value[index], depth + 1)
   }
-  return copy ?? (value as readonly Json[])
+  return copy
 }
 
 function visitPlain(walk: Walk, value: Record<string, unknown>, depth: number): Json {
-  let copy: Record<string, Json> | undefined
-  const keys = Object.keys(value)
-  for (let index = 0; index < keys.length; index++) {
-    const key = keys[index] as string
+  const copy: Record<string, Json> = {}
+  for (const key of Object.keys(value)) {
     step(walk, depth, key)
-    const part = value[key]
-    const json = visit(walk, part, depth + 1)
-    if (copy === undefined && json !== part) {
-      copy = {}
-      for (const before of keys.slice(0, index)) setOwn(copy, before, value[before])
-    }
-    if (copy !== undefined) setOwn(copy, key, json)
+    setOwn(copy, key, visit(walk, value[key], depth + 1))
   }
-  const json = copy ?? (value as JsonObject)
-  return Object.hasOwn(value, TAG) ? tagged('object', json) : json
+  return Object.hasOwn(value, TAG) ? tagged('object', copy) : copy
 }
 
 function visitInstance(walk: Walk, value: object, depth: number): Json {
