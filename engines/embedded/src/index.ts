@@ -1,1 +1,2 @@
-export {}
+export { type EmbeddedOptions, embeddedEngine } from './engine.ts'
+export { embeddedManifest } from './manifest.ts'

@@ -1,0 +1,105 @@
+/**
+ * A run held by whoever attached to it. Unlike a worker it does not give the run up while the program waits: it waits
+ * for signals and time itself, and advances again.
+ */
+import { type Attachment, type Claim, type Host, LeaseLostError, type Outcome } from '@selvage/core'
+import { HeldRun, type Waits } from './held-run.ts'
+import { Nudge } from './nudge.ts'
+import type { Parts } from './parts.ts'
+
+export class AttachedRun implements Attachment {
+  readonly ended: Promise<Outcome>
+  readonly run: HeldRun
+  /** Resolves when nothing more happens here. */
+  readonly over: Promise<void>
+  isOver = false
+  /** False: the store still says that we hold the run. */
+  released = false
+  private readonly parts: Parts
+  private readonly news = new Nudge()
+
+  constructor(parts: Parts, claim: Claim, host: Host) {
+    const { store, runtime, changes } = parts
+    this.parts = parts
+    this.run = new HeldRun(claim, {
+      store,
+      host,
+      clock: runtime.clock,
+      touched: (runId, entries) => changes.touched(runId, entries),
+      onWait: (_, waits) => this.idle(waits),
+      onWake: () => {
+        this.run.woken = true
+        this.nudge()
+      },
+    })
+    const { promise, resolve, reject } = Promise.withResolvers<Outcome>()
+    this.ended = promise
+    // Nobody need await it.
+    promise.catch(() => {})
+    this.over = this.run
+      .run()
+      .then(
+        (end) => {
+          this.released = true
+          if (end.kind === 'finished') resolve(end.outcome)
+          else if (end.kind === 'lost') reject(this.lostError())
+        },
+        async (error: unknown) => {
+          // If even that fails, the claim stays here until it is tried again, or until this process ends.
+          await this.release().catch(parts.report)
+          reject(error)
+        },
+      )
+      .finally(() => {
+        this.isOver = true
+      })
+  }
+
+  /** A signal may have arrived. */
+  nudge(): void {
+    this.news.give()
+  }
+
+  lose(): void {
+    this.run.lose()
+    this.nudge()
+  }
+
+  async detach(): Promise<void> {
+    this.run.stop()
+    this.nudge()
+    const grace = setTimeout(() => this.run.withdraw(), this.parts.stopGraceMs)
+    grace.unref()
+    await this.over
+    clearTimeout(grace)
+  }
+
+  async release(): Promise<void> {
+    await this.run.release()
+    this.released = true
+  }
+
+  private async idle(waits: Waits): Promise<false> {
+    const { store, runtime } = this.parts
+    const { clock } = runtime
+    const isWanted = (name: string): boolean => name.startsWith('$') || waits.signals.includes(name)
+    while (this.run.going && !this.run.woken && (waits.until === undefined || clock.now() < waits.until)) {
+      const signals = await store.pendingSignals(this.run.runId)
+      if (signals.some((signal) => isWanted(signal.name))) break
+      await this.news.next(clock, waits.until)
+    }
+    return false
+  }
+
+  private lostError(): LeaseLostError {
+    const { runId } = this.run
+    return new LeaseLostError(
+      'LEASE_LOST',
+      `Run ${runId} was taken over: this process stood still for longer than its lease of ${this.parts.leaseMs} ms.`,
+      {
+        hint: 'Attach again once the other process has finished with it.',
+        details: { runId },
+      },
+    )
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Who waits for a change of a run. Changes made in this process are told directly; when the bell says that somebody
+ * changed something, each waiter's run is looked at once.
+ */
+import { EngineError, type RunStatus, type Store } from '@selvage/core'
+import type { Bell } from './bell.ts'
+import { inTurns } from './in-turns.ts'
+
+export interface Seen {
+  readonly entries: number
+  readonly status: RunStatus
+}
+
+interface Waiter {
+  readonly runId: string
+  readonly since: Seen
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+export class Changes {
+  private readonly store: Store
+  private readonly bell: Bell
+  private readonly waiters = new Map<string, Set<Waiter>>()
+  private silence: (() => void) | undefined
+  private closed = false
+
+  constructor(store: Store, bell: Bell) {
+    this.store = store
+    this.bell = bell
+  }
+
+  /** This process has changed a run; `entries`: what its journal holds now, if that is known. */
+  touched(runId: string, entries?: number): void {
+    for (const waiter of this.waiters.get(runId) ?? []) {
+      if (entries !== undefined && entries !== waiter.since.entries) waiter.resolve()
+      else void this.look(waiter)
+    }
+  }
+
+  /** Resolves when the run differs from what was seen, or with the abort. */
+  async wait(runId: string, since: Seen, abortSignal?: AbortSignal): Promise<void> {
+    if (abortSignal?.aborted) return
+    if (this.closed) throw closedError(runId)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const waiter: Waiter = { runId, since, resolve, reject }
+    const leave = this.join(waiter)
+    const stop = (): void => resolve()
+    abortSignal?.addEventListener('abort', stop)
+    try {
+      await this.look(waiter)
+      await promise
+    } finally {
+      abortSignal?.removeEventListener('abort', stop)
+      leave()
+    }
+  }
+
+  close(): void {
+    this.closed = true
+    for (const waiters of this.waiters.values()) for (const waiter of waiters) waiter.reject(closedError(waiter.runId))
+  }
+
+  private async look(waiter: Waiter): Promise<void> {
+    try {
+      const seen = await this.store.describe(waiter.runId)
+      if (seen.entries !== waiter.since.entries || seen.status !== waiter.since.status) waiter.resolve()
+    } catch (error) {
+      waiter.reject(error)
+    }
+  }
+
+  private join(waiter: Waiter): () => void {
+    const waiters = this.waiters.get(waiter.runId) ?? new Set()
+    this.waiters.set(waiter.runId, waiters.add(waiter))
+    this.silence ??= this.bell.listen(() => inTurns(this.all(), (each) => this.look(each)))
+    return () => {
+      waiters.delete(waiter)
+      if (waiters.size === 0 && this.waiters.get(waiter.runId) === waiters) this.waiters.delete(waiter.runId)
+      if (this.waiters.size > 0) return
+      this.silence?.()
+      this.silence = undefined
+    }
+  }
+
+  private *all(): Iterable<Waiter> {
+    for (const waiters of [...this.waiters.values()]) yield* waiters
+  }
+}
+
+const closedError = (runId: string): EngineError =>
+  new EngineError('UNAVAILABLE', `Run ${runId} is no longer watched: the engine was closed.`)

@@ -1,0 +1,227 @@
+/**
+ * The embedded engine: workers, claims and timers in your own process, on any store.
+ *
+ * The engine keeps nothing itself. Each of its commands is one transition of the store, after which it tells whom it
+ * may concern in this process; other processes hear of it from the store (bell.ts).
+ *
+ *   start, signal, cancel, retry ──▶ store ──▶ worker: claim, advance, suspend or finish ──▶ whoever waits for a change
+ */
+import {
+  type Attachment,
+  type Engine,
+  EngineError,
+  type Entry,
+  type Host,
+  hashJson,
+  type Manifest,
+  type Page,
+  probe,
+  type QuestionQuery,
+  type QuestionRecord,
+  type RunQuery,
+  type RunSummary,
+  type Runtime,
+  type ServeOptions,
+  type Signal,
+  type SignalReceipt,
+  type Start,
+  type Store,
+  UsageError,
+} from '@selvage/core'
+import { Attachments } from './attachments.ts'
+import { Bell } from './bell.ts'
+import { cancelRun } from './cancel.ts'
+import { Changes } from './changes.ts'
+import { embeddedManifest } from './manifest.ts'
+import type { Parts } from './parts.ts'
+import { guarded, warnOnce } from './report.ts'
+import { reopenRun } from './retry.ts'
+import { Worker } from './worker.ts'
+
+export interface EmbeddedOptions {
+  /** Belongs to the engine from here on: `close` closes it. */
+  readonly store: Store
+  readonly runtime: Runtime
+  /**
+   * Milliseconds after which a worker that stopped renewing is dead, where its lock cannot tell (another machine, a
+   * process that stands still). At least 100; default 15,000.
+   */
+  readonly leaseMs?: number
+  /** Milliseconds that a stop waits for steps in flight before it drops them; default 10,000. */
+  readonly stopGraceMs?: number
+  /** Told of failures of infrastructure that are tried again. Default: a warning on the console, once per message. */
+  readonly onError?: (error: unknown) => void
+}
+
+const SHORTEST_LEASE_MS = 100
+const DEFAULT_CONCURRENCY = 100
+const JOURNAL_PAGE = 1_000
+
+export function embeddedEngine(options: EmbeddedOptions): Engine {
+  const { leaseMs = 15_000, stopGraceMs = 10_000 } = options
+  if (!(leaseMs >= SHORTEST_LEASE_MS)) throw badOption('leaseMs', leaseMs, `a number of at least ${SHORTEST_LEASE_MS}`)
+  if (!(stopGraceMs >= 0)) throw badOption('stopGraceMs', stopGraceMs, 'a number of at least 0')
+  return new EmbeddedEngine({ ...options, leaseMs, stopGraceMs })
+}
+
+class EmbeddedEngine implements Engine {
+  readonly manifest: Manifest
+  private readonly store: Store
+  private readonly runtime: Runtime
+  private readonly parts: Parts
+  private readonly changes: Changes
+  private readonly attachments: Attachments
+  private readonly workers = new Set<Worker>()
+  private closing: Promise<void> | undefined
+
+  constructor(options: EmbeddedOptions & { readonly leaseMs: number; readonly stopGraceMs: number }) {
+    const { store, runtime, leaseMs, stopGraceMs } = options
+    const bell = new Bell(store)
+    this.manifest = embeddedManifest(store)
+    this.store = store
+    this.runtime = runtime
+    this.changes = new Changes(store, bell)
+    const report = guarded(options.onError ?? warnOnce())
+    this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, report }
+    this.attachments = new Attachments(this.parts)
+  }
+
+  // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async start(runId: string, start: Start, options: { readonly startAt?: number } = {}): Promise<{ created: boolean }> {
+    this.checkOpen()
+    const { startAt } = options
+    const receipt = await this.store.create({
+      runId,
+      start,
+      salt: this.runtime.random(16),
+      inputHash: hashJson(this.runtime, start.input),
+      ...(startAt !== undefined && { startAt }),
+      at: this.runtime.clock.now(),
+    })
+    if (receipt.created) this.tell(runId)
+    return receipt
+  }
+
+  async signal(runId: string, signal: Signal): Promise<SignalReceipt> {
+    this.checkOpen()
+    const at = this.runtime.clock.now()
+    const stamped = { ...signal, at }
+    probe('engine.before-signal')
+    const receipt = await this.store.signal(runId, stamped, at)
+    probe('engine.after-signal')
+    if (!receipt.accepted) return receipt
+    for (const worker of this.workers) worker.signalled(runId, stamped)
+    this.attachments.signalled(runId, stamped)
+    return receipt
+  }
+
+  async cancel(runId: string, reason: string): Promise<void> {
+    this.checkOpen()
+    await cancelRun(
+      {
+        store: this.store,
+        runtime: this.runtime,
+        signal: (id, signal) => this.signal(id, signal),
+        workerId: () => this.attachments.workerId(),
+      },
+      runId,
+      reason,
+    )
+    this.changes.touched(runId)
+  }
+
+  async retry(runId: string): Promise<void> {
+    this.checkOpen()
+    await reopenRun(this.store, runId, this.runtime.clock.now())
+    this.tell(runId)
+  }
+
+  // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async describe(runId: string): ReturnType<Engine['describe']> {
+    this.checkOpen()
+    return await this.store.describe(runId)
+  }
+
+  async journal(runId: string, from: number, limit: number = JOURNAL_PAGE): Promise<readonly Entry[]> {
+    this.checkOpen()
+    return await this.store.load(runId, from, limit)
+  }
+
+  async changed(...[runId, since, abortSignal]: Parameters<Engine['changed']>): Promise<void> {
+    this.checkOpen()
+    await this.changes.wait(runId, since, abortSignal)
+  }
+
+  async list(query: RunQuery): Promise<Page<RunSummary>> {
+    this.checkOpen()
+    return await this.store.list(query)
+  }
+
+  async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {
+    this.checkOpen()
+    return await this.store.questions(query)
+  }
+
+  async question(id: string): Promise<QuestionRecord> {
+    this.checkOpen()
+    return await this.store.question(id)
+  }
+
+  // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async attach(runId: string, start: Start, host: Host): Promise<Attachment> {
+    await this.start(runId, start)
+    return await this.attachments.attach(runId, host)
+  }
+
+  async serve(host: Host, options: ServeOptions = {}): Promise<{ stop(): Promise<void> }> {
+    this.checkOpen()
+    const { concurrency = DEFAULT_CONCURRENCY } = options
+    if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
+      throw badOption('concurrency', concurrency, 'a whole number of at least 1')
+    }
+    const worker = await Worker.begin(this.parts, host, concurrency)
+    this.workers.add(worker)
+    return {
+      stop: async () => {
+        await worker.stop()
+        this.workers.delete(worker)
+      },
+    }
+  }
+
+  /** Gives back every run, then closes the store. */
+  close(): Promise<void> {
+    this.closing ??= this.shutDown()
+    return this.closing
+  }
+
+  private async shutDown(): Promise<void> {
+    await Promise.all([...this.workers].map((worker) => worker.stop()))
+    await this.attachments.close()
+    this.changes.close()
+    await this.store.close()
+  }
+
+  /** A run became due, or a reader may care. */
+  private tell(runId: string): void {
+    this.changes.touched(runId)
+    for (const worker of this.workers) worker.poke()
+  }
+
+  private checkOpen(): void {
+    if (this.closing === undefined) return
+    throw new EngineError('UNAVAILABLE', `The engine on ${this.store.location} was closed.`, {
+      hint: 'Open it again to go on.',
+    })
+  }
+}
+
+function badOption(name: string, got: unknown, expected: string): UsageError {
+  return new UsageError('BAD_INPUT', `The option ${name} of the embedded engine is ${String(got)}.`, {
+    hint: `Give ${expected}.`,
+    details: { option: name, got },
+  })
+}

@@ -1,0 +1,244 @@
+/**
+ * One claimed run in the hands of this process: the loop that advances it until it waits, ends or is taken away.
+ *
+ *   claimed ──▶ advancing ──done──▶ finished
+ *                ▲    │ └────wait──▶ suspended (by a worker), or held idle (by an attachment)
+ *                └────┘ continue
+ *
+ *   stop()      on to the next durable point, then released as pending
+ *   withdraw()  released now; a step in flight is dropped
+ *   lose()      another worker has it: dropped, nothing is written
+ *
+ * What is never true: two advances of one claim at once; an append after the run was given up; a promise of the
+ * author's that is settled because the run was given up (the advance is left pending and its fiber evicted).
+ */
+import {
+  type Claim,
+  type Clock,
+  EngineError,
+  type Entry,
+  type Host,
+  LeaseLostError,
+  type Outcome,
+  type Progress,
+  probe,
+  SelvageError,
+  type Signal,
+  type Store,
+} from '@selvage/core'
+
+/** The host refuses signals while it folds or replays a journal, which takes milliseconds as a rule. */
+const FIRST_OFFER_AGAIN_MS = 2
+const LONGEST_OFFER_AGAIN_MS = 100
+
+export type Waits = Extract<Progress, { kind: 'wait' }>
+
+export type HoldEnd =
+  | { readonly kind: 'finished'; readonly outcome: Outcome }
+  | { readonly kind: 'suspended' | 'released' | 'lost' }
+
+/** What a held run needs of whoever holds it. */
+export interface Holder {
+  readonly store: Store
+  readonly host: Host
+  readonly clock: Clock
+  /** The journal or status of the run has changed. */
+  touched(runId: string, entries?: number): void
+  /** The program waits. True: the run was given up; false: advance again. */
+  onWait(run: HeldRun, waits: Waits): Promise<boolean>
+  /** A suspended program asks for something, perhaps after its run was given up. */
+  onWake(runId: string): void
+}
+
+export class HeldRun {
+  readonly runId: string
+  /** The suspended program asked for something since the last advance began. */
+  woken = false
+  private readonly claim: Claim
+  private readonly holder: Holder
+  private state: 'going' | 'stopping' | 'withdrawn' | 'lost' = 'going'
+  private cursor: number
+  private signals: readonly Signal[]
+  private delivery: number
+  private status: Progress['status']
+  private readonly abort = new AbortController()
+  /** Ends the advance in flight as far as we are concerned, whatever the host does. */
+  private interrupt: (() => void) | undefined
+  private appending: Promise<void> = Promise.resolve()
+  /** Effects `once` that are in flight: to withdraw now would leave their outcome unknown. */
+  private readonly intents = new Set<string>()
+
+  constructor(claim: Claim, holder: Holder) {
+    this.claim = claim
+    this.holder = holder
+    this.runId = claim.runId
+    this.cursor = claim.cursor
+    this.signals = claim.signals
+    this.delivery = claim.delivery
+  }
+
+  get going(): boolean {
+    return this.state === 'going'
+  }
+
+  /** Runs until the run is no longer ours. Rejects with what infrastructure threw; the claim is then still held. */
+  async run(): Promise<HoldEnd> {
+    try {
+      for (;;) {
+        if (!this.going) return await this.release()
+        const progress = await this.advance()
+        if (progress === undefined) return await this.release()
+        this.cursor = progress.cursor
+        this.status = progress.status
+        if (progress.kind === 'done') return await this.finish(progress.outcome)
+        if (progress.kind === 'rotate') throw neverRotates(this.runId)
+        if (progress.kind === 'wait' && !this.woken && (await this.holder.onWait(this, progress))) {
+          return { kind: 'suspended' }
+        }
+        this.signals = await this.holder.store.pendingSignals(this.runId)
+      }
+    } catch (error) {
+      if (!SelvageError.is(error, 'LEASE_LOST')) throw error
+      this.lose()
+      return { kind: 'lost' }
+    }
+  }
+
+  /** False: a signal that the program waits for is there already. */
+  async suspend(waits: Waits): Promise<boolean> {
+    probe('engine.before-suspend')
+    const { signals, until } = waits
+    const suspended = await this.writeSuspend(until === undefined ? { signals } : { signals, until })
+    probe('engine.after-suspend')
+    return suspended
+  }
+
+  /** Gives the run up until then, when any worker may try again: infrastructure failed. */
+  async postpone(until: number): Promise<void> {
+    await this.appending.catch(() => {})
+    await this.writeSuspend({ signals: [], until })
+  }
+
+  /** Gives the run back as pending, unless it was lost. */
+  async release(): Promise<HoldEnd> {
+    if (this.state === 'lost') return { kind: 'lost' }
+    this.withdraw()
+    await this.appending.catch(() => {})
+    await this.holder.store.release(this.runId, this.claim.fence, this.holder.clock.now())
+    this.holder.touched(this.runId)
+    return { kind: 'released' }
+  }
+
+  /** Signals that arrived since the claim. Those that come before the live program does are held out again. */
+  offer(signals: readonly Signal[], againMs: number = FIRST_OFFER_AGAIN_MS): void {
+    if (!this.advancing) return
+    const refused = signals.filter((signal) => !this.holder.host.offer(this.runId, signal))
+    if (refused.length === 0) return
+    setTimeout(() => this.offer(refused, Math.min(LONGEST_OFFER_AGAIN_MS, againMs * 2)), againMs).unref()
+  }
+
+  get advancing(): boolean {
+    return this.interrupt !== undefined
+  }
+
+  stop(): void {
+    if (this.going) this.state = 'stopping'
+  }
+
+  withdraw(): void {
+    if (this.state === 'going' || this.state === 'stopping') this.drop('withdrawn')
+  }
+
+  lose(): void {
+    if (this.state !== 'lost') this.drop('lost')
+  }
+
+  private drop(state: 'withdrawn' | 'lost'): void {
+    this.state = state
+    this.abort.abort()
+    this.holder.host.evict(this.runId)
+    this.interrupt?.()
+  }
+
+  /** Undefined: the run was given up meanwhile. */
+  private advance(): Promise<Progress | undefined> {
+    const { claim, holder, delivery } = this
+    this.delivery = 1
+    this.woken = false
+    return new Promise<Progress | undefined>((resolve, reject) => {
+      this.interrupt = () => resolve(undefined)
+      const request = {
+        runId: this.runId,
+        start: claim.start,
+        cursor: this.cursor,
+        signals: this.signals,
+        now: holder.clock.now(),
+      }
+      const control = {
+        abortSignal: this.abort.signal,
+        heartbeat: () => {},
+        journal: {
+          load: (from: number) => holder.store.load(this.runId, from),
+          append: (at: number, entries: readonly Entry[]) => this.append(at, entries),
+        },
+        delivery,
+        wake: () => holder.onWake(this.runId),
+      }
+      holder.host.advance(request, control).then(resolve, reject)
+    }).finally(() => {
+      this.interrupt = undefined
+    })
+  }
+
+  private async append(at: number, entries: readonly Entry[]): Promise<void> {
+    if (this.state === 'withdrawn' || this.state === 'lost') throw this.lostError()
+    const { store } = this.holder
+    this.appending = store.append(this.runId, this.claim.fence, at, entries)
+    try {
+      await this.appending
+    } catch (error) {
+      if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
+      throw error
+    }
+    for (const entry of entries) {
+      if (entry.type === 'intent') this.intents.add(entry.key)
+      else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)
+    }
+    this.holder.touched(this.runId, at + entries.length)
+    if (this.state !== 'stopping' || this.intents.size > 0) return
+    // The durable point. What was appended stands; the program must not start more on it here.
+    this.withdraw()
+    throw this.lostError()
+  }
+
+  private async finish(outcome: Outcome): Promise<HoldEnd> {
+    const { store, host, clock, touched } = this.holder
+    probe('engine.before-finish')
+    await store.finish(this.runId, this.claim.fence, outcome, clock.now())
+    probe('engine.after-finish')
+    host.evict(this.runId)
+    touched(this.runId)
+    return { kind: 'finished', outcome }
+  }
+
+  private async writeSuspend(waits: {
+    readonly signals: readonly string[]
+    readonly until?: number
+  }): Promise<boolean> {
+    const { store, clock, touched } = this.holder
+    const suspended = await store.suspend(this.runId, this.claim.fence, waits, this.status, clock.now())
+    if (suspended) touched(this.runId)
+    return suspended
+  }
+
+  private lostError(): LeaseLostError {
+    return new LeaseLostError('LEASE_LOST', `Run ${this.runId} is no longer in the hands of this worker.`, {
+      details: { runId: this.runId, fence: this.claim.fence },
+    })
+  }
+}
+
+const neverRotates = (runId: string): EngineError =>
+  new EngineError('UNSUPPORTED', `The host rotated run ${runId}, which the embedded engine never asks for.`, {
+    hint: 'Its journal needs no rotation; report this as a bug.',
+  })

@@ -1,0 +1,251 @@
+/**
+ * A worker: claims due runs of its host's programs and holds each until it suspends or ends.
+ *
+ * It looks for work (one indexed read, and a claim only if something is due) after a start or signal of this process,
+ * after the bell, when the next run is due, when a slot becomes free, and once a second, when it also looks for dead
+ * workers.
+ *
+ * Infrastructure that fails never ends a run: the run is suspended for a growing while, for any worker to try again.
+ */
+import { type Claim, type Host, type Programs, probe, SelvageError, type Signal } from '@selvage/core'
+import { backoffMs } from './backoff.ts'
+import { HeldRun, type Holder } from './held-run.ts'
+import { Holdings } from './holdings.ts'
+import { Lease } from './lease.ts'
+import { Lookout } from './lookout.ts'
+import type { Parts } from './parts.ts'
+
+/** Few in one transaction: beside a long queue other workers get their turn. */
+const CLAIMS_AT_ONCE = 16
+/** After a run that looked due could not be claimed: another worker was faster. */
+const CONTENDED_MS = 50
+const TICK_MS = 1_000
+/** Between two looks for dead workers that the bell sets off. */
+const REAP_REST_MS = 200
+const FOR_EVER_MS = 2 ** 31 - 1
+
+export class Worker {
+  private readonly parts: Parts
+  private readonly host: Host
+  private readonly concurrency: number
+  private readonly held: Holdings
+  private readonly lease: Lease
+  private readonly lookout: Lookout
+  private readonly holder: Holder
+  private readonly working = new Set<Promise<void>>()
+  /** Suspended runs whose program has asked for something. */
+  private readonly woken = new Set<string>()
+  /** Failures of infrastructure in a row, by run. */
+  private readonly failures = new Map<string, number>()
+  /** Ends waits between failures, when the worker stops. */
+  private readonly pauses = new Set<() => void>()
+  private stopping = false
+  private stopped: Promise<void> | undefined
+  private reapedAt = Number.NEGATIVE_INFINITY
+  private cancelTick: (() => void) | undefined
+  private silence: (() => void) | undefined
+  private keepAlive: NodeJS.Timeout | undefined
+
+  /** Resolves when the worker is known to the store and has taken over what dead workers left. */
+  static async begin(parts: Parts, host: Host, concurrency: number): Promise<Worker> {
+    const held = new Holdings(parts.store)
+    const lease = await Lease.enlist({ ...parts, onLost: () => held.loseAll() })
+    const worker = new Worker(parts, host, concurrency, held, lease)
+    await worker.open()
+    return worker
+  }
+
+  private constructor(parts: Parts, host: Host, concurrency: number, held: Holdings, lease: Lease) {
+    const { store, runtime, changes, report } = parts
+    this.parts = parts
+    this.host = host
+    this.concurrency = concurrency
+    this.held = held
+    this.lease = lease
+    this.lookout = new Lookout(runtime.clock, () => this.look(), report)
+    this.holder = {
+      store,
+      host,
+      clock: runtime.clock,
+      touched: (runId, entries) => changes.touched(runId, entries),
+      onWait: (run, waits) => run.suspend(waits),
+      onWake: (runId) => this.wake(runId),
+    }
+  }
+
+  /** Something may have become due. */
+  poke(): void {
+    this.lookout.poke()
+  }
+
+  /** This process has accepted a signal. */
+  signalled(runId: string, signal: Signal): void {
+    this.held.signalled(runId, signal)
+    this.lookout.poke()
+  }
+
+  /** Claims no more, lets what is in flight go on to its next durable point, and gives everything back. */
+  stop(): Promise<void> {
+    this.stopped ??= this.close()
+    return this.stopped
+  }
+
+  private async open(): Promise<void> {
+    // The bell, timers and files that a worker waits for do not keep a process alive; serving does.
+    this.keepAlive = setInterval(() => {}, FOR_EVER_MS)
+    this.silence = this.parts.bell.listen(() => this.onBell())
+    await this.reap()
+    this.tick()
+    this.lookout.poke()
+  }
+
+  private async close(): Promise<void> {
+    const { stopGraceMs, report } = this.parts
+    this.stopping = true
+    for (const end of this.pauses) end()
+    this.cancelTick?.()
+    this.silence?.()
+    await this.lookout.close()
+    for (const run of this.held.all()) run.stop()
+    const grace = setTimeout(() => {
+      for (const run of this.held.all()) run.withdraw()
+    }, stopGraceMs)
+    await Promise.all(this.working)
+    clearTimeout(grace)
+    await this.lease.leave().catch(report)
+    clearInterval(this.keepAlive)
+  }
+
+  // ── looking for work ──────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async look(): Promise<number | undefined> {
+    const { store, runtime } = this.parts
+    await this.takeWoken()
+    while (this.held.size < this.concurrency && !this.stopping) {
+      const programs = this.host.registered()
+      if (programs.length === 0) return undefined
+      const now = runtime.clock.now()
+      const due = await store.nextDue(programs)
+      if (due === undefined) return undefined
+      if (due > now) return due - now
+      if (!(await this.claim(programs, now))) return CONTENDED_MS
+    }
+    return undefined
+  }
+
+  private async claim(programs: readonly Programs[], now: number): Promise<boolean> {
+    const limit = Math.min(CLAIMS_AT_ONCE, this.concurrency - this.held.size)
+    const { signalsSeen } = this.held
+    const claims = await this.parts.store.claim(this.lease.workerId, programs, limit, now)
+    if (claims.length === 0) return false
+    probe('engine.after-claim')
+    const runs = claims.map((claim) => this.hold(claim))
+    if (this.held.signalsSeen !== signalsSeen) await this.held.handOver(runs)
+    return true
+  }
+
+  private async takeWoken(): Promise<void> {
+    const { store, runtime } = this.parts
+    for (const runId of this.woken) {
+      if (this.held.size >= this.concurrency) return
+      this.woken.delete(runId)
+      try {
+        this.hold(await store.claimRun(this.lease.workerId, runId, runtime.clock.now()))
+      } catch (error) {
+        if (!isTaken(error)) throw error
+      }
+    }
+  }
+
+  private wake(runId: string): void {
+    const run = this.held.get(runId)
+    if (run !== undefined) {
+      run.woken = true
+    } else if (!this.stopping) {
+      this.woken.add(runId)
+      this.lookout.poke()
+    }
+  }
+
+  private tick(): void {
+    const { runtime, leaseMs } = this.parts
+    this.cancelTick = runtime.clock.timer(Math.min(TICK_MS, leaseMs), () => {
+      void this.reap()
+      this.tick()
+    })
+  }
+
+  private async onBell(): Promise<void> {
+    if (performance.now() - this.reapedAt > REAP_REST_MS) await this.reap()
+    else this.lookout.poke()
+    await this.held.lookForSignals().catch(this.parts.report)
+  }
+
+  private async reap(): Promise<void> {
+    const { store, runtime, report } = this.parts
+    this.reapedAt = performance.now()
+    try {
+      await store.reap(runtime.clock.now())
+    } catch (error) {
+      report(error)
+    }
+    this.lookout.poke()
+  }
+
+  // ── holding ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private hold(claim: Claim): HeldRun {
+    const run = new HeldRun(claim, this.holder)
+    if (this.stopping) run.stop()
+    this.held.add(run)
+    const work = this.work(run)
+    this.working.add(work)
+    void work.then(() => this.working.delete(work))
+    return run
+  }
+
+  /** Never rejects. */
+  private async work(run: HeldRun): Promise<void> {
+    try {
+      await run.run()
+      this.failures.delete(run.runId)
+      if (run.woken) this.woken.add(run.runId)
+    } catch (error) {
+      this.parts.report(error)
+      await this.postpone(run, error)
+    }
+    this.held.remove(run)
+    this.lookout.poke()
+  }
+
+  private async postpone(run: HeldRun, error: unknown): Promise<void> {
+    const { runtime, report } = this.parts
+    const failures = (this.failures.get(run.runId) ?? 0) + 1
+    this.failures.set(run.runId, failures)
+    if (!SelvageError.is(error)) this.host.evict(run.runId)
+    for (let tries = 1; !this.stopping; tries++) {
+      try {
+        return await run.postpone(runtime.clock.now() + backoffMs(failures))
+      } catch (again) {
+        if (SelvageError.is(again, 'LEASE_LOST')) return
+        report(again)
+      }
+      await this.pause(backoffMs(tries))
+    }
+  }
+
+  /** Ends early when the worker stops. */
+  private async pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.parts.runtime.clock.timer(ms, resolve)
+    this.pauses.add(resolve)
+    await promise
+    this.pauses.delete(resolve)
+    cancel()
+  }
+}
+
+/** Somebody else has it, or it is over: nothing to do here. */
+function isTaken(error: unknown): boolean {
+  return (['RUN_HELD', 'RUN_ENDED', 'NOT_FOUND'] as const).some((code) => SelvageError.is(error, code))
+}
