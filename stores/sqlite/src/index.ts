@@ -1,1 +1,114 @@
-export {}
+/**
+ * The store on SQLite: journals, blobs, inboxes and leases in one file, for any number of processes of one machine. It
+ * needs no server and no package beyond Node.
+ *
+ * Beside `<path>` (and SQLite's own `-wal` and `-shm`) lie `<path>-bell` and `<path>-turn`, empty or nearly so, and a
+ * lock file for each living worker. Not for network file systems: SQLite's log is shared memory.
+ */
+import { resolve } from 'node:path'
+import type { Store } from '@selvage/core'
+import { append, type HeldRuns } from './append.ts'
+import { question, questions } from './asked.ts'
+import { Bell } from './bell.ts'
+import { blobs } from './blobs.ts'
+import { claim, claimRun, nextDue } from './claims.ts'
+import { Commits } from './commit.ts'
+import type { Database } from './database.ts'
+import { failure } from './failure.ts'
+import { pendingSignals, signal } from './inbox.ts'
+import { load } from './journal.ts'
+import { openDatabase } from './open.ts'
+import { describe, list } from './queries.ts'
+import { create, finish, release, reopen, suspend } from './runs.ts'
+import { Turns } from './turns.ts'
+import { Workers } from './workers.ts'
+
+export interface SqliteStoreOptions {
+  /** Path of the database file; it and its folder are created. `:memory:`: gone with the process, for tests. */
+  readonly path: string
+  /**
+   * `full` (default): what was acknowledged survives a crash of the machine or loss of power. `normal`: it survives the
+   * death of the process; a crash of the machine may take the last moments back, in order. About 7 times as fast.
+   */
+  readonly durability?: 'full' | 'normal'
+  /** Upper limit of the database file in bytes, rounded down to pages of 4,096; beyond it writes reject with DISK_FULL. */
+  readonly maxBytes?: number
+}
+
+/**
+ * Opens or creates a store.
+ *
+ * Rejects with SCHEMA_TOO_NEW (EngineError) for a file of a newer Selvage, CORRUPT (EngineError) for one that is damaged
+ * or no database, BAD_INPUT (UsageError) for the database of another application or a path that cannot be a file,
+ * READ_ONLY and DISK_FULL (EngineError).
+ */
+export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const durability = options.durability ?? 'full'
+  const memory = options.path === ':memory:'
+  const path = memory ? options.path : resolve(options.path)
+  const beside = (name: string): string | undefined => (memory ? undefined : `${path}-${name}`)
+  const turns = new Turns(path, beside('turn'))
+  const database = await openDatabase(path, { durability, maxBytes: options.maxBytes }, turns)
+  try {
+    turns.open()
+    return storeOn(database, turns, new Bell(database, beside('bell')), {
+      lockPrefix: beside('worker-'),
+      survives: memory ? 'nothing' : durability === 'full' ? 'machine-crash' : 'process',
+    })
+  } catch (error) {
+    database.close()
+    throw failure(path, error)
+  }
+}
+
+interface Place {
+  readonly lockPrefix: string | undefined
+  readonly survives: Store['survives']
+}
+
+function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
+  const held: HeldRuns = new Map()
+  const commits = new Commits(database, turns, bell, () => held.clear())
+  const workers = new Workers(commits, database, turns, place.lockPrefix)
+  let closing: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    for (const id of workers.enlisted()) await workers.dismiss(id)
+    await commits.close()
+    bell.close()
+    database.checkpoint()
+    database.close()
+  }
+
+  return {
+    location: `sqlite:${database.path}`,
+    survives: place.survives,
+    blobs: blobs(commits, database),
+
+    enlist: (worker, leaseMs, now) => workers.enlist(worker, leaseMs, now),
+    heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
+    dismiss: (workerId) => workers.dismiss(workerId),
+    reap: (now) => workers.reap(now),
+
+    create: (run) => create(commits, database, run),
+    claim: (workerId, programs, limit, now) => claim(commits, database, workers, held, workerId, programs, limit, now),
+    claimRun: (workerId, runId, now) => claimRun(commits, database, workers, held, workerId, runId, now),
+    append: (runId, fence, at, entries) => append(commits, database, held, runId, fence, at, entries),
+    suspend: (runId, fence, waits, note, now) => suspend(commits, database, held, runId, fence, waits, note, now),
+    release: (runId, fence, now) => release(commits, database, held, runId, fence, now),
+    finish: (runId, fence, outcome, now) => finish(commits, database, held, runId, fence, outcome, now),
+    reopen: (runId, at, voided, now) => reopen(commits, database, runId, at, voided, now),
+    signal: (runId, sent, now) => signal(commits, database, runId, sent, now),
+    pendingSignals: (runId) => pendingSignals(commits, database, runId),
+
+    load: (runId, from, limit) => load(commits, database, runId, from, limit),
+    describe: (runId) => describe(commits, database, runId),
+    list: (query) => list(commits, database, query),
+    questions: (query) => questions(commits, database, query),
+    question: (id) => question(commits, database, id),
+    nextDue: (programs) => nextDue(commits, database, programs),
+
+    watch: (listener) => bell.listen(listener),
+    close: () => (closing ??= close()),
+  }
+}

@@ -1,0 +1,146 @@
+-- Selvage on SQLite: runs, their journals, and what wakes them.
+--
+-- A run is a row of `run`; everything that happened to it is its journal, the rows of `entry`. The row of the run says
+-- only where it stands:
+--
+--   pending    nobody has it; due at `due`                       create, release, reopen, the death of its worker
+--   running    the worker `owner` has it; `due` is null          claim
+--   suspended  nobody has it; waits for the names in `waits`;    suspend
+--              due at `due`, or never until a signal comes
+--   completed, failed, cancelled: ended; `due` is null           finish
+--
+-- Who may move what. A claim moves pending and suspended runs that are due to running, and adds 1 to `fence`. Only who
+-- holds that fence may append to the journal, suspend, release or finish, and only while the run is running: each such
+-- write carries the fence, and no row changes if it is old. The death of a worker takes its runs back to pending at
+-- once, so that a worker that was only stopped finds its writes refused when it wakes. Anybody may write to the inbox
+-- of a run that has not ended; that moves `due`, never `status`.
+--
+-- What is never true:
+--   two entries with one (run, seq), or a seq without the one before it
+--   an entry changed or deleted
+--   a run that is running without an owner in `worker`
+--   a signal journaled twice, or replaced by a later one with its id
+--   a payload stored twice: the inbox gives its own up when the journal has it, a question is read from its entry
+--
+-- Times are epoch milliseconds by the clock of the caller; SQL never asks for the time. Text that UTF-8 cannot hold
+-- (lone surrogates), and text that begins with a quotation mark, stands as a JSON string; bodies are JSON.
+
+-- `n` stands for the run in every other table.
+create table run (
+  n integer primary key,
+  id text not null unique,
+  status integer not null,             -- 0 pending, 1 running, 2 suspended, 3 completed, 4 failed, 5 cancelled
+  program text not null,
+  version text,
+  parent text,                         -- run id
+  tenant text,
+  queue text,
+  tags text,                           -- JSON object
+  input_hash text not null,            -- with `program`, what makes two starts equal
+  created integer not null,
+  updated integer not null,            -- last transition; entries may be younger
+  ended integer,
+  due integer,                         -- when a worker should take it: null while running, ended or waiting without end
+  waits text,                          -- while suspended: {"signals":[…],"until":…}
+  note text,                           -- JSON shown beside the status
+  fence integer not null default 0,
+  owner text,                          -- running: the worker; pending: the dead worker that had it
+  held_from integer not null default 0,-- length of the journal at the last claim
+  crashes integer not null default 0,  -- claims in a row whose worker died with the journal still that long
+  steps integer not null default 0,    -- final steps among the first `counted` entries
+  counted integer not null default 0
+);
+
+-- Claims. One range of the index for each program that a worker knows.
+create index run_due on run (program, version, due) where due is not null;
+
+-- Lists, newest first: each index ends in (created, n).
+create index run_created on run (created);
+create index run_status on run (status, created);
+create index run_program on run (program, created);
+create index run_version on run (version, created) where version is not null;
+create index run_tenant on run (tenant, created) where tenant is not null;
+create index run_parent on run (parent, created) where parent is not null;
+
+create table tag (
+  key text not null,
+  value text not null,
+  created integer not null,
+  run integer not null,
+  primary key (key, value, created, run)
+) without rowid;
+
+-- The journals of all runs, in the order of their commits: an append dirties the last page of the table and of its
+-- index, whatever number of runs is at work. What an entry has beside its columns is `body`.
+create table entry (
+  n integer primary key,
+  run integer not null,
+  seq integer not null,
+  type integer not null,               -- as in the view `journal`
+  at integer not null,
+  key text,
+  op integer,                          -- kind + 4 × effect: 0 model, 1 tool, 2 code, 3 child; 0 –, 1 read, 2 idempotent, 3 once
+  name text,
+  "check" text,
+  attempt integer,
+  took,                                -- at − startedAt; startedAt itself, as text, where that is not exact
+  timeout integer,
+  body text
+);
+create unique index entry_seq on entry (run, seq);
+
+-- Signals, first writer first. `body` {"payload":…,"by":…,"at":…} until the journal has the signal at `seq`, then null.
+create table inbox (
+  n integer primary key,
+  run integer not null,
+  id text not null,
+  name text not null,
+  seq integer,
+  body text
+);
+create unique index inbox_id on inbox (run, id);
+create index inbox_pending on inbox (run) where seq is null;
+
+-- Questions to people and outside systems: a projection of `open` entries, their waits and answers.
+create table question (
+  n integer primary key,
+  id text not null unique,
+  run integer not null,
+  seq integer not null,                -- of the open entry
+  key text not null,
+  kind integer not null,               -- 0 approval, 1 interrupt, 2 callback, 3 unknown
+  assignee text,
+  status integer not null              -- 0 open, 1 answered, 2 expired, 3 closed
+);
+create index question_status on question (status);
+create index question_run on question (run, key);
+create index question_kind on question (kind);
+create index question_assignee on question (assignee) where assignee is not null;
+
+-- Workers that are alive, as far as anybody knows. Each holds an exclusive lock on its own file beside the database,
+-- which the kernel frees at its death; the lease is for those that live but stand still.
+create table worker (
+  id text primary key,
+  pid integer not null,
+  host text not null,
+  lease_until integer not null
+) without rowid;
+
+create table blob (
+  hash text primary key,               -- SHA-256, hexadecimal
+  bytes blob not null
+);
+
+-- For people with a SQLite shell.
+create view journal as
+  select run.id as run, seq,
+    case type when 0 then 'step ok' when 1 then 'state' when 2 then 'intent' when 3 then 'retry' when 4 then 'step error'
+      when 5 then 'step unknown' when 6 then 'step interrupts' when 7 then 'signal' when 8 then 'open' when 9 then 'wait'
+      when 10 then 'start' when 11 then 'end' when 12 then 'reopen' end as type,
+    strftime('%Y-%m-%dT%H:%M:%f', at / 1000.0, 'unixepoch') as at,
+    key,
+    case op & 3 when 0 then 'model' when 1 then 'tool' when 2 then 'code' when 3 then 'child' end as kind,
+    name,
+    case op >> 2 when 1 then 'read' when 2 then 'idempotent' when 3 then 'once' end as effect,
+    attempt, took, body
+  from entry join run on run.n = entry.run;

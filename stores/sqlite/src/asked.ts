@@ -1,0 +1,99 @@
+/** Questions as they are read: with what was asked, from the journal, and the answer, from the inbox. */
+import { EngineError, type Page, type QuestionQuery, type QuestionRecord, RunError } from '@selvage/core'
+import type { Commits } from './commit.ts'
+import type { Database, Value } from './database.ts'
+import { findSignal } from './inbox.ts'
+import { entryAt } from './journal.ts'
+import { limitOf, pageOf, parseCursor } from './pages.ts'
+import { QUESTION_KINDS, QUESTION_STATUSES } from './questions.ts'
+import { badInput } from './refusals.ts'
+import { fromText, toText } from './text.ts'
+
+interface QuestionRow {
+  readonly n: number
+  readonly id: string
+  readonly run: number
+  readonly run_id: string
+  readonly seq: number
+  readonly status: number
+}
+
+const SELECT = `select question.n, question.id, question.run, run.id as run_id, question.seq, question.status
+  from question cross join run on run.n = question.run`
+
+/** Newest first. */
+export function questions(commits: Commits, database: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
+  return commits.read(() => {
+    const limit = limitOf(query.limit)
+    const { sql, values } = questionsStatement(query, limit + 1)
+    const rows = database.all<QuestionRow>(sql, ...values)
+    return pageOf(
+      rows,
+      limit,
+      (row) => record(database, row),
+      (row) => [row.n],
+    )
+  })
+}
+
+export function question(commits: Commits, database: Database, id: string): Promise<QuestionRecord> {
+  return commits.read(() => {
+    const row = database.get<QuestionRow>(`${SELECT} where question.id = ?`, toText(id))
+    if (row !== undefined) return record(database, row)
+    throw new RunError('NOT_FOUND', `There is no question ${id}.`, {
+      hint: 'Check the id and the database.',
+      details: { questionId: id },
+    })
+  })
+}
+
+/** The first filter present, in this order, is the one whose index is walked; `+` keeps the planner from the others. */
+export function questionsStatement(query: QuestionQuery, limit: number): { sql: string; values: Value[] } {
+  const filters: { column: string; value: Value }[] = []
+  if (query.runId !== undefined) {
+    filters.push({ column: 'question.run = (select n from run where id = ?)', value: toText(query.runId) })
+  }
+  if (query.assignee !== undefined) filters.push({ column: 'assignee = ?', value: toText(query.assignee) })
+  if (query.status !== undefined) {
+    filters.push({ column: 'question.status = ?', value: codeOf('status', QUESTION_STATUSES, query.status) })
+  }
+  if (query.kind !== undefined) {
+    filters.push({ column: 'question.kind = ?', value: codeOf('kind', QUESTION_KINDS, query.kind) })
+  }
+  const where = filters.map(({ column }, index) => (index === 0 ? column : `+${column}`))
+  const values = filters.map(({ value }) => value)
+  if (query.after !== undefined) {
+    where.push('question.n < ?')
+    values.push(...parseCursor(query.after, 1))
+  }
+  values.push(limit)
+  const condition = where.length === 0 ? '' : `where ${where.join(' and ')}`
+  return { sql: `${SELECT} ${condition} order by question.n desc limit ?`, values }
+}
+
+function codeOf(what: string, names: readonly string[], name: string): number {
+  const code = names.indexOf(name)
+  if (code >= 0) return code
+  throw badInput(`Questions have no ${what} "${name}".`, `It is one of ${names.join(', ')}.`)
+}
+
+function record(database: Database, row: QuestionRow): QuestionRecord {
+  const runId = fromText(row.run_id)
+  const entry = entryAt(database, runId, row.run, row.seq)
+  const status = QUESTION_STATUSES[row.status]
+  if (entry.type !== 'open' || status === undefined) {
+    throw new EngineError('CORRUPT', `Question ${row.id} of run ${runId} cannot be read.`, {
+      hint: 'The database is damaged; put a backup in its place.',
+      details: { runId, questionId: row.id },
+    })
+  }
+  const answer = findSignal(database, runId, row.run, entry.question.id)
+  return {
+    ...entry.question,
+    runId,
+    key: entry.key,
+    openedAt: entry.at,
+    status,
+    ...(answer === undefined ? {} : { answer }),
+  }
+}

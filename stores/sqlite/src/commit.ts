@@ -1,0 +1,213 @@
+/**
+ * Group commit. What is to be written is queued as units; all units of one turn of the event loop share a transaction
+ * and its fsync. A unit is settled after the commit, never before.
+ *
+ *   write() ──▶ queue ──setImmediate──▶ begin · unit · unit · … · commit ──▶ settle ──▶ ring
+ *                 ▲                        │ busy: wait, then the same again
+ *                 └────────────────────────┘
+ *
+ * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
+ * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
+ * most, and the next begins in a later turn of the event loop: tokens and timers flow beside a store that never rests.
+ */
+import { EngineError, probe, SelvageError } from '@selvage/core'
+import type { Bell } from './bell.ts'
+import type { Database } from './database.ts'
+import { failure, isBusy } from './failure.ts'
+import type { Turns } from './turns.ts'
+
+const GROUP_MS = 5
+
+/** Who hears of a commit: nobody waits for it; readers follow it; somebody waits for it. */
+export type Ring = 'none' | 'soon' | 'now'
+
+/**
+ * How a unit may be taken back. `atomic`: by a savepoint. `plain`: not needed, it refuses only before it has written
+ * anything. `single`: plain, and one statement, which is its own transaction when the unit is alone.
+ */
+export type Form = 'atomic' | 'plain' | 'single'
+
+export interface UnitOptions {
+  readonly ring?: Ring
+  readonly form?: Form
+}
+
+interface Unit {
+  readonly body: () => unknown
+  readonly ring: Ring
+  readonly form: Form
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: unknown) => void
+  refusal: SelvageError | undefined
+  value: unknown
+}
+
+export class Commits {
+  readonly #database: Database
+  readonly #turns: Turns
+  readonly #bell: Bell
+  #queue: Unit[] = []
+  #scheduled = false
+  #restMs = 0
+  #wait: (() => number) | undefined
+  #closed = false
+  #idle: (() => void) | undefined
+  readonly #onRollback: () => void
+
+  /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
+  constructor(database: Database, turns: Turns, bell: Bell, onRollback: () => void) {
+    this.#database = database
+    this.#turns = turns
+    this.#bell = bell
+    this.#onRollback = onRollback
+  }
+
+  /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
+  write<T>(body: () => T, options: UnitOptions = {}): Promise<T> {
+    if (this.#closed) return Promise.reject(closedError(this.#database.path))
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({
+        body,
+        ring: options.ring ?? 'none',
+        form: options.form ?? 'atomic',
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        refusal: undefined,
+        value: undefined,
+      })
+      this.#schedule()
+    })
+  }
+
+  /** Reads; waits where SQLite locks readers out (another process recovers the log after a crash). */
+  async read<T>(body: () => T): Promise<T> {
+    if (this.#closed) throw closedError(this.#database.path)
+    try {
+      return body()
+    } catch (error) {
+      if (!isBusy(error)) throw failure(this.#database.path, error)
+      try {
+        return await this.#turns.retry(body)
+      } catch (later) {
+        throw failure(this.#database.path, later)
+      }
+    }
+  }
+
+  /** Takes nothing more; resolves when the queue is empty. */
+  async close(): Promise<void> {
+    this.#closed = true
+    if (this.#queue.length > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    if (this.#restMs === 0) {
+      setImmediate(this.#flush)
+    } else {
+      setTimeout(this.#flush, this.#restMs)
+      this.#restMs = 0
+    }
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    const group: Unit[] = []
+    try {
+      const first = this.#queue[0]
+      if (first !== undefined && first.form === 'single' && this.#queue.length === 1) this.#alone(first, group)
+      else this.#together(group)
+    } catch (error) {
+      this.#undo(group, error)
+      this.#next()
+      return
+    }
+    this.#queue.splice(0, group.length)
+    this.#wait = undefined
+    probe('store.after-commit')
+    this.#settle(group)
+    this.#restMs = this.#turns.rest(performance.now())
+    this.#next()
+  }
+
+  #next(): void {
+    if (this.#queue.length > 0) this.#schedule()
+    else this.#idle?.()
+  }
+
+  /** One statement needs no transaction around it. */
+  #alone(unit: Unit, group: Unit[]): void {
+    group.push(unit)
+    probe('store.before-commit')
+    this.#take(unit)
+  }
+
+  #together(group: Unit[]): void {
+    const database = this.#database
+    database.run('begin immediate')
+    const until = performance.now() + GROUP_MS
+    for (const unit of this.#queue) {
+      group.push(unit)
+      if (unit.form === 'atomic') this.#takeAtomically(unit)
+      else this.#take(unit)
+      if (performance.now() > until) break
+    }
+    probe('store.before-commit')
+    database.run('commit')
+  }
+
+  #take(unit: Unit): void {
+    try {
+      unit.value = unit.body()
+      unit.refusal = undefined
+    } catch (error) {
+      if (!SelvageError.is(error)) throw error
+      unit.refusal = error
+    }
+  }
+
+  #takeAtomically(unit: Unit): void {
+    this.#database.run('savepoint unit')
+    this.#take(unit)
+    if (unit.refusal !== undefined) this.#database.run('rollback to unit')
+    this.#database.run('release unit')
+  }
+
+  #settle(group: readonly Unit[]): void {
+    let ring: Ring = 'none'
+    for (const unit of group) {
+      if (unit.refusal !== undefined) {
+        unit.reject(unit.refusal)
+        continue
+      }
+      unit.resolve(unit.value)
+      if (unit.ring !== 'none' && ring !== 'now') ring = unit.ring
+    }
+    this.#bell.ring(ring)
+  }
+
+  #undo(group: readonly Unit[], error: unknown): void {
+    let reason = error
+    try {
+      this.#database.rollback()
+      this.#onRollback()
+      if (isBusy(error)) {
+        this.#wait ??= this.#turns.waiting()
+        this.#restMs = this.#wait()
+        return
+      }
+    } catch (worse) {
+      reason = worse
+    }
+    // Busy for too long, before any unit was taken up: all are told.
+    const failed = isBusy(error) ? this.#queue.splice(0) : this.#queue.splice(0, Math.max(1, group.length))
+    this.#wait = undefined
+    const told = failure(this.#database.path, reason)
+    for (const unit of failed) unit.reject(told)
+  }
+}
+
+function closedError(path: string): EngineError {
+  return new EngineError('UNAVAILABLE', `The store ${path} is closed.`, { hint: 'Open it again.', details: { path } })
+}

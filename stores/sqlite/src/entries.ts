@@ -1,0 +1,240 @@
+/**
+ * An entry as a row: what every entry has is a column, what only its kind has is the body. The step that succeeded, by
+ * far the most frequent, has its recorded value as the body and nothing around it.
+ *
+ * Exact both ways, with one thing left out on purpose: the input of an operation is kept with its intent only.
+ */
+import {
+  type Effect,
+  EngineError,
+  type Entry,
+  type ErrorJson,
+  type Json,
+  type JsonObject,
+  type Op,
+  type OpKind,
+  type Outcome,
+  type Question,
+  type Signal,
+  type Start,
+  UsageError,
+} from '@selvage/core'
+import type { Value } from './database.ts'
+import { fromText, fromTextOrNull, toText, toTextOrNull } from './text.ts'
+
+/** 0 and 1 take no space in a row: they go to the two most frequent. */
+export const TYPE = {
+  stepOk: 0,
+  state: 1,
+  intent: 2,
+  retry: 3,
+  stepError: 4,
+  stepUnknown: 5,
+  stepInterrupts: 6,
+  signal: 7,
+  open: 8,
+  wait: 9,
+  start: 10,
+  end: 11,
+  reopen: 12,
+} as const
+
+/** The types of steps with a final outcome, for SQL. */
+export const FINAL_STEPS: string = `${TYPE.stepOk}, ${TYPE.stepError}, ${TYPE.stepUnknown}`
+
+/** As `COLUMNS` names them. */
+export interface EntryRow {
+  readonly seq: number
+  readonly type: number
+  readonly at: number
+  readonly key: string | null
+  readonly op: number | null
+  readonly name: string | null
+  readonly check: string | null
+  readonly attempt: number | null
+  readonly took: number | string | null
+  readonly timeout: number | null
+  readonly body: string | null
+}
+
+export const COLUMNS = 'type, at, key, op, name, "check", attempt, took, timeout, body'
+
+const KINDS: readonly OpKind[] = ['model', 'tool', 'code', 'child']
+const EFFECTS: readonly (Effect | undefined)[] = [undefined, 'read', 'idempotent', 'once']
+
+/** The values of `COLUMNS`. */
+export function toRow(entry: Entry): Value[] {
+  switch (entry.type) {
+    case 'start':
+      return bare(TYPE.start, entry, null, { start: entry.start, salt: entry.salt })
+    case 'intent':
+      return ofOp(TYPE.intent, entry, null, { host: entry.host, input: entry.op.input })
+    case 'retry':
+      return ofOp(TYPE.retry, entry, null, { error: entry.error, retryAt: entry.retryAt })
+    case 'step': {
+      const took = tookOf(entry.at, entry.startedAt)
+      const { outcome } = entry
+      if ('ok' in outcome) return ofOp(TYPE.stepOk, entry, took, outcome.ok)
+      if ('error' in outcome) return ofOp(TYPE.stepError, entry, took, outcome.error)
+      if ('unknown' in outcome) return ofOp(TYPE.stepUnknown, entry, took, outcome.unknown)
+      return ofOp(TYPE.stepInterrupts, entry, took, outcome.interrupts)
+    }
+    case 'signal':
+      return bare(TYPE.signal, entry, null, entry.signal)
+    case 'open':
+      return bare(TYPE.open, entry, entry.key, entry.question)
+    case 'wait':
+      return bare(TYPE.wait, entry, entry.key, entry.signalId)
+    case 'state':
+      return bare(TYPE.state, entry, entry.key, entry.patch)
+    case 'end':
+      return bare(TYPE.end, entry, null, entry.outcome)
+    case 'reopen':
+      return bare(TYPE.reopen, entry, null, { voided: entry.voided, by: entry.by })
+  }
+}
+
+export function fromRow(row: EntryRow, runId: string): Entry {
+  try {
+    return read(row)
+  } catch (cause) {
+    throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} cannot be read.`, {
+      hint: 'The database is damaged; put a backup in its place.',
+      details: { runId, seq: row.seq },
+      cause,
+    })
+  }
+}
+
+function read(row: EntryRow): Entry {
+  const { seq, at } = row
+  switch (row.type) {
+    case TYPE.start:
+      return { seq, at, type: 'start', ...body<{ start: Start; salt: string }>(row) }
+    case TYPE.intent: {
+      const { host, input } = body<{ host: string; input?: Json }>(row)
+      const op = opOf(row)
+      return {
+        seq,
+        at,
+        type: 'intent',
+        key: op.key,
+        op: input === undefined ? op : { ...op, input },
+        attempt: attemptOf(row),
+        host,
+      }
+    }
+    case TYPE.retry: {
+      const op = opOf(row)
+      return {
+        seq,
+        at,
+        type: 'retry',
+        key: op.key,
+        op,
+        attempt: attemptOf(row),
+        ...body<{ error: ErrorJson; retryAt: number }>(row),
+      }
+    }
+    case TYPE.stepOk:
+      return { ...stepOf(row), outcome: { ok: body<Json>(row) } }
+    case TYPE.stepError:
+      return { ...stepOf(row), outcome: { error: body<ErrorJson>(row) } }
+    case TYPE.stepUnknown:
+      return { ...stepOf(row), outcome: { unknown: body<string>(row) } }
+    case TYPE.stepInterrupts:
+      return { ...stepOf(row), outcome: { interrupts: body<readonly Json[]>(row) } }
+    case TYPE.signal:
+      return { seq, at, type: 'signal', signal: body<Signal>(row) }
+    case TYPE.open:
+      return { seq, at, type: 'open', key: keyOf(row), question: body<Question>(row) }
+    case TYPE.wait:
+      if (row.body === null) return { seq, at, type: 'wait', key: keyOf(row) }
+      return { seq, at, type: 'wait', key: keyOf(row), signalId: body<string>(row) }
+    case TYPE.state:
+      return { seq, at, type: 'state', key: keyOf(row), patch: body<JsonObject>(row) }
+    case TYPE.end:
+      return { seq, at, type: 'end', outcome: body<Outcome>(row) }
+    case TYPE.reopen:
+      return { seq, at, type: 'reopen', ...body<{ voided: readonly string[]; by?: string }>(row) }
+    default:
+      throw new Error(`unknown type ${row.type}`)
+  }
+}
+
+function bare(type: number, entry: Entry, key: string | null, body: unknown): Value[] {
+  return [type, entry.at, key === null ? null : toText(key), null, null, null, null, null, null, json(body)]
+}
+
+type OfOp = Extract<Entry, { readonly op: Op }>
+
+function ofOp(type: number, entry: OfOp, took: Value, body: unknown): Value[] {
+  const { op, key } = entry
+  if (op.key !== key)
+    throw new UsageError('BAD_INPUT', `The entry of step ${key} carries the operation of step ${op.key}.`)
+  return [
+    type,
+    entry.at,
+    toText(key),
+    KINDS.indexOf(op.kind) + KINDS.length * EFFECTS.indexOf(op.effect),
+    toText(op.name),
+    toTextOrNull(op.check),
+    entry.attempt,
+    took,
+    op.timeoutMs ?? null,
+    json(body),
+  ]
+}
+
+function stepOf(row: EntryRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
+  const op = opOf(row)
+  const { seq, at } = row
+  return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row) }
+}
+
+function opOf(row: EntryRow): Op {
+  const code = present(row.op)
+  const kind = present(KINDS[code % KINDS.length])
+  const effect = EFFECTS[Math.floor(code / KINDS.length)]
+  const check = fromTextOrNull(row.check)
+  return {
+    key: keyOf(row),
+    kind,
+    name: fromText(present(row.name)),
+    ...(check === undefined ? {} : { check }),
+    ...(effect === undefined ? {} : { effect }),
+    ...(row.timeout === null ? {} : { timeoutMs: row.timeout }),
+  }
+}
+
+function keyOf(row: EntryRow): string {
+  return fromText(present(row.key))
+}
+
+function attemptOf(row: EntryRow): number {
+  return present(row.attempt)
+}
+
+/** The difference is two bytes where the time would be six. */
+function tookOf(at: number, startedAt: number): number | string {
+  const took = at - startedAt
+  return at - took === startedAt ? took : String(startedAt)
+}
+
+function startedAtOf(row: EntryRow): number {
+  const took = present(row.took)
+  return typeof took === 'string' ? Number(took) : row.at - took
+}
+
+function json(value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value)
+}
+
+function body<T>(row: EntryRow): T {
+  return JSON.parse(present(row.body)) as T
+}
+
+function present<T>(value: T | null | undefined): T {
+  if (value === null || value === undefined) throw new Error('a column is missing')
+  return value
+}

@@ -1,0 +1,123 @@
+/**
+ * The inbox of a run: signals, the first writer of an id for good.
+ *
+ *   accepted (body here, seq null) ──journaled──▶ (body null, seq of its entry)
+ *
+ * A signal is pending until the journal has it. Then its payload stands there only, and "who was first" is read from
+ * the entry.
+ */
+import { EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
+import type { Commits } from './commit.ts'
+import type { Database } from './database.ts'
+import { entryAt } from './journal.ts'
+import { answerQuestion } from './questions.ts'
+import { ended, notFound } from './refusals.ts'
+import { hasEnded, RUNNING, statusName } from './status.ts'
+import { fromText, toText } from './text.ts'
+
+interface InboxRow {
+  readonly id: string
+  readonly name: string
+  readonly seq: number | null
+  readonly body: string | null
+}
+
+interface InboxBody {
+  readonly payload: Json
+  readonly by?: string
+  readonly at: number
+}
+
+export interface Waits {
+  readonly signals: readonly string[]
+  readonly until?: number
+}
+
+/** Whether a signal of that name is for a run that waits so: `$`-names always are. */
+export function isWaitedFor(name: string, waits: Waits): boolean {
+  return name.startsWith('$') || waits.signals.includes(name)
+}
+
+export function signal(
+  commits: Commits,
+  database: Database,
+  runId: string,
+  signal: Signal,
+  now: number,
+): Promise<SignalReceipt> {
+  const id = toText(signal.id)
+  const body: InboxBody = { payload: signal.payload, ...(signal.by === undefined ? {} : { by: signal.by }), at: now }
+  const text = JSON.stringify(body)
+  return commits.write(
+    () => {
+      const run = database.get<{ n: number; status: number; due: number | null; waits: string | null }>(
+        'select n, status, due, waits from run where id = ?',
+        toText(runId),
+      )
+      if (run === undefined) throw notFound(runId)
+      const first = findSignal(database, runId, run.n, signal.id)
+      if (first !== undefined) return { accepted: false, first }
+      if (hasEnded(run.status)) throw ended(runId, statusName(run.status))
+      database.run('insert into inbox (run, id, name, body) values (?, ?, ?, ?)', run.n, id, toText(signal.name), text)
+      answerQuestion(database, run.n, signal.id)
+      const waits: Waits = run.waits === null ? { signals: [] } : (JSON.parse(run.waits) as Waits)
+      const wakes = run.status !== RUNNING && isWaitedFor(signal.name, waits)
+      if (wakes && (run.due === null || run.due > now)) database.run('update run set due = ? where n = ?', now, run.n)
+      return { accepted: true }
+    },
+    { ring: 'now' },
+  )
+}
+
+export function pendingSignals(commits: Commits, database: Database, runId: string): Promise<readonly Signal[]> {
+  return commits.read(() => {
+    const run = database.get<{ n: number }>('select n from run where id = ?', toText(runId))
+    if (run === undefined) throw notFound(runId)
+    return pendingOf(database, run.n)
+  })
+}
+
+/** Oldest first. */
+export function pendingOf(database: Database, n: number): Signal[] {
+  return database
+    .all<InboxRow>('select id, name, seq, body from inbox where run = ? and seq is null order by n', n)
+    .map(pendingSignal)
+}
+
+/** The signal of that id as it was accepted, wherever it stands now. */
+export function findSignal(database: Database, runId: string, n: number, id: string): Signal | undefined {
+  const row = database.get<InboxRow>('select id, name, seq, body from inbox where run = ? and id = ?', n, toText(id))
+  if (row === undefined) return undefined
+  if (row.seq === null) return pendingSignal(row)
+  const entry = entryAt(database, runId, n, row.seq)
+  if (entry.type === 'signal') return entry.signal
+  throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} is not the signal ${id}.`, {
+    hint: 'The database is damaged; put a backup in its place.',
+    details: { runId, seq: row.seq },
+  })
+}
+
+/** The journal has it now: refused if it had it before. */
+export function recordSignal(database: Database, runId: string, n: number, entry: EntryOf<'signal'>): void {
+  const { id, name } = entry.signal
+  const changed = database.run(
+    `insert into inbox (run, id, name, seq) values (?, ?, ?, ?)
+       on conflict (run, id) do update set seq = excluded.seq, body = null where seq is null`,
+    n,
+    toText(id),
+    toText(name),
+    entry.seq,
+  )
+  if (changed === 0) {
+    throw new EngineError('JOURNAL_GAP', `The signal ${id} is in the journal of run ${runId} already.`, {
+      hint: 'Load the journal again and go on from its end.',
+      details: { runId, signalId: id },
+    })
+  }
+  answerQuestion(database, n, id)
+}
+
+function pendingSignal(row: InboxRow): Signal {
+  const { payload, by, at } = JSON.parse(row.body ?? 'null') as InboxBody
+  return { id: fromText(row.id), name: fromText(row.name), payload, ...(by === undefined ? {} : { by }), at }
+}

@@ -1,0 +1,99 @@
+/**
+ * Opening a database: folder, pragmas, migrations, and the refusal of files that are not ours to write.
+ *
+ * `application_id` says that a file is ours, `user_version` how many of the files in schema/ it has seen. Each file
+ * there is one migration; they run in order, all in one transaction, by whichever process comes first.
+ */
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { EngineError, UsageError } from '@selvage/core'
+import { Database } from './database.ts'
+import { failure, isBusy } from './failure.ts'
+import type { Turns } from './turns.ts'
+
+/** "selv" */
+const APPLICATION_ID = 0x73656c76
+const PAGE_BYTES = 4096
+const CACHE_KIB = 16 * 1024
+/** A write-ahead log that grew beyond this is cut back when it is reused. */
+const LOG_BYTES = 16 * 1024 * 1024
+
+export interface Pragmas {
+  readonly durability: 'full' | 'normal'
+  readonly maxBytes: number | undefined
+}
+
+/** Opens or creates; waits while another process does the same. */
+export async function openDatabase(path: string, pragmas: Pragmas, turns: Turns): Promise<Database> {
+  let database: Database | undefined
+  try {
+    if (path !== ':memory:') mkdirSync(dirname(path), { recursive: true })
+    const opened = new Database(path)
+    database = opened
+    await turns.retry(() => prepare(opened, pragmas))
+    return opened
+  } catch (error) {
+    database?.close()
+    throw failure(path, error)
+  }
+}
+
+function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
+  refuseStrangers(database)
+  database.exec(`pragma page_size = ${PAGE_BYTES}`)
+  database.exec('pragma journal_mode = wal')
+  database.exec(`pragma synchronous = ${durability}`)
+  // Elsewhere than on macOS these two do nothing; there fsync alone leaves data in the cache of the drive.
+  database.exec(`pragma fullfsync = ${durability === 'full'}`)
+  database.exec(`pragma checkpoint_fullfsync = ${durability === 'full'}`)
+  database.exec(`pragma journal_size_limit = ${LOG_BYTES}`)
+  database.exec(`pragma cache_size = -${CACHE_KIB}`)
+  database.exec('pragma temp_store = memory')
+  database.exec('pragma foreign_keys = off')
+  if (maxBytes !== undefined) database.exec(`pragma max_page_count = ${Math.max(1, Math.floor(maxBytes / PAGE_BYTES))}`)
+  migrate(database)
+}
+
+function refuseStrangers(database: Database): void {
+  const id = database.get<{ application_id: number }>('pragma application_id')?.application_id
+  if (id === APPLICATION_ID) return
+  const used = database.get('select 1 from sqlite_schema limit 1') !== undefined || schemaVersion(database) !== 0
+  if (id === 0 && !used) return
+  throw new UsageError('BAD_INPUT', `The file ${database.path} is the SQLite database of another application.`, {
+    hint: 'Give Selvage a file of its own.',
+    details: { path: database.path },
+  })
+}
+
+function migrate(database: Database): void {
+  const migrations = readdirSync(new URL('../schema/', import.meta.url))
+    .filter((name) => name.endsWith('.sql'))
+    .sort()
+  // The transaction also shows whether the file can be written at all.
+  database.exec('begin immediate')
+  try {
+    const version = schemaVersion(database)
+    if (version > migrations.length) {
+      throw new EngineError(
+        'SCHEMA_TOO_NEW',
+        `The database ${database.path} has schema ${version}, and this version of Selvage knows schemas up to ${migrations.length}.`,
+        { hint: 'Update Selvage.', details: { path: database.path, version } },
+      )
+    }
+    for (const name of migrations.slice(version)) {
+      database.exec(readFileSync(new URL(`../schema/${name}`, import.meta.url), 'utf8'))
+    }
+    if (version < migrations.length) {
+      database.exec(`pragma user_version = ${migrations.length}`)
+      database.exec(`pragma application_id = ${APPLICATION_ID}`)
+    }
+    database.exec('commit')
+  } catch (error) {
+    if (!isBusy(error)) database.rollback()
+    throw error
+  }
+}
+
+function schemaVersion(database: Database): number {
+  return database.get<{ user_version: number }>('pragma user_version')?.user_version ?? 0
+}

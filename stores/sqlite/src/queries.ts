@@ -1,0 +1,171 @@
+/**
+ * Runs as they are read. Each filter has an index that ends in (created, n), the order of the list; one of them is
+ * walked, the others are checked on its rows, so that a page costs what it shows and what it passes over.
+ */
+import type { EntryOf, Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
+import type { Commits } from './commit.ts'
+import type { Database, Value } from './database.ts'
+import { COLUMNS, type EntryRow, fromRow, TYPE } from './entries.ts'
+import type { Waits } from './inbox.ts'
+import { entryAt, UNCOUNTED } from './journal.ts'
+import { limitOf, pageOf, parseCursor } from './pages.ts'
+import { badInput, notFound } from './refusals.ts'
+import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
+import { fromText, fromTextOrNull, toText } from './text.ts'
+
+interface RunRow {
+  readonly n: number
+  readonly id: string
+  readonly status: number
+  readonly program: string
+  readonly version: string | null
+  readonly parent: string | null
+  readonly tenant: string | null
+  readonly queue: string | null
+  readonly tags: string | null
+  readonly created: number
+  readonly updated: number
+  readonly ended: number | null
+  readonly waits: string | null
+  readonly note: string | null
+  readonly owner: string | null
+  readonly held_from: number
+  readonly crashes: number
+  readonly steps: number
+  readonly last_seq: number
+  readonly last_at: number
+}
+
+/** Entries, their last time and the steps not counted yet are looked up in the journal, whose index is at hand. */
+const SELECT = `select run.n, run.id, status, program, version, parent, tenant, queue, tags, run.created, updated, ended,
+    waits, note, owner, held_from, crashes, steps + ${UNCOUNTED} as steps, last.seq as last_seq, last.at as last_at`
+const LAST = `cross join entry last on last.run = run.n and last.seq = (select max(seq) from entry where run = run.n)`
+
+export function describe(commits: Commits, database: Database, runId: string): Promise<RunDescription> {
+  return commits.read(() => {
+    const row = database.get<RunRow>(`${SELECT} from run ${LAST} where run.id = ?`, toText(runId))
+    if (row === undefined) throw notFound(runId)
+    const start = entryAt(database, runId, row.n, 0) as EntryOf<'start'>
+    const outcome = hasEnded(row.status) ? outcomeOf(database, runId, row.n) : undefined
+    const owner = row.status === RUNNING ? ownerOf(database, row.owner) : undefined
+    return {
+      ...summary(row),
+      start: start.start,
+      ...(outcome === undefined ? {} : { outcome }),
+      ...(row.status === SUSPENDED && row.waits !== null ? { waitsFor: JSON.parse(row.waits) as Waits } : {}),
+      ...(owner === undefined ? {} : { owner }),
+      ...(row.note === null ? {} : { note: JSON.parse(row.note) as Json }),
+    }
+  })
+}
+
+/** Newest first. */
+export function list(commits: Commits, database: Database, query: RunQuery): Promise<Page<RunSummary>> {
+  return commits.read(() => {
+    const limit = limitOf(query.limit)
+    const rows = listStatements(query, limit + 1)
+      .flatMap(({ sql, values }) => database.all<RunRow>(sql, ...values))
+      .sort((a, b) => b.created - a.created || b.n - a.n)
+    return pageOf(rows, limit, summary, (row) => [row.created, row.n])
+  })
+}
+
+/** One statement, or one for each status asked for where that is the index to walk: their pages are merged. */
+export function listStatements(query: RunQuery, limit: number): { sql: string; values: Value[] }[] {
+  const statuses = statusesOf(query)
+  const { filters, from } = filtersOf(query)
+  const bounds = boundsOf(query, from.created, from.n)
+  const statement = (status: Filter | undefined): { sql: string; values: Value[] } => {
+    const all = [...filters, ...(status === undefined ? [] : [status])]
+    const where = [...all.map(({ sql }, index) => (index === 0 ? sql : `+${sql}`)), ...bounds.map(({ sql }) => sql)]
+    const condition = where.length === 0 ? '' : `where ${where.join(' and ')}`
+    return {
+      sql: `${SELECT} from ${from.sql} ${LAST} ${condition} order by ${from.created} desc, ${from.n} desc limit ?`,
+      values: [...all.flatMap(({ values }) => values), ...bounds.flatMap(({ values }) => values), limit],
+    }
+  }
+  if (statuses === undefined) return [statement(undefined)]
+  if (filters.length === 0) return statuses.map((status) => statement({ sql: 'status = ?', values: [status] }))
+  const marks = statuses.map(() => '?').join(', ')
+  return [statement({ sql: `status in (${marks})`, values: statuses })]
+}
+
+interface Filter {
+  readonly sql: string
+  readonly values: Value[]
+}
+
+/** The most telling filter first: its index is the one to walk. */
+function filtersOf(query: RunQuery): { filters: Filter[]; from: { sql: string; created: string; n: string } } {
+  const filters: Filter[] = []
+  const add = (sql: string, value: string | undefined): void => {
+    if (value !== undefined) filters.push({ sql, values: [toText(value)] })
+  }
+  if (query.tag !== undefined) {
+    filters.push({ sql: '(tag.key, tag.value) = (?, ?)', values: [toText(query.tag.key), toText(query.tag.value)] })
+  }
+  add('parent = ?', query.parent)
+  add('tenant = ?', query.tenant)
+  add('version = ?', query.version)
+  add('program = ?', query.program)
+  if (query.tag === undefined) return { filters, from: { sql: 'run', created: 'run.created', n: 'run.n' } }
+  return { filters, from: { sql: 'tag cross join run on run.n = tag.run', created: 'tag.created', n: 'tag.run' } }
+}
+
+function boundsOf(query: RunQuery, created: string, n: string): Filter[] {
+  const bounds: Filter[] = []
+  if (query.createdFrom !== undefined) bounds.push({ sql: `${created} >= ?`, values: [query.createdFrom] })
+  if (query.createdBefore !== undefined) bounds.push({ sql: `${created} < ?`, values: [query.createdBefore] })
+  if (query.after !== undefined)
+    bounds.push({ sql: `(${created}, ${n}) < (?, ?)`, values: parseCursor(query.after, 2) })
+  return bounds
+}
+
+function statusesOf({ status }: RunQuery): number[] | undefined {
+  if (status === undefined) return undefined
+  return [...new Set(typeof status === 'string' ? [status] : status)].map((name) => {
+    const code = statusCode(name)
+    if (code >= 0) return code
+    throw badInput(
+      `Runs have no status "${name}".`,
+      'It is one of pending, running, suspended, completed, failed, cancelled.',
+    )
+  })
+}
+
+function summary(row: RunRow): RunSummary {
+  const version = fromTextOrNull(row.version)
+  const parent = fromTextOrNull(row.parent)
+  const tenant = fromTextOrNull(row.tenant)
+  const queue = fromTextOrNull(row.queue)
+  const entries = row.last_seq + 1
+  return {
+    id: fromText(row.id),
+    status: statusName(row.status),
+    program: fromText(row.program),
+    ...(version === undefined ? {} : { version }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(queue === undefined ? {} : { queue }),
+    tags: row.tags === null ? {} : (JSON.parse(row.tags) as RunSummary['tags']),
+    createdAt: row.created,
+    updatedAt: Math.max(row.updated, row.last_at),
+    ...(row.ended === null ? {} : { endedAt: row.ended }),
+    entries,
+    steps: row.steps,
+    crashes: row.status === RUNNING && entries > row.held_from ? 0 : row.crashes,
+  }
+}
+
+function outcomeOf(database: Database, runId: string, n: number): EntryOf<'end'>['outcome'] | undefined {
+  const sql = `select seq, ${COLUMNS} from entry where run = ? and type = ${TYPE.end} order by seq desc limit 1`
+  const row = database.get<EntryRow>(sql, n)
+  const entry = row === undefined ? undefined : fromRow(row, runId)
+  return entry?.type === 'end' ? entry.outcome : undefined
+}
+
+function ownerOf(database: Database, owner: string | null): RunDescription['owner'] {
+  const sql = 'select id, pid, host from worker where id = ?'
+  const row = database.get<{ id: string; pid: number; host: string }>(sql, owner)
+  return row === undefined ? undefined : { worker: fromText(row.id), pid: row.pid, host: fromText(row.host) }
+}

@@ -1,0 +1,22 @@
+/**
+ * Text in columns. SQLite keeps UTF-8, which cannot hold a lone surrogate: such a string would come back as another
+ * one. It is kept as a JSON string instead, which escapes them; so that the two can be told apart, a string that begins
+ * with a quotation mark is kept that way too. All other text stands as it is, for people and for indexes.
+ */
+const QUOTE = 34
+
+export function toText(value: string): string {
+  return value.charCodeAt(0) === QUOTE || !value.isWellFormed() ? JSON.stringify(value) : value
+}
+
+export function fromText(text: string): string {
+  return text.charCodeAt(0) === QUOTE ? (JSON.parse(text) as string) : text
+}
+
+export function toTextOrNull(value: string | undefined): string | null {
+  return value === undefined ? null : toText(value)
+}
+
+export function fromTextOrNull(text: string | null): string | undefined {
+  return text === null ? undefined : fromText(text)
+}

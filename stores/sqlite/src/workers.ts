@@ -1,0 +1,227 @@
+/**
+ * Who is alive. A worker is a row with a lease, and an exclusive lock on a file of its own, `<database>-worker-<id>.lock`.
+ * The kernel frees that lock at the death of the process, whatever killed it; whoever can read-lock the file knows. No
+ * pid is compared: pids are used again, and mean another process in another container. SQLite takes the lock, because
+ * Node has no call for it; nothing is ever written to the file.
+ *
+ * A worker is dead when its lock is free or its lease has run out: the lock is seen at once, the lease is for a worker
+ * that is stopped (SIGSTOP, a frozen container) and so keeps its lock. Its death takes its runs back in the same
+ * transaction that deletes its row, and from then on its writes are refused, claimed by another or not.
+ *
+ * The file must never be opened by other means in the process that holds it: closing any descriptor frees the lock.
+ */
+import { statSync, unlinkSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { LeaseLostError, type WorkerIdentity } from '@selvage/core'
+import type { Commits } from './commit.ts'
+import type { Database } from './database.ts'
+import { failure, isBusy } from './failure.ts'
+import { LENGTH } from './journal.ts'
+import { PENDING, RUNNING } from './status.ts'
+import { fromText, toText } from './text.ts'
+import type { Turns } from './turns.ts'
+
+/** A lock file without a row may belong to a worker that is just being enlisted; after this it does not. */
+const LEFT_BEHIND_MS = 60_000
+
+interface WorkerRow {
+  readonly id: string
+  readonly pid: number
+  readonly host: string
+  readonly lease_until: number
+}
+
+export interface Owner {
+  readonly worker: string
+  readonly pid: number
+  readonly host: string
+}
+
+export class Workers {
+  readonly #commits: Commits
+  readonly #database: Database
+  readonly #turns: Turns
+  /** Undefined for a database that no other process can open: there the lease alone decides. */
+  readonly #prefix: string | undefined
+  readonly #locks: Map<string, DatabaseSync | undefined> = new Map()
+
+  constructor(commits: Commits, database: Database, turns: Turns, prefix: string | undefined) {
+    this.#commits = commits
+    this.#database = database
+    this.#turns = turns
+    this.#prefix = prefix
+  }
+
+  async enlist(worker: WorkerIdentity, leaseMs: number, now: number): Promise<void> {
+    this.#locks.set(worker.id, await this.#lock(worker.id))
+    try {
+      await this.#commits.write(() => {
+        const sql = 'insert into worker (id, pid, host, lease_until) values (?, ?, ?, ?)'
+        this.#database.run(sql, toText(worker.id), worker.pid, toText(worker.host), now + leaseMs)
+      })
+    } catch (error) {
+      this.#unlock(worker.id)
+      throw error
+    }
+    await this.#sweep()
+  }
+
+  heartbeat(workerId: string, leaseMs: number, now: number): Promise<void> {
+    return this.#commits.write(
+      () => {
+        const sql = 'update worker set lease_until = ? where id = ?'
+        if (this.#database.run(sql, now + leaseMs, toText(workerId)) === 0) throw unknown(workerId)
+      },
+      { form: 'single' },
+    )
+  }
+
+  async dismiss(workerId: string): Promise<void> {
+    await this.#commits.write(
+      () => {
+        const id = toText(workerId)
+        const sql = `update run set status = ${PENDING}, owner = null, crashes = 0, due = updated
+          where status = ${RUNNING} and owner = ?`
+        this.#database.run(sql, id)
+        this.#database.run('delete from worker where id = ?', id)
+      },
+      { ring: 'now' },
+    )
+    this.#unlock(workerId)
+  }
+
+  /** All that this process has enlisted and not dismissed. */
+  enlisted(): string[] {
+    return [...this.#locks.keys()]
+  }
+
+  async reap(now: number): Promise<number> {
+    const workers = await this.#commits.read(() => this.#database.all<WorkerRow>('select * from worker'))
+    const dead = workers.filter((worker) => !this.#isAlive(worker, now))
+    if (dead.length === 0) return 0
+    const buried = await this.#commits.write(
+      () => dead.map((worker) => ({ worker, runs: this.#bury(worker.id, now) })),
+      { ring: 'now' },
+    )
+    let runs = 0
+    for (const { worker, runs: orphans } of buried) {
+      if (orphans === undefined) continue
+      runs += orphans
+      this.#unlock(fromText(worker.id))
+    }
+    return runs
+  }
+
+  /** Inside a unit: that worker, if it is alive; if it is dead its runs are taken back. */
+  ownerAlive(workerId: string, now: number): Owner | undefined {
+    const worker = this.#database.get<WorkerRow>('select * from worker where id = ?', workerId)
+    if (worker === undefined) return undefined
+    if (this.#isAlive(worker, now)) return { worker: fromText(worker.id), pid: worker.pid, host: fromText(worker.host) }
+    this.#bury(worker.id, now)
+    return undefined
+  }
+
+  /** Inside a unit: a run may only be claimed by a worker whose death would be noticed. */
+  requireEnlisted(workerId: string): void {
+    if (this.#database.get('select 1 from worker where id = ?', toText(workerId)) === undefined) throw unknown(workerId)
+  }
+
+  #isAlive(worker: WorkerRow, now: number): boolean {
+    return worker.lease_until > now && this.#isLocked(fromText(worker.id))
+  }
+
+  /** Undefined: it was buried by another, or has renewed its lease since it was looked at. */
+  #bury(id: string, now: number): number | undefined {
+    const worker = this.#database.get<WorkerRow>('select * from worker where id = ?', id)
+    if (worker === undefined || this.#isAlive(worker, now)) return undefined
+    this.#database.run('delete from worker where id = ?', id)
+    return this.#database.run(
+      `update run set status = ${PENDING}, due = ?, updated = ?,
+         crashes = case when held_from = ${LENGTH} then crashes + 1 else 0 end
+         where status = ${RUNNING} and owner = ?`,
+      now,
+      now,
+      id,
+    )
+  }
+
+  #file(workerId: string): string {
+    const safe = workerId.replace(/[^A-Za-z0-9_-]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+    return `${this.#prefix ?? ''}${safe}.lock`
+  }
+
+  async #lock(workerId: string): Promise<DatabaseSync | undefined> {
+    if (this.#prefix === undefined) return undefined
+    let lock: DatabaseSync | undefined
+    try {
+      const opened = new DatabaseSync(this.#file(workerId), { timeout: 0 })
+      lock = opened
+      await this.#turns.retry(() => opened.exec('begin exclusive'))
+      return opened
+    } catch (error) {
+      lock?.close()
+      throw failure(this.#file(workerId), error)
+    }
+  }
+
+  /** Frees the lock, if it is ours, and removes its file. */
+  #unlock(workerId: string): void {
+    this.#locks.get(workerId)?.close()
+    this.#locks.delete(workerId)
+    if (this.#prefix === undefined) return
+    try {
+      unlinkSync(this.#file(workerId))
+    } catch {
+      // Somebody else was first, or will be.
+    }
+  }
+
+  #isLocked(workerId: string): boolean {
+    if (this.#prefix === undefined || this.#locks.has(workerId)) return true
+    return isLocked(this.#file(workerId))
+  }
+
+  /** Removes lock files of workers that died before their row was written, or after it was deleted. */
+  async #sweep(): Promise<void> {
+    if (this.#prefix === undefined) return
+    const folder = dirname(this.#prefix)
+    const names = await readdir(folder)
+    const known = new Set(
+      (await this.#commits.read(() => this.#database.all<WorkerRow>('select * from worker'))).map((worker) =>
+        basename(this.#file(fromText(worker.id))),
+      ),
+    )
+    for (const name of names) {
+      if (!name.startsWith(basename(this.#prefix)) || !name.endsWith('.lock') || known.has(name)) continue
+      const file = join(folder, name)
+      try {
+        if (Date.now() - statSync(file).mtimeMs > LEFT_BEHIND_MS && !isLocked(file)) unlinkSync(file)
+      } catch {
+        // Gone meanwhile.
+      }
+    }
+  }
+}
+
+/** Read-only: a probe neither creates the file nor stands in the way of another probe. */
+function isLocked(file: string): boolean {
+  let probe: DatabaseSync | undefined
+  try {
+    probe = new DatabaseSync(file, { readOnly: true, timeout: 0 })
+    probe.exec('begin exclusive')
+    return false
+  } catch (error) {
+    return isBusy(error)
+  } finally {
+    probe?.close()
+  }
+}
+
+function unknown(workerId: string): LeaseLostError {
+  return new LeaseLostError('LEASE_LOST', `Worker ${workerId} is not enlisted, or was declared dead.`, {
+    hint: 'Drop its runs and enlist a new worker.',
+    details: { workerId },
+  })
+}
