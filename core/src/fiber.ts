@@ -212,8 +212,10 @@ export class Fiber implements Durable {
     while (this.unsettled && !this.dropped) {
       const entry = this.queue[this.queueAt] as Entry
       if (this.undrained && reachesProgram(entry)) await this.drain()
-      if (this.dropped || this.disagreement !== undefined) return
+      if (this.dropped) return
       this.queueAt++
+      // A program that disagrees with its journal is told nothing more.
+      if (this.disagreement !== undefined && entry.type !== 'end') continue
       const settling = this.settle(entry)
       if (settling !== undefined) await settling
       if (reachesProgram(entry)) this.undrained = true
