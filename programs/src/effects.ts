@@ -97,7 +97,7 @@ export async function effectStep<T>(
   declaration: Effect | EffectDeclaration<T> | undefined,
   retry?: StepBehaviour<T>['retryAfterMs'],
 ): Promise<T> {
-  const { effect, reconcile, onUnknown } = normalizeEffect(declaration)
+  const { effect, declared, reconcile, onUnknown } = normalizeEffect(declaration)
   for (let again = 0; ; again++) {
     const key = again === 0 ? op.key : `${op.key}/again#${again}`
     const behaviour: StepBehaviour<T> = {
@@ -105,7 +105,7 @@ export async function effectStep<T>(
       ...(reconcile !== undefined && { reconcile }),
     }
     try {
-      return await durable.step({ ...op, key, effect }, live, behaviour)
+      return await durable.step({ ...op, key, ...(declared && { effect }) }, live, behaviour)
     } catch (error) {
       if (!StepError.is(error, 'OUTCOME_UNKNOWN') || onUnknown !== 'ask') throw error
       const facts = factsOf(key, error)
