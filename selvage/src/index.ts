@@ -1,1 +1,3 @@
-export {}
+export { openSelvage } from './core.ts'
+export { CoreSelvage as Selvage } from './core-selvage.ts'
+export * from './exports.ts'

@@ -1,0 +1,134 @@
+/**
+ * Choosing: the one place where an engine, a store and a runtime meet. Everything else knows the ports only.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { format } from 'node:util'
+import type { Blobs, Clock, Engine, Host, Runtime, Store } from '@selvage/core'
+import { createHost, UsageError } from '@selvage/core'
+import { embeddedEngine } from '@selvage/engine-embedded'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { sqliteStore } from '@selvage/store-sqlite'
+import { defaultLogger, type Logger } from './logger.ts'
+import { Registry } from './registry.ts'
+import { notBuilt } from './reserved.ts'
+import { locate, noDatabase } from './url.ts'
+
+export interface OpenOptions {
+  /** `sqlite:<path>` or `sqlite::memory:`. Default: the environment variable SELVAGE_URL, else `./.selvage/selvage.db`. */
+  readonly url?: string
+  /** Any engine in place of the embedded one. Closed with this Selvage. */
+  readonly engine?: Engine
+  /** Any store below the embedded engine. Closed with this Selvage. */
+  readonly store?: Store
+  /** Where large values go. Default: where the store keeps them. */
+  readonly blobs?: Blobs
+  /** Reserved. */
+  readonly codec?: unknown
+  /** Default: the system's. Tests hand in one that they move themselves. */
+  readonly clock?: Clock
+  /** `false`: this process starts, watches and answers runs, and never works on one. */
+  readonly work?: boolean
+  /** `false`: UNAVAILABLE instead of a new database where there is none. */
+  readonly create?: boolean
+  /** What an acknowledgement survives: power loss (`full`, the default) or the death of the process (`normal`). */
+  readonly durability?: 'full' | 'normal'
+  /** How long a worker that stopped without dying keeps its runs, in milliseconds. */
+  readonly leaseMs?: number
+  /** Runs that this process works on at once. */
+  readonly concurrency?: number
+  /** Live programs kept in memory, suspended ones included; the least recently used is rebuilt from its journal when needed. Default 256. */
+  readonly maxFibers?: number
+  readonly logger?: Logger
+}
+
+/** What an opened Selvage is made of. */
+export interface Parts {
+  readonly engine: Engine
+  readonly runtime: Runtime
+  readonly host: Host
+  readonly blobs: Blobs | undefined
+  readonly registry: Registry
+  readonly logger: Logger
+  /** Where `ctx.log` prints; undefined for the console. */
+  readonly log: ((runId: string, values: readonly unknown[]) => void) | undefined
+  /** For messages: the database, or the engine's name. */
+  readonly location: string
+}
+
+export async function assemble(options: OpenOptions): Promise<Parts> {
+  if (options.codec !== undefined) {
+    throw notBuilt(
+      'openSelvage({ codec })',
+      'Values are recorded as JSON; encrypt inside the program what must not be read.',
+    )
+  }
+  const given = [options.url, options.engine, options.store].filter((option) => option !== undefined)
+  if (given.length > 1) {
+    throw new UsageError('BAD_INPUT', 'openSelvage takes one of url, engine and store.', {
+      hint: 'A url is a store of our own, a store goes below the embedded engine, an engine needs neither.',
+    })
+  }
+  const runtime = nodeRuntime(options.clock === undefined ? {} : { clock: options.clock })
+  const { engine, blobs, location } = await chooseEngine(options, runtime)
+  const registry = new Registry()
+  const host = createHost({
+    runtime,
+    manifest: engine.manifest,
+    programs: () => registry.list(),
+    outbound: engine,
+    ...(blobs === undefined ? {} : { blobs }),
+    ...(options.maxFibers === undefined ? {} : { maxFibers: options.maxFibers }),
+  })
+  const { logger } = options
+  const log = logger === undefined ? undefined : printTo(logger)
+  return { engine, runtime, host, blobs, registry, location, logger: logger ?? defaultLogger, log }
+}
+
+function printTo(logger: Logger): (runId: string, values: readonly unknown[]) => void {
+  return (runId, values) => logger.info(format(`[${runId}]`, ...values))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+}
+
+type Choice = Pick<Parts, 'engine' | 'blobs' | 'location'>
+
+async function chooseEngine(options: OpenOptions, runtime: Runtime): Promise<Choice> {
+  if (options.engine !== undefined) {
+    return { engine: options.engine, blobs: options.blobs, location: options.engine.manifest.name }
+  }
+  const store = options.store ?? (await openStore(options))
+  const { leaseMs, logger } = options
+  const settings = {
+    ...(leaseMs === undefined ? {} : { leaseMs }),
+    ...(logger === undefined ? {} : { onError: (error: unknown) => logger.warn(messageOf(error)) }),
+  }
+  return {
+    engine: embeddedEngine({ store, runtime, ...settings }),
+    blobs: options.blobs ?? store.blobs,
+    location: store.location,
+  }
+}
+
+async function openStore(options: OpenOptions): Promise<Store> {
+  const location = locate(options.url, process.env)
+  const durability = options.durability === undefined ? {} : { durability: options.durability }
+  if (location.kind === 'memory') return sqliteStore({ path: ':memory:', ...durability })
+  const path = resolve(location.path)
+  if (options.create === false && !existsSync(path)) throw noDatabase(location, path)
+  if (location.isDefault) prepareDefaultFolder(dirname(path))
+  return sqliteStore({ path, ...durability })
+}
+
+/** The default folder lies in somebody's project: it must not end up in a commit. */
+function prepareDefaultFolder(folder: string): void {
+  if (existsSync(folder)) return
+  try {
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(join(folder, '.gitignore'), '*\n')
+  } catch {
+    // The store tries the same and says what is wrong.
+  }
+}

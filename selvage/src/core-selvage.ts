@@ -1,0 +1,217 @@
+import type { Page, Program, QuestionQuery, QuestionRecord, RunQuery, RunSummary, ServeOptions } from '@selvage/core'
+import { decode, encode, UsageError } from '@selvage/core'
+import { type Context, createWorkflow, validateInput, type WorkflowOptions } from '@selvage/programs'
+import type { OpenOptions, Parts } from './assemble.ts'
+import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
+import { ProgramHandle, type ProgramShape } from './program-handle.ts'
+import { createRecords, type Records } from './records.ts'
+import { notBuilt } from './reserved.ts'
+import { presentPlain, Run, type RunPorts } from './run.ts'
+import { Worker } from './worker.ts'
+
+export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
+  /** Default `open`. */
+  readonly status?: QuestionRecord['status'] | 'any'
+}
+
+/** A question with its values as the program gave them. */
+export interface Approval extends Omit<QuestionRecord, 'input' | 'reason'> {
+  readonly input?: unknown
+  readonly reason?: unknown
+}
+
+/** What an opened Selvage is told beside its parts. */
+export interface Settings extends Pick<OpenOptions, 'work' | 'concurrency'> {
+  readonly conversation: RunPorts['conversation']
+}
+
+/** A worker that was asked for. */
+export interface Working {
+  /** Takes no more runs and resolves when nothing is in flight here. */
+  stop(): Promise<void>
+}
+
+/** An opened Selvage without agents: runs, their questions and their workers. */
+export class CoreSelvage {
+  readonly #parts: Parts
+  readonly #worker: Worker
+  readonly #mayWork: boolean
+  readonly #records: Records
+  readonly #runPorts: RunPorts
+  #closed: Promise<void> | undefined
+
+  constructor(parts: Parts, settings: Settings) {
+    const { work = true, concurrency, conversation } = settings
+    this.#parts = parts
+    this.#mayWork = work
+    this.#worker = new Worker(parts.engine, parts.host, concurrency === undefined ? {} : { concurrency })
+    this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
+    this.#runPorts = {
+      engine: parts.engine,
+      runtime: parts.runtime,
+      host: parts.host,
+      records: this.#records,
+      conversation,
+    }
+  }
+
+  /** Where runs are kept, for messages. */
+  get location(): string {
+    return this.#parts.location
+  }
+
+  /** The programs registered here. */
+  programs(): readonly { readonly name: string; readonly version?: string }[] {
+    return this.#parts.host.registered()
+  }
+
+  /** Registers any program: what `workflow` and `agent` are made of. ALREADY_REGISTERED for a name and version twice. */
+  program<Input, Result>(program: Program, shape: ProgramShape<Input, Result>): ProgramHandle<Input, Result> {
+    this.#open()
+    this.#parts.registry.add(program)
+    return new ProgramHandle(program, shape, {
+      engine: this.#parts.engine,
+      runtime: this.#parts.runtime,
+      beginWork: () => this.#beginWork(),
+      runPorts: this.#runPorts,
+    })
+  }
+
+  /**
+   * Registers a function that replays: what went through `ctx` is recorded once, and the function itself runs again after
+   * a crash, a deploy or a long wait. ALREADY_REGISTERED for a name and version twice.
+   */
+  workflow<Input = void, Result = unknown>(
+    name: string,
+    fn: (ctx: Context, input: Input) => Promise<Result> | Result,
+    options: WorkflowOptions<Input> = {},
+  ): ProgramHandle<Input, Result> {
+    const { log } = this.#parts
+    const program = createWorkflow<Input, Result>(name, fn, log === undefined ? options : { log, ...options })
+    const { input: schema } = options
+    return this.program<Input, Result>(program, {
+      ...(schema === undefined ? {} : { schema }),
+      input: async (given) => {
+        const input = schema === undefined ? given : await validateInput(schema, given)
+        return encode(input, `the input of workflow '${name}'`)
+      },
+      result: (recorded) => decode(recorded) as Result,
+    })
+  }
+
+  /** Reserved. */
+  pipeline(_name: string, _stages: readonly unknown[]): never {
+    throw notBuilt('selvage.pipeline()', 'Call the stages one after another with ctx.child() in a workflow.')
+  }
+
+  /** Reserved. */
+  graph(_name: string, _factory: unknown): never {
+    throw notBuilt('selvage.graph()', 'Call the nodes as agents with ctx.child() in a workflow.')
+  }
+
+  /** Reserved. */
+  swarm(_name: string, _factory: unknown): never {
+    throw notBuilt('selvage.swarm()', 'Call the agents with ctx.child() in a workflow that picks the next one.')
+  }
+
+  /** Reserved. */
+  schedule(_name: string, _when: unknown): never {
+    throw notBuilt('selvage.schedule()', 'Start runs from cron, with the time in the runId so that each starts once.')
+  }
+
+  /** A run by its id, whatever program it runs. Its methods reject with NOT_FOUND if there is none. */
+  run(id: string): Run {
+    return new Run(id, this.#runPorts, presentPlain)
+  }
+
+  /** Runs, newest first. */
+  async runs(query: RunQuery = {}): Promise<Page<RunSummary>> {
+    const { engine } = this.#parts
+    if (engine.list === undefined) throw this.#lacks('list of runs', 'Keep the ids of the runs you start.')
+    return engine.list(query)
+  }
+
+  /** What people are asked: approvals and interrupts, the open ones unless told otherwise. */
+  async approvals(query: ApprovalQuery = {}): Promise<Page<Approval>> {
+    const { engine } = this.#parts
+    if (engine.questions === undefined) throw this.#lacks('list of approvals', 'Look at run.events().')
+    const { status = 'open', ...rest } = query
+    const asked = status === 'any' ? rest : { ...rest, status }
+    let page = await engine.questions(asked)
+    // Callbacks are answered by systems: they are listed when asked for. A page of nothing else is not the end.
+    while (query.kind === undefined && page.next !== undefined && page.items.every(isCallback)) {
+      page = await engine.questions({ ...asked, after: page.next })
+    }
+    const items = query.kind === undefined ? page.items.filter((item) => !isCallback(item)) : page.items
+    return { ...page, items: await Promise.all(items.map((item) => this.#approval(item))) }
+  }
+
+  /** One question by its id, whatever run asks it. NOT_FOUND. */
+  async approval(id: string): Promise<Approval> {
+    const { engine } = this.#parts
+    if (engine.question === undefined) throw this.#lacks('questions', 'Look at run.events().')
+    return this.#approval(await engine.question(id))
+  }
+
+  /** The effects of one run and what is known of them. UNSUPPORTED without a `runId`. */
+  async effects(query: EffectQuery): Promise<Page<EffectRecord>> {
+    const { runId } = query
+    if (runId === undefined) {
+      throw notBuilt(
+        'effects() over all runs',
+        'Give a runId, or list approvals({ kind: "unknown" }) for what nobody knows.',
+      )
+    }
+    await this.#parts.engine.describe(runId)
+    return { items: ledger(this.#parts.runtime, runId, await this.#records.all(runId), query) }
+  }
+
+  /** Begins to work, if no `start()` has done so. The process lives until `stop()` or `close()`. */
+  async work(options: ServeOptions = {}): Promise<Working> {
+    this.#open()
+    if (!this.#mayWork) {
+      throw new UsageError('BAD_INPUT', 'This Selvage was opened with work: false.', {
+        hint: 'Open it without that to work on runs.',
+      })
+    }
+    await this.#worker.begin(options)
+    return { stop: () => this.#worker.stop() }
+  }
+
+  /** Stops the worker and closes the engine. Runs stay as they are and go on with the next worker. */
+  close(): Promise<void> {
+    this.#closed ??= this.#worker.stop().finally(() => this.#parts.engine.close())
+    return this.#closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #beginWork(): Promise<void> {
+    if (this.#mayWork) await this.#worker.begin()
+  }
+
+  async #approval({ input, reason, ...record }: QuestionRecord): Promise<Approval> {
+    return {
+      ...record,
+      ...(input === undefined ? {} : { input: decode(await this.#records.value(input)) }),
+      ...(reason === undefined ? {} : { reason: decode(await this.#records.value(reason)) }),
+    }
+  }
+
+  #open(): void {
+    if (this.#closed === undefined) return
+    throw new UsageError('ALREADY_OPEN', 'This Selvage was closed.', { hint: 'Open a new one with openSelvage().' })
+  }
+
+  #lacks(what: string, instead: string): UsageError {
+    return new UsageError('UNSUPPORTED', `Engine '${this.#parts.engine.manifest.name}' keeps no ${what}.`, {
+      hint: instead,
+    })
+  }
+}
+
+function isCallback(question: QuestionRecord): boolean {
+  return question.kind === 'callback'
+}

@@ -1,0 +1,167 @@
+/**
+ * What a reader of a run sees: entries of the journal, told in the reader's words, and the live chunks between them.
+ *
+ * A cursor says how many entries lie behind it, so a reader who hands back the last one it saw misses nothing that was
+ * recorded and sees nothing twice. Chunks are not recorded; they carry the cursor of the entry before them, and a
+ * reader who comes later sees the step's result in their place.
+ */
+import type { Effect, Entry, ErrorJson, Json, LiveNote, Op, OpKind, Question } from '@selvage/core'
+import { decode } from '@selvage/core'
+
+interface Base {
+  /** Hand it to `events({ after })` to go on behind this event. Opaque. */
+  readonly cursor: string
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** True for what was recorded before this reader began. */
+  readonly replayed: boolean
+}
+
+interface OfStep extends Base {
+  /** The step's key. */
+  readonly step: string
+  readonly name: string
+  readonly kind: OpKind
+  /** 1, 2, … */
+  readonly attempt: number
+}
+
+export type RunEvent =
+  | (Base & {
+      readonly type: 'runStarted'
+      readonly program: string
+      readonly version?: string
+      readonly input: unknown
+    })
+  /** `effect` is told where it was declared. */
+  | (OfStep & { readonly type: 'stepStarted'; readonly effect?: Effect })
+  /** A new attempt: chunks of the one before are void. */
+  | (OfStep & { readonly type: 'stepRestarted'; readonly effect?: Effect })
+  | (OfStep & { readonly type: 'chunk'; readonly chunk: Json })
+  | (OfStep & { readonly type: 'stepRetrying'; readonly error: ErrorJson; readonly retryAt: number })
+  | (OfStep & { readonly type: 'stepCompleted'; readonly startedAt: number; readonly output: unknown })
+  | (OfStep & { readonly type: 'stepFailed'; readonly startedAt: number; readonly error: ErrorJson })
+  | (OfStep & { readonly type: 'stepUnknown'; readonly startedAt: number; readonly reason: string })
+  | (OfStep & { readonly type: 'stepInterrupted'; readonly startedAt: number; readonly interrupts: readonly unknown[] })
+  | (Base & {
+      readonly type: 'signalReceived'
+      readonly name: string
+      readonly id: string
+      readonly by?: string
+      readonly payload: unknown
+    })
+  | (Base & { readonly type: 'questionOpened'; readonly question: Question })
+  /** Without a `signalId` the wait was over by time. */
+  | (Base & { readonly type: 'waitEnded'; readonly key: string; readonly signalId?: string })
+  | (Base & { readonly type: 'runReopened'; readonly voided: readonly string[]; readonly by?: string })
+  | (Base & { readonly type: 'runCompleted'; readonly output: unknown })
+  | (Base & { readonly type: 'runFailed'; readonly error: ErrorJson; readonly step?: string })
+  | (Base & { readonly type: 'runCancelled'; readonly reason: string })
+
+/** The event of an entry; undefined for what only folding needs. */
+export function entryEvent(entry: Entry, replayed: boolean): RunEvent | undefined {
+  const base: Base = { cursor: cursorOf(entry.seq + 1), at: entry.at, replayed }
+  switch (entry.type) {
+    case 'start': {
+      const { program, version, input } = entry.start
+      return {
+        ...base,
+        type: 'runStarted',
+        program,
+        ...(version === undefined ? {} : { version }),
+        input: decode(input),
+      }
+    }
+    case 'intent':
+      return {
+        ...base,
+        ...stepOf(entry.op, entry.attempt),
+        type: entry.attempt > 1 ? 'stepRestarted' : 'stepStarted',
+        ...effectOf(entry.op),
+      }
+    case 'retry':
+      return {
+        ...base,
+        ...stepOf(entry.op, entry.attempt),
+        type: 'stepRetrying',
+        error: entry.error,
+        retryAt: entry.retryAt,
+      }
+    case 'step': {
+      const step = { ...base, ...stepOf(entry.op, entry.attempt), startedAt: entry.startedAt }
+      const outcome = entry.outcome
+      if ('ok' in outcome) return { ...step, type: 'stepCompleted', output: decode(outcome.ok) }
+      if ('error' in outcome) return { ...step, type: 'stepFailed', error: outcome.error }
+      if ('unknown' in outcome) return { ...step, type: 'stepUnknown', reason: outcome.unknown }
+      return { ...step, type: 'stepInterrupted', interrupts: outcome.interrupts.map((interrupt) => decode(interrupt)) }
+    }
+    case 'signal': {
+      const { id, name, by, payload } = entry.signal
+      return {
+        ...base,
+        type: 'signalReceived',
+        name,
+        id,
+        ...(by === undefined ? {} : { by }),
+        payload: decode(payload),
+      }
+    }
+    case 'open':
+      return { ...base, type: 'questionOpened', question: entry.question }
+    case 'wait':
+      return {
+        ...base,
+        type: 'waitEnded',
+        key: entry.key,
+        ...(entry.signalId === undefined ? {} : { signalId: entry.signalId }),
+      }
+    case 'reopen':
+      return {
+        ...base,
+        type: 'runReopened',
+        voided: entry.voided,
+        ...(entry.by === undefined ? {} : { by: entry.by }),
+      }
+    case 'end': {
+      const outcome = entry.outcome
+      if ('ok' in outcome) return { ...base, type: 'runCompleted', output: decode(outcome.ok) }
+      if ('cancelled' in outcome) return { ...base, type: 'runCancelled', reason: outcome.cancelled }
+      const step = outcome.step === undefined ? {} : { step: outcome.step }
+      return { ...base, type: 'runFailed', error: outcome.error, ...step }
+    }
+    case 'state':
+      return undefined
+  }
+}
+
+/** The event of what a host told beside the journal. `entries`: how many this reader has seen. */
+export function liveEvent(note: LiveNote, op: Op | undefined, entries: number): RunEvent {
+  const base: Base = { cursor: cursorOf(entries), at: note.at, replayed: false }
+  if (note.type === 'started') {
+    return {
+      ...base,
+      ...stepOf(note.op, note.attempt),
+      type: note.attempt > 1 ? 'stepRestarted' : 'stepStarted',
+      ...effectOf(note.op),
+    }
+  }
+  const step = stepOf(op ?? { key: note.key, kind: 'code', name: note.key }, note.attempt)
+  return { ...base, ...step, type: 'chunk', chunk: note.chunk }
+}
+
+/** Where `cursor` stands in the journal; undefined if it is none of ours. */
+export function entriesBefore(cursor: string): number | undefined {
+  return /^\d{1,15}$/.test(cursor) ? Number(cursor) : undefined
+}
+
+function cursorOf(entries: number): string {
+  return String(entries)
+}
+
+function stepOf(op: Op, attempt: number): Pick<OfStep, 'step' | 'name' | 'kind' | 'attempt'> {
+  return { step: op.key, name: op.name, kind: op.kind, attempt }
+}
+
+function effectOf(op: Op): { readonly effect?: Effect } {
+  return op.effect === undefined ? {} : { effect: op.effect }
+}

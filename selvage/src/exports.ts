@@ -1,0 +1,62 @@
+/** What 'selvage' and 'selvage/core' have in common. */
+export {
+  type Blobs,
+  CancelledError,
+  type Clock,
+  ConflictError,
+  type Duration,
+  type Effect,
+  type Engine,
+  EngineError,
+  type Entry,
+  ERROR_CODES,
+  type ErrorCode,
+  type Json,
+  LeaseLostError,
+  NonDeterminismError,
+  type OpKind,
+  type Outcome,
+  type Page,
+  type Program,
+  type Question,
+  type ReconcileContext,
+  type Reconciled,
+  RetryableError,
+  RunError,
+  type RunQuery,
+  type RunStatus,
+  type RunSummary,
+  SelvageError,
+  type ServeOptions,
+  type Signal,
+  type SignalReceipt,
+  type StepContext,
+  StepError,
+  type Store,
+  TerminalError,
+  UsageError,
+} from '@selvage/core'
+export type {
+  ApprovalAnswer,
+  ApprovalOptions,
+  ChildOptions,
+  ChildProgram,
+  Context,
+  EffectDeclaration,
+  OnUnknown,
+  RetryPolicy,
+  StandardSchema,
+  StepOptions,
+  WorkflowOptions,
+} from '@selvage/programs'
+export type { FirstAnswer } from './answers.ts'
+export type { OpenOptions } from './assemble.ts'
+export type { Approval, ApprovalQuery, Working } from './core-selvage.ts'
+export { currentStep } from './current-step.ts'
+export type { EffectQuery, EffectRecord } from './effect-ledger.ts'
+export type { RunEvent } from './event.ts'
+export type { EventsOptions } from './event-stream.ts'
+export type { Logger } from './logger.ts'
+export type { ProgramHandle, ProgramShape, StartOptions } from './program-handle.ts'
+export type { ResultOptions, Run, RunState, SignalOptions } from './run.ts'
+export type { When } from './when.ts'

@@ -1,0 +1,70 @@
+/**
+ * Notes of a host, kept until their reader has caught up with the journal.
+ *
+ * A note of a step belongs before the step's entry and behind every entry that was durable when the step began. So
+ * notes of a step are handed out with its entry at the latest, and a start only after the journal was read.
+ */
+import type { LiveNote, Op } from '@selvage/core'
+import type { RunEvent } from './event.ts'
+import { liveEvent } from './event.ts'
+
+export class LiveNotes {
+  readonly #queue: LiveNote[] = []
+  readonly #ops = new Map<string, Op>()
+  #ring: () => void = () => {}
+  #rung: Promise<void> = Promise.resolve()
+
+  constructor() {
+    this.#arm()
+  }
+
+  push(note: LiveNote): void {
+    if (note.type === 'started') {
+      this.#ops.set(note.op.key, note.op)
+      // The journal tells the start of an effect `once`, by its intent.
+      if (note.op.effect === 'once') return
+    }
+    this.#queue.push(note)
+    this.wake()
+  }
+
+  wake(): void {
+    this.#ring()
+  }
+
+  /** Resolves with the next note or `wake()`, also one that came before the call and after the last one returned. */
+  async next(): Promise<void> {
+    await this.#rung
+    this.#arm()
+  }
+
+  /** Whether a step has begun: what came before it is in the journal by now. */
+  hasStart(): boolean {
+    return this.#queue.some((note) => note.type === 'started')
+  }
+
+  /** Everything up to the last note of this step. */
+  *through(key: string, entries: number): Generator<RunEvent> {
+    const last = this.#queue.findLastIndex((note) => keyOf(note) === key)
+    yield* this.#events(this.#queue.splice(0, last + 1), entries)
+    this.#ops.delete(key)
+  }
+
+  *all(entries: number): Generator<RunEvent> {
+    yield* this.#events(this.#queue.splice(0), entries)
+  }
+
+  *#events(notes: readonly LiveNote[], entries: number): Generator<RunEvent> {
+    for (const note of notes) yield liveEvent(note, this.#ops.get(keyOf(note)), entries)
+  }
+
+  #arm(): void {
+    this.#rung = new Promise((resolve) => {
+      this.#ring = resolve
+    })
+  }
+}
+
+function keyOf(note: LiveNote): string {
+  return note.type === 'started' ? note.op.key : note.key
+}

@@ -1,0 +1,130 @@
+import type { Engine, Json, Runtime, Start } from '@selvage/core'
+import { UsageError } from '@selvage/core'
+import type { ChildProgram, StandardSchema } from '@selvage/programs'
+import type { Present } from './outcome.ts'
+import { notBuilt } from './reserved.ts'
+import { Run, type RunPorts } from './run.ts'
+import { toEpochMs, type When } from './when.ts'
+
+export interface StartOptions {
+  /**
+   * The same id with the same program and input is the same run, however often it is started; with another input
+   * RUN_CONFLICT. Default: a random one.
+   */
+  readonly runId?: string
+  readonly tenant?: string
+  readonly queue?: string
+  /** Found again by `runs({ tag })`. */
+  readonly tags?: { readonly [key: string]: string }
+  /** Not before. */
+  readonly startAt?: When
+  /** The run is cancelled if it has not ended by then. */
+  readonly deadline?: When
+  /** Reserved. */
+  readonly concurrencyKey?: string
+  /** Reserved. */
+  readonly priority?: number
+}
+
+/** How the values of a program cross its border. */
+export interface ProgramShape<Input, Result> {
+  /** What is recorded as the input. BAD_INPUT for what the program cannot take. */
+  readonly input: (input: Input) => Promise<Json> | Json
+  /** Checks the input of a child, which does not pass `input`. */
+  readonly schema?: StandardSchema<unknown, unknown>
+  readonly result: Present<Result>
+}
+
+/** What a program needs to be started from outside. */
+export interface ProgramPorts {
+  readonly engine: Engine
+  readonly runtime: Runtime
+  /** The worker of this process begins, unless it has begun or must not. */
+  readonly beginWork: () => Promise<void>
+  readonly runPorts: RunPorts
+}
+
+/** A registered program. Also what `ctx.child` is given. */
+export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result> {
+  readonly name: string
+  readonly version: string | undefined
+  readonly input: StandardSchema<unknown, unknown> | undefined
+  declare readonly '~types'?: { readonly input: Input; readonly result: Result }
+  readonly #shape: ProgramShape<Input, Result>
+  readonly #ports: ProgramPorts
+
+  constructor(
+    program: { readonly name: string; readonly version?: string },
+    shape: ProgramShape<Input, Result>,
+    ports: ProgramPorts,
+  ) {
+    this.name = program.name
+    this.version = program.version
+    this.input = shape.schema
+    this.#shape = shape
+    this.#ports = ports
+  }
+
+  /** Resolves when the run is durable: from then on it will be brought to its end. */
+  async start(input: Input, options: StartOptions = {}): Promise<Run<Result>> {
+    refuseReserved(options)
+    const { engine, runtime, beginWork, runPorts } = this.#ports
+    const now = runtime.clock.now()
+    const runId = options.runId ?? `run_${runtime.random(11)}`
+    checkRunId(runId)
+    const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
+    const start = this.#startOf(await this.#shape.input(input), options, now)
+    await engine.start(runId, start, startAt === undefined ? {} : { startAt })
+    await beginWork()
+    return new Run(runId, runPorts, this.#shape.result)
+  }
+
+  /** A run of this program that was started before. */
+  run(runId: string): Run<Result> {
+    return new Run(runId, this.#ports.runPorts, this.#shape.result)
+  }
+
+  /** Reserved. */
+  session(_id: string): never {
+    throw notBuilt('session(id)', 'Start one run per message, with the conversation so far as its input.')
+  }
+
+  #startOf(input: Json, options: StartOptions, now: number): Start {
+    const { tenant, queue, tags, deadline } = options
+    return {
+      program: this.name,
+      ...(this.version === undefined ? {} : { version: this.version }),
+      input,
+      ...(tenant === undefined ? {} : { tenant }),
+      ...(queue === undefined ? {} : { queue }),
+      ...(tags === undefined ? {} : { tags }),
+      ...(deadline === undefined ? {} : { deadline: toEpochMs(deadline, now, 'deadline') }),
+    }
+  }
+}
+
+function refuseReserved(options: StartOptions): void {
+  if (options.concurrencyKey !== undefined) {
+    throw notBuilt("start's concurrencyKey", 'Limit a whole worker with openSelvage({ concurrency }).')
+  }
+  if (options.priority !== undefined) throw notBuilt("start's priority", 'Runs are taken oldest first.')
+}
+
+function checkRunId(runId: string): void {
+  const problem =
+    runId === ''
+      ? 'is empty'
+      : runId.length > 500
+        ? 'is longer than 500 characters'
+        : hasControl(runId)
+          ? 'has control characters'
+          : undefined
+  if (problem === undefined) return
+  throw new UsageError('BAD_INPUT', `The run id ${JSON.stringify(runId.slice(0, 60))} ${problem}.`, {
+    hint: 'Leave it out to get a random one.',
+  })
+}
+
+function hasControl(text: string): boolean {
+  return /\p{Cc}/u.test(text)
+}

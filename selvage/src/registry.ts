@@ -1,0 +1,23 @@
+import type { Program } from '@selvage/core'
+import { UsageError } from '@selvage/core'
+
+/** The programs of one opened Selvage: what its worker claims, asked anew each time it looks for work. */
+export class Registry {
+  readonly #programs = new Map<string, Program>()
+
+  /** ALREADY_REGISTERED for a second program of that name and version. */
+  add(program: Program): void {
+    const key = JSON.stringify([program.name, program.version])
+    if (this.#programs.has(key)) {
+      const version = program.version === undefined ? 'without a version' : `in version '${program.version}'`
+      throw new UsageError('ALREADY_REGISTERED', `Program '${program.name}' ${version} is registered already.`, {
+        hint: 'Give the other program another name or version.',
+      })
+    }
+    this.#programs.set(key, program)
+  }
+
+  list(): readonly Program[] {
+    return [...this.#programs.values()]
+  }
+}

@@ -1,0 +1,175 @@
+import type { Engine, Entry, Host, Json, Outcome, RunDescription, Runtime, SignalReceipt } from '@selvage/core'
+import { decode, encode, UsageError } from '@selvage/core'
+import { answer } from './answers.ts'
+import type { RunEvent } from './event.ts'
+import type { EventsOptions } from './event-stream.ts'
+import { follow, hasEnded } from './event-stream.ts'
+import { keepAlive } from './keep-alive.ts'
+import type { Present } from './outcome.ts'
+import { settle } from './outcome.ts'
+import type { Records } from './records.ts'
+import { notBuilt } from './reserved.ts'
+
+/** What a run handle stands on. */
+export interface RunPorts {
+  readonly engine: Engine
+  readonly runtime: Runtime
+  readonly host: Host | undefined
+  readonly records: Records
+  /** Messages of an agent's run from its journal; not there without Strands. */
+  readonly conversation: ((runId: string, entries: readonly Entry[]) => Promise<unknown[]>) | undefined
+}
+
+/** `status` is one of pending, running, suspended, completed, failed, cancelled; times are epoch milliseconds. */
+export type RunState = Omit<RunDescription, 'start' | 'outcome' | 'note'> & {
+  readonly input: unknown
+  /** What the program showed with `ctx.status`. */
+  readonly note?: unknown
+  /** Of an ended run. */
+  readonly outcome?: { readonly ok: unknown } | Exclude<Outcome, { readonly ok: Json }>
+  readonly deadline?: number
+}
+
+export interface ResultOptions {
+  /** Stops waiting: rejects with the reason of the signal. The run goes on. */
+  readonly abortSignal?: AbortSignal
+}
+
+export interface SignalOptions {
+  /** The first writer of an id wins; a second signal with it is handed the first. Default: a random one. */
+  readonly id?: string
+  /** Who sends it, for people. */
+  readonly by?: string
+}
+
+/** A run, whatever process works on it. Every method rejects with NOT_FOUND if there is no such run. */
+export class Run<Result = unknown> {
+  readonly id: string
+  readonly #ports: RunPorts
+  readonly #present: Present<Result>
+
+  constructor(id: string, ports: RunPorts, present: Present<Result>) {
+    this.id = id
+    this.#ports = ports
+    this.#present = present
+  }
+
+  async status(): Promise<RunState> {
+    const { records, engine } = this.#ports
+    const { start, outcome, note, ...summary } = await engine.describe(this.id)
+    return {
+      ...summary,
+      input: decode(await records.value(start.input)),
+      ...(start.deadline === undefined ? {} : { deadline: start.deadline }),
+      ...(note === undefined ? {} : { note: decode(note) }),
+      ...(outcome === undefined ? {} : { outcome: shown(await records.outcome(outcome)) }),
+    }
+  }
+
+  /**
+   * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run) or
+   * RUN_CANCELLED if that end is no result.
+   */
+  async result(options: ResultOptions = {}): Promise<Result> {
+    const { records, engine } = this.#ports
+    const release = keepAlive()
+    try {
+      for (;;) {
+        const { status, entries, outcome } = await engine.describe(this.id)
+        if (hasEnded(status) && outcome !== undefined) {
+          return settle(this.id, await records.outcome(outcome), this.#present)
+        }
+        options.abortSignal?.throwIfAborted()
+        await engine.changed(this.id, { entries, status }, options.abortSignal)
+      }
+    } finally {
+      release()
+    }
+  }
+
+  /** What was recorded and what happens, until the run has ended. */
+  events(options: EventsOptions = {}): AsyncGenerator<RunEvent, void> {
+    const { records, engine, host } = this.#ports
+    return follow({ engine, host, load: (from, limit) => records.load(this.id, from, limit) }, this.id, options)
+  }
+
+  /** Sends a named value; a program that does not wait for it yet will find it. RUN_ENDED if nobody can. */
+  async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
+    if (name === '' || name.startsWith('$')) {
+      throw new UsageError('BAD_INPUT', `A signal cannot be named '${name}'.`, {
+        hint: "Names that begin with '$' belong to Selvage.",
+      })
+    }
+    return this.#ports.engine.signal(this.id, {
+      id: options.id ?? `sig_${this.#ports.runtime.random(11)}`,
+      name,
+      payload: encode(payload ?? null, `the payload of signal '${name}'`),
+      ...(options.by === undefined ? {} : { by: options.by }),
+    })
+  }
+
+  /**
+   * Says yes to an open question of this run. `input` replaces the arguments that were shown.
+   *
+   * NOT_FOUND for an id that is none of this run's; ALREADY_ANSWERED with the first answer's by, at and value in
+   * `details`; WAIT_TIMEOUT if it has expired.
+   */
+  approve(id: string, options: { readonly input?: unknown; readonly by?: string } = {}): Promise<void> {
+    return answer(this.#ports.engine, this.id, id, { kind: 'approve', input: options.input }, options.by)
+  }
+
+  /** Says no. `reason` is shown to the model or the workflow. Errors as for `approve`. */
+  reject(id: string, options: { readonly reason?: string; readonly by?: string } = {}): Promise<void> {
+    const { reason, by } = options
+    return answer(this.#ports.engine, this.id, id, { kind: 'reject', ...(reason === undefined ? {} : { reason }) }, by)
+  }
+
+  /** Answers a callback or an interrupt with any value that can be recorded. Errors as for `approve`. */
+  respond(id: string, value: unknown, options: { readonly by?: string } = {}): Promise<void> {
+    return answer(this.#ports.engine, this.id, id, { kind: 'respond', value }, options.by)
+  }
+
+  /** The run's abort signal fires; whatever its code does, it is `cancelled` after a grace of 30 s. */
+  cancel(reason = 'cancelled by its caller'): Promise<void> {
+    return this.#ports.engine.cancel(this.id, reason)
+  }
+
+  /** Lets a failed or cancelled run go on: the step that failed is made again, what was done stands. */
+  async retry(): Promise<void> {
+    const { engine } = this.#ports
+    if (engine.retry === undefined) {
+      throw new UsageError('UNSUPPORTED', `Engine '${engine.manifest.name}' cannot retry an ended run.`, {
+        hint: 'Start a new run with the same input.',
+      })
+    }
+    await engine.retry(this.id)
+  }
+
+  /** Messages of an agent's run as far as they are recorded, as plain data. */
+  async conversation(): Promise<unknown[]> {
+    const { conversation, records } = this.#ports
+    if (conversation === undefined) {
+      throw new UsageError('UNSUPPORTED', "'selvage/core' knows no conversations.", { hint: "Import from 'selvage'." })
+    }
+    return conversation(this.id, await records.all(this.id))
+  }
+
+  /** Everything recorded, oldest first. */
+  async journal(options: { readonly from?: number; readonly limit?: number } = {}): Promise<readonly Entry[]> {
+    const { records } = this.#ports
+    const { from = 0, limit } = options
+    return limit === undefined ? records.all(this.id, from) : records.load(this.id, from, limit)
+  }
+
+  /** Reserved. */
+  async fork(_options: { readonly at?: number | string } = {}): Promise<never> {
+    throw notBuilt('run.fork()', 'Start a new run with the changed input.')
+  }
+}
+
+function shown(outcome: Outcome): NonNullable<RunState['outcome']> {
+  return 'ok' in outcome ? { ok: decode(outcome.ok) } : outcome
+}
+
+/** The handle's `present` where the program is not known. */
+export const presentPlain: Present<unknown> = (recorded: Json) => decode(recorded)

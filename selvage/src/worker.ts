@@ -1,0 +1,39 @@
+/**
+ * The worker of one opened Selvage. It begins once, with the first `start()` or with `work()`, and ends with `stop()` or
+ * with the Selvage. The engine keeps the process alive while it serves.
+ *
+ *   idle ──begin──▶ working ──stop──▶ idle
+ */
+import type { Engine, Host, ServeOptions } from '@selvage/core'
+
+export class Worker {
+  readonly #engine: Engine
+  readonly #host: Host
+  readonly #options: ServeOptions
+  #serving: ReturnType<Engine['serve']> | undefined
+
+  constructor(engine: Engine, host: Host, options: ServeOptions) {
+    this.#engine = engine
+    this.#host = host
+    this.#options = options
+  }
+
+  /** Resolves when runs are being claimed. Later calls join the first, whose options count. */
+  async begin(options: ServeOptions = {}): Promise<void> {
+    const serving = this.#serving ?? this.#engine.serve(this.#host, { ...this.#options, ...options })
+    this.#serving = serving
+    try {
+      await serving
+    } catch (error) {
+      if (this.#serving === serving) this.#serving = undefined
+      throw error
+    }
+  }
+
+  /** Resolves when nothing is in flight here; runs that were are free to be claimed by others. */
+  async stop(): Promise<void> {
+    const serving = this.#serving
+    this.#serving = undefined
+    if (serving !== undefined) await (await serving).stop()
+  }
+}
