@@ -303,10 +303,14 @@ export interface Engine {
   describe(runId: string): Promise<RunDescription>
   /** Entries from `from` on, at most `limit` (default 1,000). */
   journal(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
-  /** Resolves when the run has changed since `journal` held `entries` entries and `status` was its status, or with the abort of the signal. */
+  /**
+   * Resolves when the run's status is no longer `status`, or with the abort of the signal; with `entries` also when its
+   * journal no longer holds so many. Leave them out where only the status matters: who waits for a result must not
+   * cost anything per step.
+   */
   changed(
     runId: string,
-    since: { readonly entries: number; readonly status: RunStatus },
+    since: { readonly status: RunStatus; readonly entries?: number },
     abortSignal?: AbortSignal,
   ): Promise<void>
   list?(query: RunQuery): Promise<Page<RunSummary>>

@@ -75,12 +75,12 @@ export class Run<Result = unknown> {
     const release = keepAlive()
     try {
       for (;;) {
-        const { status, entries, outcome } = await engine.describe(this.id)
+        const { status, outcome } = await engine.describe(this.id)
         if (hasEnded(status) && outcome !== undefined) {
           return settle(this.id, await records.outcome(outcome), this.#present)
         }
         options.abortSignal?.throwIfAborted()
-        await engine.changed(this.id, { entries, status }, options.abortSignal)
+        await engine.changed(this.id, { status }, options.abortSignal)
       }
     } finally {
       release()

@@ -7,8 +7,9 @@ import type { Bell } from './bell.ts'
 import { inTurns } from './in-turns.ts'
 
 export interface Seen {
-  readonly entries: number
   readonly status: RunStatus
+  /** Left out by who only follows the status. */
+  readonly entries?: number
 }
 
 interface Waiter {
@@ -33,8 +34,8 @@ export class Changes {
   /** This process has changed a run; `entries`: what its journal holds now, if that is known. */
   touched(runId: string, entries?: number): void {
     for (const waiter of this.waiters.get(runId) ?? []) {
-      if (entries !== undefined && entries !== waiter.since.entries) waiter.resolve()
-      else void this.look(waiter)
+      if (entries === undefined) void this.look(waiter)
+      else if (waiter.since.entries !== undefined && entries !== waiter.since.entries) waiter.resolve()
     }
   }
 
@@ -64,7 +65,8 @@ export class Changes {
   private async look(waiter: Waiter): Promise<void> {
     try {
       const seen = await this.store.describe(waiter.runId)
-      if (seen.entries !== waiter.since.entries || seen.status !== waiter.since.status) waiter.resolve()
+      const { status, entries = seen.entries } = waiter.since
+      if (seen.entries !== entries || seen.status !== status) waiter.resolve()
     } catch (error) {
       waiter.reject(error)
     }
