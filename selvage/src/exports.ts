@@ -49,6 +49,7 @@ export type {
   StepOptions,
   WorkflowOptions,
 } from '@selvage/programs'
+export type { Inspection } from '@selvage/store-sqlite'
 export type { FirstAnswer } from './answers.ts'
 export type { OpenOptions } from './assemble.ts'
 export type { Approval, ApprovalQuery, Working } from './core-selvage.ts'
@@ -56,6 +57,7 @@ export { currentStep } from './current-step.ts'
 export type { EffectQuery, EffectRecord } from './effect-ledger.ts'
 export type { RunEvent } from './event.ts'
 export type { EventsOptions } from './event-stream.ts'
+export { inspect } from './inspect.ts'
 export type { Logger } from './logger.ts'
 export type { ProgramHandle, ProgramShape, StartOptions } from './program-handle.ts'
 export type { ResultOptions, Run, RunState, SignalOptions } from './run.ts'

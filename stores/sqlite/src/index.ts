@@ -23,6 +23,8 @@ import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
 import { Workers } from './workers.ts'
 
+export { type Inspection, inspectDatabase, type WorkerInspection } from './inspect.ts'
+
 export interface SqliteStoreOptions {
   /** Path of the database file; it and its folder are created. `:memory:`: gone with the process, for tests. */
   readonly path: string

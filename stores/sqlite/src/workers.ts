@@ -148,8 +148,7 @@ export class Workers {
   }
 
   #file(workerId: string): string {
-    const safe = workerId.replace(/[^A-Za-z0-9_-]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
-    return `${this.#prefix ?? ''}${safe}.lock`
+    return lockFile(this.#prefix ?? '', workerId)
   }
 
   async #lock(workerId: string): Promise<DatabaseSync | undefined> {
@@ -205,8 +204,14 @@ export class Workers {
   }
 }
 
+/** The lock file of a worker; `prefix` is that of its database. */
+export function lockFile(prefix: string, workerId: string): string {
+  const safe = workerId.replace(/[^A-Za-z0-9_-]/g, (character) => `%${character.charCodeAt(0).toString(16)}`)
+  return `${prefix}${safe}.lock`
+}
+
 /** Read-only: a probe neither creates the file nor stands in the way of another probe. */
-function isLocked(file: string): boolean {
+export function isLocked(file: string): boolean {
   let probe: DatabaseSync | undefined
   try {
     probe = new DatabaseSync(file, { readOnly: true, timeout: 0 })

@@ -1,0 +1,67 @@
+import type { RunQuery, RunStatus } from '@selvage/core'
+import { UsageError } from '@selvage/core'
+import type { Session } from './session.ts'
+import { quote } from './session.ts'
+import { table } from './table.ts'
+import { ago, brief, statusWord } from './words.ts'
+
+export interface ListOptions {
+  readonly status?: readonly string[]
+  readonly program?: string
+  readonly tenant?: string
+  readonly tag?: string
+  readonly limit?: number
+  readonly after?: string
+}
+
+const STATUSES: readonly RunStatus[] = ['pending', 'running', 'suspended', 'completed', 'failed', 'cancelled']
+
+/** `selvage list`: one page of runs, newest first. */
+export async function list({ selvage, output, again }: Session, options: ListOptions): Promise<void> {
+  const page = await selvage.runs(queryOf(options))
+  if (output.json) return output.document(page)
+  if (page.items.length === 0) return output.note(`No such runs in ${selvage.location}.`)
+  const now = Date.now()
+  const head = ['RUN', 'STATUS', 'PROGRAM', 'STEPS', 'STARTED', 'UPDATED', 'TAGS'].map((name) =>
+    output.style('dim', name),
+  )
+  const rows = page.items.map((run) => [
+    run.id,
+    statusWord(output, run.status),
+    run.version === undefined ? run.program : `${run.program} v${run.version}`,
+    String(run.steps),
+    ago(run.createdAt, now),
+    ago(run.updatedAt, now),
+    brief([tenantOf(run.tenant), ...Object.entries(run.tags).map(([key, value]) => `${key}=${value}`)].join(' '), 60),
+  ])
+  for (const line of table([head, ...rows], output.width)) output.line(line)
+  if (page.next !== undefined) output.note(`More: selvage list --after ${quote(page.next)}${again}`)
+}
+
+function queryOf(options: ListOptions): RunQuery {
+  const { status, program, tenant, limit, after, tag } = options
+  return {
+    ...(status === undefined ? {} : { status: status.map(statusOf) }),
+    ...(program === undefined ? {} : { program }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(tag === undefined ? {} : { tag: tagOf(tag) }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(after === undefined ? {} : { after }),
+  }
+}
+
+function statusOf(text: string): RunStatus {
+  const status = STATUSES.find((candidate) => candidate === text)
+  if (status !== undefined) return status
+  throw new UsageError('BAD_INPUT', `--status ${text}: no such status.`, { hint: `Use one of ${STATUSES.join(', ')}.` })
+}
+
+function tagOf(text: string): { readonly key: string; readonly value: string } {
+  const equals = text.indexOf('=')
+  if (equals > 0) return { key: text.slice(0, equals), value: text.slice(equals + 1) }
+  throw new UsageError('BAD_INPUT', `--tag ${text}: a tag is written key=value.`)
+}
+
+function tenantOf(tenant: string | undefined): string {
+  return tenant === undefined ? '' : `@${tenant}`
+}

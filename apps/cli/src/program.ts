@@ -1,0 +1,191 @@
+/** The commands and their options. What each does is in the file of its name. */
+import { readFileSync } from 'node:fs'
+import { UsageError } from '@selvage/core'
+import { Command, InvalidArgumentError } from 'commander'
+import { type AnswerOptions, answer, defaultBy, parseJson } from './answer.ts'
+import { doctor } from './doctor.ts'
+import { EXIT, EXIT_MEANING } from './exit-codes.ts'
+import { explain } from './failure.ts'
+import { findQuestion, findRun } from './find.ts'
+import { journal } from './journal.ts'
+import { type ListOptions, list } from './list.ts'
+import { notBuilt } from './not-built.ts'
+import { type GlobalOptions, session } from './session.ts'
+import { show } from './show.ts'
+import { type WorkOptions, work } from './work.ts'
+
+/** `json`: what is wrong with the arguments is told as JSON, too. */
+export function createProgram(json: boolean): Command {
+  const program = new Command('selvage')
+  if (json) program.configureOutput({ writeErr: () => {}, outputError: explainUsage })
+  else program.showHelpAfterError("('selvage --help' shows the commands)")
+  program
+    .description('Looks at durable runs and answers them. Without --url: SELVAGE_URL, else ./.selvage/selvage.db.')
+    .version(version())
+    .option('--url <url>', "the database: 'sqlite:<path>'")
+    .option('--json', 'answers and errors for programs')
+    .addHelpText('after', exitCodes())
+  addReading(program)
+  addAnswering(program)
+  addChanging(program)
+  addOperating(program)
+  return program
+}
+
+function addReading(program: Command): void {
+  program
+    .command('list')
+    .description('runs, newest first')
+    .option('--status <status...>', 'pending, running, suspended, completed, failed or cancelled; several are allowed')
+    .option('--program <name>', 'runs of this program')
+    .option('--tenant <tenant>', 'runs of this tenant')
+    .option('--tag <key=value>', 'runs with this tag')
+    .option('--limit <count>', 'at most so many, 1–1000 (default 50)', count(1, 1_000))
+    .option('--after <cursor>', 'the page behind the one before, as its last line says')
+    .action((_options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & ListOptions>()
+      return session(options, (opened) => list(opened, options))
+    })
+  program
+    .command('show <run>')
+    .description('a run: what it did, what it waits for, and how to answer')
+    .action((id: string, _options, command: Command) =>
+      session(command.optsWithGlobals(), async (opened) => show(opened, await findRun(opened.selvage, id))),
+    )
+  program
+    .command('journal <run>')
+    .description('everything recorded of a run, one entry a line')
+    .action((id: string, _options, command: Command) =>
+      session(command.optsWithGlobals(), async (opened) => journal(opened, await findRun(opened.selvage, id))),
+    )
+}
+
+function addAnswering(program: Command): void {
+  const act =
+    (verb: 'approve' | 'reject') =>
+    (id: string, _options: unknown, command: Command): Promise<void> => {
+      const options = command.optsWithGlobals<GlobalOptions & AnswerOptions>()
+      return session(options, async (opened) => answer(opened, await findQuestion(opened.selvage, id), verb, options))
+    }
+  program
+    .command('approve <approval>')
+    .description('say yes to an open question')
+    .option('--input <json>', 'arguments in place of those shown; for an unknown effect its result')
+    .option('--by <name>', 'who says so (default: your user name)')
+    .action(act('approve'))
+  program
+    .command('reject <approval>')
+    .description('say no to an open question')
+    .option('--reason <text>', 'shown to the model or the workflow')
+    .option('--by <name>', 'who says so (default: your user name)')
+    .action(act('reject'))
+  program
+    .command('respond <question> [value]')
+    .description('answer an interrupt or a callback with a JSON value (default null)')
+    .option('--by <name>', 'who says so (default: your user name)')
+    .action((id: string, value: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & AnswerOptions>()
+      const given = { ...options, ...(value === undefined ? {} : { input: value }) }
+      return session(options, async (opened) =>
+        answer(opened, await findQuestion(opened.selvage, id), 'respond', given),
+      )
+    })
+}
+
+function addChanging(program: Command): void {
+  program
+    .command('signal <run> <name> [payload]')
+    .description('send a run a named JSON value (default null)')
+    .option('--id <id>', 'the first signal of an id wins (default: a random one)')
+    .option('--by <name>', 'who sends it (default: your user name)')
+    .action((id: string, name: string, payload: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { readonly id?: string; readonly by?: string }>()
+      return session(options, async ({ selvage, output }) => {
+        const run = await findRun(selvage, id)
+        const value = parseJson(payload ?? 'null', 'the payload')
+        const given = { by: options.by ?? defaultBy(), ...(options.id === undefined ? {} : { id: options.id }) }
+        const receipt = await run.signal(name, value, given)
+        if (output.json) output.document({ runId: run.id, name, ...receipt })
+        else if (receipt.accepted) output.line(`Signal ${name} sent to run ${run.id}.`)
+        else output.line(`Run ${run.id} had a signal with that id before: ${JSON.stringify(receipt.first.payload)}.`)
+      })
+    })
+  program
+    .command('cancel <run>')
+    .description('cancel a run: its code may still clean up, for 30 s')
+    .option('--reason <text>', 'what its code and its callers are told', 'cancelled from the command line')
+    .action((id: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & { readonly reason: string }>()
+      return session(options, async ({ selvage, output }) => {
+        const run = await findRun(selvage, id)
+        await run.cancel(options.reason)
+        const { status } = await run.status()
+        if (output.json) output.document({ runId: run.id, status })
+        else if (status === 'cancelled') output.line(`Run ${run.id} is cancelled.`)
+        else output.line(`Run ${run.id} is told to cancel; a worker brings it to its end.`)
+      })
+    })
+  program
+    .command('retry <run>')
+    .description('let a failed or cancelled run go on: what failed is made again, what was done stands')
+    .action((id: string, _options, command: Command) =>
+      session(command.optsWithGlobals(), async ({ selvage, output }) => {
+        const run = await findRun(selvage, id)
+        await run.retry()
+        const { status } = await run.status()
+        if (output.json) output.document({ runId: run.id, status })
+        else output.line(`Run ${run.id} goes on as soon as a worker has it.`)
+      }),
+    )
+}
+
+function addOperating(program: Command): void {
+  program
+    .command('work <module>')
+    .description('work on the programs that a module registers, until SIGINT or SIGTERM')
+    .option('--concurrency <count>', 'runs at once (default 100)', count(1, 100_000))
+    .action((file: string, _options, command: Command) => work(file, command.optsWithGlobals<WorkOptions>()))
+  program
+    .command('doctor')
+    .description('check this machine and the database; exit code 1 if something is wrong')
+    .action((_options, command: Command) => doctor(command.optsWithGlobals()))
+  program
+    .command('fork <run>', { hidden: true })
+    .allowUnknownOption()
+    .action(() => {
+      throw notBuilt('selvage fork', 'Start a new run with the changed input.')
+    })
+  program
+    .command('serve', { hidden: true })
+    .allowUnknownOption()
+    .action(() => {
+      throw notBuilt(
+        'selvage serve',
+        "Use 'selvage list' and 'selvage show', or the package 'selvage' from your own server.",
+      )
+    })
+}
+
+function count(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (Number.isInteger(value) && value >= least && value <= most) return value
+    throw new InvalidArgumentError(`It is a whole number from ${least} to ${most}.`)
+  }
+}
+
+function explainUsage(text: string): void {
+  explain(new UsageError('BAD_INPUT', text.trim().replace(/^error: /, '')), true)
+}
+
+function exitCodes(): string {
+  const lines = Object.entries(EXIT).map(([name, code]) => `  ${code}  ${EXIT_MEANING[name as keyof typeof EXIT]}`)
+  return `\nExit codes:\n${lines.join('\n')}`
+}
+
+function version(): string {
+  const manifest: { readonly version: string } = JSON.parse(
+    readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+  )
+  return manifest.version
+}

@@ -1,0 +1,135 @@
+import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
+import type { Output } from './output.ts'
+import { quote, type Session } from './session.ts'
+import { table } from './table.ts'
+import { type Row, type RowState, timeline } from './timeline.ts'
+import { ago, brief, moment, plural, statusWord, took } from './words.ts'
+
+/** `selvage show`: what a run is, what it did, and what it waits for. */
+export async function show({ selvage, output, again }: Session, run: Run): Promise<void> {
+  const [state, entries, open] = await Promise.all([
+    run.status(),
+    run.journal(),
+    selvage.approvals({ runId: run.id, limit: 1_000 }),
+  ])
+  const callbacks = await selvage.approvals({ runId: run.id, kind: 'callback', limit: 1_000 })
+  const children = await selvage.runs({ parent: run.id, limit: 1_000 })
+  const questions = [...open.items, ...callbacks.items]
+  const rows = timeline(entries)
+  if (output.json) return output.document({ run: state, timeline: rows, questions, children: children.items })
+  for (const line of header(output, state)) output.line(line)
+  output.line()
+  for (const line of rowLines(output, rows)) output.line(line)
+  if (children.items.length > 0) output.line()
+  for (const line of childLines(output, children.items)) output.line(line)
+  for (const question of questions) {
+    output.line()
+    for (const line of ask(output, question, again)) output.line(line)
+  }
+  if (state.status === 'failed' || state.status === 'cancelled') {
+    output.line()
+    output.line(`${output.style('dim', 'to let it go on:')} selvage retry ${quote(state.id)}${again}`)
+  }
+}
+
+function header(output: Output, state: RunState): string[] {
+  const now = Date.now()
+  const dim = (text: string) => output.style('dim', text)
+  const version = state.version === undefined ? '' : ` v${state.version}`
+  const times = [`started ${moment(state.createdAt, now)} (${ago(state.createdAt, now)})`]
+  if (state.endedAt !== undefined) times.push(`took ${took(state.endedAt - state.createdAt)}`)
+  const facts: (readonly [string, string])[] = [
+    ['', times.join(', ')],
+    ['', `${plural(state.steps, 'step')}, ${plural(state.entries, 'journal entry', 'journal entries')}`],
+  ]
+  if (state.parent !== undefined) facts.push(['parent', state.parent])
+  if (state.tenant !== undefined) facts.push(['tenant', state.tenant])
+  const tags = Object.entries(state.tags).map(([key, value]) => `${key}=${value}`)
+  if (tags.length > 0) facts.push(['tags', brief(tags.join(' '), 200)])
+  if (state.owner !== undefined) facts.push(['worker', `pid ${state.owner.pid} on ${state.owner.host}`])
+  if (state.crashes > 0) facts.push(['crashes', `${plural(state.crashes, 'worker')} died here without getting further`])
+  if (state.deadline !== undefined)
+    facts.push(['deadline', `${moment(state.deadline, now)} (${ago(state.deadline, now)})`])
+  if (state.waitsFor !== undefined) facts.push(['waits for', waits(state.waitsFor, now)])
+  if (state.note !== undefined) facts.push(['note', brief(state.note, 200)])
+  return [
+    `${output.style('bold', state.id)}  ${statusWord(output, state.status)}  ${state.program}${version}`,
+    ...facts.map(([name, fact]) => `  ${name === '' ? '' : `${dim(name)} `}${fact}`),
+  ]
+}
+
+function waits(waiting: NonNullable<RunState['waitsFor']>, now: number): string {
+  const until = waiting.until === undefined ? '' : `until ${moment(waiting.until, now)} (${ago(waiting.until, now)})`
+  const names = waiting.signals.filter((name) => !name.startsWith('$'))
+  return [names.join(' or '), until].filter((part) => part !== '').join(', ') || 'nothing'
+}
+
+const COLOUR: { readonly [state in RowState]: Parameters<Output['style']>[0] } = {
+  started: 'dim',
+  executed: 'green',
+  recovered: 'cyan',
+  retrying: 'yellow',
+  failed: 'red',
+  unknown: 'red',
+  asked: 'yellow',
+  intended: 'yellow',
+  waiting: 'yellow',
+  answered: 'green',
+  expired: 'magenta',
+  received: 'dim',
+  retried: 'cyan',
+  completed: 'green',
+  cancelled: 'magenta',
+}
+
+function rowLines(output: Output, rows: readonly Row[]): string[] {
+  const began = rows[0]?.at ?? 0
+  return table(
+    rows.map((row) => [
+      output.style('dim', `+${took(row.at - began)}`),
+      brief(row.key, 60),
+      output.style('dim', row.kind ?? row.what),
+      output.style(COLOUR[row.state], row.state),
+      row.attempts !== undefined && row.attempts > 1 ? `attempt ${row.attempts}` : '',
+      row.tookMs === undefined ? '' : took(row.tookMs),
+      brief(row.detail ?? '', 160),
+    ]),
+    output.width,
+    '  ',
+  )
+}
+
+function childLines(output: Output, children: readonly RunSummary[]): string[] {
+  const rows = children
+    .toReversed()
+    .map((child) => [output.style('dim', 'child'), child.id, statusWord(output, child.status), child.program])
+  return table(rows, output.width, '  ')
+}
+
+/** A question and the commands that answer it, ready to be copied. */
+function ask(output: Output, question: Approval, again: string): string[] {
+  const lines = [
+    `${output.style('yellow', '?')} ${output.style('bold', question.name)} (${question.kind})  ${question.id}`,
+  ]
+  if (question.assignee !== undefined) lines.push(`    for ${brief(question.assignee, 80)}`)
+  if (question.input !== undefined) lines.push(`    input  ${brief(question.input, 400)}`)
+  if (question.reason !== undefined && question.reason !== null) lines.push(`    reason ${brief(question.reason, 400)}`)
+  if (question.expiresAt !== undefined) lines.push(`    until  ${moment(question.expiresAt, Date.now())}`)
+  for (const command of answersTo(question)) lines.push(`    selvage${again} ${command}`)
+  return lines
+}
+
+export function answersTo(question: Pick<Approval, 'id' | 'kind'>): string[] {
+  switch (question.kind) {
+    case 'approval':
+      return [`approve ${question.id}`, `reject ${question.id} --reason '…'`]
+    case 'unknown':
+      return [
+        `approve ${question.id} --input '<its result as JSON>'   # it happened`,
+        `reject ${question.id} --reason retry                    # it did not: make it now`,
+        `reject ${question.id} --reason '…'                      # it did not: give up`,
+      ]
+    default:
+      return [`respond ${question.id} '<value as JSON>'`]
+  }
+}

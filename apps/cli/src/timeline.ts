@@ -1,0 +1,162 @@
+/**
+ * A run as a person reads it: one row per step, wait or signal, in the order in which they were first heard of.
+ * A step that was tried several times, intended on one process and settled on another, or voided by a retry is one row.
+ */
+import type { Entry, EntryOf, OpKind } from '@selvage/core'
+import { decode } from '@selvage/core'
+
+export type RowState =
+  | 'started'
+  | 'executed'
+  | 'recovered'
+  | 'retrying'
+  | 'failed'
+  | 'unknown'
+  | 'asked'
+  | 'intended'
+  | 'waiting'
+  | 'answered'
+  | 'expired'
+  | 'received'
+  | 'retried'
+  | 'completed'
+  | 'cancelled'
+
+export interface Row {
+  readonly seq: number
+  /** Epoch milliseconds at which it was first heard of. */
+  readonly at: number
+  readonly what: 'run' | 'step' | 'wait' | 'signal'
+  readonly key: string
+  readonly kind?: OpKind
+  readonly state: RowState
+  /** How often it was tried. */
+  readonly attempts?: number
+  /** Milliseconds: of the last attempt, or of the whole wait. */
+  readonly tookMs?: number
+  readonly detail?: string
+  /** The processes that meant to do it, where that was recorded. */
+  readonly hosts?: readonly string[]
+}
+
+/** Signals that answer a wait are told by the wait. */
+export function timeline(entries: readonly Entry[]): Row[] {
+  const rows = new Map<string, Row>()
+  const signals = new Map(entries.filter(isSignal).map((entry) => [entry.signal.id, entry]))
+  const consumed = new Set(
+    entries.flatMap((entry) => (entry.type === 'wait' && entry.signalId ? [entry.signalId] : [])),
+  )
+  for (const entry of entries) {
+    const id = idOf(entry)
+    const before = rows.get(id)
+    const row = rowOf(entry, before, signals)
+    if (row === undefined || (entry.type === 'signal' && consumed.has(entry.signal.id))) continue
+    rows.set(id, before === undefined ? row : { ...row, seq: before.seq, at: before.at })
+  }
+  return [...rows.values()]
+}
+
+function idOf(entry: Entry): string {
+  if (entry.type === 'intent' || entry.type === 'retry' || entry.type === 'step') return `step ${entry.key}`
+  if (entry.type === 'open' || entry.type === 'wait') return `wait ${entry.key}`
+  return `${entry.seq}`
+}
+
+function rowOf(
+  entry: Entry,
+  before: Row | undefined,
+  signals: ReadonlyMap<string, EntryOf<'signal'>>,
+): Row | undefined {
+  const base = { seq: entry.seq, at: entry.at }
+  switch (entry.type) {
+    case 'start':
+      return { ...base, what: 'run', key: 'start', state: 'started', detail: text(decode(entry.start.input)) }
+    case 'intent':
+    case 'retry':
+    case 'step':
+      return stepRow(entry, before)
+    case 'signal':
+      return {
+        ...base,
+        what: 'signal',
+        key: entry.signal.name,
+        state: 'received',
+        detail: `${text(decode(entry.signal.payload))}${by(entry.signal.by)}`,
+      }
+    case 'open':
+      return { ...base, what: 'wait', key: entry.key, state: 'waiting', detail: entry.question.id }
+    case 'wait':
+      return waitRow(entry, before, entry.signalId === undefined ? undefined : signals.get(entry.signalId))
+    case 'reopen':
+      return {
+        ...base,
+        what: 'run',
+        key: 'retry',
+        state: 'retried',
+        detail: `${entry.voided.join(', ')}${by(entry.by)}`,
+      }
+    case 'end':
+      return endRow(entry)
+    case 'state':
+      return undefined
+  }
+}
+
+function stepRow(entry: EntryOf<'intent'> | EntryOf<'retry'> | EntryOf<'step'>, before: Row | undefined): Row {
+  const hosts = [...(before?.hosts ?? []), ...(entry.type === 'intent' ? [entry.host] : [])]
+  const base = {
+    seq: entry.seq,
+    at: entry.type === 'step' ? entry.startedAt : entry.at,
+    what: 'step',
+    key: entry.key,
+    kind: entry.op.kind,
+    attempts: entry.attempt,
+    ...(hosts.length === 0 ? {} : { hosts }),
+  } as const
+  if (entry.type === 'intent') return { ...base, state: 'intended', detail: `on ${entry.host}` }
+  if (entry.type === 'retry') return { ...base, state: 'retrying', detail: entry.error.message }
+  const settled = { ...base, tookMs: entry.at - entry.startedAt }
+  const { outcome } = entry
+  if ('error' in outcome) return { ...settled, state: 'failed', detail: outcome.error.message }
+  if ('unknown' in outcome) return { ...settled, state: 'unknown', detail: outcome.unknown }
+  if ('interrupts' in outcome) return { ...settled, state: 'asked', detail: 'stopped to ask' }
+  return { ...settled, state: new Set(hosts).size > 1 ? 'recovered' : 'executed' }
+}
+
+function waitRow(entry: EntryOf<'wait'>, before: Row | undefined, signal: EntryOf<'signal'> | undefined): Row {
+  const base = { seq: entry.seq, at: entry.at, what: 'wait', key: entry.key } as const
+  const lasted = before === undefined ? {} : { tookMs: entry.at - before.at }
+  if (entry.signalId === undefined) return { ...base, ...lasted, state: 'expired', detail: 'over by time' }
+  const detail = signal === undefined ? entry.signalId : `${text(decode(signal.signal.payload))}${by(signal.signal.by)}`
+  return { ...base, ...lasted, state: 'answered', detail }
+}
+
+function endRow(entry: EntryOf<'end'>): Row {
+  const base = { seq: entry.seq, at: entry.at, what: 'run', key: 'end' } as const
+  const { outcome } = entry
+  if ('ok' in outcome) return { ...base, state: 'completed', detail: text(decode(outcome.ok)) }
+  if ('cancelled' in outcome) return { ...base, state: 'cancelled', detail: outcome.cancelled }
+  return { ...base, state: 'failed', detail: outcome.error.message }
+}
+
+function isSignal(entry: Entry): entry is EntryOf<'signal'> {
+  return entry.type === 'signal'
+}
+
+function text(value: unknown): string {
+  if (value === undefined) return ''
+  return typeof value === 'string' ? value : (JSON.stringify(value, shown) ?? '')
+}
+
+/** What JSON has no word for. */
+function shown(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`
+  if (value instanceof Map) return Object.fromEntries(value)
+  if (value instanceof Set) return [...value]
+  if (value instanceof Uint8Array) return `<${value.length} bytes>`
+  return value
+}
+
+function by(who: string | undefined): string {
+  return who === undefined ? '' : ` by ${who}`
+}

@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { UsageError } from '@selvage/core'
+import { openSelvage, type Selvage } from 'selvage'
+import { createOutput } from './output.ts'
+import { type GlobalOptions, location } from './session.ts'
+
+export interface WorkOptions extends GlobalOptions {
+  readonly concurrency?: number
+}
+
+/** What a module for `selvage work` exports, as `default` or as `register`. */
+export type Register = (selvage: Selvage) => void | Promise<void>
+
+/** `selvage work`: a worker for the programs of a module, until SIGINT or SIGTERM. */
+export async function work(file: string, options: WorkOptions): Promise<void> {
+  const output = createOutput(options.json === true)
+  const register = await load(file)
+  const selvage = await openSelvage(location(options))
+  try {
+    const stopped = stopSignal()
+    await register(selvage)
+    const programs = selvage.programs()
+    if (programs.length === 0) {
+      throw new UsageError('BAD_INPUT', `${file} registered no program.`, {
+        hint: 'Call selvage.workflow() or selvage.agent() in the function that it exports.',
+      })
+    }
+    await selvage.work(options.concurrency === undefined ? {} : { concurrency: options.concurrency })
+    if (output.json) output.document({ event: 'working', pid: process.pid, location: selvage.location, programs })
+    else output.line(`Working on ${programs.map(label).join(', ')} in ${selvage.location} (pid ${process.pid}).`)
+    const signal = await stopped
+    output.note(`${signal}: letting what is in flight come to its next durable point.`)
+  } finally {
+    await selvage.close()
+  }
+  if (output.json) output.document({ event: 'stopped', pid: process.pid })
+  else output.line('Stopped. Other workers take over what is not done.')
+}
+
+function label({ name, version }: { readonly name: string; readonly version?: string }): string {
+  return version === undefined ? name : `${name} v${version}`
+}
+
+async function load(file: string): Promise<Register> {
+  const path = resolve(file)
+  if (!existsSync(path)) {
+    throw new UsageError('BAD_INPUT', `There is no module ${path}.`, {
+      hint: 'Give the path of a file that exports a function which registers programs.',
+    })
+  }
+  const module: { readonly default?: unknown; readonly register?: unknown } = await import(pathToFileURL(path).href)
+  const found = typeof module.register === 'function' ? module.register : module.default
+  if (isRegister(found)) return found
+  throw new UsageError('BAD_INPUT', `${file} exports no function that registers programs.`, {
+    hint: 'Write: export default (selvage) => { selvage.workflow(…) }',
+  })
+}
+
+function isRegister(value: unknown): value is Register {
+  return typeof value === 'function'
+}
+
+/** Resolves with the first of the two; the second one ends the process at once, as everybody expects. */
+function stopSignal(): Promise<NodeJS.Signals> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+  })
+}
