@@ -46,7 +46,9 @@ export class AttachedRun implements Attachment {
         },
         async (error: unknown) => {
           // If even that fails, the claim stays here until it is tried again, or until this process ends.
-          await this.release().catch(parts.report)
+          await this.run.release().then(() => {
+            this.released = true
+          }, parts.report)
           reject(error)
         },
       )
@@ -72,11 +74,6 @@ export class AttachedRun implements Attachment {
     grace.unref()
     await this.over
     clearTimeout(grace)
-  }
-
-  async release(): Promise<void> {
-    await this.run.release()
-    this.released = true
   }
 
   private async idle(waits: Waits): Promise<false> {

@@ -17,7 +17,7 @@ import {
 } from '@selvage/core'
 import { AttachedRun } from './attached-run.ts'
 import { Holdings } from './holdings.ts'
-import { Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { Parts } from './parts.ts'
 
 export class Attachments {
@@ -35,7 +35,7 @@ export class Attachments {
   /** The run must exist. RUN_HELD if a live process, this one included, has it; an ended run is attached to as ended. */
   async attach(runId: string, host: Host): Promise<Attachment> {
     const before = this.attached.get(runId)
-    if (before !== undefined) await this.giveUp(before)
+    if (before !== undefined) await this.leaveBehind(before)
     const { signalsSeen } = this.held
     const claim = await this.claim(runId)
     if (claim === undefined) return this.endedAlready(runId)
@@ -50,7 +50,7 @@ export class Attachments {
 
   /** The identity under which this process holds what no worker claimed for it. */
   async workerId(): Promise<string> {
-    this.leasing ??= Lease.enlist({ ...this.parts, onLost: () => this.loseAll() })
+    this.leasing ??= this.parts.leases.enlist(() => this.loseAll())
     try {
       return (await this.leasing).workerId
     } catch (error) {
@@ -66,7 +66,8 @@ export class Attachments {
 
   async close(): Promise<void> {
     await Promise.all([...this.attached.values()].map((attached) => attached.detach()))
-    await (await this.leasing)?.leave()
+    const lease = await this.leasing
+    if (lease !== undefined) await this.parts.leases.leave(lease)
   }
 
   /** Undefined: it has ended. */
@@ -78,7 +79,6 @@ export class Attachments {
       return claim
     } catch (error) {
       if (SelvageError.is(error, 'RUN_ENDED')) return undefined
-      if (SelvageError.is(error, 'RUN_HELD')) throw await this.heldError(runId, error)
       throw error
     }
   }
@@ -89,24 +89,17 @@ export class Attachments {
     return { ended, detach: async () => {} }
   }
 
-  private async heldError(runId: string, cause: unknown): Promise<RunError> {
-    const { owner } = await this.parts.store.describe(runId)
-    const who = owner === undefined ? 'another process' : `process ${owner.pid} on ${owner.host}`
-    const own = owner?.pid === process.pid && this.attached.has(runId)
-    return new RunError('RUN_HELD', `Run ${runId} is being run by ${own ? 'this very process' : who}.`, {
-      hint: own
-        ? 'Give each agent a run id of its own, or let the first one finish.'
-        : 'Wait until that process has finished or stop it; then start this one again.',
-      details: { runId, owner },
-      cause,
-    })
-  }
-
-  /** An earlier attachment to the run that is over, but could not tell the store. */
-  private async giveUp(attached: AttachedRun): Promise<void> {
-    if (!attached.isOver) return
-    await attached.release()
-    this.attached.delete(attached.run.runId)
+  /** An earlier attachment of this process: refused while it goes on, given back if the store could not be told. */
+  private async leaveBehind({ run, isOver }: AttachedRun): Promise<void> {
+    if (!isOver) {
+      const { runId } = run
+      throw new RunError('RUN_HELD', `Run ${runId} is running in this very process (${process.pid}).`, {
+        hint: 'Give each agent a run id of its own, or let the first one finish.',
+        details: { runId, worker: await this.workerId(), pid: process.pid },
+      })
+    }
+    await run.release()
+    this.attached.delete(run.runId)
   }
 
   private over(attached: AttachedRun): void {

@@ -32,6 +32,7 @@ import { Attachments } from './attachments.ts'
 import { Bell } from './bell.ts'
 import { cancelRun } from './cancel.ts'
 import { Changes } from './changes.ts'
+import { Leases } from './leases.ts'
 import { embeddedManifest } from './manifest.ts'
 import type { Parts } from './parts.ts'
 import { guarded, warnOnce } from './report.ts'
@@ -82,7 +83,8 @@ class EmbeddedEngine implements Engine {
     this.runtime = runtime
     this.changes = new Changes(store, bell)
     const report = guarded(options.onError ?? warnOnce())
-    this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, report }
+    const leases = new Leases({ store, runtime, leaseMs, report })
+    this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, leases, report }
     this.attachments = new Attachments(this.parts)
   }
 

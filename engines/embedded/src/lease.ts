@@ -2,8 +2,8 @@
  * One worker's right to hold runs: enlisted in the store under an id that is never used again, renewed three times a
  * lease, given up by `leave`.
  *
- * A worker that stood still for longer than its lease (SIGSTOP, a laptop asleep) learns at its next heartbeat that
- * others declared it dead. What it held is lost; it enlists again as somebody else.
+ * A worker that stood still for longer than its lease (SIGSTOP, a debugger) learns at its next heartbeat that others
+ * declared it dead. What it held is lost; it enlists again as somebody else.
  */
 import { hostname } from 'node:os'
 import { type Runtime, SelvageError, type Store } from '@selvage/core'
@@ -14,31 +14,51 @@ export interface LeaseOptions {
   readonly runtime: Runtime
   readonly leaseMs: number
   readonly report: Reporter
-  /** Everything held under the old id belongs to others now. */
-  readonly onLost: () => void
 }
 
 const RENEWALS_PER_LEASE = 3
 
 export class Lease {
   private readonly options: LeaseOptions
+  private readonly onLost: () => void
   private id = ''
+  private renewAt = 0
+  private renewing: Promise<void> | undefined
   private left = false
   private cancelTimer: (() => void) | undefined
 
-  private constructor(options: LeaseOptions) {
+  /** `onLost`: everything held under the old id belongs to others now. */
+  constructor(options: LeaseOptions, onLost: () => void) {
     this.options = options
-  }
-
-  static async enlist(options: LeaseOptions): Promise<Lease> {
-    const lease = new Lease(options)
-    await lease.enlist()
-    lease.arm()
-    return lease
+    this.onLost = onLost
   }
 
   get workerId(): string {
     return this.id
+  }
+
+  async enlist(): Promise<void> {
+    const { store, runtime, leaseMs } = this.options
+    const id = `w_${runtime.random(12)}`
+    await store.enlist({ id, pid: process.pid, host: hostname() }, leaseMs, runtime.clock.now())
+    if (this.left) return await store.dismiss(id)
+    this.id = id
+    this.arm()
+  }
+
+  /** Renews if that is due: timers come late to a process that stood still. */
+  async keepUp(): Promise<void> {
+    if (this.options.runtime.clock.now() >= this.renewAt) await this.renew()
+  }
+
+  /** To be called, too, when the store no longer knows the worker. Never rejects. */
+  async renew(): Promise<void> {
+    if (this.left) return
+    this.renewing ??= this.heartbeat().finally(() => {
+      this.renewing = undefined
+      this.arm()
+    })
+    await this.renewing
   }
 
   async leave(): Promise<void> {
@@ -47,30 +67,23 @@ export class Lease {
     await this.options.store.dismiss(this.id)
   }
 
-  private async enlist(): Promise<void> {
-    const { store, runtime, leaseMs } = this.options
-    const id = `w_${runtime.random(12)}`
-    await store.enlist({ id, pid: process.pid, host: hostname() }, leaseMs, runtime.clock.now())
-    if (this.left) await store.dismiss(id)
-    else this.id = id
-  }
-
   private arm(): void {
     const { runtime, leaseMs } = this.options
-    if (!this.left) this.cancelTimer = runtime.clock.timer(leaseMs / RENEWALS_PER_LEASE, () => void this.renew())
+    const ms = leaseMs / RENEWALS_PER_LEASE
+    this.cancelTimer?.()
+    this.renewAt = runtime.clock.now() + ms
+    if (!this.left) this.cancelTimer = runtime.clock.timer(ms, () => void this.renew())
   }
 
-  private async renew(): Promise<void> {
-    const { store, runtime, leaseMs, report, onLost } = this.options
+  private async heartbeat(): Promise<void> {
+    const { store, runtime, leaseMs, report } = this.options
     try {
       await store.heartbeat(this.id, leaseMs, runtime.clock.now())
     } catch (error) {
       if (this.left) return
-      if (SelvageError.is(error, 'LEASE_LOST')) {
-        onLost()
-        await this.enlist().catch(report)
-      } else report(error)
+      if (!SelvageError.is(error, 'LEASE_LOST')) return report(error)
+      this.onLost()
+      await this.enlist().catch(report)
     }
-    this.arm()
   }
 }

@@ -2,6 +2,7 @@
 import type { Runtime, Store } from '@selvage/core'
 import type { Bell } from './bell.ts'
 import type { Changes } from './changes.ts'
+import type { Leases } from './leases.ts'
 import type { Reporter } from './report.ts'
 
 export interface Parts {
@@ -11,6 +12,7 @@ export interface Parts {
   /** How long a stop waits for the next durable point of what is in flight. Real time: it bounds how long a process takes to exit. */
   readonly stopGraceMs: number
   readonly bell: Bell
+  readonly leases: Leases
   readonly changes: Changes
   readonly report: Reporter
 }

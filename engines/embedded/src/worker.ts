@@ -11,7 +11,7 @@ import { type Claim, type Host, type Programs, probe, SelvageError, type Signal 
 import { backoffMs } from './backoff.ts'
 import { HeldRun, type Holder } from './held-run.ts'
 import { Holdings } from './holdings.ts'
-import { Lease } from './lease.ts'
+import type { Lease } from './lease.ts'
 import { Lookout } from './lookout.ts'
 import type { Parts } from './parts.ts'
 
@@ -20,8 +20,6 @@ const CLAIMS_AT_ONCE = 16
 /** After a run that looked due could not be claimed: another worker was faster. */
 const CONTENDED_MS = 50
 const TICK_MS = 1_000
-/** Between two looks for dead workers that the bell sets off. */
-const REAP_REST_MS = 200
 const FOR_EVER_MS = 2 ** 31 - 1
 
 export class Worker {
@@ -41,7 +39,6 @@ export class Worker {
   private readonly pauses = new Set<() => void>()
   private stopping = false
   private stopped: Promise<void> | undefined
-  private reapedAt = Number.NEGATIVE_INFINITY
   private cancelTick: (() => void) | undefined
   private silence: (() => void) | undefined
   private keepAlive: NodeJS.Timeout | undefined
@@ -49,7 +46,7 @@ export class Worker {
   /** Resolves when the worker is known to the store and has taken over what dead workers left. */
   static async begin(parts: Parts, host: Host, concurrency: number): Promise<Worker> {
     const held = new Holdings(parts.store)
-    const lease = await Lease.enlist({ ...parts, onLost: () => held.loseAll() })
+    const lease = await parts.leases.enlist(() => held.loseAll())
     const worker = new Worker(parts, host, concurrency, held, lease)
     await worker.open()
     return worker
@@ -94,7 +91,7 @@ export class Worker {
     // The bell, timers and files that a worker waits for do not keep a process alive; serving does.
     this.keepAlive = setInterval(() => {}, FOR_EVER_MS)
     this.silence = this.parts.bell.listen(() => this.onBell())
-    await this.reap()
+    await this.parts.leases.reap()
     this.tick()
     this.lookout.poke()
   }
@@ -112,15 +109,26 @@ export class Worker {
     }, stopGraceMs)
     await Promise.all(this.working)
     clearTimeout(grace)
-    await this.lease.leave().catch(report)
+    await this.parts.leases.leave(this.lease).catch(report)
     clearInterval(this.keepAlive)
   }
 
   // ── looking for work ──────────────────────────────────────────────────────────────────────────────────────────────
 
   private async look(): Promise<number | undefined> {
+    try {
+      await this.takeWoken()
+      return await this.takeDue()
+    } catch (error) {
+      if (!SelvageError.is(error, 'LEASE_LOST')) throw error
+      await this.lease.renew()
+      return CONTENDED_MS
+    }
+  }
+
+  /** Resolves to the milliseconds until the next run is due, if slots are free. */
+  private async takeDue(): Promise<number | undefined> {
     const { store, runtime } = this.parts
-    await this.takeWoken()
     while (this.held.size < this.concurrency && !this.stopping) {
       const programs = this.host.registered()
       if (programs.length === 0) return undefined
@@ -168,28 +176,17 @@ export class Worker {
   }
 
   private tick(): void {
-    const { runtime, leaseMs } = this.parts
+    const { runtime, leaseMs, leases } = this.parts
     this.cancelTick = runtime.clock.timer(Math.min(TICK_MS, leaseMs), () => {
-      void this.reap()
+      void leases.reap().then(() => this.lookout.poke())
       this.tick()
     })
   }
 
   private async onBell(): Promise<void> {
-    if (performance.now() - this.reapedAt > REAP_REST_MS) await this.reap()
-    else this.lookout.poke()
-    await this.held.lookForSignals().catch(this.parts.report)
-  }
-
-  private async reap(): Promise<void> {
-    const { store, runtime, report } = this.parts
-    this.reapedAt = performance.now()
-    try {
-      await store.reap(runtime.clock.now())
-    } catch (error) {
-      report(error)
-    }
+    await this.parts.leases.reapIfRested()
     this.lookout.poke()
+    await this.held.lookForSignals().catch(this.parts.report)
   }
 
   // ── holding ───────────────────────────────────────────────────────────────────────────────────────────────────────

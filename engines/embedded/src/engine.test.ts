@@ -1,0 +1,335 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createHost, type Durable, type Engine, type Host, type Outcome, type Program, type Store } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { sqliteStore } from '@selvage/store-sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { embeddedEngine } from './index.ts'
+
+interface Place {
+  readonly engine: Engine
+  readonly host: Host
+  readonly store: Store
+  readonly errors: unknown[]
+}
+
+let folder: string
+const opened: Engine[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'selvage-'))
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((engine) => engine.close()))
+  rmSync(folder, { recursive: true })
+})
+
+async function place(programs: readonly Program[], path = join(folder, 'db')): Promise<Place> {
+  const runtime = nodeRuntime()
+  const store = await sqliteStore({ path, durability: 'normal' })
+  const errors: unknown[] = []
+  const engine = embeddedEngine({ store, runtime, stopGraceMs: 200, onError: (error) => errors.push(error) })
+  opened.push(engine)
+  const host = createHost({
+    runtime,
+    manifest: engine.manifest,
+    programs: () => programs,
+    outbound: engine,
+    blobs: store.blobs,
+  })
+  return { engine, host, store, errors }
+}
+
+function program(name: string, run: (durable: Durable) => Promise<unknown>): Program {
+  return { name, resume: 'replay', run }
+}
+
+async function ended(engine: Engine, runId: string): Promise<Outcome> {
+  return await until(engine, runId, ({ outcome }) => outcome)
+}
+
+/** What `look` finds in a description of the run, as soon as it finds something. */
+async function until<T>(
+  engine: Engine,
+  runId: string,
+  look: (run: Awaited<ReturnType<Engine['describe']>>) => T | undefined,
+): Promise<T> {
+  for (;;) {
+    const run = await engine.describe(runId)
+    const found = look(run)
+    if (found !== undefined) return found
+    await engine.changed(runId, { entries: run.entries, status: run.status })
+  }
+}
+
+const suspended = (engine: Engine, runId: string): Promise<true> =>
+  until(engine, runId, ({ status }) => (status === 'suspended' ? true : undefined))
+
+const double = program('double', async (durable) => {
+  const n = durable.start.input as number
+  return await durable.step({ key: 'double', kind: 'code', name: 'double' }, () => n * 2)
+})
+
+const ask = program('ask', async (durable) => {
+  const answer = await durable.wait<string>('ask', 'answer')
+  return answer.ok
+    ? await durable.step({ key: 'say', kind: 'code', name: 'say' }, () => `said ${answer.value}`)
+    : 'nothing'
+})
+
+describe('start', () => {
+  it('runs a program to its end and keeps its journal', async () => {
+    const { engine, host } = await place([double])
+    await engine.serve(host)
+    expect(await engine.start('r', { program: 'double', input: 21 })).toEqual({ created: true })
+    expect(await ended(engine, 'r')).toEqual({ ok: 42 })
+    const entries = await engine.journal('r', 0)
+    expect(entries.map((entry) => entry.type)).toEqual(['start', 'step', 'end'])
+    expect(await engine.describe('r')).toMatchObject({ status: 'completed', program: 'double', entries: 3, steps: 1 })
+  })
+
+  it('is idempotent by canonical input, and refuses another one', async () => {
+    const { engine } = await place([])
+    await engine.start('r', { program: 'p', input: { a: 1, b: 2 } })
+    expect(await engine.start('r', { program: 'p', input: { b: 2, a: 1 } })).toEqual({ created: false })
+    await expect(engine.start('r', { program: 'p', input: { a: 2 } })).rejects.toMatchObject({ code: 'RUN_CONFLICT' })
+    await expect(engine.start('r', { program: 'q', input: { a: 1, b: 2 } })).rejects.toMatchObject({
+      code: 'RUN_CONFLICT',
+    })
+  })
+
+  it('leaves programs that are not registered here to others', async () => {
+    const { engine, host } = await place([double])
+    await engine.serve(host)
+    await engine.start('other', { program: 'other', input: null })
+    await engine.start('versioned', { program: 'double', version: '2', input: 1 })
+    await engine.start('r', { program: 'double', input: 1 })
+    await ended(engine, 'r')
+    expect(await engine.describe('other')).toMatchObject({ status: 'pending', entries: 1 })
+    expect(await engine.describe('versioned')).toMatchObject({ status: 'pending', entries: 1 })
+  })
+
+  it('takes runs up that were started before anybody served', async () => {
+    const { engine, host } = await place([double])
+    for (let i = 0; i < 50; i++) await engine.start(`r${i}`, { program: 'double', input: i })
+    await engine.serve(host, { concurrency: 3 })
+    for (let i = 0; i < 50; i++) expect(await ended(engine, `r${i}`)).toEqual({ ok: i * 2 })
+  })
+})
+
+describe('signal', () => {
+  it('wakes a suspended run, the first writer of an id wins', async () => {
+    const { engine, host } = await place([ask])
+    await engine.serve(host)
+    await engine.start('r', { program: 'ask', input: null })
+    await suspended(engine, 'r')
+    expect(await engine.describe('r')).toMatchObject({ waitsFor: { signals: ['answer'] } })
+    expect(await engine.signal('r', { id: 's', name: 'answer', payload: 'yes' })).toEqual({ accepted: true })
+    expect(await engine.signal('r', { id: 's', name: 'answer', payload: 'no' })).toMatchObject({
+      accepted: false,
+      first: { payload: 'yes' },
+    })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'said yes' })
+    await expect(engine.signal('r', { id: 't', name: 'answer', payload: 'late' })).rejects.toMatchObject({
+      code: 'RUN_ENDED',
+    })
+    await expect(engine.signal('x', { id: 's', name: 'answer', payload: 0 })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    })
+  })
+
+  it('reaches a live program at once, while a step is in flight', async () => {
+    const race = program('race', async (durable) => {
+      const { promise, resolve } = Promise.withResolvers<string>()
+      const step = durable.step({ key: 'long', kind: 'code', name: 'long' }, () => promise)
+      await durable.wait('now', 'now')
+      resolve('freed by the signal')
+      return await step
+    })
+    const { engine, host } = await place([race])
+    await engine.serve(host)
+    const started = Promise.withResolvers<void>()
+    host.subscribe('r', () => started.resolve())
+    await engine.start('r', { program: 'race', input: null })
+    await started.promise
+    await engine.signal('r', { id: 's', name: 'now', payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'freed by the signal' })
+  })
+
+  it('reaches a live program from another engine on the same file', async () => {
+    const race = program('race', async (durable) => {
+      const { promise, resolve } = Promise.withResolvers<string>()
+      const step = durable.step({ key: 'long', kind: 'code', name: 'long' }, () => promise)
+      await durable.wait('now', 'now')
+      resolve('freed by the signal')
+      return await step
+    })
+    const a = await place([race])
+    const b = await place([])
+    await a.engine.serve(a.host)
+    const started = Promise.withResolvers<void>()
+    a.host.subscribe('r', () => started.resolve())
+    await b.engine.start('r', { program: 'race', input: null })
+    await started.promise
+    await b.engine.signal('r', { id: 's', name: 'now', payload: null })
+    expect(await ended(b.engine, 'r')).toEqual({ ok: 'freed by the signal' })
+  })
+
+  it('wakes a run of another engine within 100 ms', async () => {
+    const a = await place([ask])
+    const b = await place([])
+    await a.engine.serve(a.host)
+    await b.engine.start('r', { program: 'ask', input: null })
+    await suspended(b.engine, 'r')
+    const sent = performance.now()
+    await b.engine.signal('r', { id: 's', name: 'answer', payload: 'hello' })
+    expect(await ended(b.engine, 'r')).toEqual({ ok: 'said hello' })
+    expect(performance.now() - sent).toBeLessThan(100)
+  })
+
+  it('is kept for a run that does not wait for it yet', async () => {
+    const { engine, host } = await place([ask])
+    await engine.start('r', { program: 'ask', input: null })
+    await engine.signal('r', { id: 's', name: 'answer', payload: 'early' })
+    await engine.serve(host)
+    expect(await ended(engine, 'r')).toEqual({ ok: 'said early' })
+  })
+})
+
+describe('cancel', () => {
+  it('ends a run that nobody began, without any worker', async () => {
+    const { engine } = await place([])
+    await engine.start('r', { program: 'ask', input: null })
+    await engine.cancel('r', 'no longer wanted')
+    expect(await engine.describe('r')).toMatchObject({
+      status: 'cancelled',
+      outcome: { cancelled: 'no longer wanted' },
+    })
+    expect((await engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'signal', 'end'])
+    await engine.cancel('r', 'again')
+    expect((await engine.describe('r')).outcome).toEqual({ cancelled: 'no longer wanted' })
+  })
+
+  it('leaves a suspended run to the next worker, which ends it', async () => {
+    const { engine, host } = await place([ask])
+    const worker = await engine.serve(host)
+    await engine.start('r', { program: 'ask', input: null })
+    await suspended(engine, 'r')
+    await worker.stop()
+    await engine.cancel('r', 'enough')
+    expect((await engine.describe('r')).status).toBe('suspended')
+    await engine.serve(host)
+    expect(await ended(engine, 'r')).toEqual({ cancelled: 'enough' })
+  })
+
+  it('reaches the abortSignal of a step in flight', async () => {
+    const stuck = program('stuck', (durable) =>
+      durable.step({ key: 'stuck', kind: 'code', name: 'stuck' }, async (at) => {
+        await new Promise((resolve) => at.abortSignal.addEventListener('abort', resolve))
+        throw at.abortSignal.reason
+      }),
+    )
+    const { engine, host } = await place([stuck])
+    await engine.serve(host)
+    const started = Promise.withResolvers<void>()
+    host.subscribe('r', () => started.resolve())
+    await engine.start('r', { program: 'stuck', input: null })
+    await started.promise
+    await engine.cancel('r', 'enough')
+    expect(await ended(engine, 'r')).toEqual({ cancelled: 'enough' })
+  })
+
+  it('refuses a completed and an unknown run', async () => {
+    const { engine, host } = await place([double])
+    await engine.serve(host)
+    await engine.start('r', { program: 'double', input: 1 })
+    await ended(engine, 'r')
+    await expect(engine.cancel('r', 'late')).rejects.toMatchObject({ code: 'RUN_ENDED' })
+    await expect(engine.cancel('x', 'late')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('works again in the life after a retry', async () => {
+    const { engine, host } = await place([ask])
+    await engine.start('r', { program: 'ask', input: null })
+    await engine.cancel('r', 'first')
+    await engine.retry?.('r')
+    await engine.serve(host)
+    await suspended(engine, 'r')
+    await engine.cancel('r', 'second')
+    expect(await ended(engine, 'r')).toEqual({ cancelled: 'second' })
+  })
+})
+
+describe('retry', () => {
+  it('makes the step that failed again, and no other', async () => {
+    const made: string[] = []
+    const fragile = program('fragile', async (durable) => {
+      const step = (key: string, body: () => string): Promise<string> =>
+        durable.step({ key, kind: 'code', name: key }, () => {
+          made.push(key)
+          return body()
+        })
+      await step('first', () => 'fine')
+      return await step('second', () => {
+        if (made.length < 3) throw new Error('not yet')
+        return 'fine now'
+      })
+    })
+    const { engine, host } = await place([fragile])
+    await engine.serve(host)
+    await engine.start('r', { program: 'fragile', input: null })
+    expect(await ended(engine, 'r')).toMatchObject({ error: { name: 'StepError' }, step: 'second' })
+    await engine.retry?.('r')
+    await until(engine, 'r', ({ status }) => (status === 'completed' ? true : undefined))
+    expect(made).toEqual(['first', 'second', 'second'])
+    expect((await engine.describe('r')).outcome).toEqual({ ok: 'fine now' })
+    await expect(engine.retry?.('r')).rejects.toMatchObject({ code: 'RUN_ENDED' })
+  })
+
+  it('refuses a run that has not ended', async () => {
+    const { engine } = await place([])
+    await engine.start('r', { program: 'p', input: null })
+    await expect(engine.retry?.('r')).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    await expect(engine.retry?.('x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+})
+
+describe('changed', () => {
+  it('resolves for changes made before and after, and with the abort', async () => {
+    const { engine } = await place([])
+    await engine.start('r', { program: 'p', input: null })
+    await engine.changed('r', { entries: 0, status: 'pending' })
+    const aborter = new AbortController()
+    const waiting = engine.changed('r', { entries: 1, status: 'pending' }, aborter.signal)
+    aborter.abort()
+    await waiting
+    const cancelled = engine.changed('r', { entries: 1, status: 'pending' })
+    await engine.cancel('r', 'x')
+    await cancelled
+    await expect(engine.changed('x', { entries: 1, status: 'pending' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  })
+
+  it('is told of changes of another engine', async () => {
+    const a = await place([])
+    const b = await place([])
+    await a.engine.start('r', { program: 'p', input: null })
+    const changed = b.engine.changed('r', { entries: 1, status: 'pending' })
+    await a.engine.cancel('r', 'x')
+    await changed
+    expect((await b.engine.describe('r')).status).toBe('cancelled')
+  })
+})
+
+describe('close', () => {
+  it('ends who waits, and refuses what comes after', async () => {
+    const { engine } = await place([])
+    await engine.start('r', { program: 'p', input: null })
+    const waiting = engine.changed('r', { entries: 1, status: 'pending' })
+    const rejected = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await engine.close()
+    await rejected
+    await expect(engine.describe('r')).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    await expect(engine.start('s', { program: 'p', input: null })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  })
+})
