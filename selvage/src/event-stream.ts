@@ -45,7 +45,7 @@ async function* read(
       const { status, entries } = await engine.describe(runId)
       for (let page = await source.load(seen, PAGE); page.length > 0; page = await source.load(seen, PAGE)) {
         for (const entry of page) {
-          if (entry.type === 'step' || entry.type === 'retry') yield* notes.through(entry.key, seen)
+          if (entry.type === 'step' || entry.type === 'retry') yield* notes.through(entry.key, entry.attempt, seen)
           if (entry.type === 'end') yield* notes.all(seen)
           seen = entry.seq + 1
           const event = entryEvent(entry, entry.seq < known)

@@ -43,11 +43,10 @@ export class LiveNotes {
     return this.#queue.some((note) => note.type === 'started')
   }
 
-  /** Everything up to the last note of this step. */
-  *through(key: string, entries: number): Generator<RunEvent> {
-    const last = this.#queue.findLastIndex((note) => keyOf(note) === key)
+  /** Everything up to the last note of this attempt. */
+  *through(key: string, attempt: number, entries: number): Generator<RunEvent> {
+    const last = this.#queue.findLastIndex((note) => keyOf(note) === key && note.attempt <= attempt)
     yield* this.#events(this.#queue.splice(0, last + 1), entries)
-    this.#ops.delete(key)
   }
 
   *all(entries: number): Generator<RunEvent> {
