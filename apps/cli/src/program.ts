@@ -152,12 +152,14 @@ function addOperating(program: Command): void {
   program
     .command('fork <run>', { hidden: true })
     .allowUnknownOption()
+    .allowExcessArguments()
     .action(() => {
       throw notBuilt('selvage fork', 'Start a new run with the changed input.')
     })
   program
     .command('serve', { hidden: true })
     .allowUnknownOption()
+    .allowExcessArguments()
     .action(() => {
       throw notBuilt(
         'selvage serve',

@@ -1,0 +1,421 @@
+/** The built command as people run it: a child process on a database whose runs were made through `selvage`. */
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openSelvage, type Run, type Selvage } from 'selvage/core'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+
+const MAIN = join(import.meta.dirname, '../dist/main.js')
+
+interface Told {
+  readonly code: number
+  readonly out: string
+  readonly err: string
+}
+
+let folder: string
+let url: string
+let selvage: Selvage
+
+/** Runs the command to its end. */
+function cli(...args: readonly string[]): Promise<Told> {
+  return cliAt(url, ...args)
+}
+
+function cliAt(at: string | undefined, ...args: readonly string[]): Promise<Told> {
+  const { SELVAGE_URL: _, FORCE_COLOR: __, ...environment } = process.env
+  const env = { ...environment, USER: 'ann', ...(at === undefined ? {} : { SELVAGE_URL: at }) }
+  return new Promise((resolve) => {
+    execFile(process.execPath, [MAIN, ...args], { env, cwd: folder }, (error, out, err) => {
+      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
+    })
+  })
+}
+
+function json<T = Record<string, unknown>>(told: Told): T {
+  return JSON.parse(told.out) as T
+}
+
+/** Lines of a table, with one space between cells. */
+function lines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim().replace(/ +/g, ' '))
+    .filter((line) => line !== '')
+}
+
+async function questionOf(run: Run<unknown>, kind?: 'callback'): Promise<string> {
+  for await (const event of run.events()) {
+    if (event.type !== 'questionOpened') continue
+    const { items } = await selvage.approvals({ runId: run.id, ...(kind === undefined ? {} : { kind }) })
+    if (items[0] !== undefined) return items[0].id
+  }
+  throw new Error(`Run ${run.id} ended without asking`)
+}
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'selvage-cli-'))
+  url = `sqlite:${join(folder, 'runs.db')}`
+  selvage = await openSelvage({ url })
+})
+
+afterEach(async () => {
+  await selvage.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function publishing(): ReturnType<typeof selvage.workflow<string, unknown>> {
+  return selvage.workflow(
+    'publish',
+    async (ctx, text: string) => {
+      const draft = await ctx.step('draft', () => text.toUpperCase())
+      const answer = await ctx.approval('publish', { input: { draft } })
+      return ctx.step('send', () => ({ sent: answer.approved }), { effect: 'once' })
+    },
+    { version: '3' },
+  )
+}
+
+describe('list', () => {
+  test('shows runs, newest first, and filters them', async () => {
+    const echo = selvage.workflow('echo', (_ctx, input: string) => input)
+    await (await echo.start('a', { runId: 'one', tenant: 'acme', tags: { team: 'x' } })).result()
+    await (await echo.start('b', { runId: 'two' })).result()
+    const ask = await publishing().start('c', { runId: 'three' })
+    await questionOf(ask)
+    const all = await cli('list')
+    expect(all.code).toBe(0)
+    expect(lines(all.out).map((line) => line.split(' ').slice(0, 3))).toEqual([
+      ['RUN', 'STATUS', 'PROGRAM'],
+      ['three', 'suspended', 'publish'],
+      ['two', 'completed', 'echo'],
+      ['one', 'completed', 'echo'],
+    ])
+    const ids = async (...args: readonly string[]) =>
+      json<{ readonly items: readonly { readonly id: string }[] }>(await cli('list', '--json', ...args)).items.map(
+        (run) => run.id,
+      )
+    expect(await ids('--status', 'completed')).toEqual(['two', 'one'])
+    expect(await ids('--status', 'suspended', 'completed')).toEqual(['three', 'two', 'one'])
+    expect(await ids('--program', 'publish')).toEqual(['three'])
+    expect(await ids('--tenant', 'acme')).toEqual(['one'])
+    expect(await ids('--tag', 'team=x')).toEqual(['one'])
+    const first = json<{ readonly next: string }>(await cli('list', '--limit', '2', '--json'))
+    expect(await ids('--after', first.next)).toEqual(['one'])
+    expect((await cli('list', '--limit', '2')).err).toContain(`selvage list --after ${first.next}`)
+  })
+
+  test('says so when there is nothing', async () => {
+    const told = await cli('list')
+    expect(told).toMatchObject({ code: 0, out: '', err: expect.stringContaining('No such runs') })
+  })
+
+  test('is coloured only where somebody wants it', async () => {
+    const echo = selvage.workflow('echo', () => 1)
+    await (await echo.start()).result()
+    expect((await cli('list')).out).not.toContain('\u001b[')
+  })
+})
+
+describe('show', () => {
+  test('tells what a run did, what it waits for, and how to answer: the commands work as they are printed', async () => {
+    const run = await publishing().start('hello', { runId: 'p 1' })
+    const id = await questionOf(run)
+    const shown = await cliAt(undefined, '--url', url, 'show', 'p 1')
+    expect(shown.code).toBe(0)
+    const text = lines(shown.out)
+    expect(text[0]).toBe('p 1 suspended publish v3')
+    expect(text.find((line) => line.includes('draft code'))).toMatch(/draft code executed \d+ms/)
+    expect(text.find((line) => line.includes('approval:publish'))).toContain(`wait waiting ${id}`)
+    expect(text).toContain(`? publish (approval) ${id}`)
+    expect(text).toContain('input {"draft":"HELLO"}')
+    const command = text.find((line) => line.startsWith('selvage') && line.includes('approve')) ?? ''
+    expect(command).toBe(`selvage --url ${url} approve ${id}`)
+    expect(await cliAt(undefined, ...command.split(' ').slice(1))).toMatchObject({ code: 0 })
+    expect(await run.result()).toEqual({ sent: true })
+    const after = lines((await cli('show', 'p 1')).out)
+    expect(after[0]).toBe('p 1 completed publish v3')
+    expect(after.find((line) => line.includes('approval:publish'))).toMatch(/wait answered .* by ann$/)
+    expect(after.some((line) => line.startsWith('selvage'))).toBe(false)
+  })
+
+  test('as one document for programs', async () => {
+    const run = await publishing().start('hello', { runId: 'p' })
+    const id = await questionOf(run)
+    expect(json(await cli('show', 'p', '--json'))).toMatchObject({
+      run: { id: 'p', status: 'suspended', program: 'publish', version: '3', input: 'hello' },
+      timeline: [
+        { what: 'run', state: 'started' },
+        { what: 'step', key: 'draft', state: 'executed', attempts: 1 },
+        { what: 'wait', key: 'approval:publish', state: 'waiting', detail: id },
+      ],
+      questions: [{ id, kind: 'approval', input: { draft: 'HELLO' } }],
+      children: [],
+    })
+  })
+
+  test('children, failures and what to do about them', async () => {
+    const part = selvage.workflow('part', (ctx) => ctx.step('break', () => Promise.reject(new Error('no luck'))))
+    const whole = selvage.workflow('whole', (ctx) => ctx.child(part, undefined, { key: 'part' }))
+    await (await whole.start(undefined, { runId: 'w' })).result().catch(() => {})
+    const text = lines((await cli('show', 'w')).out)
+    expect(text).toContain('child w/part failed part')
+    expect(text.at(-1)).toBe('to let it go on: selvage retry w')
+    expect(
+      lines((await cli('show', 'w/part')).out).some(
+        (line) => line.includes('break code failed') && line.includes('no luck'),
+      ),
+    ).toBe(true)
+  })
+
+  test('text of a run cannot write to the terminal', async () => {
+    const evil = selvage.workflow('evil', () => '\u001b[31mred\u0007')
+    const run = await evil.start(undefined, { runId: 'e' })
+    await run.result()
+    expect((await cli('show', 'e')).out).not.toContain('\u001b')
+    expect((await cli('journal', 'e')).out).not.toContain('\u001b')
+  })
+})
+
+test('journal: one entry a line', async () => {
+  const echo = selvage.workflow('echo', (ctx, input: string) => ctx.step('say', () => input))
+  const run = await echo.start('hi', { runId: 'j' })
+  await run.result()
+  const types = ['start', 'step', 'end']
+  expect(lines((await cli('journal', 'j')).out).map((line) => line.split(' ')[2])).toEqual(types)
+  const documents = (await cli('journal', 'j', '--json')).out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  expect(documents).toEqual(await run.journal())
+})
+
+describe('answers', () => {
+  test('an approval with other arguments, and the second one is told who was first', async () => {
+    const pay = selvage.workflow('pay', (ctx) => ctx.approval('pay', { input: { amount: 12 } }))
+    const run = await pay.start(undefined, { runId: 'pay' })
+    const id = await questionOf(run)
+    const told = await cli('approve', id, '--input', '{"amount":10}', '--json')
+    expect(json(told)).toEqual({ id, runId: 'pay', answer: 'approved', by: 'ann' })
+    expect(await run.result()).toMatchObject({ approved: true, input: { amount: 10 }, by: 'ann' })
+    const second = await cli('reject', id, '--reason', 'no', '--by', 'bob')
+    expect(second).toMatchObject({ code: 4, out: '', err: expect.stringContaining('was answered before by ann') })
+    const third = await cli('approve', id, '--json')
+    expect(third.code).toBe(4)
+    expect(JSON.parse(third.err)).toMatchObject({
+      error: { code: 'ALREADY_ANSWERED', details: { by: 'ann', value: { approved: true, input: { amount: 10 } } } },
+    })
+  })
+
+  test('a rejection with its reason', async () => {
+    const pay = selvage.workflow('pay', (ctx) => ctx.approval('pay'))
+    const run = await pay.start()
+    expect((await cli('reject', await questionOf(run), '--reason', 'too much', '--by', 'bob')).code).toBe(0)
+    expect(await run.result()).toMatchObject({ approved: false, reason: 'too much', by: 'bob' })
+  })
+
+  test('a callback with a value', async () => {
+    const hook = selvage.workflow('hook', (ctx) => ctx.callback('paid').result)
+    const run = await hook.start(undefined, { runId: 'h' })
+    const id = await questionOf(run, 'callback')
+    expect(lines((await cli('show', 'h')).out).at(-1)).toBe(`selvage respond ${id} '<value as JSON>'`)
+    expect(await cli('respond', id, 'not json')).toMatchObject({ code: 2, err: expect.stringContaining('is not JSON') })
+    expect((await cli('respond', id, '{"n":1}')).code).toBe(0)
+    expect(await run.result()).toEqual({ n: 1 })
+  })
+})
+
+describe('signal, cancel, retry', () => {
+  test('a signal reaches a run that waits in another process', async () => {
+    const wait = selvage.workflow('wait', (ctx) => ctx.signal('go'))
+    const run = await wait.start(undefined, { runId: 'w' })
+    expect((await cli('signal', 'w', 'go', '{"n":1}', '--id', 'x')).code).toBe(0)
+    expect(await run.result()).toEqual({ n: 1 })
+    expect(await cli('signal', 'w', 'go')).toMatchObject({ code: 4, err: expect.stringContaining('w') })
+  })
+
+  test('a cancelled run says why', async () => {
+    const wait = selvage.workflow('wait', (ctx) => ctx.signal('never'))
+    const run = await wait.start(undefined, { runId: 'w' })
+    expect((await cli('cancel', 'w', '--reason', 'enough')).code).toBe(0)
+    await expect(run.result()).rejects.toMatchObject({ code: 'RUN_CANCELLED', details: { reason: 'enough' } })
+  })
+
+  test('a failed run goes on, a completed one does not', async () => {
+    let broken = true
+    const fragile = selvage.workflow('fragile', (ctx) =>
+      ctx.step('break', () => {
+        if (broken) throw new Error('no luck')
+        return 'luck'
+      }),
+    )
+    const run = await fragile.start(undefined, { runId: 'f' })
+    await run.result().catch(() => {})
+    broken = false
+    expect((await cli('retry', 'f')).code).toBe(0)
+    expect(await run.result()).toBe('luck')
+    expect((await cli('retry', 'f')).code).toBe(4)
+  })
+})
+
+describe('what does not exist', () => {
+  test('a database: named, and not created', async () => {
+    const none = join(folder, 'none', 'a.db')
+    for (const args of [['list'], ['show', 'x'], ['approve', 'ap_x'], ['doctor']]) {
+      expect(await cliAt(`sqlite:${none}`, ...args)).toMatchObject({
+        code: 3,
+        out: '',
+        err: expect.stringContaining(none),
+      })
+    }
+    expect(existsSync(join(folder, 'none'))).toBe(false)
+    const byDefault = await cliAt(undefined, 'list')
+    expect(byDefault).toMatchObject({ code: 3, err: expect.stringContaining(join('.selvage', 'selvage.db')) })
+    expect(existsSync(join(folder, '.selvage'))).toBe(false)
+  })
+
+  test('a run: with the ids that may have been meant', async () => {
+    const echo = selvage.workflow('echo', () => 1)
+    await (await echo.start(undefined, { runId: 'report-q4' })).result()
+    for (const args of [
+      ['show', 'report-q3'],
+      ['journal', 'report'],
+      ['cancel', 'reprot-q4'],
+      ['retry', 'report-q44'],
+    ]) {
+      expect(await cli(...args)).toMatchObject({
+        code: 3,
+        out: '',
+        err: expect.stringContaining('Did you mean report-q4?'),
+      })
+    }
+    expect((await cli('show', 'something-else')).err).toContain("'selvage list' shows them")
+  })
+
+  test('an approval: with what is open', async () => {
+    expect(await cli('approve', 'ap_x')).toMatchObject({ code: 3, err: expect.stringContaining('No approval is open') })
+    const run = await publishing().start('hello', { runId: 'p' })
+    const id = await questionOf(run)
+    expect((await cli('approve', id.slice(0, -1))).err).toContain(`Did you mean ${id}?`)
+    expect((await cli('approve', 'ap_x')).err).toContain(`Open are: ${id}`)
+    // The id of the run in place of that of its question.
+    expect((await cli('approve', 'p')).err).toContain(id)
+  })
+
+  test('abilities that are not built yet', async () => {
+    for (const args of [
+      ['fork', 'r'],
+      ['serve', '--port', '80'],
+    ]) {
+      expect(await cli(...args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('not built yet') })
+    }
+  })
+
+  test.each([
+    [['frobnicate'], 'unknown command'],
+    [['list', '--frob'], 'unknown option'],
+    [['list', '--status', 'done'], 'no such status'],
+    [['list', '--limit', '0'], 'whole number'],
+    [['list', '--tag', 'team'], 'key=value'],
+    [['show'], 'missing required argument'],
+    [['list', '--url', 'a.db'], "Write 'sqlite:a.db'"],
+  ])('%j is a usage error, as JSON too', async (args, message) => {
+    expect(await cli(...args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) })
+    const told = await cli(...args, '--json')
+    expect(told).toMatchObject({ code: 2, out: '' })
+    expect(JSON.parse(told.err)).toMatchObject({ error: { message: expect.stringContaining(message) } })
+  })
+})
+
+test('help says what the exit codes mean', async () => {
+  const told = await cli('--help')
+  expect(told.code).toBe(0)
+  expect(told.out).toMatch(/Exit codes:\n {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 .*\n {2}4 /)
+})
+
+describe('work', () => {
+  const MODULE = `export default (selvage) => {
+    selvage.workflow('greet', async (ctx, name) => {
+      await ctx.signal('go')
+      return ctx.step('hello', () => 'hello ' + name + ' from ' + process.pid)
+    })
+  }`
+
+  test('works on the programs of a module until SIGTERM, and lets go of its runs', async () => {
+    const file = join(folder, 'worker.mjs')
+    writeFileSync(file, MODULE)
+    const front = await openSelvage({ url, work: false })
+    try {
+      const greet = front.workflow('greet', (_ctx, _name: string) => '')
+      const [one, two] = [await greet.start('bob'), await greet.start('eve')]
+      const worker = spawn(process.execPath, [MAIN, 'work', 'worker.mjs', '--json', '--url', url], { cwd: folder })
+      try {
+        await once(worker.stdout, 'data')
+        await one.signal('go')
+        expect(await one.result()).toBe(`hello bob from ${worker.pid}`)
+        const ended = once(worker, 'exit')
+        worker.kill('SIGTERM')
+        expect(await ended).toEqual([0, null])
+      } finally {
+        worker.kill('SIGKILL')
+      }
+      expect(await two.status()).toMatchObject({ crashes: 0, status: expect.stringMatching(/suspended|pending/) })
+    } finally {
+      await front.close()
+    }
+  })
+
+  test.each([
+    ['nothing.mjs', undefined, 'There is no module'],
+    ['none.mjs', 'export const a = 1', 'exports no function'],
+    ['empty.mjs', 'export const register = () => {}', 'registered no program'],
+  ])('%s is refused', async (name, source, message) => {
+    if (source !== undefined) writeFileSync(join(folder, name), source)
+    expect(await cli('work', name)).toMatchObject({ code: 2, err: expect.stringContaining(message) })
+  })
+})
+
+describe('doctor', () => {
+  test('finds nothing wrong with a database in use, and says who works on it', async () => {
+    await selvage.work()
+    const told = await cli('doctor')
+    expect(told).toMatchObject({ code: 0, err: '' })
+    expect(told.out).toContain(`1 at work (pid ${process.pid} on`)
+    expect(json(await cli('doctor', '--json'))).toMatchObject({
+      ok: true,
+      checks: expect.arrayContaining([expect.objectContaining({ name: 'integrity', state: 'ok' })]),
+    })
+  })
+
+  test('sees runs that nobody works on', async () => {
+    const front = await openSelvage({ url, work: false })
+    await front.workflow('greet', () => 1).start()
+    await front.close()
+    expect((await cli('doctor')).out).toContain('1 run waits for one')
+  })
+
+  test('says so when the file is damaged or is something else', async () => {
+    const broken = join(folder, 'broken.db')
+    const echo = selvage.workflow('echo', () => 'x'.repeat(20_000))
+    await (await echo.start()).result()
+    await selvage.close()
+    copyFileSync(join(folder, 'runs.db'), broken)
+    truncateSync(broken, 20_000)
+    const told = await cliAt(`sqlite:${broken}`, 'doctor')
+    expect(told.code).toBe(1)
+    expect(told.out).toMatch(/✗ (integrity|database)/)
+    const text = join(folder, 'text.db')
+    writeFileSync(text, 'no database at all, '.repeat(100))
+    expect(await cliAt(`sqlite:${text}`, 'doctor')).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('✗ database'),
+    })
+    expect(await cliAt(`sqlite:${text}`, 'list')).toMatchObject({
+      code: 1,
+      out: '',
+      err: expect.stringContaining(text),
+    })
+  })
+})
