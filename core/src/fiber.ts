@@ -588,6 +588,16 @@ export class Fiber implements Durable {
     return this.marks.has(key)
   }
 
+  beyond(): boolean {
+    if (this.live) return false
+    for (let index = this.queueAt; index < this.queue.length; index++) {
+      if (isOfProgram(this.queue[index] as Entry)) return true
+    }
+    if (this.known.steps.size > 0 || this.known.waits.size > 0) return true
+    const begun = [...this.known.intents.keys(), ...this.known.attempts.keys()]
+    return begun.some((key) => !this.steps.has(key))
+  }
+
   current(): StepContext | undefined {
     const outer = this.env.runtime.context.get()
     return outer?.runId === this.runId ? outer : undefined
@@ -720,6 +730,11 @@ function trailingIntents(entries: readonly Entry[]): number {
   let index = entries.length
   while (index > 0 && entries[index - 1]?.type === 'intent') index--
   return entries[index]?.seq ?? Number.POSITIVE_INFINITY
+}
+
+/** Whether only the program can have caused the entry. */
+function isOfProgram({ type }: Entry): boolean {
+  return type !== 'start' && type !== 'signal' && type !== 'end' && type !== 'reopen'
 }
 
 function reachesProgram(entry: Entry): boolean {

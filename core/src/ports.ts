@@ -77,6 +77,8 @@ export interface Durable {
   state(key: string, patch: JsonObject): Promise<void>
   /** Replaying programs only: whether `state(key)` was called in this run, also where replay has not come to it yet. */
   marked(key: string): boolean
+  /** Replaying programs only: whether the journal holds steps or waits that were not given out yet, so that code has been past this place before. */
+  beyond(): boolean
   /** The step of this run inside whose body the caller is, if any. */
   current(): StepContext | undefined
   /** Shows a value beside the run's status. */

@@ -19,6 +19,7 @@ export function shield(fiber: Fiber): Durable {
     open: (key, question) => fiber.open(key, question),
     state: (key, patch) => fiber.state(key, patch),
     marked: (key) => fiber.marked(key),
+    beyond: () => fiber.beyond(),
     current: () => fiber.current(),
     arrived: (signalName) => fiber.arrived(signalName),
     status: (value) => fiber.status(value),

@@ -5,6 +5,7 @@ import type { ChildOptions, ChildProgram } from './child.ts'
 import type { EffectDeclaration } from './effects.ts'
 import type { Polled, PollOptions } from './poll.ts'
 import type { RetryPolicy } from './retry.ts'
+import type { Callback } from './signals.ts'
 
 export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'compensate'>> {
   /** Tells steps of one name apart that run at once, or says what is done. Unique in the run. Default: the name, then `name#2`, `name#3`, … */
@@ -18,13 +19,6 @@ export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'comp
 export interface WaitOptions {
   /** Default: for ever. */
   timeout?: Duration
-}
-
-export interface Callback<T> {
-  /** `cb_…`: hand it to whoever will answer, in a step. The first answer wins. */
-  readonly id: string
-  /** The answer. Rejects with StepError WAIT_TIMEOUT. */
-  readonly result: Promise<T>
 }
 
 /**

@@ -4,16 +4,18 @@
  * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
-import type { Durable, Duration, Effect, Question, StepContext } from '@selvage/core'
-import { encode, StepError, toMs, UsageError } from '@selvage/core'
+import type { Durable, Duration, Effect, StepContext } from '@selvage/core'
+import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type ApprovalOptions, requestApproval } from './approval.ts'
+import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, startChild } from './child.ts'
-import type { Callback, Context, StepOptions, WaitOptions } from './context.ts'
+import type { Context, StepOptions, WaitOptions } from './context.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
 import { type Polled, type PollOptions, pollUntil } from './poll.ts'
 import { ONLY_RETRYABLE, type RetryPolicy, retryBehaviour } from './retry.ts'
+import { awaitSignal, type Callback, callbackId, callbackQuestion, type Wanted } from './signals.ts'
 import { sleepUntil } from './sleep.ts'
 import { uuidFrom } from './uuid.ts'
 
@@ -37,6 +39,7 @@ export class WorkflowContext implements Context {
   readonly #settings: ContextSettings
   readonly #names: Names
   readonly #changes: Changes
+  readonly #begin: Begin
   readonly #cancelHandlers: CancelHandler[]
   readonly #children: Set<Child>
   readonly #uuids: Map<string, number>
@@ -49,6 +52,7 @@ export class WorkflowContext implements Context {
     this.#settings = settings
     this.#names = outer === undefined ? new Names(durable.runId) : outer.#names
     this.#changes = outer === undefined ? new Changes(durable) : outer.#changes
+    this.#begin = outer === undefined ? new Begin(durable) : outer.#begin
     this.#cancelHandlers = outer === undefined ? [] : outer.#cancelHandlers
     this.#children = outer === undefined ? new Set() : outer.#children
     this.#uuids = outer === undefined ? new Map() : outer.#uuids
@@ -110,7 +114,11 @@ export class WorkflowContext implements Context {
   // ── waits ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   sleep(duration: Duration): Promise<void> {
-    return this.#sleep(() => this.#durable.now() + toMs(duration, 'the duration of a sleep'))
+    return this.#sleep(async () => {
+      const ms = toMs(duration, 'the duration of a sleep')
+      await this.#begin.beforeTimed()
+      return this.#durable.now() + ms
+    })
   }
 
   sleepUntil(date: Date | number): Promise<void> {
@@ -123,68 +131,62 @@ export class WorkflowContext implements Context {
     })
   }
 
-  #sleep(until: () => number): Promise<void> {
+  #sleep(until: () => Promise<number> | number): Promise<void> {
     return quiet(async () => {
       this.#notInside('ctx.sleep')
       const key = this.#names.ordinal('sleep:')
-      await sleepUntil(this.#durable, key, until())
+      await sleepUntil(this.#durable, key, await until())
     })
   }
 
   signal<T = unknown>(name: string, options: WaitOptions = {}): Promise<T> {
-    return this.#named(`signal:${name}`, undefined, (key) =>
-      this.#awaitSignal<T>(key, name, `signal "${name}"`, options),
-    )
+    return this.#named(`signal:${name}`, undefined, async (key) => {
+      const wanted = wantedOf(`signal "${name}"`, options)
+      if (wanted.timeoutMs !== undefined) await this.#begin.beforeTimed()
+      return awaitSignal<T>(this.#durable, key, name, wanted)
+    })
   }
 
   callback<T = unknown>(name: string, options: WaitOptions = {}): Callback<T> {
     this.#notInside('ctx.callback')
+    const wanted = wantedOf(`callback "${name}"`, options)
     const { key, close } = this.#names.next(`callback:${name}`)
-    const what = `callback "${name}"`
-    const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of ${what}`)
-    const question: Question = {
-      id: this.#durable.id('cb_', key),
-      kind: 'callback',
-      name,
-      ...(timeoutMs !== undefined && { expiresAt: this.#durable.now() + timeoutMs }),
-    }
-    const opened = this.#durable.open(key, question)
+    const opened = quiet(async () => {
+      if (wanted.timeoutMs !== undefined) await this.#begin.beforeTimed()
+      const question = callbackQuestion(this.#durable, key, name, wanted)
+      await this.#durable.open(key, question)
+      return question
+    })
     this.#holdSteps(opened)
     const result = quiet(async () => {
       try {
-        await opened
-        const answer = await this.#awaitSignal<{ value: T }>(key, question.id, what, options, question.expiresAt)
+        const { id, expiresAt } = await opened
+        const answer = await awaitSignal<{ value: T }>(this.#durable, key, id, wanted, expiresAt)
         return answer.value
       } finally {
         close()
       }
     })
-    return { id: question.id, result }
+    return { id: callbackId(this.#durable, key), result }
   }
 
   approval(name: string, options: Omit<ApprovalOptions, 'kind'> = {}): Promise<ApprovalAnswer> {
-    return this.#named(`approval:${name}`, undefined, (key) => requestApproval(this.#durable, key, name, options))
+    return this.#named(`approval:${name}`, undefined, async (key) => {
+      if (options.timeout !== undefined) await this.#begin.beforeTimed()
+      return requestApproval(this.#durable, key, name, options)
+    })
   }
 
   waitUntil<T>(name: string, poll: (at: StepContext) => Promise<T> | T, options: PollOptions = {}): Promise<Polled<T>> {
     return this.#named(`until:${name}`, options.key, async (key) => {
+      if (options.timeout !== undefined) await this.#begin.beforeTimed()
       if (this.#opening !== undefined) await this.#opening
       return pollUntil(this.#durable, key, name, poll, options)
     })
   }
 
-  async #awaitSignal<T>(key: string, name: string, what: string, options: WaitOptions, until?: number): Promise<T> {
-    const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of ${what}`)
-    const deadline = until ?? (timeoutMs === undefined ? undefined : this.#durable.now() + timeoutMs)
-    const result = await this.#durable.wait<T>(key, name, deadline)
-    if (result.ok) return result.value
-    throw new StepError('WAIT_TIMEOUT', `No ${what} came to run ${this.runId} within ${timeoutMs} ms.`, {
-      details: { runId: this.runId, step: key, attempt: 1 },
-    })
-  }
-
   #holdSteps(opened: Promise<unknown>): void {
-    const all = Promise.all([this.#opening, opened])
+    const all = Promise.allSettled([this.#opening, opened])
     this.#opening = all
     void all.then(() => {
       if (this.#opening === all) this.#opening = undefined
@@ -300,6 +302,10 @@ function declarationOf<T>({ effect, reconcile, onUnknown }: StepOptions<T>): Eff
     ...(reconcile !== undefined && { reconcile }),
     ...(onUnknown !== undefined && { onUnknown }),
   }
+}
+
+function wantedOf(what: string, { timeout }: WaitOptions): Wanted {
+  return { what, timeoutMs: timeout === undefined ? undefined : toMs(timeout, `timeout of ${what}`) }
 }
 
 /** A rejection that its author looks at later, or never, must not end the process. */

@@ -46,7 +46,6 @@ export function createWorkflow<Input = unknown, Result = unknown>(
     ...(options.input !== undefined && { input: options.input }),
     resume: 'replay',
     async run(durable) {
-      await countFromBegin(durable)
       const input = decode(durable.start.input) as Input
       const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole })
       const running = (async () => fn(ctx, input))()
@@ -77,15 +76,3 @@ async function conclude(durable: Durable, ctx: WorkflowContext, running: Promise
 
 /** How long `onCancel` handlers wait for a function that does not heed the cancel. */
 const PATIENCE_MS = 1_000
-
-/** Runs that wait longer than this before a worker has them count their first timers from then. */
-const LATE_MS = 1_000
-
-/**
- * Host time begins with the start entry, and that may be long ago (`startAt`, no worker): a first `sleep('10m')` would
- * be over at once. A late begin is journaled, so that time goes on from there.
- */
-async function countFromBegin(durable: Durable): Promise<void> {
-  const late = !durable.isReplaying && durable.clock() - durable.now() > LATE_MS
-  if (late || durable.marked('begun')) await durable.state('begun', {})
-}

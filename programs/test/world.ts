@@ -12,6 +12,7 @@ import type {
   Manifest,
   Outcome,
   Program,
+  Question,
   Runtime,
   Signal,
   SignalReceipt,
@@ -165,6 +166,21 @@ export class World {
     return [...this.#runs.keys()]
   }
 
+  /** The questions that were asked, oldest first. */
+  questions(id: string): readonly Question[] {
+    return this.entries(id).flatMap((entry) => (entry.type === 'open' ? [entry.question] : []))
+  }
+
+  /** Answers a question, as the facade does. */
+  async answer(id: string, questionId: string, payload: Json, by?: string): Promise<SignalReceipt> {
+    return this.signal(id, { id: questionId, name: questionId, payload, ...(by !== undefined && { by }) })
+  }
+
+  /** A signal with its name for an id, if the run still takes it. */
+  async tell(id: string, name: string, payload: Json): Promise<void> {
+    if (this.outcome(id) === undefined) await this.signal(id, { id: name, name, payload })
+  }
+
   /** The result of a run that ends without further help. */
   async result(id: string): Promise<unknown> {
     await this.until(() => this.outcome(id) !== undefined)
@@ -178,6 +194,14 @@ export class World {
     await this.until(() => {
       const run = this.#runs.get(id)
       return run !== undefined && !run.busy && run.waits !== undefined
+    })
+  }
+
+  /** Waits until a run has ended, or waits for something that has not come. */
+  async settled(id: string): Promise<void> {
+    await this.until(() => {
+      const run = this.#runs.get(id)
+      return run !== undefined && !run.busy && (run.outcome !== undefined || !this.#isDue(run))
     })
   }
 

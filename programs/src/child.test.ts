@@ -1,0 +1,155 @@
+import { type Program, RunError, SelvageError, StepError } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { fakeClock } from '@selvage/testing'
+import { describe, expect, it } from 'vitest'
+import { World } from '../test/world.ts'
+import type { ChildProgram } from './child.ts'
+import type { Context } from './context.ts'
+import type { StandardSchema } from './input.ts'
+import { createWorkflow } from './workflow.ts'
+
+const HOUR = 3_600_000
+
+function worldOf<Result>(fn: (ctx: Context) => Promise<Result> | Result, ...programs: Program[]): World {
+  const clock = fakeClock()
+  return new World(nodeRuntime({ clock }), clock, [createWorkflow('flow', fn), ...programs])
+}
+
+async function errorOf(promise: Promise<unknown>): Promise<unknown> {
+  try {
+    return await promise
+  } catch (error) {
+    return error
+  }
+}
+
+const double = createWorkflow('double', async (ctx, n: number) => {
+  await ctx.sleep('1h')
+  return ctx.step('double', () => n * 2)
+})
+
+describe('a child', () => {
+  it('is a run of its own that the parent waits for, over any death', async () => {
+    const world = worldOf((ctx) => ctx.child(double, 21), double)
+    await world.start('r', 'flow', null, { tenant: 'acme', deadline: 2e12 })
+    await world.suspended('r')
+    expect(world.ids()).toEqual(['r', 'r/double#1'])
+    expect(world.entries('r/double#1')[0]).toMatchObject({
+      start: { program: 'double', input: 21, parent: { runId: 'r', key: 'double#1' }, tenant: 'acme', deadline: 2e12 },
+    })
+    await world.kill()
+    await world.suspended('r')
+    await world.elapse(HOUR)
+    expect(await world.result('r')).toBe(42)
+    expect(world.keys('r')).toEqual(['child:double#1'])
+  })
+
+  it('may be one of many, by ordinal or by key', async () => {
+    const world = worldOf(
+      (ctx) =>
+        Promise.all([
+          ctx.child(double, 1),
+          ctx.child(double, 2, { key: 'part-0' }),
+          ctx.child(double, 3),
+          errorOf(ctx.child(double, 4, { key: 'part-0' })).then((error) => (error as SelvageError).code),
+        ]),
+      double,
+    )
+    await world.start('r', 'flow')
+    await world.suspended('r')
+    expect([...world.ids()].sort()).toEqual(['r', 'r/double#1', 'r/double#2', 'r/part-0'])
+    await world.suspended('r/double#1')
+    await world.elapse(HOUR)
+    expect(await world.result('r')).toEqual([2, 4, 6, 'KEY_IN_USE'])
+  })
+
+  it('that fails rejects with a RunError around its error, live and replayed', async () => {
+    const failing = createWorkflow('failing', (ctx) =>
+      ctx.step('a', () => {
+        throw new RangeError('too far')
+      }),
+    )
+    const seen: unknown[] = []
+    const world = worldOf(async (ctx) => {
+      const error = await errorOf(ctx.child(failing, null))
+      const cause = (error as Error).cause as Error
+      seen.push([RunError.is(error, 'RUN_FAILED'), StepError.is(cause, 'STEP_FAILED'), String(cause.cause)])
+      await ctx.sleep('1h')
+    }, failing)
+    await world.start('r', 'flow')
+    await world.until(() => seen.length === 1)
+    await world.suspended('r')
+    await world.kill()
+    await world.suspended('r')
+    expect(seen).toEqual(Array(2).fill([true, true, 'RangeError: too far']))
+  })
+
+  it('that was cancelled rejects with RUN_CANCELLED', async () => {
+    const world = worldOf(async (ctx) => SelvageError.is(await errorOf(ctx.child(double, 1)), 'RUN_CANCELLED'), double)
+    await world.start('r', 'flow')
+    await world.suspended('r/double#1')
+    await world.cancel('r/double#1', 'enough')
+    expect(await world.result('r')).toBe(true)
+  })
+
+  it('is not started with an input that its schema refuses', async () => {
+    const schema: StandardSchema<unknown, number> = {
+      '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'not a number' }] }) },
+    }
+    const strict: ChildProgram<string, number> = { name: 'strict', input: schema }
+    const world = worldOf(async (ctx) => String(((await errorOf(ctx.child(strict, 'x'))) as Error).cause))
+    await world.start('r', 'flow')
+    expect(await world.result('r')).toContain('not a number')
+    expect(world.ids()).toEqual(['r'])
+  })
+
+  it('is started as soon as an engine that was away is back', async () => {
+    const world = worldOf((ctx) => ctx.child(double, 21), double)
+    await world.start('r', 'flow')
+    world.away = true
+    await world.until(() => world.keys('r', 'retry').length === 1)
+    world.away = false
+    await world.elapse(HOUR)
+    await world.suspended('r/double#1')
+    await world.elapse(HOUR)
+    expect(await world.result('r')).toBe(42)
+  })
+
+  it('that is asked for with another input after an edit stops the parent', async () => {
+    const parent = (n: number): Program => createWorkflow('flow', (ctx) => ctx.child(double, n))
+    const clock = fakeClock()
+    const world = new World(nodeRuntime({ clock }), clock, [parent(1), double])
+    await world.start('r', 'flow')
+    await world.suspended('r')
+    await world.kill([parent(2), double])
+    await world.until(() => world.outcome('r') !== undefined)
+    expect(JSON.stringify(world.outcome('r'))).toContain('NON_DETERMINISM')
+  })
+})
+
+describe('a parent that ends', () => {
+  it.each([
+    ['cancelled', async (world: World) => world.cancel('r', 'enough')],
+    ['done', async (world: World) => void (await world.signal('r', { id: 'go', name: 'go', payload: 'done' }))],
+    ['failed', async (world: World) => void (await world.signal('r', { id: 'go', name: 'go', payload: 'fail' }))],
+  ])('because it is %s cancels its unfinished children, but for those it abandons', async (_how, end) => {
+    const world = worldOf(async (ctx) => {
+      void ctx.child(double, 1, { key: 'kept', onParentEnd: 'abandon' })
+      const children = [ctx.child(double, 2), ctx.child(double, 3)]
+      const go = await Promise.race([ctx.signal('go'), ...children])
+      if (go === 'fail') throw new Error('failed')
+    }, double)
+    await world.start('r', 'flow')
+    await world.suspended('r')
+    await world.until(() => world.ids().length === 4)
+    await world.suspended('r/kept')
+    await end(world)
+    await world.until(() => world.outcome('r') !== undefined)
+    await world.until(() => world.outcome('r/double#1') !== undefined && world.outcome('r/double#2') !== undefined)
+    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended' })
+    expect(world.outcome('r/double#2')).toEqual({ cancelled: 'its parent r has ended' })
+    await world.suspended('r/kept')
+    await world.elapse(HOUR)
+    expect(await world.result('r/kept')).toBe(2)
+  })
+})
