@@ -4,6 +4,9 @@
  *
  * A worker that stood still for longer than its lease (SIGSTOP, a debugger) learns at its next heartbeat that others
  * declared it dead. What it held is lost; it enlists again as somebody else.
+ *
+ * What the lease says is in the time of the engine's clock; how often it is renewed is in real time, as it is about a
+ * real process: a test that moves its clock by days does not renew thousands of times.
  */
 import { hostname } from 'node:os'
 import { type Runtime, SelvageError, type Store } from '@selvage/core'
@@ -25,7 +28,7 @@ export class Lease {
   private renewAt = 0
   private renewing: Promise<void> | undefined
   private left = false
-  private cancelTimer: (() => void) | undefined
+  private timer: NodeJS.Timeout | undefined
 
   /** `onLost`: everything held under the old id belongs to others now. */
   constructor(options: LeaseOptions, onLost: () => void) {
@@ -63,16 +66,16 @@ export class Lease {
 
   async leave(): Promise<void> {
     this.left = true
-    this.cancelTimer?.()
+    clearTimeout(this.timer)
     await this.options.store.dismiss(this.id)
   }
 
   private arm(): void {
     const { runtime, leaseMs } = this.options
     const ms = leaseMs / RENEWALS_PER_LEASE
-    this.cancelTimer?.()
+    clearTimeout(this.timer)
     this.renewAt = runtime.clock.now() + ms
-    if (!this.left) this.cancelTimer = runtime.clock.timer(ms, () => void this.renew())
+    if (!this.left) this.timer = setTimeout(() => void this.renew(), ms).unref()
   }
 
   private async heartbeat(): Promise<void> {

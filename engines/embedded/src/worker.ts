@@ -20,7 +20,6 @@ const CLAIMS_AT_ONCE = 16
 /** After a run that looked due could not be claimed: another worker was faster. */
 const CONTENDED_MS = 50
 const TICK_MS = 1_000
-const FOR_EVER_MS = 2 ** 31 - 1
 
 export class Worker {
   private readonly parts: Parts
@@ -39,9 +38,8 @@ export class Worker {
   private readonly pauses = new Set<() => void>()
   private stopping = false
   private stopped: Promise<void> | undefined
-  private cancelTick: (() => void) | undefined
   private silence: (() => void) | undefined
-  private keepAlive: NodeJS.Timeout | undefined
+  private ticking: NodeJS.Timeout | undefined
 
   /** Resolves when the worker is known to the store and has taken over what dead workers left. */
   static async begin(parts: Parts, host: Host, concurrency: number): Promise<Worker> {
@@ -88,11 +86,11 @@ export class Worker {
   }
 
   private async open(): Promise<void> {
-    // The bell, timers and files that a worker waits for do not keep a process alive; serving does.
-    this.keepAlive = setInterval(() => {}, FOR_EVER_MS)
-    this.silence = this.parts.bell.listen(() => this.onBell())
-    await this.parts.leases.reap()
-    this.tick()
+    const { bell, leases, leaseMs } = this.parts
+    this.silence = bell.listen(() => this.onBell())
+    await leases.reap()
+    // Nothing else that a worker waits for keeps the process alive. In real time: it is about real processes.
+    this.ticking = setInterval(() => void leases.reap().then(() => this.lookout.poke()), Math.min(TICK_MS, leaseMs))
     this.lookout.poke()
   }
 
@@ -100,7 +98,6 @@ export class Worker {
     const { stopGraceMs, report } = this.parts
     this.stopping = true
     for (const end of this.pauses) end()
-    this.cancelTick?.()
     this.silence?.()
     await this.lookout.close()
     for (const run of this.held.all()) run.stop()
@@ -110,7 +107,7 @@ export class Worker {
     await Promise.all(this.working)
     clearTimeout(grace)
     await this.parts.leases.leave(this.lease).catch(report)
-    clearInterval(this.keepAlive)
+    clearInterval(this.ticking)
   }
 
   // ── looking for work ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -173,14 +170,6 @@ export class Worker {
       this.woken.add(runId)
       this.lookout.poke()
     }
-  }
-
-  private tick(): void {
-    const { runtime, leaseMs, leases } = this.parts
-    this.cancelTick = runtime.clock.timer(Math.min(TICK_MS, leaseMs), () => {
-      void leases.reap().then(() => this.lookout.poke())
-      this.tick()
-    })
   }
 
   private async onBell(): Promise<void> {

@@ -1,0 +1,306 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import {
+  createHost,
+  type Durable,
+  type Engine,
+  EngineError,
+  type Host,
+  type Program,
+  type RunStatus,
+  type Store,
+} from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { sqliteStore } from '@selvage/store-sqlite'
+import { type FakeClock, fakeClock } from '@selvage/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { embeddedEngine } from './index.ts'
+
+interface Place {
+  readonly engine: Engine
+  readonly host: Host
+  readonly store: Store
+  readonly errors: unknown[]
+}
+
+let folder: string
+const opened: Engine[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'selvage-'))
+})
+afterEach(async () => {
+  await Promise.all(opened.splice(0).map((engine) => engine.close()))
+  rmSync(folder, { recursive: true })
+})
+
+async function place(programs: readonly Program[], clock?: FakeClock, leaseMs = 15_000): Promise<Place> {
+  const runtime = nodeRuntime(clock === undefined ? {} : { clock })
+  const store = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
+  const errors: unknown[] = []
+  const engine = embeddedEngine({ store, runtime, leaseMs, stopGraceMs: 100, onError: (error) => errors.push(error) })
+  opened.push(engine)
+  const host = createHost({ runtime, manifest: engine.manifest, programs: () => programs, outbound: engine })
+  return { engine, host, store, errors }
+}
+
+function program(name: string, run: (durable: Durable) => Promise<unknown>): Program {
+  return { name, resume: 'replay', run }
+}
+
+async function is(engine: Engine, runId: string, status: RunStatus): Promise<void> {
+  for (;;) {
+    const run = await engine.describe(runId)
+    if (run.status === status) return
+    await engine.changed(runId, { entries: run.entries, status: run.status })
+  }
+}
+
+const step = <T>(durable: Durable, key: string, body: () => Promise<T> | T): Promise<T> =>
+  durable.step({ key, kind: 'code', name: key }, body)
+
+describe('time', () => {
+  it('takes a run up when its wait is over, and not before', async () => {
+    const clock = fakeClock()
+    const nap = program('nap', async (durable) => {
+      await durable.wait('nap', '$nobody', durable.clock() + 40 * 24 * 3_600_000)
+      return 'awake'
+    })
+    const { engine, host } = await place([nap], clock)
+    await engine.serve(host)
+    await engine.start('r', { program: 'nap', input: null })
+    await is(engine, 'r', 'suspended')
+    await clock.advance(40 * 24 * 3_600_000 - 60_000)
+    expect((await engine.describe('r')).status).toBe('suspended')
+    const over = is(engine, 'r', 'completed')
+    await clock.advance(60_000)
+    await over
+  })
+
+  it('starts a run not before its startAt', async () => {
+    const clock = fakeClock()
+    const { engine, host } = await place([program('p', async () => 'done')], clock)
+    await engine.serve(host)
+    await engine.start('r', { program: 'p', input: null }, { startAt: clock.now() + 3_600_000 })
+    await clock.advance(3_500_000)
+    expect(await engine.describe('r')).toMatchObject({ status: 'pending', entries: 1 })
+    const over = is(engine, 'r', 'completed')
+    await clock.advance(100_000)
+    await over
+  })
+})
+
+describe('slots', () => {
+  it('never advances more runs at once than it may, and gets through a queue in order', async () => {
+    let running = 0
+    let most = 0
+    const order: string[] = []
+    const busy = program('busy', (durable) =>
+      step(durable, 's', async () => {
+        most = Math.max(most, ++running)
+        order.push(durable.runId)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+        running--
+      }),
+    )
+    const { engine, host } = await place([busy])
+    const ids = Array.from({ length: 12 }, (_, i) => `r${String(i).padStart(2, '0')}`)
+    for (const id of ids) await engine.start(id, { program: 'busy', input: null })
+    await engine.serve(host, { concurrency: 2 })
+    for (const id of ids) await is(engine, id, 'completed')
+    expect(most).toBe(2)
+    expect(order).toEqual(ids)
+  })
+
+  it('is shared by two workers on one store', async () => {
+    const workers = new Set<string>()
+    const make = (name: string): Program =>
+      program('busy', (durable) =>
+        step(durable, 's', async () => {
+          workers.add(name)
+          await new Promise((resolve) => setTimeout(resolve, 10))
+        }),
+      )
+    const a = await place([make('a')])
+    const b = await place([make('b')])
+    for (let i = 0; i < 20; i++) await a.engine.start(`r${i}`, { program: 'busy', input: null })
+    await a.engine.serve(a.host, { concurrency: 2 })
+    await b.engine.serve(b.host, { concurrency: 2 })
+    for (let i = 0; i < 20; i++) await is(a.engine, `r${i}`, 'completed')
+    expect(workers).toEqual(new Set(['a', 'b']))
+  })
+
+  it('refuses a concurrency that is none', async () => {
+    const { engine, host } = await place([])
+    await expect(engine.serve(host, { concurrency: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  })
+})
+
+describe('a suspended program', () => {
+  it('is taken up again when it asks for something on its own', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const late = program('late', async (durable) => {
+      void durable.wait('never', 'never')
+      await promise
+      return await step(durable, 'late', () => 'late')
+    })
+    const { engine, host } = await place([late])
+    await engine.serve(host)
+    await engine.start('r', { program: 'late', input: null })
+    await is(engine, 'r', 'suspended')
+    resolve()
+    await is(engine, 'r', 'completed')
+  })
+})
+
+describe('stop', () => {
+  it('lets a step in flight be recorded, starts no other, and gives the run back', async () => {
+    const made: string[] = []
+    const { promise: started, resolve: onStart } = Promise.withResolvers<void>()
+    const { promise: finish, resolve: onFinish } = Promise.withResolvers<void>()
+    const two = program('two', async (durable) => {
+      await step(durable, 'first', async () => {
+        made.push('first')
+        onStart()
+        await finish
+      })
+      await step(durable, 'second', () => made.push('second'))
+    })
+    const { engine, host } = await place([two])
+    const worker = await engine.serve(host)
+    await engine.start('r', { program: 'two', input: null })
+    await started
+    const stopped = worker.stop()
+    onFinish()
+    await stopped
+    expect(made).toEqual(['first'])
+    expect(await engine.describe('r')).toMatchObject({ status: 'pending', entries: 2, steps: 1, crashes: 0 })
+    await engine.serve(host)
+    await is(engine, 'r', 'completed')
+    expect(made).toEqual(['first', 'second'])
+  })
+
+  it('waits no longer than its grace', async () => {
+    const stuck = program('stuck', (durable) => step(durable, 's', () => new Promise(() => {})))
+    const { engine, host } = await place([stuck])
+    const worker = await engine.serve(host)
+    const started = Promise.withResolvers<void>()
+    host.subscribe('r', () => started.resolve())
+    await engine.start('r', { program: 'stuck', input: null })
+    await started.promise
+    const began = performance.now()
+    await worker.stop()
+    expect(performance.now() - began).toBeGreaterThanOrEqual(95)
+    expect(await engine.describe('r')).toMatchObject({ status: 'pending', crashes: 0 })
+  })
+
+  it('waits for the outcome of an effect `once`, though a sibling was recorded', async () => {
+    const { promise: paid, resolve: pay } = Promise.withResolvers<void>()
+    const started = Promise.withResolvers<void>()
+    const look = Promise.withResolvers<void>()
+    const buy = program('buy', async (durable) => {
+      const charge = durable.step({ key: 'charge', kind: 'tool', name: 'charge', effect: 'once' }, async () => {
+        started.resolve()
+        await paid
+        return 'paid'
+      })
+      await step(durable, 'look', () => look.promise)
+      return await charge
+    })
+    const { engine, host } = await place([buy])
+    const worker = await engine.serve(host)
+    await engine.start('r', { program: 'buy', input: null })
+    await started.promise
+    const stopped = worker.stop()
+    look.resolve()
+    setTimeout(pay, 30)
+    await stopped
+    const steps = (await engine.journal('r', 0)).filter((entry) => entry.type === 'step')
+    expect(steps.map(({ key }) => key)).toEqual(['look', 'charge'])
+  })
+
+  it('gives back what it claimed and had not begun', async () => {
+    const { engine, host } = await place([program('p', async () => 'done')])
+    const worker = await engine.serve(host)
+    const started = engine.start('r', { program: 'p', input: null })
+    const stopped = worker.stop()
+    await started
+    await stopped
+    expect(['pending', 'completed']).toContain((await engine.describe('r')).status)
+    await engine.serve(host)
+    await is(engine, 'r', 'completed')
+  })
+})
+
+describe('infrastructure that fails', () => {
+  it('ends no run: it is tried again after a growing while', async () => {
+    const clock = fakeClock()
+    const { engine, host, store, errors } = await place([program('p', (durable) => step(durable, 's', () => 1))], clock)
+    const { append } = store
+    const full = new EngineError('DISK_FULL', 'There is no space left.')
+    let tries = 0
+    Object.assign(store, {
+      append: (...args: Parameters<typeof append>) => (++tries <= 3 ? Promise.reject(full) : append(...args)),
+    })
+    await engine.serve(host)
+    await engine.start('r', { program: 'p', input: null })
+    for (const ms of [100, 200, 400]) {
+      const until = clock.now() + ms
+      await expect.poll(() => engine.describe('r')).toMatchObject({ status: 'suspended', waitsFor: { until } })
+      await clock.advance(ms)
+    }
+    await is(engine, 'r', 'completed')
+    expect(errors).toEqual([full, full, full])
+  })
+
+  it('does not make a worker spin', async () => {
+    const clock = fakeClock()
+    const { engine, host, store, errors } = await place([program('p', async () => 1)], clock)
+    let looks = 0
+    const { nextDue } = store
+    Object.assign(store, {
+      nextDue: () => {
+        looks++
+        return Promise.reject(new EngineError('CORRUPT', 'The index is damaged.'))
+      },
+    })
+    await engine.serve(host)
+    for (let i = 0; i < 20; i++) await engine.start(`r${i}`, { program: 'p', input: null })
+    expect(looks).toBe(1)
+    expect(errors).toHaveLength(1)
+    Object.assign(store, { nextDue })
+    await clock.advance(100)
+    for (let i = 0; i < 20; i++) await is(engine, `r${i}`, 'completed')
+  })
+
+  it('drops a run that was taken over, and works on', async () => {
+    const started = Promise.withResolvers<void>()
+    const finish = Promise.withResolvers<void>()
+    let made = 0
+    const slow = program('slow', (durable) =>
+      step(durable, 's', async () => {
+        made++
+        started.resolve()
+        if (made === 1) await finish.promise
+        return made
+      }),
+    )
+    const a = await place([slow], undefined, 150)
+    const b = await place([slow])
+    const { heartbeat } = a.store
+    Object.assign(a.store, { heartbeat: async () => {} })
+    await a.engine.serve(a.host)
+    await a.engine.start('r', { program: 'slow', input: null })
+    await started.promise
+    await b.engine.serve(b.host)
+    await is(b.engine, 'r', 'completed')
+    Object.assign(a.store, { heartbeat })
+    expect((await b.engine.describe('r')).outcome).toEqual({ ok: 2 })
+    finish.resolve()
+    await a.engine.start('next', { program: 'slow', input: null })
+    await is(a.engine, 'next', 'completed')
+    expect(a.errors).toEqual([])
+    expect((await a.engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'step', 'end'])
+  })
+})
