@@ -1,1 +1,7 @@
 export { type FakeClock, fakeClock } from './fake-clock.ts'
+export { memoryBlobs } from './memory-blobs.ts'
+export { type Random, seededRandom } from './random.ts'
+export { type TickingClock, tickingClock } from './ticking-clock.ts'
+export type { Hostility } from './turn-engine/hostility.ts'
+export { turns } from './turn-engine/hostility.ts'
+export { type TurnEngine, type TurnEngineOptions, turnEngine } from './turn-engine/turn-engine.ts'

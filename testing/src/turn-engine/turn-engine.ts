@@ -1,0 +1,404 @@
+/**
+ * An engine in memory that makes life hard for its hosts: the protocol is proved here before any outside engine comes.
+ *
+ * It is an engine that keeps the journal itself (or, on request, lends a store to its hosts), built on `drive` as an
+ * adapter is. What it promises is what its manifest says: with `affinity` a run stays with one host until that host's
+ * process dies; with `countsDeliveries` each request says how often it has been delivered. Everything else it may do:
+ * lose a reply, deliver twice, at once or late, kill processes, delay and reorder signals, rotate (see hostility.ts).
+ * Requests and replies pass through JSON. Breaches of the protocol are collected in `violations`.
+ */
+import {
+  type Advance,
+  type Clock,
+  ConflictError,
+  type Control,
+  canonical,
+  drive,
+  type Engine,
+  EngineError,
+  type Entry,
+  type Host,
+  LeaseLostError,
+  type Manifest,
+  type Outcome,
+  type Progress,
+  RunError,
+  type RunStatus,
+  type Seed,
+  SelvageError,
+  type Signal,
+  type Start,
+} from '@selvage/core'
+import { type Random, seededRandom } from '../random.ts'
+import { Harm, type Hostility, turns } from './hostility.ts'
+import { ProtocolCheck } from './protocol-check.ts'
+import { TurnRun } from './turn-run.ts'
+
+export interface TurnEngineOptions {
+  readonly clock: Clock
+  /** Default `engine`. */
+  readonly journal?: 'engine' | 'store'
+  /** Default true. */
+  readonly affinity?: boolean
+  /** Default true. */
+  readonly countsDeliveries?: boolean
+  readonly hostility?: Hostility
+  /** Default: a seed of 0. */
+  readonly random?: Random
+}
+
+export interface TurnEngine extends Engine {
+  /** What hosts did that the protocol forbids. */
+  readonly violations: readonly string[]
+  /** Resolves with the end of a run; rejects if advancing it failed for good. */
+  ended(runId: string): Promise<Outcome>
+  /** Everything durable of a run, over all generations. */
+  entries(runId: string): readonly Entry[]
+  /** The highest cursor this host was given for this run. */
+  granted(host: Host, runId: string): number
+  /** Lengths of the journal at which something was done to this run. */
+  harmed(runId: string): readonly number[]
+  /** Resolves when no advance of an ended run is in progress any more. */
+  quiet(): Promise<void>
+}
+
+export function turnEngine(options: TurnEngineOptions): TurnEngine {
+  return new HostileEngine(options)
+}
+
+interface Delivery {
+  readonly host: Host
+  readonly reply: Promise<Progress>
+  readonly abort: AbortController
+}
+
+class HostileEngine implements TurnEngine {
+  readonly manifest: Manifest
+  private readonly clock: Clock
+  private readonly hostility: Hostility
+  private readonly random: Random
+  private readonly check = new ProtocolCheck()
+  private readonly runs = new Map<string, TurnRun>()
+  private readonly hosts: Host[] = []
+  private readonly inProgress = new Set<Promise<unknown>>()
+  private deliveries = 0
+
+  constructor(options: TurnEngineOptions) {
+    const { clock, journal = 'engine', affinity = true, countsDeliveries = true, hostility = {} } = options
+    this.clock = clock
+    this.hostility = hostility
+    this.random = options.random ?? seededRandom(0)
+    this.manifest = {
+      name: 'turn-engine',
+      limits: {},
+      journal,
+      affinity,
+      countsDeliveries,
+      survives: 'nothing',
+      abilities: { list: false, approvals: false, attach: false, rotate: true },
+    }
+  }
+
+  get violations(): readonly string[] {
+    return this.check.violations
+  }
+
+  // ── Engine ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async start(runId: string, start: Start, options?: { readonly startAt?: number }): Promise<{ created: boolean }> {
+    const known = this.runs.get(runId)
+    if (known !== undefined) {
+      if (known.start.program === start.program && canonical(known.start.input) === canonical(start.input)) {
+        return { created: false }
+      }
+      throw new ConflictError('RUN_CONFLICT', `Run ${runId} exists with another program or input.`)
+    }
+    const run = new TurnRun(runId, copy(start), this.clock.now())
+    this.runs.set(runId, run)
+    if (options?.startAt === undefined) this.drive(run)
+    else this.clock.timer(options.startAt - this.clock.now(), () => this.drive(run))
+    return { created: true }
+  }
+
+  async signal(runId: string, signal: Signal): Promise<{ accepted: true } | { accepted: false; first: Signal }> {
+    const run = this.run(runId)
+    const first = run.accepted.get(signal.id)
+    if (first !== undefined) return { accepted: false, first }
+    if (run.outcome !== undefined) throw new RunError('RUN_ENDED', `Run ${runId} has ended.`)
+    const accepted: Signal = { ...copy(signal), at: this.clock.now() }
+    run.accepted.set(signal.id, accepted)
+    const harm = this.harm(run)
+    if (harm.strikes('offers')) for (const host of this.hosts) host.offer(runId, copy(accepted))
+    if (harm.strikes('delaysSignals')) this.track(harm.delay().then(() => run.arrive(accepted)))
+    else run.arrive(accepted)
+    return { accepted: true }
+  }
+
+  async cancel(runId: string, reason: string): Promise<void> {
+    await this.signal(runId, { id: '$cancel', name: '$cancel', payload: reason })
+  }
+
+  async describe(runId: string): ReturnType<Engine['describe']> {
+    const { id, start, status, createdAt, updatedAt, entries, outcome, waitsFor } = this.run(runId)
+    return {
+      id,
+      start,
+      status,
+      program: start.program,
+      tags: start.tags ?? {},
+      createdAt,
+      updatedAt,
+      entries: entries.length,
+      steps: entries.filter(({ type }) => type === 'step').length,
+      crashes: 0,
+      ...(waitsFor !== undefined && { waitsFor }),
+      ...(outcome !== undefined && { outcome, endedAt: updatedAt }),
+    }
+  }
+
+  async journal(runId: string, from: number, limit = 1_000): Promise<readonly Entry[]> {
+    return copy(this.run(runId).entries.slice(from, from + limit))
+  }
+
+  async changed(
+    runId: string,
+    since: { readonly entries: number; readonly status: RunStatus },
+    abortSignal?: AbortSignal,
+  ): Promise<void> {
+    const run = this.run(runId)
+    while (run.entries.length === since.entries && run.status === since.status && abortSignal?.aborted !== true) {
+      await run.nextChange((done) => {
+        abortSignal?.addEventListener('abort', done, { once: true })
+        return () => abortSignal?.removeEventListener('abort', done)
+      })
+    }
+  }
+
+  async serve(host: Host): Promise<{ stop(): Promise<void> }> {
+    this.hosts.push(host)
+    return {
+      stop: async () => {
+        this.hosts.splice(this.hosts.indexOf(host), 1)
+        for (const runId of this.runs.keys()) this.kill(host, runId)
+      },
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const host of [...this.hosts]) for (const runId of this.runs.keys()) this.kill(host, runId)
+    this.hosts.length = 0
+  }
+
+  // ── TurnEngine ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  ended(runId: string): Promise<Outcome> {
+    return this.run(runId).ended
+  }
+
+  entries(runId: string): readonly Entry[] {
+    return this.run(runId).entries
+  }
+
+  granted(host: Host, runId: string): number {
+    return this.check.granted(host, runId)
+  }
+
+  harmed(runId: string): readonly number[] {
+    return this.run(runId).harmed
+  }
+
+  async quiet(): Promise<void> {
+    while (this.inProgress.size > 0) await Promise.allSettled(this.inProgress)
+  }
+
+  // ── the loop of a run ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  private drive(run: TurnRun, seed?: Seed, signals: readonly Signal[] = []): void {
+    run.advances = 0
+    run.seed = seed
+    const { rotatesEvery } = this.hostility
+    const primitives = {
+      advance: (_: string, request: Advance) => this.advance(run, request),
+      waitFor: (names: readonly string[], until: number | undefined) => this.waitFor(run, names, until),
+      now: () => this.clock.now(),
+      isFull: () => rotatesEvery !== undefined && run.advances >= rotatesEvery,
+      startAnew: (next: Seed, left: readonly Signal[]) => {
+        this.drive(run, copy(next), copy(left))
+        return new Promise<never>(() => {})
+      },
+    }
+    drive({ runId: run.id, start: run.start, ...(seed !== undefined && { seed }), signals }, primitives).then(
+      (outcome) => run.end(outcome, this.clock.now()),
+      (error: unknown) => run.breakDown(error),
+    )
+  }
+
+  private async waitFor(run: TurnRun, names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
+    if (names.length > 0 && this.harm(run).strikes('wakesForNothing')) run.wake()
+    while (true) {
+      const taken = run.take(names, until !== undefined && until <= this.clock.now())
+      if (taken !== undefined) return copy(taken)
+      await run.nextChange((done) =>
+        until === undefined ? undefined : this.clock.timer(until - this.clock.now(), done),
+      )
+    }
+  }
+
+  private async advance(run: TurnRun, request: Advance): Promise<Progress> {
+    const { budgetMs } = this.hostility
+    const text = JSON.stringify(budgetMs === undefined ? request : { ...request, budget: { ms: budgetMs } })
+    const harm = this.harm(run)
+    run.status = 'running'
+    run.waitsFor = undefined
+    for (let delivery = 1; ; delivery++) {
+      if (harm.strikes('drops')) this.kill(await this.hostOf(run), run.id)
+      const tries = [await this.deliver(run, text, delivery, harm)]
+      if (harm.strikes('deliversTwice')) {
+        if (this.random.chance(0.5)) await harm.delay()
+        tries.push(await this.deliver(run, text, ++delivery, harm))
+      }
+      const progress = await this.first(tries)
+      if (progress === undefined || harm.strikes('losesReplies')) continue
+      this.take(run, JSON.parse(text), progress)
+      for (const { abort } of tries) if (this.random.chance(0.5)) abort.abort()
+      if (harm.strikes('deliversLate')) {
+        const late = delivery + 1
+        this.track(harm.delay().then(async () => (await this.deliver(run, text, late, harm)).reply))
+      }
+      return progress
+    }
+  }
+
+  /** The first reply; nothing if no process lived to give one. */
+  private async first(tries: readonly Delivery[]): Promise<Progress | undefined> {
+    try {
+      return await Promise.any(tries.map(({ reply }) => reply))
+    } catch (error) {
+      const errors = error instanceof AggregateError ? error.errors : [error]
+      const fatal = errors.find(
+        (each) => !SelvageError.is(each) || !['LeaseLostError', 'EngineError'].includes(each.name),
+      )
+      if (fatal !== undefined) throw fatal
+      await turns(1)
+      return undefined
+    }
+  }
+
+  private take(run: TurnRun, request: Advance, progress: Progress): void {
+    const inReply = this.manifest.journal === 'engine'
+    this.check.taken(request, progress, run.entries, inReply)
+    if (inReply) run.entries.push(...progress.entries)
+    run.advances++
+    run.updatedAt = this.clock.now()
+    run.status = progress.kind === 'wait' ? 'suspended' : 'running'
+    run.waitsFor = progress.kind === 'wait' ? progress : undefined
+    run.changed()
+  }
+
+  // ── one delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async deliver(run: TurnRun, text: string, delivery: number, harm: Harm): Promise<Delivery> {
+    const host = await this.hostOf(run)
+    const request = this.claimed(run, JSON.parse(text))
+    const count = this.manifest.journal === 'store' ? run.claim() : delivery
+    const abort = new AbortController()
+    this.check.delivered(host, request)
+    if (harm.strikes('kills')) this.track(harm.delay().then(() => this.kill(host, run.id)))
+    const reply = host.advance(request, this.control(run, abort, count, harm)).then(
+      (progress) => {
+        this.check.replied(host, request, progress)
+        return copy(progress)
+      },
+      (error: unknown) => {
+        if (!SelvageError.is(error, 'STALE_ADVANCE')) this.check.forgot(host, run.id)
+        else if (run.entries.length === request.cursor) {
+          this.check.note(run.id, `cursor ${request.cursor} was refused as stale, but is the newest`)
+        }
+        throw error
+      },
+    )
+    this.track(reply)
+    return { host, reply, abort }
+  }
+
+  /** Where a store keeps the journal, whoever claims a run is told how long it is. */
+  private claimed(run: TurnRun, request: Advance): Advance {
+    return this.manifest.journal === 'store' ? { ...request, cursor: run.entries.length } : request
+  }
+
+  private control(run: TurnRun, abort: AbortController, delivery: number, harm: Harm): Control {
+    const fence = ++run.fence
+    const load = async (from: number): Promise<readonly Entry[]> => {
+      await turns(this.random.below(2))
+      return copy(run.load(from))
+    }
+    const append = (at: number, entries: readonly Entry[]): Promise<void> => this.append(run, fence, at, entries, harm)
+    return {
+      abortSignal: abort.signal,
+      heartbeat: () => {},
+      journal: this.manifest.journal === 'store' ? { load, append } : { load },
+      delivery: this.manifest.countsDeliveries ? delivery : 0,
+      wake: () => run.wake(),
+    }
+  }
+
+  /** The store that hosts share: compare-and-set on fence and length. */
+  private async append(run: TurnRun, fence: number, at: number, entries: readonly Entry[], harm: Harm): Promise<void> {
+    await turns(this.random.below(2))
+    const fails = harm.strikes('failsAppends')
+    const committed = !fails || this.random.chance(0.5)
+    if (fence !== run.fence) throw new LeaseLostError('LEASE_LOST', `Fence ${fence} of run ${run.id} is old.`)
+    if (at !== run.entries.length) throw new EngineError('JOURNAL_GAP', `Run ${run.id} ends at ${run.entries.length}.`)
+    if (committed) {
+      this.check.entries(run.id, run.entries, entries)
+      run.entries.push(...copy(entries))
+      run.changed()
+    }
+    await turns(this.random.below(2))
+    if (fails) throw new EngineError('UNAVAILABLE', 'The store did not answer.')
+  }
+
+  /** Alternates, or stays where the fiber is. */
+  private async hostOf(run: TurnRun): Promise<Host> {
+    while (true) {
+      const { program, version } = run.start
+      const able = this.hosts.filter((host) =>
+        host.registered().some((other) => other.name === program && other.version === version),
+      )
+      const at = this.manifest.affinity ? run.home : this.deliveries++
+      const host = able[at % able.length]
+      if (host !== undefined) return host
+      await new Promise<void>((resolve) => void this.clock.timer(1, resolve))
+    }
+  }
+
+  /** The process dies, as far as this run is concerned. */
+  private kill(host: Host, runId: string): void {
+    const run = this.run(runId)
+    host.evict(runId)
+    this.check.forgot(host, runId)
+    run.harmed.push(run.entries.length)
+    run.home = this.random.below(Math.max(1, this.hosts.length))
+  }
+
+  private harm(run: TurnRun): Harm {
+    return new Harm(this.hostility, this.random, () => run.harmed.push(run.entries.length))
+  }
+
+  private track(work: Promise<unknown>): void {
+    this.inProgress.add(work)
+    const done = (): void => void this.inProgress.delete(work)
+    work.then(done, done)
+  }
+
+  private run(runId: string): TurnRun {
+    const run = this.runs.get(runId)
+    if (run !== undefined) return run
+    throw new RunError('NOT_FOUND', `No run ${runId}.`)
+  }
+}
+
+/** Nothing that cannot be written passes between engine and host. */
+function copy<T>(value: T): T {
+  return JSON.parse(JSON.stringify(value)) as T
+}
