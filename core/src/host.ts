@@ -83,13 +83,15 @@ class LiveHost implements Host {
   }
 
   async advance(request: Advance, control: Control): Promise<Progress> {
-    const starting = this.starting.get(request.runId)
-    if (starting !== undefined) await starting.catch(() => {})
+    for (let starting = this.starting.get(request.runId); starting !== undefined; ) {
+      await starting.catch(() => {})
+      starting = this.starting.get(request.runId)
+    }
     const slot = this.slots.get(request.runId)
     const known = slot === undefined ? undefined : this.answerKnown(slot, request)
     if (known !== undefined) return known
-    const fitting = this.fit(request) ?? (await this.make(request, control))
-    return this.serve(fitting, request, control)
+    const fitting = this.fit(request)
+    return fitting === undefined ? this.make(request, control) : this.serve(fitting, request, control)
   }
 
   offer(runId: string, signal: Signal): boolean {
@@ -158,10 +160,17 @@ class LiveHost implements Host {
     return slot
   }
 
-  private make(request: Advance, control: Control): Promise<Slot> {
-    const making = this.build(request, control).finally(() => this.starting.delete(request.runId))
+  /** From `starting` to `pending` without a gap: nobody finds the new fiber idle. */
+  private async make(request: Advance, control: Control): Promise<Progress> {
+    const making = this.build(request, control)
     this.starting.set(request.runId, making)
-    return making
+    let slot: Slot
+    try {
+      slot = await making
+    } finally {
+      this.starting.delete(request.runId)
+    }
+    return this.serve(slot, request, control)
   }
 
   private async build(request: Advance, control: Control): Promise<Slot> {
