@@ -128,6 +128,19 @@ describe('a child', () => {
 })
 
 describe('a parent that ends', () => {
+  it('while it starts a child cancels that one, too', async () => {
+    const world = worldOf((ctx) => ctx.child(double, 1), double)
+    let release: (() => void) | undefined
+    world.beforeStart = () => new Promise((resolve) => (release = resolve))
+    await world.start('r', 'flow')
+    await world.until(() => release !== undefined)
+    await world.cancel('r', 'enough')
+    await world.until(() => world.entries('r').some((entry) => entry.type === 'signal'))
+    release?.()
+    await world.until(() => world.outcome('r/double#1') !== undefined)
+    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended' })
+  })
+
   it.each([
     ['cancelled', async (world: World) => world.cancel('r', 'enough')],
     ['done', async (world: World) => void (await world.signal('r', { id: 'go', name: 'go', payload: 'done' }))],

@@ -108,6 +108,7 @@ describe('callback', () => {
     let told = ''
     let journaled: readonly unknown[] = []
     const world: World = worldOf(async (ctx) => {
+      await ctx.step('first', () => {})
       const { id, result } = ctx.callback<string>('payment')
       await ctx.step('tell', () => {
         told = id

@@ -70,6 +70,8 @@ export class World {
   deaths = 0
   /** The engine refuses everything from outside while true. */
   away = false
+  /** What a start by a program waits for. */
+  beforeStart: () => Promise<void> = async () => {}
   readonly #runtime: Runtime
   readonly #runs = new Map<string, Run>()
   #host: Host
@@ -230,7 +232,10 @@ export class World {
       manifest: MANIFEST,
       programs: () => this.programs,
       outbound: {
-        start: (id, start) => this.#create(id, start),
+        start: async (id, start) => {
+          await this.beforeStart()
+          return this.#create(id, start)
+        },
         signal: (id, signal) => this.signal(id, signal),
         cancel: (id, reason) => this.cancel(id, reason),
       },
