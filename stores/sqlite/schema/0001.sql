@@ -1,24 +1,24 @@
 -- Selvage on SQLite: runs, their journals, and what wakes them.
 --
--- A run is a row of `run`; everything that happened to it is its journal, the rows of `entry`. The row of the run says
--- only where it stands:
+-- A run is a row of `run`; everything that happened to it is its journal, a chain of rows of `entry`. The row of the run
+-- says only where it stands:
 --
---   pending    nobody has it; due at `due`                       create, release, reopen, the death of its worker
---   running    the worker `owner` has it; `due` is null          claim
---   suspended  nobody has it; waits for the names in `waits`;    suspend
+--   pending    nobody has it; due at `due`                        create, release, reopen, the death of its worker
+--   running    the worker `owner` has it, and its row in `live`   claim
+--   suspended  nobody has it; waits for the names in `waits`;     suspend
 --              due at `due`, or never until a signal comes
---   completed, failed, cancelled: ended; `due` is null           finish
+--   completed, failed, cancelled: ended                           finish
 --
 -- Who may move what. A claim moves pending and suspended runs that are due to running, and adds 1 to `fence`. Only who
 -- holds that fence may append to the journal, suspend, release or finish, and only while the run is running: each such
--- write carries the fence, and no row changes if it is old. The death of a worker takes its runs back to pending at
--- once, so that a worker that was only stopped finds its writes refused when it wakes. Anybody may write to the inbox
--- of a run that has not ended; that moves `due`, never `status`.
+-- write looks for the row in `live` with its fence, and changes nothing where there is none. The death of a worker takes
+-- its runs back to pending at once, so that a worker that was only stopped finds its writes refused when it wakes.
+-- Anybody may write to the inbox of a run that has not ended; that moves `due`, never `status`.
 --
 -- What is never true:
 --   two entries with one (run, seq), or a seq without the one before it
 --   an entry changed or deleted
---   a run that is running without an owner in `worker`
+--   a run that is running without a row in `live` and an owner in `worker`, or one with them that is not
 --   a signal journaled twice, or replaced by a later one with its id
 --   a payload stored twice: the inbox gives its own up when the journal has it, a question is read from its entry
 --
@@ -40,15 +40,16 @@ create table run (
   created integer not null,
   updated integer not null,            -- last transition; entries may be younger
   ended integer,
-  due integer,                         -- when a worker should take it: null while running, ended or waiting without end
+  due integer,                         -- when a worker should take it; null while running, ended or waiting without end
   waits text,                          -- while suspended: {"signals":[…],"until":…}
   note text,                           -- JSON shown beside the status
   fence integer not null default 0,
   owner text,                          -- running: the worker; pending: the dead worker that had it
   held_from integer not null default 0,-- length of the journal at the last claim
   crashes integer not null default 0,  -- claims in a row whose worker died with the journal still that long
-  steps integer not null default 0,    -- final steps among the first `counted` entries
-  counted integer not null default 0
+  length integer not null,             -- entries in the journal        ┐
+  steps integer not null,              -- of them, steps that are final │ while running, `live` knows better
+  last integer not null                -- the last entry                ┘
 );
 
 -- Claims. One range of the index for each program that a worker knows.
@@ -70,12 +71,24 @@ create table tag (
   primary key (key, value, created, run)
 ) without rowid;
 
--- The journals of all runs, in the order of their commits: an append dirties the last page of the table and of its
--- index, whatever number of runs is at work. What an entry has beside its columns is `body`.
+-- What changes with each entry of a running run, apart from all that does not: the few rows of the runs at work share a
+-- page or two, whatever number of runs there is.
+create table live (
+  run integer primary key,
+  fence integer not null,
+  length integer not null,
+  steps integer not null,
+  last integer not null
+);
+
+-- The journals of all runs, in the order of their commits. An append, whichever run it is for, dirties the last page of
+-- this table and that of its row in `live`; an index on (run, seq) would dirty a page for each run. So each entry points
+-- to the `previous` one of its run, and only one in 64 is in the index, as a place to walk back from.
 create table entry (
   n integer primary key,
   run integer not null,
   seq integer not null,
+  previous integer,                    -- the entry before it in its run
   type integer not null,               -- as in the view `journal`
   at integer not null,
   key text,
@@ -87,26 +100,26 @@ create table entry (
   timeout integer,
   body text
 );
-create unique index entry_seq on entry (run, seq);
+create unique index entry_anchor on entry (run, seq) where seq % 64 = 0;
 
--- Signals, first writer first. `body` {"payload":…,"by":…,"at":…} until the journal has the signal at `seq`, then null.
+-- Signals, first writer first. `body` {"payload":…,"by":…,"at":…} until the journal has the signal, as `entry`; then null.
 create table inbox (
   n integer primary key,
   run integer not null,
   id text not null,
   name text not null,
-  seq integer,
+  entry integer,
   body text
 );
 create unique index inbox_id on inbox (run, id);
-create index inbox_pending on inbox (run) where seq is null;
+create index inbox_pending on inbox (run) where entry is null;
 
 -- Questions to people and outside systems: a projection of `open` entries, their waits and answers.
 create table question (
   n integer primary key,
   id text not null unique,
   run integer not null,
-  seq integer not null,                -- of the open entry
+  entry integer not null,              -- the `open` entry
   key text not null,
   kind integer not null,               -- 0 approval, 1 interrupt, 2 callback, 3 unknown
   assignee text,

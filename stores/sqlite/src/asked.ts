@@ -3,7 +3,7 @@ import { EngineError, type Page, type QuestionQuery, type QuestionRecord, RunErr
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { findSignal } from './inbox.ts'
-import { entryAt } from './journal.ts'
+import { entryOf } from './journal.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { QUESTION_KINDS, QUESTION_STATUSES } from './questions.ts'
 import { badInput } from './refusals.ts'
@@ -14,11 +14,11 @@ interface QuestionRow {
   readonly id: string
   readonly run: number
   readonly run_id: string
-  readonly seq: number
+  readonly entry: number
   readonly status: number
 }
 
-const SELECT = `select question.n, question.id, question.run, run.id as run_id, question.seq, question.status
+const SELECT = `select question.n, question.id, question.run, run.id as run_id, question.entry, question.status
   from question cross join run on run.n = question.run`
 
 /** Newest first. */
@@ -79,7 +79,7 @@ function codeOf(what: string, names: readonly string[], name: string): number {
 
 function record(database: Database, row: QuestionRow): QuestionRecord {
   const runId = fromText(row.run_id)
-  const entry = entryAt(database, runId, row.run, row.seq)
+  const entry = entryOf(database, runId, row.entry)
   const status = QUESTION_STATUSES[row.status]
   if (entry.type !== 'open' || status === undefined) {
     throw new EngineError('CORRUPT', `Question ${row.id} of run ${runId} cannot be read.`, {

@@ -15,7 +15,7 @@ export function blobs(commits: Commits, database: Database): Blobs {
       const copy = bytes.slice()
       probe('store.before-blob')
       await commits.write(() => database.run('insert or ignore into blob (hash, bytes) values (?, ?)', hash, copy), {
-        form: 'single',
+        plain: true,
       })
       probe('store.after-blob')
       return hash

@@ -2,12 +2,12 @@
  * Claims: a worker takes runs that are due. Each claim adds 1 to the fence of its run and notes how long the journal
  * was, so that a death can be told to have moved the run or not.
  */
-import { type Claim, EngineError, type Programs, RunError } from '@selvage/core'
-import type { HeldRuns } from './append.ts'
+import { type Claim, type Programs, RunError } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { pendingOf } from './inbox.ts'
-import { entryAt, LENGTH } from './journal.ts'
+import { startOf } from './journal.ts'
+import { enliven } from './live.ts'
 import { ended, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText, toTextOrNull } from './text.ts'
@@ -29,7 +29,6 @@ export async function claim(
   commits: Commits,
   database: Database,
   workers: Workers,
-  held: HeldRuns,
   workerId: string,
   programs: readonly Programs[],
   limit: number,
@@ -40,7 +39,7 @@ export async function claim(
   return await commits.write(
     () => {
       workers.requireEnlisted(workerId)
-      return due(database, programs, limit, now).map((row) => take(database, held, workerId, row, now))
+      return due(database, programs, limit, now).map((row) => take(database, workerId, row, now))
     },
     { ring: 'now' },
   )
@@ -50,7 +49,6 @@ export function claimRun(
   commits: Commits,
   database: Database,
   workers: Workers,
-  held: HeldRuns,
   workerId: string,
   runId: string,
   now: number,
@@ -69,7 +67,7 @@ export function claimRun(
           details: { runId, ...owner },
         })
       }
-      return take(database, held, workerId, row, now)
+      return take(database, workerId, row, now)
     },
     { ring: 'now' },
   )
@@ -98,27 +96,21 @@ function due(database: Database, programs: readonly Programs[], limit: number, n
     .slice(0, limit)
 }
 
-function take(database: Database, held: HeldRuns, workerId: string, row: DueRow, now: number): Claim {
+function take(database: Database, workerId: string, row: DueRow, now: number): Claim {
+  const runId = fromText(row.id)
   const claimed = database.get<{ fence: number; length: number; crashes: number }>(
     `update run set status = ${RUNNING}, fence = fence + 1, owner = ?, due = null, waits = null, updated = ?,
-       held_from = ${LENGTH} where n = ? returning fence, held_from as length, crashes`,
+       held_from = length where n = ? returning fence, length, crashes`,
     toText(workerId),
     now,
     row.n,
   )
-  const runId = fromText(row.id)
-  const first = entryAt(database, runId, row.n, 0)
-  if (claimed === undefined || first.type !== 'start') {
-    throw new EngineError('CORRUPT', `The journal of run ${runId} does not begin with its start.`, {
-      hint: 'The database is damaged; put a backup in its place.',
-      details: { runId },
-    })
-  }
-  held.set(runId, { n: row.n, fence: claimed.fence, length: claimed.length })
+  if (claimed === undefined) throw notFound(runId)
+  enliven(database, row.n)
   return {
     runId,
     fence: claimed.fence,
-    start: first.start,
+    start: startOf(database, runId, row.n).start,
     cursor: claimed.length,
     signals: pendingOf(database, row.n),
     delivery: 1 + claimed.crashes,

@@ -21,21 +21,16 @@ const GROUP_MS = 5
 /** Who hears of a commit: nobody waits for it; readers follow it; somebody waits for it. */
 export type Ring = 'none' | 'soon' | 'now'
 
-/**
- * How a unit may be taken back. `atomic`: by a savepoint. `plain`: not needed, it refuses only before it has written
- * anything. `single`: plain, and one statement, which is its own transaction when the unit is alone.
- */
-export type Form = 'atomic' | 'plain' | 'single'
-
 export interface UnitOptions {
   readonly ring?: Ring
-  readonly form?: Form
+  /** It refuses only before it has written anything: no savepoint is needed to take it back. */
+  readonly plain?: boolean
 }
 
 interface Unit {
   readonly body: () => unknown
   readonly ring: Ring
-  readonly form: Form
+  readonly plain: boolean
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   refusal: SelvageError | undefined
@@ -52,14 +47,11 @@ export class Commits {
   #wait: (() => number) | undefined
   #closed = false
   #idle: (() => void) | undefined
-  readonly #onRollback: () => void
 
-  /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
-  constructor(database: Database, turns: Turns, bell: Bell, onRollback: () => void) {
+  constructor(database: Database, turns: Turns, bell: Bell) {
     this.#database = database
     this.#turns = turns
     this.#bell = bell
-    this.#onRollback = onRollback
   }
 
   /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
@@ -69,7 +61,7 @@ export class Commits {
       this.#queue.push({
         body,
         ring: options.ring ?? 'none',
-        form: options.form ?? 'atomic',
+        plain: options.plain ?? false,
         resolve: resolve as (value: unknown) => void,
         reject,
         refusal: undefined,
@@ -115,9 +107,7 @@ export class Commits {
     this.#scheduled = false
     const group: Unit[] = []
     try {
-      const first = this.#queue[0]
-      if (first !== undefined && first.form === 'single' && this.#queue.length === 1) this.#alone(first, group)
-      else this.#together(group)
+      this.#commit(group)
     } catch (error) {
       this.#undo(group, error)
       this.#next()
@@ -136,21 +126,14 @@ export class Commits {
     else this.#idle?.()
   }
 
-  /** One statement needs no transaction around it. */
-  #alone(unit: Unit, group: Unit[]): void {
-    group.push(unit)
-    probe('store.before-commit')
-    this.#take(unit)
-  }
-
-  #together(group: Unit[]): void {
+  #commit(group: Unit[]): void {
     const database = this.#database
     database.run('begin immediate')
     const until = performance.now() + GROUP_MS
     for (const unit of this.#queue) {
       group.push(unit)
-      if (unit.form === 'atomic') this.#takeAtomically(unit)
-      else this.#take(unit)
+      if (unit.plain) this.#take(unit)
+      else this.#takeAtomically(unit)
       if (performance.now() > until) break
     }
     probe('store.before-commit')
@@ -191,7 +174,6 @@ export class Commits {
     let reason = error
     try {
       this.#database.rollback()
-      this.#onRollback()
       if (isBusy(error)) {
         this.#wait ??= this.#turns.waiting()
         this.#restMs = this.#wait()

@@ -37,6 +37,11 @@ export class Database {
     return Number(this.#statement(sql).run(...values).changes)
   }
 
+  /** Inserts one row; returns its key. */
+  insert(sql: string, ...values: Value[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid)
+  }
+
   /** Takes back whatever is open, if anything is: some errors (a full disk) have done so already. */
   rollback(): void {
     if (this.#connection.isTransaction) this.#connection.exec('rollback')

@@ -42,6 +42,10 @@ export const TYPE = {
 /** The types of steps with a final outcome, for SQL. */
 export const FINAL_STEPS: string = `${TYPE.stepOk}, ${TYPE.stepError}, ${TYPE.stepUnknown}`
 
+export function isFinalStep(entry: Entry): boolean {
+  return entry.type === 'step' && !('interrupts' in entry.outcome)
+}
+
 /** As `COLUMNS` names them. */
 export interface EntryRow {
   readonly seq: number

@@ -1,7 +1,7 @@
 /**
  * The inbox of a run: signals, the first writer of an id for good.
  *
- *   accepted (body here, seq null) ──journaled──▶ (body null, seq of its entry)
+ *   accepted (body here, entry null) ──journaled──▶ (body null, entry there)
  *
  * A signal is pending until the journal has it. Then its payload stands there only, and "who was first" is read from
  * the entry.
@@ -9,7 +9,7 @@
 import { EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
-import { entryAt } from './journal.ts'
+import { entryOf } from './journal.ts'
 import { answerQuestion } from './questions.ts'
 import { ended, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
@@ -18,7 +18,7 @@ import { fromText, toText } from './text.ts'
 interface InboxRow {
   readonly id: string
   readonly name: string
-  readonly seq: number | null
+  readonly entry: number | null
   readonly body: string | null
 }
 
@@ -80,33 +80,39 @@ export function pendingSignals(commits: Commits, database: Database, runId: stri
 /** Oldest first. */
 export function pendingOf(database: Database, n: number): Signal[] {
   return database
-    .all<InboxRow>('select id, name, seq, body from inbox where run = ? and seq is null order by n', n)
+    .all<InboxRow>('select id, name, entry, body from inbox where run = ? and entry is null order by n', n)
     .map(pendingSignal)
 }
 
 /** The signal of that id as it was accepted, wherever it stands now. */
 export function findSignal(database: Database, runId: string, n: number, id: string): Signal | undefined {
-  const row = database.get<InboxRow>('select id, name, seq, body from inbox where run = ? and id = ?', n, toText(id))
+  const row = database.get<InboxRow>('select id, name, entry, body from inbox where run = ? and id = ?', n, toText(id))
   if (row === undefined) return undefined
-  if (row.seq === null) return pendingSignal(row)
-  const entry = entryAt(database, runId, n, row.seq)
+  if (row.entry === null) return pendingSignal(row)
+  const entry = entryOf(database, runId, row.entry)
   if (entry.type === 'signal') return entry.signal
-  throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} is not the signal ${id}.`, {
+  throw new EngineError('CORRUPT', `Entry ${entry.seq} of run ${runId} is not the signal ${id}.`, {
     hint: 'The database is damaged; put a backup in its place.',
-    details: { runId, seq: row.seq },
+    details: { runId, seq: entry.seq },
   })
 }
 
 /** The journal has it now: refused if it had it before. */
-export function recordSignal(database: Database, runId: string, n: number, entry: EntryOf<'signal'>): void {
+export function recordSignal(
+  database: Database,
+  runId: string,
+  n: number,
+  entry: EntryOf<'signal'>,
+  row: number,
+): void {
   const { id, name } = entry.signal
   const changed = database.run(
-    `insert into inbox (run, id, name, seq) values (?, ?, ?, ?)
-       on conflict (run, id) do update set seq = excluded.seq, body = null where seq is null`,
+    `insert into inbox (run, id, name, entry) values (?, ?, ?, ?)
+       on conflict (run, id) do update set entry = excluded.entry, body = null where entry is null`,
     n,
     toText(id),
     toText(name),
-    entry.seq,
+    row,
   )
   if (changed === 0) {
     throw new EngineError('JOURNAL_GAP', `The signal ${id} is in the journal of run ${runId} already.`, {

@@ -7,7 +7,7 @@
  */
 import { resolve } from 'node:path'
 import type { Store } from '@selvage/core'
-import { append, type HeldRuns } from './append.ts'
+import { append } from './append.ts'
 import { question, questions } from './asked.ts'
 import { Bell } from './bell.ts'
 import { blobs } from './blobs.ts'
@@ -69,8 +69,7 @@ interface Place {
 }
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
-  const held: HeldRuns = new Map()
-  const commits = new Commits(database, turns, bell, () => held.clear())
+  const commits = new Commits(database, turns, bell)
   const workers = new Workers(commits, database, turns, place.lockPrefix)
   let closing: Promise<void> | undefined
 
@@ -93,12 +92,12 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     reap: (now) => workers.reap(now),
 
     create: (run) => create(commits, database, run),
-    claim: (workerId, programs, limit, now) => claim(commits, database, workers, held, workerId, programs, limit, now),
-    claimRun: (workerId, runId, now) => claimRun(commits, database, workers, held, workerId, runId, now),
-    append: (runId, fence, at, entries) => append(commits, database, held, runId, fence, at, entries),
-    suspend: (runId, fence, waits, note, now) => suspend(commits, database, held, runId, fence, waits, note, now),
-    release: (runId, fence, now) => release(commits, database, held, runId, fence, now),
-    finish: (runId, fence, outcome, now) => finish(commits, database, held, runId, fence, outcome, now),
+    claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
+    claimRun: (workerId, runId, now) => claimRun(commits, database, workers, workerId, runId, now),
+    append: (runId, fence, at, entries) => append(commits, database, runId, fence, at, entries),
+    suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
+    release: (runId, fence, now) => release(commits, database, runId, fence, now),
+    finish: (runId, fence, outcome, now) => finish(commits, database, runId, fence, outcome, now),
     reopen: (runId, at, voided, now) => reopen(commits, database, runId, at, voided, now),
     signal: (runId, sent, now) => signal(commits, database, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),

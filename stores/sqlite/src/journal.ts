@@ -1,24 +1,72 @@
-/** The journal as it is read, and the two expressions on it that transitions of a run share. */
+/**
+ * The journal of a run as a chain: each entry points to the one before it, and the row of the run (while it is running,
+ * its row in `live`) to the last. A part of it is read by walking back from the nearest entry behind that part which the
+ * index knows, one in 64, or from the last.
+ */
 import { EngineError, type Entry } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
-import { COLUMNS, type EntryRow, FINAL_STEPS, fromRow, toRow } from './entries.ts'
+import { COLUMNS, type EntryRow, FINAL_STEPS, fromRow, isFinalStep, TYPE, toRow } from './entries.ts'
 import { notFound } from './refusals.ts'
 import { toText } from './text.ts'
 
-const PAGE = 500
+const PAGE = 512
 
-export const INSERT: string = `insert into entry (run, seq, ${COLUMNS})`
+/** A run and how its journal ends. */
+export interface Tail {
+  readonly n: number
+  readonly length: number
+  /** Steps with a final outcome. */
+  readonly steps: number
+  /** The last entry; null in an empty journal. */
+  readonly last: number | null
+}
 
-/** Number of entries of the run `run.n`, for statements on `run`. */
-export const LENGTH = '(select coalesce(max(seq), -1) + 1 from entry where entry.run = run.n)'
+/** Columns of a `Tail`, and of what they need beside `run`. */
+export const TAIL = `run.n, coalesce(live.length, run.length) as length, coalesce(live.steps, run.steps) as steps,
+  coalesce(live.last, run.last) as last`
+export const JOIN_LIVE = 'left join live on live.run = run.n'
 
-/** Steps with a final outcome that the row of the run does not count yet, for statements on `run`. */
-export const UNCOUNTED: string = `(select count(*) from entry
-  where entry.run = run.n and entry.seq >= run.counted and entry.type in (${FINAL_STEPS}))`
+const INSERT = `insert into entry (run, seq, previous, ${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-/** Assignments that take the count of steps along, for `update run`. */
-export const COUNT: string = `steps = steps + ${UNCOUNTED}, counted = ${LENGTH}`
+/** The last entry of which the index says where it is, at or behind a seq: where to begin walking back. */
+export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 64 = 0 order by seq limit 1`
+
+/** From the entry given back to the seq given, of those the ones before another seq; first to last. */
+export const WALK: string = `with recursive chain (n, seq, previous) as (
+    select n, seq, previous from entry where n = ?
+    union all
+    select entry.n, entry.seq, entry.previous from chain cross join entry on entry.n = chain.previous where chain.seq > ?
+  )
+  select chain.seq, ${COLUMNS.split(', ')
+    .map((column) => `entry.${column}`)
+    .join(', ')}
+  from chain cross join entry on entry.n = chain.n where chain.seq < ? order by chain.seq`
+
+/** Final steps and reopenings of a run, from its last entry back; first to last. */
+const STEPS = `with recursive chain (n, seq, previous) as (
+    select n, seq, previous from entry where n = ?
+    union all
+    select entry.n, entry.seq, entry.previous from chain cross join entry on entry.n = chain.previous
+  )
+  select entry.key, case entry.type when ${TYPE.reopen} then entry.body end as reopened
+  from chain cross join entry on entry.n = chain.n
+  where entry.type in (${FINAL_STEPS}, ${TYPE.reopen}) order by chain.seq`
+
+/** Puts entries, of which these are the rows, at the end of a journal. The new tail is for the caller to write down. */
+export function extend(database: Database, tail: Tail, entries: readonly Entry[], rows: readonly Value[][]): Tail {
+  let { length, steps, last } = tail
+  entries.forEach((entry, index) => {
+    last = database.insert(INSERT, tail.n, length, last, ...(rows[index] ?? []))
+    length += 1
+    if (isFinalStep(entry)) steps += 1
+  })
+  return { n: tail.n, length, steps, last }
+}
+
+export function extendByOne(database: Database, tail: Tail, entry: Entry): Tail {
+  return extend(database, tail, [entry], [toRow(entry)])
+}
 
 /** All entries from `from` on, or `limit` of them. In pages, with a turn of the event loop between two. */
 export async function load(
@@ -28,42 +76,55 @@ export async function load(
   from: number,
   limit: number = Number.POSITIVE_INFINITY,
 ): Promise<readonly Entry[]> {
-  const run = await commits.read(() => database.get<{ n: number }>('select n from run where id = ?', toText(runId)))
-  if (run === undefined) throw notFound(runId)
   const entries: Entry[] = []
   for (;;) {
     const wanted = Math.min(PAGE, limit - entries.length)
-    const rows = await commits.read(() => page(database, run.n, from + entries.length, wanted))
-    for (const row of rows) entries.push(fromRow(row, runId))
-    if (rows.length < PAGE || entries.length >= limit) return entries
+    const first = from + entries.length
+    const page = await commits.read(() => walk(database, runId, first, first + wanted))
+    entries.push(...page)
+    if (page.length < PAGE || entries.length >= limit) return entries
     await new Promise<void>((resolve) => setImmediate(resolve))
   }
 }
 
-export function entryAt(database: Database, runId: string, n: number, seq: number): Entry {
-  const row = page(database, n, seq, 1)[0]
-  if (row?.seq === seq) return fromRow(row, runId)
-  throw new EngineError('CORRUPT', `Entry ${seq} of run ${runId} is missing in ${database.path}.`, {
+/** The entry of that key in the table. */
+export function entryOf(database: Database, runId: string, entry: number): Entry {
+  const row = database.get<EntryRow>(`select seq, ${COLUMNS} from entry where n = ?`, entry)
+  if (row !== undefined) return fromRow(row, runId)
+  throw new EngineError('CORRUPT', `An entry of run ${runId} is missing in ${database.path}.`, {
     hint: 'The database is damaged; put a backup in its place.',
-    details: { runId, seq },
+    details: { runId },
   })
 }
 
-export function lengthOf(database: Database, n: number): number {
-  return database.get<{ length: number }>(`select ${LENGTH} as length from run where n = ?`, n)?.length ?? 0
+/** Entry 0. */
+export function startOf(database: Database, runId: string, n: number): Extract<Entry, { type: 'start' }> {
+  const row = database.get<{ n: number }>(ANCHOR, n, 0)
+  const entry = entryOf(database, runId, row?.n ?? 0)
+  if (entry.type === 'start' && entry.seq === 0) return entry
+  throw new EngineError('CORRUPT', `The journal of run ${runId} does not begin with its start.`, {
+    hint: 'The database is damaged; put a backup in its place.',
+    details: { runId },
+  })
 }
 
-/** Appends for nobody in particular: the caller has made sure that nobody holds the run. */
-export function appendUnfenced(database: Database, n: number, entry: Entry): void {
-  const row: Value[] = toRow(entry)
-  database.run(`${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, n, entry.seq, ...row)
+/** Steps that stand once those of the keys `voided` are void too: a key may have been void before. */
+export function countSteps(database: Database, tail: Tail, voided: readonly string[]): number {
+  const standing = new Set<string>()
+  const rows = database.all<{ key: string | null; reopened: string | null }>(STEPS, tail.last)
+  for (const { key, reopened } of rows) {
+    if (key !== null) standing.add(key)
+    if (reopened === null) continue
+    for (const gone of (JSON.parse(reopened) as { voided: readonly string[] }).voided) standing.delete(toText(gone))
+  }
+  for (const key of voided) standing.delete(toText(key))
+  return standing.size
 }
 
-function page(database: Database, n: number, from: number, limit: number): EntryRow[] {
-  return database.all<EntryRow>(
-    `select seq, ${COLUMNS} from entry where run = ? and seq >= ? order by seq limit ?`,
-    n,
-    from,
-    limit,
-  )
+function walk(database: Database, runId: string, from: number, before: number): Entry[] {
+  const tail = database.get<Tail>(`select ${TAIL} from run ${JOIN_LIVE} where run.id = ?`, toText(runId))
+  if (tail === undefined) throw notFound(runId)
+  if (from >= tail.length) return []
+  const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
+  return database.all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before).map((row) => fromRow(row, runId))
 }

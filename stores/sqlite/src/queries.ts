@@ -2,12 +2,11 @@
  * Runs as they are read. Each filter has an index that ends in (created, n), the order of the list; one of them is
  * walked, the others are checked on its rows, so that a page costs what it shows and what it passes over.
  */
-import type { EntryOf, Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
+import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
-import { COLUMNS, type EntryRow, fromRow, TYPE } from './entries.ts'
 import type { Waits } from './inbox.ts'
-import { entryAt, UNCOUNTED } from './journal.ts'
+import { entryOf, JOIN_LIVE, startOf, TAIL } from './journal.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { badInput, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
@@ -31,27 +30,26 @@ interface RunRow {
   readonly owner: string | null
   readonly held_from: number
   readonly crashes: number
+  readonly length: number
   readonly steps: number
-  readonly last_seq: number
+  readonly last: number
   readonly last_at: number
 }
 
-/** Entries, their last time and the steps not counted yet are looked up in the journal, whose index is at hand. */
-const SELECT = `select run.n, run.id, status, program, version, parent, tenant, queue, tags, run.created, updated, ended,
-    waits, note, owner, held_from, crashes, steps + ${UNCOUNTED} as steps, last.seq as last_seq, last.at as last_at`
-const LAST = `cross join entry last on last.run = run.n and last.seq = (select max(seq) from entry where run = run.n)`
+const SELECT = `select run.id, status, program, version, parent, tenant, queue, tags, run.created, updated, ended,
+    waits, note, owner, held_from, crashes, ${TAIL}, entry.at as last_at`
+const JOIN_LAST = `${JOIN_LIVE} cross join entry on entry.n = coalesce(live.last, run.last)`
 
 export function describe(commits: Commits, database: Database, runId: string): Promise<RunDescription> {
   return commits.read(() => {
-    const row = database.get<RunRow>(`${SELECT} from run ${LAST} where run.id = ?`, toText(runId))
+    const row = database.get<RunRow>(`${SELECT} from run ${JOIN_LAST} where run.id = ?`, toText(runId))
     if (row === undefined) throw notFound(runId)
-    const start = entryAt(database, runId, row.n, 0) as EntryOf<'start'>
-    const outcome = hasEnded(row.status) ? outcomeOf(database, runId, row.n) : undefined
+    const end = hasEnded(row.status) ? entryOf(database, runId, row.last) : undefined
     const owner = row.status === RUNNING ? ownerOf(database, row.owner) : undefined
     return {
       ...summary(row),
-      start: start.start,
-      ...(outcome === undefined ? {} : { outcome }),
+      start: startOf(database, runId, row.n).start,
+      ...(end?.type === 'end' ? { outcome: end.outcome } : {}),
       ...(row.status === SUSPENDED && row.waits !== null ? { waitsFor: JSON.parse(row.waits) as Waits } : {}),
       ...(owner === undefined ? {} : { owner }),
       ...(row.note === null ? {} : { note: JSON.parse(row.note) as Json }),
@@ -80,7 +78,7 @@ export function listStatements(query: RunQuery, limit: number): { sql: string; v
     const where = [...all.map(({ sql }, index) => (index === 0 ? sql : `+${sql}`)), ...bounds.map(({ sql }) => sql)]
     const condition = where.length === 0 ? '' : `where ${where.join(' and ')}`
     return {
-      sql: `${SELECT} from ${from.sql} ${LAST} ${condition} order by ${from.created} desc, ${from.n} desc limit ?`,
+      sql: `${SELECT} from ${from.sql} ${JOIN_LAST} ${condition} order by ${from.created} desc, ${from.n} desc limit ?`,
       values: [...all.flatMap(({ values }) => values), ...bounds.flatMap(({ values }) => values), limit],
     }
   }
@@ -138,7 +136,7 @@ function summary(row: RunRow): RunSummary {
   const parent = fromTextOrNull(row.parent)
   const tenant = fromTextOrNull(row.tenant)
   const queue = fromTextOrNull(row.queue)
-  const entries = row.last_seq + 1
+  const entries = row.length
   return {
     id: fromText(row.id),
     status: statusName(row.status),
@@ -155,13 +153,6 @@ function summary(row: RunRow): RunSummary {
     steps: row.steps,
     crashes: row.status === RUNNING && entries > row.held_from ? 0 : row.crashes,
   }
-}
-
-function outcomeOf(database: Database, runId: string, n: number): EntryOf<'end'>['outcome'] | undefined {
-  const sql = `select seq, ${COLUMNS} from entry where run = ? and type = ${TYPE.end} order by seq desc limit 1`
-  const row = database.get<EntryRow>(sql, n)
-  const entry = row === undefined ? undefined : fromRow(row, runId)
-  return entry?.type === 'end' ? entry.outcome : undefined
 }
 
 function ownerOf(database: Database, owner: string | null): RunDescription['owner'] {

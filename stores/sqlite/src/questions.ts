@@ -20,8 +20,8 @@ const EXPIRED = 2
 const CLOSED = 3
 
 /** The same question asked again by its run (the step that asked was made void) takes its former place. */
-export function openQuestion(database: Database, runId: string, n: number, entry: EntryOf<'open'>): void {
-  const { question, key, seq } = entry
+export function openQuestion(database: Database, runId: string, n: number, entry: EntryOf<'open'>, row: number): void {
+  const { question, key } = entry
   const id = toText(question.id)
   const asked = database.get<{ run: number }>('select run from question where id = ?', id)
   if (asked !== undefined && asked.run !== n) {
@@ -32,12 +32,12 @@ export function openQuestion(database: Database, runId: string, n: number, entry
   }
   const answered = database.get('select 1 from inbox where run = ? and id = ?', n, id) !== undefined
   database.run(
-    `insert into question (id, run, seq, key, kind, assignee, status) values (?, ?, ?, ?, ?, ?, ?)
-       on conflict (id) do update set seq = excluded.seq, key = excluded.key, kind = excluded.kind,
+    `insert into question (id, run, entry, key, kind, assignee, status) values (?, ?, ?, ?, ?, ?, ?)
+       on conflict (id) do update set entry = excluded.entry, key = excluded.key, kind = excluded.kind,
          assignee = excluded.assignee, status = excluded.status`,
     id,
     n,
-    seq,
+    row,
     toText(key),
     QUESTION_KINDS.indexOf(question.kind),
     toTextOrNull(question.assignee),

@@ -18,7 +18,7 @@ import { LeaseLostError, type WorkerIdentity } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
-import { LENGTH } from './journal.ts'
+import { leave } from './live.ts'
 import { PENDING, RUNNING } from './status.ts'
 import { fromText, toText } from './text.ts'
 import type { Turns } from './turns.ts'
@@ -74,7 +74,7 @@ export class Workers {
         const sql = 'update worker set lease_until = ? where id = ?'
         if (this.#database.run(sql, now + leaseMs, toText(workerId)) === 0) throw unknown(workerId)
       },
-      { form: 'single' },
+      { plain: true },
     )
   }
 
@@ -82,9 +82,11 @@ export class Workers {
     await this.#commits.write(
       () => {
         const id = toText(workerId)
-        const sql = `update run set status = ${PENDING}, owner = null, crashes = 0, due = updated
-          where status = ${RUNNING} and owner = ?`
-        this.#database.run(sql, id)
+        const sql = `update run set status = ${PENDING}, owner = null, crashes = 0, due = updated where n = ?`
+        for (const n of this.#runsOf(id)) {
+          leave(this.#database, n)
+          this.#database.run(sql, n)
+        }
         this.#database.run('delete from worker where id = ?', id)
       },
       { ring: 'now' },
@@ -137,14 +139,23 @@ export class Workers {
     const worker = this.#database.get<WorkerRow>('select * from worker where id = ?', id)
     if (worker === undefined || this.#isAlive(worker, now)) return undefined
     this.#database.run('delete from worker where id = ?', id)
-    return this.#database.run(
-      `update run set status = ${PENDING}, due = ?, updated = ?,
-         crashes = case when held_from = ${LENGTH} then crashes + 1 else 0 end
-         where status = ${RUNNING} and owner = ?`,
-      now,
-      now,
-      id,
-    )
+    const runs = this.#runsOf(id)
+    for (const n of runs) {
+      leave(this.#database, n)
+      this.#database.run(
+        `update run set status = ${PENDING}, due = ?, updated = ?,
+           crashes = case when length = held_from then crashes + 1 else 0 end where n = ?`,
+        now,
+        now,
+        n,
+      )
+    }
+    return runs.length
+  }
+
+  #runsOf(id: string): number[] {
+    const sql = `select n from run where status = ${RUNNING} and owner = ?`
+    return this.#database.all<{ n: number }>(sql, id).map(({ n }) => n)
   }
 
   #file(workerId: string): string {
