@@ -1,0 +1,195 @@
+/** Real processes, real signals: what a worker leaves behind when it is killed or stopped, and what another makes of it. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { createHost, type Engine, type Host, type Program } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { sqliteStore } from '@selvage/store-sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { embeddedEngine } from './index.ts'
+
+/** Three steps; each writes a line to the ledger. The process called `slow` stays in the second one until it is told to go on. */
+const PROGRAM = `
+  const program = (ledger, name) => ({ name: 'three', resume: 'replay', run: async (durable) => {
+    const step = (key, body) => durable.step({ key, kind: 'code', name: key }, async () => {
+      appendFileSync(ledger, name + ' ' + key + '\\n')
+      console.log(key)
+      await body?.()
+      return name
+    })
+    const first = await step('one')
+    const second = await step('two', async () => {
+      while (name === 'slow' && !existsSync(ledger + '-go')) await new Promise((resolve) => setTimeout(resolve, 5))
+    })
+    return [first, second, await step('three')]
+  } })
+`
+
+const WORKER = `
+  import { appendFileSync, existsSync } from 'node:fs'
+  import { createHost } from '@selvage/core'
+  import { nodeRuntime } from '@selvage/runtime-node'
+  import { sqliteStore } from '@selvage/store-sqlite'
+  import { embeddedEngine } from '@selvage/engine-embedded'
+  ${PROGRAM}
+  const [path, name, leaseMs] = process.argv.slice(1)
+  const runtime = nodeRuntime()
+  const store = await sqliteStore({ path })
+  const engine = embeddedEngine({ store, runtime, leaseMs: Number(leaseMs) })
+  const host = createHost({ runtime, manifest: engine.manifest, programs: () => [program(path + '-ledger', name)], outbound: engine })
+  process.on('SIGTERM', async () => {
+    console.log('stopping')
+    await worker.stop()
+    console.log('stopped')
+  })
+  const worker = await engine.serve(host)
+  console.log('serving')
+`
+
+let folder: string
+let path: string
+const children: ChildProcess[] = []
+const engines: Engine[] = []
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'selvage-'))
+  path = join(folder, 'db')
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL')
+  await Promise.all(engines.splice(0).map((engine) => engine.close()))
+  rmSync(folder, { recursive: true })
+})
+
+interface Child {
+  readonly process: ChildProcess
+  /** Resolves when the child has written that line. */
+  says(line: string): Promise<void>
+  readonly exited: Promise<number | null>
+}
+
+function spawnWorker(name: string, leaseMs = 15_000): Child {
+  const args = ['--conditions=@selvage/source', '--input-type=module', '--eval', WORKER, path, name, String(leaseMs)]
+  const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] })
+  children.push(child)
+  const said = new Set<string>()
+  const waiting = new Map<string, () => void>()
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    said.add(line)
+    waiting.get(line)?.()
+  })
+  return {
+    process: child,
+    says: (line) => (said.has(line) ? Promise.resolve() : new Promise((resolve) => void waiting.set(line, resolve))),
+    exited: new Promise((resolve) => child.on('exit', resolve)),
+  }
+}
+
+async function place(programs: readonly Program[] = []): Promise<{ engine: Engine; host: Host }> {
+  const runtime = nodeRuntime()
+  const store = await sqliteStore({ path })
+  const engine = embeddedEngine({ store, runtime })
+  engines.push(engine)
+  return {
+    engine,
+    host: createHost({ runtime, manifest: engine.manifest, programs: () => programs, outbound: engine }),
+  }
+}
+
+async function outcome(engine: Engine): Promise<unknown> {
+  for (;;) {
+    const run = await engine.describe('r')
+    if (run.outcome !== undefined) return run.outcome
+    await engine.changed('r', { entries: run.entries, status: run.status })
+  }
+}
+
+/** Lets the process called `slow` out of its step. */
+const goOn = (): void => writeFileSync(`${path}-ledger-go`, '')
+
+const ledger = (): string[] => readFileSync(`${path}-ledger`, 'utf8').trim().split('\n')
+
+const START = { program: 'three', input: null }
+
+describe('a worker that is killed', () => {
+  it('is followed by the next one in under 100 ms, at the step that was in flight', async () => {
+    const { engine } = await place()
+    const killed = spawnWorker('slow')
+    await engine.start('r', START)
+    await killed.says('two')
+    killed.process.kill('SIGKILL')
+    await killed.exited
+    const next = spawnWorker('next')
+    await next.says('serving')
+    const served = performance.now()
+    await next.says('two')
+    expect(performance.now() - served).toBeLessThan(100)
+    expect(await outcome(engine)).toEqual({ ok: ['slow', 'next', 'next'] })
+    expect(ledger()).toEqual(['slow one', 'slow two', 'next two', 'next three'])
+    expect((await engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'step', 'step', 'step', 'end'])
+  })
+
+  it('is noticed by one that was serving all along', async () => {
+    const { engine } = await place()
+    const killed = spawnWorker('slow')
+    await engine.start('r', START)
+    await killed.says('two')
+    const standby = spawnWorker('standby')
+    await standby.says('serving')
+    killed.process.kill('SIGKILL')
+    const died = performance.now()
+    expect(await outcome(engine)).toEqual({ ok: ['slow', 'standby', 'standby'] })
+    expect(performance.now() - died).toBeLessThan(2_000)
+  })
+})
+
+describe('a worker that stands still', () => {
+  it('cannot write once its lease was taken, and works on as somebody else', async () => {
+    const { engine } = await place()
+    const frozen = spawnWorker('slow', 400)
+    await engine.start('r', START)
+    await frozen.says('two')
+    frozen.process.kill('SIGSTOP')
+    const next = spawnWorker('next')
+    expect(await outcome(engine)).toEqual({ ok: ['slow', 'next', 'next'] })
+    const entries = await engine.journal('r', 0)
+    goOn()
+    frozen.process.kill('SIGCONT')
+    next.process.kill('SIGTERM')
+    await next.exited
+    // It has finished its step by the time it can do another run, and that step is nowhere.
+    await engine.start('again', START)
+    for (let run = await engine.describe('again'); run.status !== 'completed'; run = await engine.describe('again')) {
+      await engine.changed('again', { entries: run.entries, status: run.status })
+    }
+    expect((await engine.describe('again')).outcome).toEqual({ ok: ['slow', 'slow', 'slow'] })
+    expect(await engine.journal('r', 0)).toEqual(entries)
+    expect(ledger().slice(0, 4)).toEqual(['slow one', 'slow two', 'next two', 'next three'])
+  })
+})
+
+describe('a worker that is asked to stop', () => {
+  it('gives its runs back at the next durable point, and lets the process end', async () => {
+    const { engine } = await place()
+    const worker = spawnWorker('slow')
+    await engine.start('r', START)
+    await worker.says('two')
+    worker.process.kill('SIGTERM')
+    await worker.says('stopping')
+    goOn()
+    await worker.says('stopped')
+    expect(await worker.exited).toBe(0)
+    expect(await engine.describe('r')).toMatchObject({ status: 'pending', entries: 3, crashes: 0 })
+    spawnWorker('next')
+    expect(await outcome(engine)).toEqual({ ok: ['slow', 'slow', 'next'] })
+  })
+
+  it('keeps the process alive until then', async () => {
+    const worker = spawnWorker('slow')
+    await worker.says('serving')
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    expect(worker.process.exitCode).toBeNull()
+  })
+})
