@@ -353,8 +353,7 @@ export class Fiber implements Durable {
       wait.resolve({ ok: false })
       return
     }
-    const json = this.env.offload.unpack(signal.payload)
-    const payload = json instanceof Promise ? await json : json
+    const payload = await this.payloadOf(signal)
     wait.resolve({ ok: true, value: decode(payload), signal: { ...signal, payload } })
   }
 
@@ -392,6 +391,14 @@ export class Fiber implements Durable {
     if (this.program.resume === 'fold') return undefined
     for (const entry of this.known.steps.values()) if (entry.seq < this.replayEnd) return entry
     return undefined
+  }
+
+  /** The result of a child is packed inside the outcome that its signal brings. */
+  private async payloadOf({ name, payload }: Signal): Promise<Json> {
+    const { offload } = this.env
+    const whole = await offload.unpack(payload)
+    if (!name.startsWith('child:') || typeof whole !== 'object' || whole === null || !('ok' in whole)) return whole
+    return { ok: await offload.unpack(whole.ok) }
   }
 
   private async unpackEntry(entry: Entry): Promise<Entry> {

@@ -44,6 +44,17 @@ describe('a child', () => {
     expect(world.keys('r')).toEqual(['child:double#1'])
   })
 
+  it('may have a result that does not fit into an entry', async () => {
+    const large = createWorkflow('large', () => ({ text: 'selvage '.repeat(10_000), at: new Date(0) }))
+    const world = worldOf(async (ctx) => {
+      const { text, at } = await ctx.child(large, null)
+      return [text.length, at.getTime()]
+    }, large)
+    await world.start('r', 'flow')
+    expect(await world.result('r')).toEqual([80_000, 0])
+    expect(JSON.stringify(world.entries('r')).length).toBeLessThan(4_000)
+  })
+
   it('may be one of many, by ordinal or by key', async () => {
     const world = worldOf(
       (ctx) =>

@@ -74,6 +74,7 @@ export class World {
   beforeStart: () => Promise<void> = async () => {}
   readonly #runtime: Runtime
   readonly #runs = new Map<string, Run>()
+  readonly #blobs: Uint8Array[] = []
   #host: Host
   #process: AbortController
 
@@ -231,6 +232,14 @@ export class World {
       runtime: this.#runtime,
       manifest: MANIFEST,
       programs: () => this.programs,
+      blobs: {
+        put: async (bytes) => {
+          const hash = String(this.#blobs.length)
+          this.#blobs.push(bytes)
+          return hash
+        },
+        get: async (hash) => this.#blobs[Number(hash)] ?? new Uint8Array(),
+      },
       outbound: {
         start: async (id, start) => {
           await this.beforeStart()
