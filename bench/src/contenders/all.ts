@@ -1,0 +1,15 @@
+import type { Contender } from '../contender.ts'
+import { bareSqlite } from './bare-sqlite/contender.ts'
+import { selvage } from './selvage/contender.ts'
+
+const ALL: readonly Contender[] = [bareSqlite, selvage]
+
+export function contender(name: string): Contender {
+  const found = ALL.find((each) => each.name === name)
+  if (found === undefined) throw new Error(`no contender ${name}: there are ${ALL.map((each) => each.name).join(', ')}`)
+  return found
+}
+
+export function contenders(): readonly Contender[] {
+  return ALL
+}

@@ -1,0 +1,44 @@
+/** The floor: the same bytes, inserted by a prepared statement that is its own transaction, and nothing else. */
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import type { StepSession, StepShape } from '../../contender.ts'
+import { payloads } from '../../payload.ts'
+
+const FILE = 'floor.db'
+
+export async function steps(folder: string, { durability, bytes }: StepShape): Promise<StepSession> {
+  const database = new DatabaseSync(join(folder, FILE))
+  database.exec(`pragma journal_mode = wal; pragma synchronous = ${durability}`)
+  database.exec('create table step (n integer primary key, body text not null)')
+  const insert = database.prepare('insert into step (body) values (?)')
+  const payload = payloads(bytes)
+  return {
+    async inOneRun(count) {
+      const began = performance.now()
+      for (let n = 0; n < count; n++) insert.run(JSON.stringify(payload(n)))
+      return performance.now() - began
+    },
+    async atOnce(runs, each) {
+      const began = performance.now()
+      for (let n = 0; n < each; n++) {
+        database.exec('begin immediate')
+        for (let run = 0; run < runs; run++) insert.run(JSON.stringify(payload(n + run)))
+        database.exec('commit')
+      }
+      return performance.now() - began
+    },
+    async close() {
+      database.exec('pragma wal_checkpoint(truncate)')
+      database.close()
+    },
+  }
+}
+
+export function countRows(folder: string): number {
+  const database = new DatabaseSync(join(folder, FILE), { readOnly: true })
+  try {
+    return Number(database.prepare('select count(*) as count from step').get()?.count)
+  } finally {
+    database.close()
+  }
+}

@@ -1,0 +1,17 @@
+import { readFileSync } from 'node:fs'
+import type { Contender } from '../../contender.ts'
+import { countSteps, steps } from './steps.ts'
+
+export const selvage: Contender = {
+  name: 'selvage',
+  title: 'Selvage, embedded engine',
+  version: versionOf('selvage'),
+  durability: (durability) => `openSelvage({ durability: '${durability}' }): WAL, synchronous=${durability}`,
+  steps,
+  countSteps,
+}
+
+function versionOf(name: string): string {
+  const manifest = new URL('../package.json', import.meta.resolve(name))
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}

@@ -1,0 +1,69 @@
+/** What a workload has to say: tables, verdicts on what was promised, and what the figures do not say. */
+import type { Spread } from './statistics.ts'
+
+export interface Table {
+  readonly caption?: string
+  readonly head: readonly string[]
+  readonly rows: readonly (readonly string[])[]
+}
+
+/** A figure against what issue and design promise. */
+export interface Verdict {
+  readonly what: string
+  readonly promised: string
+  readonly measured: string
+  readonly kept: boolean
+}
+
+export interface Section {
+  readonly title: string
+  /** How it was measured. */
+  readonly how: string
+  readonly tables: readonly Table[]
+  readonly verdicts: readonly Verdict[]
+  /** What was counted to check the figures, what limits them, what they leave out. */
+  readonly notes: readonly string[]
+}
+
+export function sectionText({ title, how, tables, notes }: Section): string {
+  return [`## ${title}`, how, ...tables.map(tableText), ...notes.map((note) => `- ${note}`)].join('\n\n')
+}
+
+export function verdictTable(verdicts: readonly Verdict[]): Table {
+  return {
+    head: ['promise', 'at most / at least', 'measured', ''],
+    rows: verdicts.map(({ what, promised, measured, kept }) => [
+      what,
+      promised,
+      measured,
+      kept ? 'kept' : '**missed**',
+    ]),
+  }
+}
+
+/** Markdown that is readable as it is. */
+export function tableText({ caption, head, rows }: Table): string {
+  const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? '').length)))
+  const line = (row: readonly string[]): string =>
+    `| ${widths.map((width, column) => pad(row[column] ?? '', width, column)).join(' | ')} |`
+  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  const table = [line(head), rule, ...rows.map(line)].join('\n')
+  return caption === undefined ? table : `${caption}\n\n${table}`
+}
+
+/** Two or three digits that mean something. */
+export function figure(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  const size = Math.abs(value)
+  if (size >= 1_000) return Math.round(value).toLocaleString('en')
+  return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)
+}
+
+/** `1.12 (1.05–1.31)`: the median and its quartiles. */
+export function withQuartiles({ median, low, high }: Spread): string {
+  return `${figure(median)} (${figure(low)}–${figure(high)})`
+}
+
+function pad(text: string, width: number, column: number): string {
+  return column === 0 ? text.padEnd(width) : text.padStart(width)
+}

@@ -1,0 +1,11 @@
+import type { Section } from './report.ts'
+
+export interface Options {
+  /** Fewer rounds and smaller sizes, for a look in between. */
+  readonly quick: boolean
+}
+
+export interface Workload {
+  readonly name: string
+  measure(options: Options): Promise<Section>
+}

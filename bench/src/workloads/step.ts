@@ -1,0 +1,83 @@
+/** What a durable step costs, beside a bare commit of the same bytes. */
+import type { Durability } from '../contender.ts'
+import { contender } from '../contenders/all.ts'
+import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
+import { interleave } from '../rounds.ts'
+import { Session } from '../session.ts'
+import { median, ratios, spread } from '../statistics.ts'
+import type { Workload } from '../workload.ts'
+
+const PROMISED_STEP = 1.3
+const PROMISED_ONCE = 2.4
+
+export const step: Workload = {
+  name: 'step',
+  async measure({ quick }) {
+    const rounds = quick ? 20 : 60
+    const tables: Table[] = []
+    const verdicts: Verdict[] = []
+    let counted = 0
+    for (const durability of ['full', 'normal'] as const) {
+      for (const bytes of [300, 8_000]) {
+        const part = await compare(durability, bytes, rounds, quick ? 50 : 100)
+        tables.push(part.table)
+        verdicts.push(...part.verdicts)
+        counted += part.counted
+      }
+    }
+    return {
+      title: 'A sequential step',
+      how:
+        'Steps one after another in one run, from the first asked for to the last acknowledged, in blocks that alternate with ' +
+        `blocks of the floor (${rounds} rounds after 5 to warm up). The ratio is that of two blocks of one round; ` +
+        'figures are medians, with quartiles in brackets.',
+      tables,
+      verdicts,
+      notes: [`Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`],
+    }
+  },
+}
+
+async function compare(
+  durability: Durability,
+  bytes: number,
+  rounds: number,
+  steps: number,
+): Promise<{ table: Table; verdicts: Verdict[]; counted: number }> {
+  const floor = await Session.open('bare-sqlite', 'floor', { durability, bytes })
+  const plain = await Session.open('selvage', 'Selvage: step', { durability, bytes })
+  const once = await Session.open('selvage', "Selvage: step, effect 'once'", { durability, bytes, once: true })
+  const sessions = [floor, plain, once]
+  const blocks = sessions.map((session) => () => session.inOneRun(steps))
+  const answers = await interleave(blocks, { warmUp: 5, rounds })
+  const times = answers.map((block) => block.map(({ ms }) => (ms * 1_000) / steps))
+  const cpu = answers.map((block) => median(block.map(({ cpuMs }) => (cpuMs * 1_000) / steps)))
+  const base = times[0] ?? []
+  let counted = 0
+  for (const session of sessions) counted += await session.close()
+
+  const rows = sessions.map((session, index) => {
+    const own = times[index] ?? []
+    const ratio = index === 0 ? '1' : withQuartiles(spread(ratios(own, base)))
+    return [session.label, withQuartiles(spread(own)), ratio, figure(cpu[index] ?? 0), figure(1e6 / median(own))]
+  })
+  const settings = ['bare-sqlite', 'selvage'].map((name) => contender(name).durability(durability)).join('; ')
+  const verdict = (index: number, promised: number): Verdict => {
+    const ratio = spread(ratios(times[index] ?? [], base))
+    return {
+      what: `${sessions[index]?.label}, ${figure(bytes)} B, ${durability}`,
+      promised: `≤ ${promised} × floor`,
+      measured: withQuartiles(ratio),
+      kept: ratio.median <= promised,
+    }
+  }
+  return {
+    table: {
+      caption: `**${figure(bytes)} B, durability ${durability}** (${settings})`,
+      head: ['', 'µs a step', '× floor', 'CPU µs', 'steps/s'],
+      rows,
+    },
+    verdicts: durability === 'full' ? [verdict(1, PROMISED_STEP), verdict(2, PROMISED_ONCE)] : [],
+    counted,
+  }
+}
