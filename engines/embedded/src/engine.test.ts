@@ -332,4 +332,11 @@ describe('close', () => {
     await expect(engine.describe('r')).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     await expect(engine.start('s', { program: 'p', input: null })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
   })
+
+  it('stops a worker that was only just beginning', async () => {
+    const { engine, host } = await place([double])
+    const serving = engine.serve(host)
+    await engine.close()
+    await (await serving).stop()
+  })
 })

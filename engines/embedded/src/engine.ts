@@ -73,6 +73,7 @@ class EmbeddedEngine implements Engine {
   private readonly changes: Changes
   private readonly attachments: Attachments
   private readonly workers = new Set<Worker>()
+  private readonly openings = new Set<Promise<unknown>>()
   private closing: Promise<void> | undefined
 
   constructor(options: EmbeddedOptions & { readonly leaseMs: number; readonly stopGraceMs: number }) {
@@ -174,8 +175,8 @@ class EmbeddedEngine implements Engine {
   // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async attach(runId: string, start: Start, host: Host): Promise<Attachment> {
-    await this.start(runId, start)
-    return await this.attachments.attach(runId, host)
+    this.checkOpen()
+    return await this.opening(this.start(runId, start).then(() => this.attachments.attach(runId, host)))
   }
 
   async serve(host: Host, options: ServeOptions = {}): Promise<{ stop(): Promise<void> }> {
@@ -184,14 +185,17 @@ class EmbeddedEngine implements Engine {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
       throw badOption('concurrency', concurrency, 'a whole number of at least 1')
     }
+    return await this.opening(this.beginWork(host, concurrency))
+  }
+
+  private async beginWork(host: Host, concurrency: number): Promise<{ stop(): Promise<void> }> {
     const worker = await Worker.begin(this.parts, host, concurrency)
     this.workers.add(worker)
-    return {
-      stop: async () => {
-        await worker.stop()
-        this.workers.delete(worker)
-      },
+    const stop = async (): Promise<void> => {
+      await worker.stop()
+      this.workers.delete(worker)
     }
+    return { stop }
   }
 
   /** Gives back every run, then closes the store. */
@@ -201,10 +205,21 @@ class EmbeddedEngine implements Engine {
   }
 
   private async shutDown(): Promise<void> {
+    await Promise.allSettled(this.openings)
     await Promise.all([...this.workers].map((worker) => worker.stop()))
     await this.attachments.close()
     this.changes.close()
     await this.store.close()
+  }
+
+  /** What `close` waits for before it closes what was opened. */
+  private async opening<T>(opened: Promise<T>): Promise<T> {
+    this.openings.add(opened)
+    try {
+      return await opened
+    } finally {
+      this.openings.delete(opened)
+    }
   }
 
   /** A run became due, or a reader may care. */

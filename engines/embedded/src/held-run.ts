@@ -205,7 +205,7 @@ export class HeldRun {
       else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)
     }
     this.holder.touched(this.runId, at + entries.length)
-    if (this.state !== 'stopping' || this.intents.size > 0) return
+    if (this.state !== 'stopping' || this.intents.size > 0 || entries.at(-1)?.type === 'end') return
     // The durable point. What was appended stands; the program must not start more on it here.
     this.withdraw()
     throw this.lostError()

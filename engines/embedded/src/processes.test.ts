@@ -10,9 +10,24 @@ import { sqliteStore } from '@selvage/store-sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { embeddedEngine } from './index.ts'
 
+const OPEN = `
+  import { appendFileSync, existsSync } from 'node:fs'
+  import { createHost } from '@selvage/core'
+  import { nodeRuntime } from '@selvage/runtime-node'
+  import { sqliteStore } from '@selvage/store-sqlite'
+  import { embeddedEngine } from '@selvage/engine-embedded'
+  const [path, name, leaseMs] = process.argv.slice(1)
+  const runtime = nodeRuntime()
+  const store = await sqliteStore({ path })
+  const engine = embeddedEngine({ store, runtime, leaseMs: Number(leaseMs) })
+  const hostOf = (program) =>
+    createHost({ runtime, manifest: engine.manifest, programs: () => [program], outbound: engine })
+`
+
 /** Three steps; each writes a line to the ledger. The process called `slow` stays in the second one until it is told to go on. */
-const PROGRAM = `
-  const program = (ledger, name) => ({ name: 'three', resume: 'replay', run: async (durable) => {
+const WORKER = `${OPEN}
+  const ledger = path + '-ledger'
+  const three = { name: 'three', resume: 'replay', run: async (durable) => {
     const step = (key, body) => durable.step({ key, kind: 'code', name: key }, async () => {
       appendFileSync(ledger, name + ' ' + key + '\\n')
       console.log(key)
@@ -24,28 +39,22 @@ const PROGRAM = `
       while (name === 'slow' && !existsSync(ledger + '-go')) await new Promise((resolve) => setTimeout(resolve, 5))
     })
     return [first, second, await step('three')]
-  } })
-`
-
-const WORKER = `
-  import { appendFileSync, existsSync } from 'node:fs'
-  import { createHost } from '@selvage/core'
-  import { nodeRuntime } from '@selvage/runtime-node'
-  import { sqliteStore } from '@selvage/store-sqlite'
-  import { embeddedEngine } from '@selvage/engine-embedded'
-  ${PROGRAM}
-  const [path, name, leaseMs] = process.argv.slice(1)
-  const runtime = nodeRuntime()
-  const store = await sqliteStore({ path })
-  const engine = embeddedEngine({ store, runtime, leaseMs: Number(leaseMs) })
-  const host = createHost({ runtime, manifest: engine.manifest, programs: () => [program(path + '-ledger', name)], outbound: engine })
+  } }
   process.on('SIGTERM', async () => {
     console.log('stopping')
     await worker.stop()
     console.log('stopped')
   })
-  const worker = await engine.serve(host)
+  const worker = await engine.serve(hostOf(three))
   console.log('serving')
+`
+
+/** Attaches to a run that waits. The process called `staying` has something else to live for. */
+const ATTACHED = `${OPEN}
+  const ask = { name: 'ask', resume: 'replay', run: async (durable) => (await durable.wait('ask', 'answer')).value }
+  await engine.attach('r', { program: 'ask', input: null }, hostOf(ask))
+  console.log('attached')
+  if (name === 'staying') setInterval(() => {}, 1_000)
 `
 
 let folder: string
@@ -70,8 +79,10 @@ interface Child {
   readonly exited: Promise<number | null>
 }
 
-function spawnWorker(name: string, leaseMs = 15_000): Child {
-  const args = ['--conditions=@selvage/source', '--input-type=module', '--eval', WORKER, path, name, String(leaseMs)]
+const spawnWorker = (name: string, leaseMs?: number): Child => spawnChild(WORKER, name, leaseMs)
+
+function spawnChild(script: string, name: string, leaseMs = 15_000): Child {
+  const args = ['--conditions=@selvage/source', '--input-type=module', '--eval', script, path, name, String(leaseMs)]
   const child = spawn(process.execPath, args, { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] })
   children.push(child)
   const said = new Set<string>()
@@ -191,5 +202,36 @@ describe('a worker that is asked to stop', () => {
     await worker.says('serving')
     await new Promise((resolve) => setTimeout(resolve, 300))
     expect(worker.process.exitCode).toBeNull()
+  })
+})
+
+describe('an attached process', () => {
+  it('is not kept alive by a program that waits', async () => {
+    const child = spawnChild(ATTACHED, 'leaving')
+    expect(await child.exited).toBe(0)
+  })
+
+  it('holds the run against others until it dies, however it dies', async () => {
+    const ask: Program = {
+      name: 'ask',
+      resume: 'replay',
+      run: async (durable) => (await durable.wait('ask', 'answer')) && 'answered',
+    }
+    const { engine, host } = await place([ask])
+    const attach = (): ReturnType<NonNullable<Engine['attach']>> => {
+      if (engine.attach === undefined) throw new Error('the embedded engine can attach')
+      return engine.attach('r', { program: 'ask', input: null }, host)
+    }
+    const child = spawnChild(ATTACHED, 'staying')
+    await child.says('attached')
+    await expect(attach()).rejects.toMatchObject({
+      code: 'RUN_HELD',
+      message: expect.stringContaining(`process ${child.process.pid} `),
+    })
+    child.process.kill('SIGKILL')
+    await child.exited
+    const { ended } = await attach()
+    await engine.signal('r', { id: 's', name: 'answer', payload: null })
+    expect(await ended).toEqual({ ok: 'answered' })
   })
 })

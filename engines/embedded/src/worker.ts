@@ -155,7 +155,9 @@ export class Worker {
       if (this.held.size >= this.concurrency) return
       this.woken.delete(runId)
       try {
-        this.hold(await store.claimRun(this.lease.workerId, runId, runtime.clock.now()))
+        const claim = await store.claimRun(this.lease.workerId, runId, runtime.clock.now())
+        probe('engine.after-claim')
+        this.hold(claim)
       } catch (error) {
         if (!isTaken(error)) throw error
       }
