@@ -42,6 +42,12 @@ export class Database {
     return Number(this.#statement(sql).run(...values).lastInsertRowid)
   }
 
+  /** The same for an insert that may find nothing to insert. */
+  insertIf(sql: string, ...values: Value[]): number | undefined {
+    const { changes, lastInsertRowid } = this.#statement(sql).run(...values)
+    return changes === 0 ? undefined : Number(lastInsertRowid)
+  }
+
   /** Takes back whatever is open, if anything is: some errors (a full disk) have done so already. */
   rollback(): void {
     if (this.#connection.isTransaction) this.#connection.exec('rollback')

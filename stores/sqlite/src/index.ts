@@ -7,7 +7,7 @@
  */
 import { resolve } from 'node:path'
 import type { Store } from '@selvage/core'
-import { append } from './append.ts'
+import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
 import { Bell } from './bell.ts'
 import { blobs } from './blobs.ts'
@@ -70,6 +70,7 @@ interface Place {
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
   const commits = new Commits(database, turns, bell)
+  const appends = new Appends(commits, database)
   const workers = new Workers(commits, database, turns, place.lockPrefix)
   let closing: Promise<void> | undefined
 
@@ -94,7 +95,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     create: (run) => create(commits, database, run),
     claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
     claimRun: (workerId, runId, now) => claimRun(commits, database, workers, workerId, runId, now),
-    append: (runId, fence, at, entries) => append(commits, database, runId, fence, at, entries),
+    append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
     release: (runId, fence, now) => release(commits, database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(commits, database, runId, fence, outcome, now),

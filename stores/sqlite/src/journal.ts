@@ -27,7 +27,7 @@ export const TAIL = `run.n, coalesce(live.length, run.length) as length, coalesc
   coalesce(live.last, run.last) as last`
 export const JOIN_LIVE = 'left join live on live.run = run.n'
 
-const INSERT = `insert into entry (run, seq, previous, ${COLUMNS}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+export const INSERT: string = `insert into entry (run, seq, previous, ${COLUMNS})`
 
 /** The last entry of which the index says where it is, at or behind a seq: where to begin walking back. */
 export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 64 = 0 order by seq limit 1`
@@ -53,19 +53,15 @@ const STEPS = `with recursive chain (n, seq, previous) as (
   from chain cross join entry on entry.n = chain.n
   where entry.type in (${FINAL_STEPS}, ${TYPE.reopen}) order by chain.seq`
 
-/** Puts entries, of which these are the rows, at the end of a journal. The new tail is for the caller to write down. */
-export function extend(database: Database, tail: Tail, entries: readonly Entry[], rows: readonly Value[][]): Tail {
-  let { length, steps, last } = tail
-  entries.forEach((entry, index) => {
-    last = database.insert(INSERT, tail.n, length, last, ...(rows[index] ?? []))
-    length += 1
-    if (isFinalStep(entry)) steps += 1
-  })
-  return { n: tail.n, length, steps, last }
+/** Puts one more entry into the journal of a run that nobody holds. The new tail is for the caller to write down. */
+export function extend(database: Database, tail: Tail, entry: Entry): Tail {
+  const { n, length, steps, last } = tail
+  const entered = insertEntry(database, n, length, last, toRow(entry))
+  return { n, length: length + 1, steps: steps + (isFinalStep(entry) ? 1 : 0), last: entered }
 }
 
-export function extendByOne(database: Database, tail: Tail, entry: Entry): Tail {
-  return extend(database, tail, [entry], [toRow(entry)])
+export function insertEntry(database: Database, n: number, seq: number, previous: number | null, row: Value[]): number {
+  return database.insert(`${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, n, seq, previous, ...row)
 }
 
 /** All entries from `from` on, or `limit` of them. In pages, with a turn of the event loop between two. */

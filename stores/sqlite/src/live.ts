@@ -16,11 +16,6 @@ export function liveOf(database: Database, runId: string, fence: number): Tail {
   return tail
 }
 
-export function writeLive(database: Database, tail: Tail): void {
-  const sql = 'update live set length = ?, steps = ?, last = ? where run = ?'
-  database.run(sql, tail.length, tail.steps, tail.last, tail.n)
-}
-
 /** The run is claimed: what its row knows is now known here. */
 export function enliven(database: Database, n: number): void {
   database.run(

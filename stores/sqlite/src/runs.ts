@@ -4,7 +4,7 @@ import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { toRow } from './entries.ts'
 import { isWaitedFor, pendingOf, type Waits } from './inbox.ts'
-import { countSteps, entryOf, extend, extendByOne, JOIN_LIVE, TAIL, type Tail } from './journal.ts'
+import { countSteps, entryOf, extend, insertEntry, JOIN_LIVE, TAIL, type Tail } from './journal.ts'
 import { leave, liveOf } from './live.ts'
 import { closeQuestions, reopenQuestions } from './questions.ts'
 import { badInput, ended, gap, notFound } from './refusals.ts'
@@ -47,7 +47,7 @@ export async function create(commits: Commits, database: Database, run: NewRun):
         at,
         run.startAt ?? at,
       )
-      extend(database, { n, length: 0, steps: 0, last: null }, [entry], [row])
+      insertEntry(database, n, 0, null, row)
       for (const [key, value] of tags) {
         const sql = 'insert into tag (key, value, created, run) values (?, ?, ?, ?)'
         database.run(sql, toText(key), toText(value), at, n)
@@ -152,7 +152,7 @@ export function reopen(
         throw badInput(`Run ${runId} is ${statusName(run.status)}.`, 'Only a failed or cancelled run can be retried.')
       }
       const steps = countSteps(database, run, voided)
-      const { length, last } = extendByOne(database, run, { seq: at, at: now, type: 'reopen', voided })
+      const { length, last } = extend(database, run, { seq: at, at: now, type: 'reopen', voided })
       database.run(
         `update run set status = ${PENDING}, updated = ?, ended = null, due = ?, length = ?, steps = ?, last = ?
            where n = ?`,
