@@ -50,6 +50,8 @@ export class Fiber implements Durable {
   acknowledged = 0
   /** Entries in the reply that waits to be acknowledged. */
   replied: Entry[] = []
+  /** How many entries are on their way into a store. */
+  appending = 0
   /** Entries that nobody else has yet. */
   produced: Entry[] = []
   /** Replay is over: steps may start. */
@@ -177,7 +179,7 @@ export class Fiber implements Durable {
   // ── producing and settling entries ────────────────────────────────────────────────────────────────────────────────
 
   produce(body: EntryBody): void {
-    const seq = this.acknowledged + this.replied.length + this.produced.length
+    const seq = this.acknowledged + this.replied.length + this.appending + this.produced.length
     this.produced.push({ ...body, seq, at: this.clock() } as Entry)
     this.onEvent()
   }

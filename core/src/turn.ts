@@ -264,12 +264,15 @@ export class Turn {
     if (this.appends !== undefined) {
       const batch = fiber.produced.splice(0)
       probe('host.before-append')
+      fiber.appending = batch.length
       try {
         await this.appends(fiber.acknowledged, batch)
       } catch (error) {
         // A full disk costs no paid answer: the entries stay here for the next advance, unless the run is lost.
         fiber.produced.unshift(...batch)
         throw error
+      } finally {
+        fiber.appending = 0
       }
       probe('host.after-append')
       this.check()
