@@ -31,6 +31,7 @@ export interface Drive {
 export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
   const { runId, start, seed } = run
   let cursor = seed?.cursor ?? 0
+  let mark: string | undefined
   let signals: readonly Signal[] = run.signals ?? []
   let name = start.program
   while (true) {
@@ -39,12 +40,14 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
       runId,
       start,
       cursor,
+      ...(mark !== undefined && { mark }),
       signals,
       now: engine.now(),
       ...(engine.isFull?.() === true && { rotate: true }),
       ...(seed !== undefined && { seed }),
     })
     cursor = progress.cursor
+    mark = progress.mark ?? mark
     signals = signals.filter((signal) => !progress.received.includes(signal.id))
     name =
       progress.next.map((op) => (op.kind === 'tool' ? `tool ${op.name}#${op.key}` : op.key)).join(', ') || start.program

@@ -50,6 +50,8 @@ export class Fiber implements Durable {
   acknowledged = 0
   /** Entries in the reply that waits to be acknowledged. */
   replied: Entry[] = []
+  /** Names that reply. */
+  mark = ''
   /** How many entries are on their way into a store. */
   appending = 0
   /** Entries that nobody else has yet. */

@@ -151,12 +151,15 @@ class LiveHost implements Host {
     const slot = this.slots.get(request.runId)
     if (slot === undefined) return undefined
     const { fiber } = slot
-    const fits = fiber.acknowledged + fiber.replied.length === request.cursor || fiber.acknowledged === request.cursor
+    const { replied } = fiber
+    // As many entries as were replied are the very ones only if the request says so.
+    const taken = fiber.acknowledged + replied.length === request.cursor && fiber.mark === request.mark
+    const fits = fiber.acknowledged === request.cursor || taken
     if (slot.pending !== undefined || fiber.dropped || !fits) {
       this.evict(request.runId)
       return undefined
     }
-    if (fiber.replied.length > 0 && request.cursor > fiber.acknowledged) fiber.acknowledge(fiber.replied.splice(0))
+    if (request.cursor > fiber.acknowledged) fiber.acknowledge(replied.splice(0))
     return slot
   }
 

@@ -122,6 +122,8 @@ export interface Advance {
   readonly start: Start
   /** How many entries the engine holds: acknowledges every reply up to it. */
   readonly cursor: number
+  /** `mark` of the last reply with entries that was taken. Two hosts may have replied with as many entries, but not the same. */
+  readonly mark?: string
   /** All signals that no reply has named in `received` yet. */
   readonly signals: readonly Signal[]
   /** Epoch milliseconds by the engine's clock. */
@@ -153,6 +155,8 @@ export interface Seed {
 export type Progress = {
   readonly cursor: number
   readonly entries: readonly Entry[]
+  /** Names the reply that brings these entries; the next request hands it back. */
+  readonly mark?: string
   /** Steps about to run: names for the engine's console. */
   readonly next: readonly Op[]
   /** Ids of the request's signals that are in the journal now, or need not be sent again for another reason. */

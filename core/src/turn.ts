@@ -286,6 +286,7 @@ export class Turn {
       return undefined
     }
     fiber.replied = fiber.produced.splice(0)
+    fiber.mark = fiber.env.runtime.random(8)
     const end = fiber.replied.at(-1)
     if (end?.type === 'end') return this.done(end.outcome)
     return this.reply({ kind: 'continue' })
@@ -345,6 +346,7 @@ export class Turn {
     return {
       cursor: fiber.acknowledged + fiber.replied.length,
       entries: [...fiber.replied],
+      ...(fiber.replied.length > 0 && { mark: fiber.mark }),
       next,
       received: this.received(),
       ...(fiber.statusValue !== undefined && { status: fiber.statusValue }),
