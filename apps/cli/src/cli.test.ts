@@ -97,11 +97,21 @@ describe('list', () => {
       json<{ readonly items: readonly { readonly id: string }[] }>(await cli('list', '--json', ...args)).items.map(
         (run) => run.id,
       )
-    expect(await ids('--status', 'completed')).toEqual(['two', 'one'])
-    expect(await ids('--status', 'suspended', 'completed')).toEqual(['three', 'two', 'one'])
-    expect(await ids('--program', 'publish')).toEqual(['three'])
-    expect(await ids('--tenant', 'acme')).toEqual(['one'])
-    expect(await ids('--tag', 'team=x')).toEqual(['one'])
+    const filters: readonly (readonly [readonly string[], readonly string[]])[] = [
+      [
+        ['--status', 'completed'],
+        ['two', 'one'],
+      ],
+      [
+        ['--status', 'suspended', 'completed'],
+        ['three', 'two', 'one'],
+      ],
+      [['--program', 'publish'], ['three']],
+      [['--tenant', 'acme'], ['one']],
+      [['--tag', 'team=x'], ['one']],
+    ]
+    const found = await Promise.all(filters.map(([args]) => ids(...args)))
+    expect(found).toEqual(filters.map(([, expected]) => expected))
     const first = json<{ readonly next: string }>(await cli('list', '--limit', '2', '--json'))
     expect(await ids('--after', first.next)).toEqual(['one'])
     expect((await cli('list', '--limit', '2')).err).toContain(`selvage list --after ${first.next}`)
@@ -322,10 +332,10 @@ describe('what does not exist', () => {
     [['show'], 'missing required argument'],
     [['list', '--url', 'a.db'], "Write 'sqlite:a.db'"],
   ])('%j is a usage error, as JSON too', async (args, message) => {
-    expect(await cli(...args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) })
-    const told = await cli(...args, '--json')
-    expect(told).toMatchObject({ code: 2, out: '' })
-    expect(JSON.parse(told.err)).toMatchObject({ error: { message: expect.stringContaining(message) } })
+    const [words, document] = await Promise.all([cli(...args), cli(...args, '--json')])
+    expect(words).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) })
+    expect(document).toMatchObject({ code: 2, out: '' })
+    expect(JSON.parse(document.err)).toMatchObject({ error: { message: expect.stringContaining(message) } })
   })
 })
 

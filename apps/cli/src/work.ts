@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { UsageError } from '@selvage/core'
-import { openSelvage, type Selvage } from 'selvage'
+import type { Selvage } from 'selvage'
 import { createOutput } from './output.ts'
 import { type GlobalOptions, location } from './session.ts'
 
@@ -17,6 +17,8 @@ export type Register = (selvage: Selvage) => void | Promise<void>
 export async function work(file: string, options: WorkOptions): Promise<void> {
   const output = createOutput(options.json === true)
   const register = await load(file)
+  // Here only: it may bring an agent SDK along, which nobody who looks at a run should wait for.
+  const { openSelvage } = await import('selvage')
   const selvage = await openSelvage(location(options))
   try {
     const stopped = stopSignal()
