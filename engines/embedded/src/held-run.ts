@@ -15,7 +15,6 @@
 import {
   type Claim,
   type Clock,
-  EngineError,
   type Entry,
   type Host,
   LeaseLostError,
@@ -25,6 +24,7 @@ import {
   SelvageError,
   type Signal,
   type Store,
+  UsageError,
 } from '@selvage/core'
 
 /** The host refuses signals while it folds or replays a journal, which takes milliseconds as a rule. */
@@ -84,23 +84,11 @@ export class HeldRun {
   /** Runs until the run is no longer ours. Rejects with what infrastructure threw; the claim is then still held. */
   async run(): Promise<HoldEnd> {
     try {
-      for (;;) {
-        if (!this.going) return await this.release()
-        const progress = await this.advance()
-        if (progress === undefined) return await this.release()
-        this.cursor = progress.cursor
-        this.status = progress.status
-        if (progress.kind === 'done') return await this.finish(progress.outcome)
-        if (progress.kind === 'rotate') throw neverRotates(this.runId)
-        if (progress.kind === 'wait' && !this.woken && (await this.holder.onWait(this, progress))) {
-          return { kind: 'suspended' }
-        }
-        this.signals = await this.holder.store.pendingSignals(this.runId)
-      }
+      return await this.loop()
     } catch (error) {
       if (!SelvageError.is(error, 'LEASE_LOST')) throw error
-      this.lose()
-      return { kind: 'lost' }
+      // The host says so too when it has dropped the fiber for reasons of its own: only the store knows.
+      return await this.release()
     }
   }
 
@@ -122,10 +110,17 @@ export class HeldRun {
   /** Gives the run back as pending, unless it was lost. */
   async release(): Promise<HoldEnd> {
     if (this.state === 'lost') return { kind: 'lost' }
+    const { store, clock, touched } = this.holder
     this.withdraw()
     await this.appending.catch(() => {})
-    await this.holder.store.release(this.runId, this.claim.fence, this.holder.clock.now())
-    this.holder.touched(this.runId)
+    try {
+      await store.release(this.runId, this.claim.fence, clock.now())
+    } catch (error) {
+      if (!SelvageError.is(error, 'LEASE_LOST')) throw error
+      this.lose()
+      return { kind: 'lost' }
+    }
+    touched(this.runId)
     return { kind: 'released' }
   }
 
@@ -151,6 +146,22 @@ export class HeldRun {
 
   lose(): void {
     if (this.state !== 'lost') this.drop('lost')
+  }
+
+  private async loop(): Promise<HoldEnd> {
+    for (;;) {
+      if (!this.going) return await this.release()
+      const progress = await this.advance()
+      if (progress === undefined) return await this.release()
+      this.cursor = progress.cursor
+      this.status = progress.status
+      if (progress.kind === 'done') return await this.finish(progress.outcome)
+      if (progress.kind === 'rotate') throw neverRotates(this.runId)
+      if (progress.kind === 'wait' && !this.woken && (await this.holder.onWait(this, progress))) {
+        return { kind: 'suspended' }
+      }
+      this.signals = await this.holder.store.pendingSignals(this.runId)
+    }
   }
 
   private drop(state: 'withdrawn' | 'lost'): void {
@@ -238,7 +249,7 @@ export class HeldRun {
   }
 }
 
-const neverRotates = (runId: string): EngineError =>
-  new EngineError('UNSUPPORTED', `The host rotated run ${runId}, which the embedded engine never asks for.`, {
+const neverRotates = (runId: string): UsageError =>
+  new UsageError('UNSUPPORTED', `The host rotated run ${runId}, which the embedded engine never asks for.`, {
     hint: 'Its journal needs no rotation; report this as a bug.',
   })

@@ -7,6 +7,7 @@ import {
   type Engine,
   EngineError,
   type Host,
+  LeaseLostError,
   type Program,
   type RunStatus,
   type Store,
@@ -272,6 +273,25 @@ describe('infrastructure that fails', () => {
     Object.assign(store, { nextDue })
     await clock.advance(100)
     for (let i = 0; i < 20; i++) await is(engine, `r${i}`, 'completed')
+  })
+
+  it('believes only the store that a run was lost', async () => {
+    const { engine, host, errors } = await place([program('p', async () => 'done')])
+    let advances = 0
+    const jumpy: Host = {
+      advance: (request, control) =>
+        ++advances === 1
+          ? Promise.reject(new LeaseLostError('LEASE_LOST', 'The fiber was dropped.'))
+          : host.advance(request, control),
+      offer: (runId, signal) => host.offer(runId, signal),
+      registered: () => host.registered(),
+      evict: (runId) => host.evict(runId),
+      subscribe: (runId, listener) => host.subscribe(runId, listener),
+    }
+    await engine.serve(jumpy)
+    await engine.start('r', { program: 'p', input: null })
+    await is(engine, 'r', 'completed')
+    expect(errors).toEqual([])
   })
 
   it('drops a run that was taken over, and works on', async () => {
