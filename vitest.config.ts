@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 // Tests import the sources of every package; only the child processes that they spawn run the built dist.
-const conditions = ['@selvage/source', 'module', 'node', 'development|production']
+const conditions = ['@selvage/source', 'node', 'development|production']
 
 export default defineConfig({
   resolve: { conditions },

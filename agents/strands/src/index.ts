@@ -1,1 +1,12 @@
-export {}
+export {
+  type AgentContext,
+  type AgentFactory,
+  type AgentOptions,
+  type AgentRunResult,
+  createAgentProgram,
+} from './agent-program.ts'
+export type { Conversation } from './conversation.ts'
+export { isReplayed } from './events.ts'
+export { conversationOf } from './fold.ts'
+export { createDurablePlugin, type DurableOptions, type DurablePlugin, type OpenDurable } from './plugin.ts'
+export type { ToolApproval, ToolPolicies } from './policy.ts'

@@ -1,0 +1,97 @@
+/** An agent as a program: a run is one invocation, made to the end by whatever process has the run. */
+import { decode, type Program } from '@selvage/core'
+import type { Agent, AgentResult, MessageData, StopReason, Usage } from '@strands-agents/sdk'
+import { bindAgent } from './bind.ts'
+import { argsOf, recordInput } from './input.ts'
+import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+
+export interface AgentContext {
+  readonly runId: string
+  readonly tenant: string | undefined
+  /** The input of the run. It is also what the agent is invoked with. */
+  readonly input: unknown
+  /** Fires when the run is cancelled, and when another process has taken it over: for what the factory opens. */
+  readonly abortSignal: AbortSignal
+}
+
+/** Makes the agent of a run, anew in each process that goes on with it. */
+export type AgentFactory = (context: AgentContext) => Agent | Promise<Agent>
+
+export interface AgentOptions extends ToolPolicies {
+  /** Workers take only runs of versions that they have. */
+  readonly version?: string
+  /**
+   * What follows when a run goes on and the agent's prompt, tools or model have changed since it began. Recorded answers
+   * stand either way. `continue` (default): one line says so. `stop`: the run fails with CODE_CHANGED.
+   */
+  readonly onCodeChange?: 'continue' | 'stop'
+  /** Where lines for the author go. Default: `console.warn`. */
+  readonly log?: (line: string) => void
+}
+
+/** The result of a run. */
+export interface AgentRunResult {
+  /** The text of the message. */
+  readonly text: string
+  readonly message: Pick<MessageData, 'role' | 'content'>
+  readonly stopReason: StopReason
+  /** Of all model calls of the run, those of processes that died included. */
+  readonly usage: Usage
+  readonly structuredOutput?: unknown
+}
+
+const KNOWN = ['version', 'effects', 'defaultEffect', 'approvals', 'onCodeChange', 'log']
+
+/** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
+export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
+  refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
+  const { version, onCodeChange = 'continue', log = warn } = options
+  const policy = new Policy(options)
+  return {
+    name,
+    ...(version !== undefined && { version }),
+    resume: 'fold',
+    async run(durable) {
+      const input = decode(durable.start.input)
+      const { runId, start, abortSignal } = durable
+      const args = argsOf(input)
+      const made = await factory({ runId, tenant: start.tenant, input, abortSignal })
+      const { agent, turns } = bindAgent(made, {
+        policy,
+        waits: true,
+        onCodeChange,
+        log,
+        open: async () => ({ durable }),
+        firstInput: recordInput(args),
+        writesEnds: false,
+      })
+      const result = await agent.invoke(args)
+      abortSignal.throwIfAborted()
+      return resultOf(result, turns.usage)
+    },
+  }
+}
+
+function resultOf({ lastMessage, stopReason, structuredOutput }: AgentResult, usage: Usage): AgentRunResult {
+  const { role, content } = lastMessage.toJSON()
+  return {
+    text: textOf(lastMessage),
+    message: { role, content },
+    stopReason,
+    usage,
+    ...(structuredOutput !== undefined && { structuredOutput }),
+  }
+}
+
+function textOf({ content }: AgentResult['lastMessage']): string {
+  const texts = content.flatMap((block) => {
+    if (block.type === 'textBlock') return [block.text]
+    if (block.type !== 'citationsBlock') return []
+    return block.content.flatMap((part) => ('text' in part ? [part.text] : []))
+  })
+  return texts.join('\n')
+}
+
+export function warn(line: string): void {
+  console.warn(`selvage: ${line}`)
+}

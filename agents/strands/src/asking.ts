@@ -1,0 +1,57 @@
+/**
+ * The gate as policies use it, which may ask people. Where nobody is waited for, what was asked is asked and journaled
+ * all the same, but without an answer the caller is told so at once: the invocation ends with stopReason `interrupt`.
+ */
+import type { Durable, Question, WaitResult } from '@selvage/core'
+
+/** A question is open, and nobody waits for its answer here. */
+export class Unanswered extends Error {
+  override readonly name = 'Unanswered'
+  readonly key: string
+  readonly questionId: string
+
+  constructor(key: string, questionId: string) {
+    super(`Question ${questionId} has no answer yet.`)
+    this.key = key
+    this.questionId = questionId
+  }
+}
+
+export interface Answers {
+  /** Else a question without an answer rejects with `Unanswered`. */
+  readonly waits: boolean
+  isAnswered(key: string, questionId: string): boolean
+  /** Resolves when answers that came before this process are known. */
+  caughtUp(): Promise<void>
+  /** A question was asked. */
+  opened(key: string, question: Question): void
+}
+
+/** `durable` for what may ask people. */
+export function askingGate(durable: Durable, answers: Answers): Durable {
+  const wait = async <T>(key: string, signalName: string, until?: number): Promise<WaitResult<T>> => {
+    if (answers.waits) return await durable.wait<T>(key, signalName, until)
+    if (!answers.isAnswered(key, signalName)) await answers.caughtUp()
+    const isOver = answers.isAnswered(key, signalName) || (until !== undefined && until <= durable.clock())
+    if (!isOver) throw new Unanswered(key, signalName)
+    return await durable.wait<T>(key, signalName, until)
+  }
+  return withParts(durable, {
+    wait,
+    open: (key, question) => {
+      answers.opened(key, question)
+      return durable.open(key, question)
+    },
+  })
+}
+
+/** `durable` with some of its parts replaced. */
+export function withParts(durable: Durable, parts: Partial<Durable>): Durable {
+  return new Proxy(durable, {
+    get(target, name) {
+      if (name in parts) return Reflect.get(parts, name)
+      const part: unknown = Reflect.get(target, name, target)
+      return typeof part === 'function' ? part.bind(target) : part
+    },
+  })
+}

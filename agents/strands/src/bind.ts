@@ -1,0 +1,83 @@
+/** Putting the gates around an agent. */
+import { type Json, UsageError } from '@selvage/core'
+import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@strands-agents/sdk'
+import { modelGate } from './model-gate.ts'
+import type { Policy } from './policy.ts'
+import { hasBackgroundTasks, hasCheckpointing, wrapInvocation } from './seams.ts'
+import { StateWatch } from './state-watch.ts'
+import { toolGate } from './tool-gate.ts'
+import { type Session, Turns } from './turns.ts'
+
+export interface Binding {
+  readonly policy: Policy
+  readonly waits: boolean
+  readonly onCodeChange: 'continue' | 'stop'
+  readonly log: (line: string) => void
+  readonly open: () => Promise<Session>
+  readonly firstInput?: Json
+  readonly writesEnds: boolean
+}
+
+export interface Bound {
+  readonly agent: Agent
+  readonly turns: Turns
+}
+
+/** Before every other hook: a message must have its name when others see it. */
+const FIRST = -1_000
+
+const bound = new WeakSet<Agent>()
+
+/**
+ * Makes an agent durable, once and for good: every invocation of it is a turn of the run that `open` gives. Called before
+ * other middleware is added, so that the gates are outermost. UsageError for agents that cannot be durable.
+ */
+export function bindAgent(agent: unknown, binding: Binding): Bound {
+  checkAgent(agent)
+  bound.add(agent)
+  const scope = (): Turns['scope'] => turns.scope
+  const watch = new StateWatch(agent.appState, () => scope()?.durable.current()?.key)
+  const turns: Turns = new Turns({ ...binding, firstInput: binding.firstInput, agent, watch, prefix: '' })
+  agent.addMiddleware(InvokeModelStage, modelGate(scope))
+  agent.addMiddleware(ExecuteToolStage, toolGate(scope))
+  agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
+  wrapInvocation(
+    agent,
+    (original) => (args, options, state, continuation) =>
+      turns.invoke(args, options, state, (given, goesOn) =>
+        original(given, options, state, goesOn ? undefined : continuation),
+      ),
+  )
+  return { agent, turns }
+}
+
+function checkAgent(agent: unknown): asserts agent is Agent {
+  if (!(agent instanceof Agent)) {
+    throw new UsageError('BAD_INPUT', 'This is no Agent of the @strands-agents/sdk that @selvage/strands uses.', {
+      hint: 'Give an Agent; if it is one, two copies of the SDK are installed: `npm ls @strands-agents/sdk` shows them.',
+    })
+  }
+  if (bound.has(agent)) {
+    throw new UsageError('BAD_INPUT', `Agent "${agent.name}" is durable already.`, {
+      hint: 'Make a new Agent for each run, and give it the durable plugin or to selvage.agent, not both.',
+    })
+  }
+  if (hasBackgroundTasks(agent)) {
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Agent "${agent.name}" has backgroundTasks, which run outside of its loop and would be lost with the process.`,
+      {
+        hint: 'Leave the option out: the tools then run in the foreground, and are durable.',
+      },
+    )
+  }
+  if (hasCheckpointing(agent)) {
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Agent "${agent.name}" has checkpointing: true, which makes its loop return at every cycle.`,
+      {
+        hint: 'Leave the option out: the journal keeps more than a checkpoint does.',
+      },
+    )
+  }
+}

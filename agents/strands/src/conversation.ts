@@ -1,0 +1,306 @@
+/**
+ * The conversation as the journal implies it: one state machine, fed by recorded entries when a run is folded and by
+ * the gates while it is live, so that the two cannot differ.
+ *
+ *   turn(input) ─▶ answer(n) ─▶ result(tool use) … ─▶ commit ─▶ answer(n+1) … ─▶ end
+ *
+ * A model answer and the tool results of its cycle are *pending* until something later proves that the agent took them
+ * into its messages: the next model call, or the end of the turn. Then they are *committed*. What the steps do not imply
+ * (a conversation manager that trims, a hook that edits or adds a message, a result rewritten by a hook) is noticed at
+ * those same moments by comparing the agent's messages with what is implied, and recorded as a `Splice`.
+ *
+ * An answer that the agent did not take (structured output that is asked for again, a hook that wants another answer)
+ * is *dropped*: it stays in the tail, because the loop of the SDK remembers that it refused it.
+ *
+ * The *fold point* is the last commit: messages are known there and nothing is pending. A resumed agent gets the
+ * messages of the fold point, and its loop asks again for what was recorded after it (the tail, at most a cycle or so),
+ * each of which the gate answers from the journal. So hooks that rewrite answers or results are heard again, and
+ * whatever the SDK's loop remembers inside a cycle is as it was.
+ */
+import type { Json } from '@selvage/core'
+import { Message, type MessageData, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import type { StatePatch } from './record.ts'
+import { addUsage, NO_USAGE } from './usage.ts'
+
+/** At `at` of what is implied, `remove` messages are replaced by `add`. */
+export interface Splice {
+  readonly at: number
+  readonly remove: number
+  readonly add: readonly MessageData[]
+}
+
+/** What differs from what is implied. */
+export interface Difference {
+  readonly messages?: Splice
+  /** The last answer was not taken. */
+  readonly dropped?: true
+}
+
+interface Pending {
+  readonly n: number
+  /** Absent: the model answered with an error. */
+  readonly message: Message | undefined
+  readonly results: Map<string, ToolResultBlock>
+  readonly state: StatePatch[]
+}
+
+/** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
+export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
+
+/** Messages at both ends that are compared at each model call; all of them are at the end of a turn. */
+const NEAR_START = 8
+const NEAR_END = 56
+
+export class Conversation {
+  /** Committed messages: the very objects in the agent's list, once they are there. */
+  messages: Message[] = []
+  /** What entries have made of appState: keys set, and keys deleted. */
+  readonly state: Map<string, unknown> = new Map()
+  readonly removedState: Set<string> = new Set()
+  modelState: Json | undefined
+  /** Recorded model outcomes, errors included. */
+  answers = 0
+  /** Of them, those before the fold point: the tail begins with the next. */
+  base = 0
+  /** The model call before which the messages were recorded as they are. */
+  syncedFor = 0
+  usage: Usage = NO_USAGE
+  /** Whether the turn has taken its input into the messages: then it is not given to the agent again. */
+  hasBegun = false
+  /** Of the turn: messages that were committed, in order, for whoever watches a stream that is resumed. */
+  shown: Message[] = []
+  /** Committed model outcomes of this turn and their usage: for limits that count them. */
+  spent: (Usage | undefined)[] = []
+  readonly #name: NameMessage | undefined
+  #turn = 0
+  #input: Message[] = []
+  #pending: Pending | undefined
+  /** The pending answer was not taken by the agent. */
+  #isDropped = false
+  #committedUsage: Usage = NO_USAGE
+  #pendingUsage: (Usage | undefined)[] = []
+  #since: unknown[] = []
+
+  constructor(name?: NameMessage) {
+    this.#name = name
+  }
+
+  // ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  beginTurn(turn: number, input: readonly Message[]): void {
+    this.#turn = turn
+    this.#input = [...input]
+    for (const [index, message] of this.#input.entries()) this.#rename(message, 'input', turn, index)
+    this.hasBegun = false
+    this.syncedFor = 0
+    this.shown = []
+    this.spent = []
+  }
+
+  /** A model outcome was recorded: everything before it is committed. `message` is absent for an error. */
+  answer(n: number, message: Message | undefined, usage: Usage | undefined): void {
+    const isRetry = this.#pending?.message !== undefined && this.#isDropped
+    this.commit()
+    if (!isRetry) this.#foldPoint(n - 1)
+    this.answers = n
+    this.#isDropped = false
+    this.#pending = { n, message, results: new Map(), state: [] }
+    this.#pendingUsage.push(usage)
+    this.usage = addUsage(this.usage, usage)
+    this.#since = []
+  }
+
+  /** A tool of the pending answer has a result. */
+  result(cycle: number, toolUseId: string, block: ToolResultBlock, state: StatePatch | undefined): void {
+    const pending = this.#pending
+    if (pending?.n !== cycle) return
+    pending.results.set(toolUseId, block)
+    if (state !== undefined) pending.state.push(state)
+  }
+
+  /** Takes a recorded difference, or one that `compare` has found. `n`: the model call that was about to be made. */
+  differ(difference: Difference, n: number, actual?: readonly Message[]): void {
+    if (difference.dropped) {
+      this.#isDropped = true
+      this.#since.push('dropped')
+      return
+    }
+    this.commit()
+    if (difference.messages !== undefined) this.#splice(difference.messages, actual)
+    this.#foldPoint(n - 1)
+    this.syncedFor = n
+  }
+
+  patchState({ set, remove }: StatePatch): void {
+    for (const [key, value] of Object.entries(set ?? {})) {
+      this.state.set(key, value)
+      this.removedState.delete(key)
+    }
+    for (const key of remove ?? []) {
+      this.state.delete(key)
+      this.removedState.add(key)
+    }
+  }
+
+  endTurn(): void {
+    this.commit()
+    this.#foldPoint(this.answers)
+  }
+
+  /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
+  commit(actual?: readonly Message[]): void {
+    const implied = actual ?? this.implied()
+    for (const message of implied) this.messages.push(message)
+    if (implied.length > 0) this.#since.push(implied)
+    this.shown.push(...implied)
+    if (!this.#isDropped) for (const patch of this.#pending?.state ?? []) this.patchState(patch)
+    this.#input = []
+    this.#pending = undefined
+    this.hasBegun = true
+  }
+
+  #splice(change: Splice, actual: readonly Message[] | undefined): void {
+    const { at, remove, add } = change
+    const isAtEnd = at + remove === this.messages.length
+    const added = actual?.slice(at, at + add.length) ?? add.map((data) => Message.fromMessageData(data))
+    const removed = new Set(
+      actual === undefined ? this.messages.splice(at, remove, ...added) : this.messages.slice(at, at + remove),
+    )
+    if (actual !== undefined) this.messages = [...actual]
+    this.#since.push(change)
+    // What was trimmed has been shown all the same; what was replaced is shown as it is now.
+    if (added.length === 0) return
+    const first = this.shown.findIndex((message) => removed.has(message))
+    const kept = this.shown.filter((message) => !removed.has(message))
+    if (first >= 0) this.shown = [...kept.slice(0, first), ...added, ...kept.slice(first)]
+    else if (isAtEnd) this.shown.push(...added)
+  }
+
+  /** Forgets what comes after the fold point: the agent's loop will ask for it again. */
+  rewind(): void {
+    this.answers = this.base
+    this.usage = this.#committedUsage
+    this.#pending = undefined
+    this.#pendingUsage = []
+    this.#isDropped = false
+  }
+
+  #foldPoint(base: number): void {
+    this.base = base
+    this.#committedUsage = this.usage
+    this.spent.push(...this.#pendingUsage)
+    this.#pendingUsage = []
+  }
+
+  // ── what is implied ───────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The cycle whose tools run now. */
+  get cycle(): number {
+    return this.#pending?.n ?? this.answers
+  }
+
+  /** What the agent will have appended once it goes on: input, answer, results. */
+  implied(): Message[] {
+    const pending = this.#pending
+    if (pending?.message === undefined || this.#isDropped) return this.#input
+    const { message, results, n } = pending
+    const uses = message.content.filter((block) => block.type === 'toolUseBlock')
+    if (uses.length === 0) return [...this.#input, message]
+    const content = uses.flatMap((use) => results.get(use.toolUseId) ?? [])
+    // A result that no step says (a hook cancelled the call, a person supplied it): the messages will be recorded.
+    if (content.length < uses.length) return this.#input
+    const reply = new Message({ role: 'user', content })
+    this.#rename(reply, 'results', n, 0)
+    return [...this.#input, message, reply]
+  }
+
+  /** Names a message of the agent as the fold will name it. */
+  name(message: Message): void {
+    const pending = this.#pending
+    if (message.role !== 'user') return
+    const isReply = message.content.some(
+      (block) => block.type === 'toolResultBlock' && pending?.results.has(block.toolUseId),
+    )
+    if (isReply && pending !== undefined) this.#rename(message, 'results', pending.n, 0)
+    else if (pending === undefined) {
+      const index = this.#input.findIndex((input) => isSame(input, message))
+      if (index >= 0) this.#rename(message, 'input', this.#turn, index)
+    }
+  }
+
+  nameOfAnswer(n: number): string | undefined {
+    return this.#name?.('answer', n, 0)
+  }
+
+  #rename(message: Message, of: 'answer' | 'results' | 'input', n: number, index: number): void {
+    if (this.#name === undefined) return
+    ;(message as { trackingId: string }).trackingId = this.#name(of, n, index)
+  }
+
+  // ── comparing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /**
+   * Compares the agent's messages with what is implied, and takes them over if they are equal; else says what differs.
+   * Costs the new messages and a fixed number of old ones; all of them only with `thorough`.
+   */
+  compare(actual: readonly Message[], thorough: boolean): Difference | undefined {
+    const implied = this.implied()
+    const { messages } = this
+    if (this.#isAsBefore(actual, thorough)) {
+      const more = actual.slice(messages.length)
+      if (more.length === implied.length && more.every((message, index) => isSame(message, implied[index]))) {
+        this.commit(more)
+        return undefined
+      }
+      if (this.#pending?.message !== undefined && more.length === this.#input.length) return { dropped: true }
+    }
+    return { messages: findSplice([...messages, ...implied], actual, messages.length) }
+  }
+
+  /** Whether the agent's list begins with the committed messages. */
+  #isAsBefore(actual: readonly Message[], thorough: boolean): boolean {
+    const { messages } = this
+    const { length } = messages
+    if (actual.length < length) return false
+    const far = thorough || length <= NEAR_START + NEAR_END
+    for (let index = 0; index < length; index++) {
+      if (!far && index === NEAR_START) index = length - NEAR_END
+      if (actual[index] !== messages[index]) return false
+    }
+    return true
+  }
+
+  /** What the request about to be made has beyond the last one, as text: for its hash. */
+  sinceLastAnswer(): string {
+    return JSON.stringify(this.#since.map(bare))
+  }
+}
+
+/** Messages without what differs from run to run: ids, latency. */
+function bare(part: unknown): unknown {
+  if (!Array.isArray(part)) return part
+  return part.map((message: Message) => ({ role: message.role, content: message.content }))
+}
+
+function isSame(one: Message, other: Message | undefined): boolean {
+  if (one === other) return true
+  if (other === undefined || one.role !== other.role || one.content.length !== other.content.length) return false
+  if (one.content.every((block, index) => block === other.content[index])) return true
+  return JSON.stringify(one.content) === JSON.stringify(other.content)
+}
+
+/** The smallest range that differs. Behind `known` lie implied messages, which may be other objects of the same content. */
+function findSplice(before: readonly Message[], after: readonly Message[], known: number): Splice {
+  const shorter = Math.min(before.length, after.length)
+  const isUnchanged = (one: number, other: number): boolean =>
+    before[one] === after[other] || (one >= known && isSame(before[one] as Message, after[other]))
+  let start = 0
+  while (start < shorter && isUnchanged(start, start)) start++
+  let end = 0
+  while (end < shorter - start && isUnchanged(before.length - 1 - end, after.length - 1 - end)) end++
+  return {
+    at: start,
+    remove: before.length - start - end,
+    add: after.slice(start, after.length - end).map((message) => message.toJSON()),
+  }
+}

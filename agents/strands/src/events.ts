@@ -1,0 +1,151 @@
+/**
+ * The SDK's own events, made again from recorded messages: what a consumer of `agent.stream()` sees of the part of a
+ * turn that is not done again. Deltas are not recorded; each block comes as one.
+ */
+import {
+  type Agent,
+  type AgentStreamEvent,
+  type ContentBlockDelta,
+  ContentBlockEvent,
+  type InvocationState,
+  type Message,
+  MessageAddedEvent,
+  ModelContentBlockDeltaEvent,
+  ModelContentBlockStartEvent,
+  ModelContentBlockStopEvent,
+  ModelMessageEvent,
+  ModelMessageStartEvent,
+  ModelMessageStopEvent,
+  ModelMetadataEvent,
+  type ModelStreamEvent,
+  ModelStreamUpdateEvent,
+  ToolResultEvent,
+} from '@strands-agents/sdk'
+import { recordOf } from './record.ts'
+
+const replayed = new WeakSet<object>()
+
+/** Whether an event, message or result of an agent comes from the journal instead of from a model or tool. */
+export function isReplayed(value: object): boolean {
+  return replayed.has(value)
+}
+
+/** Marks it for `isReplayed`, and with a property `replayed` that is not enumerable. */
+export function markReplayed<T extends object>(value: T): T {
+  if (replayed.has(value)) return value
+  replayed.add(value)
+  Object.defineProperty(value, 'replayed', { value: true, configurable: true })
+  return value
+}
+
+/** Marks events that the SDK makes of what was replayed. */
+export function markIfReplayed(event: AgentStreamEvent): void {
+  switch (event.type) {
+    case 'modelMessageEvent':
+      if (isReplayed(event.message)) markReplayed(event)
+      break
+    case 'toolResultEvent':
+      if (isReplayed(event.result)) markReplayed(event)
+      break
+    case 'messageAddedEvent':
+      if (isReplayed(event.message) || areReplayedResults(event.message)) markReplayed(event)
+      break
+    case 'agentResultEvent':
+      if (isReplayed(event.result)) markReplayed(event)
+      break
+    default:
+      break
+  }
+}
+
+function areReplayedResults({ content }: Message): boolean {
+  return content.length > 0 && content.every((block) => block.type === 'toolResultBlock' && isReplayed(block))
+}
+
+/** What the model stage yields for an answer. */
+export function* answerEvents(
+  agent: Agent,
+  message: Message,
+  invocationState: InvocationState,
+): Generator<AgentStreamEvent> {
+  const record = recordOf(message)
+  const update = (event: ModelStreamEvent): AgentStreamEvent =>
+    markReplayed(new ModelStreamUpdateEvent({ agent, event: markReplayed(event), invocationState }))
+  yield update(new ModelMessageStartEvent({ type: 'modelMessageStartEvent', role: message.role }))
+  for (const contentBlock of message.content) {
+    for (const event of blockEvents(contentBlock)) yield update(event)
+    yield markReplayed(new ContentBlockEvent({ agent, contentBlock, invocationState }))
+  }
+  yield update(new ModelMessageStopEvent({ type: 'modelMessageStopEvent', stopReason: stopReasonOf(message) }))
+  if (record?.metadata !== undefined) {
+    yield update(new ModelMetadataEvent({ type: 'modelMetadataEvent', ...record.metadata }))
+  }
+}
+
+/** The part of a turn that was committed: its input, answers and results. */
+export function* turnEvents(
+  agent: Agent,
+  messages: readonly Message[],
+  invocationState: InvocationState,
+): Generator<AgentStreamEvent> {
+  const added = (message: Message): AgentStreamEvent =>
+    markReplayed(new MessageAddedEvent({ agent, message, invocationState }))
+  let asked: Message | undefined
+  for (const message of messages) {
+    markReplayed(message)
+    if (message.role === 'assistant') {
+      yield* answerEvents(agent, message, invocationState)
+      yield markReplayed(new ModelMessageEvent({ agent, message, stopReason: stopReasonOf(message), invocationState }))
+      // Both messages of a cycle are added once its tools are done.
+      if (message.content.some((block) => block.type === 'toolUseBlock')) asked = message
+      else yield added(message)
+      continue
+    }
+    for (const result of message.content) {
+      if (result.type === 'toolResultBlock') yield markReplayed(new ToolResultEvent({ agent, result, invocationState }))
+    }
+    if (asked !== undefined) yield added(asked)
+    asked = undefined
+    yield added(message)
+  }
+}
+
+function stopReasonOf(message: Message): ModelMessageEvent['stopReason'] {
+  const implied = message.content.some((block) => block.type === 'toolUseBlock') ? 'toolUse' : 'endTurn'
+  return recordOf(message)?.stopReason ?? implied
+}
+
+function* blockEvents(block: Message['content'][number]): Generator<ModelStreamEvent> {
+  const delta = deltaOf(block)
+  if (delta === undefined) return
+  yield new ModelContentBlockStartEvent({
+    type: 'modelContentBlockStartEvent',
+    ...(block.type === 'toolUseBlock' && {
+      start: { type: 'toolUseStart', name: block.name, toolUseId: block.toolUseId },
+    }),
+  })
+  yield new ModelContentBlockDeltaEvent({ type: 'modelContentBlockDeltaEvent', delta })
+  yield new ModelContentBlockStopEvent({ type: 'modelContentBlockStopEvent' })
+}
+
+function deltaOf(block: Message['content'][number]): ContentBlockDelta | undefined {
+  switch (block.type) {
+    case 'textBlock':
+      return { type: 'textDelta', text: block.text }
+    case 'toolUseBlock':
+      return { type: 'toolUseInputDelta', input: JSON.stringify(block.input) }
+    case 'reasoningBlock': {
+      const { text, signature, redactedContent } = block
+      return {
+        type: 'reasoningContentDelta',
+        ...(text !== undefined && { text }),
+        ...(signature !== undefined && { signature }),
+        ...(redactedContent !== undefined && { redactedContent }),
+      }
+    }
+    case 'citationsBlock':
+      return { type: 'citationsDelta', citations: block.citations, content: block.content }
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * Folding: from the entries of a run to the conversation that they imply, turn by turn.
+ *
+ * State entries of a scope (each key behind the scope's prefix):
+ *
+ *   agent        hash of the code's prompt, tools and model: told when it changes
+ *   turn#n       the input of turn n; absent for the first turn of a run whose own input it is
+ *   turn#n.end   how it ended, and what of its end the steps do not imply
+ *   sync#n       what of the agent, before model call n, the steps do not imply
+ */
+import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
+import type { AgentResult, MessageData } from '@strands-agents/sdk'
+import { Conversation, type Difference, type Splice } from './conversation.ts'
+import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
+import { type AnswerRecord, answerMessage, resultBlock, type StatePatch, type ToolRecord, usageOf } from './record.ts'
+
+/** What a `sync` or a turn's end says. */
+export interface SyncPatch {
+  readonly messages?: Splice
+  readonly dropped?: true
+  readonly state?: StatePatch
+  readonly modelState?: Json
+}
+
+export interface TurnEnd extends SyncPatch {
+  readonly stopReason?: AgentResult['stopReason']
+  /** Which message the result shows: -1 (default) for the last, -2 for the one before it. */
+  readonly last?: -2
+  /** Only if it is neither of them. */
+  readonly message?: MessageData
+  readonly structuredOutput?: Json
+  /** In place of a result: the error that the invocation rejected with. */
+  readonly error?: ErrorJson
+}
+
+export interface RecordedTurn {
+  readonly n: number
+  readonly input: Json
+  /** Absent: the turn is open. */
+  readonly end: TurnEnd | undefined
+}
+
+/** The model, prompt and tools of the code that ran: each a hash. */
+export interface Identity {
+  readonly model: string
+  readonly prompt: string
+  readonly tools: string
+}
+
+const MODEL_KEY = /^model#(\d+)$/
+const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
+const TURN_KEY = /^turn#(\d+)(\.end)?$/
+const SYNC_KEY = /^sync#(\d+)$/
+
+export class Fold {
+  readonly conversation: Conversation
+  /** What the newest code of this run was. */
+  identity: Identity | undefined
+  /** Model outcomes in the journal: what the tail may ask for again. */
+  recorded = 0
+  /** Check of the last model request before the fold point. */
+  check = ''
+  /** Questions of the open cycle by key, and the keys of waits that are over. */
+  readonly questions: Map<string, Question> = new Map()
+  readonly waited: Set<string> = new Set()
+  readonly #entries: readonly Entry[]
+  readonly #prefix: string
+  readonly #checks = new Map<number, string>()
+  readonly #first: Json | undefined
+  #at = 0
+  #turn: { n: number; input: Json; end: TurnEnd | undefined } | undefined
+
+  /** `first`: the input of a first turn that has no entry of its own. */
+  constructor(entries: readonly Entry[], prefix: string, conversation: Conversation, first?: Json) {
+    this.#entries = entries
+    this.#prefix = prefix
+    this.conversation = conversation
+    this.#first = first
+    const told = entries.findLast((entry) => entry.type === 'state' && entry.key === `${prefix}agent`)
+    if (told?.type === 'state') this.identity = told.patch as unknown as Identity
+  }
+
+  /** Goes on to the end of the next turn, or to the end of the journal within it. Undefined: no turn is recorded. */
+  nextTurn(): RecordedTurn | undefined {
+    const { conversation } = this
+    this.#turn = undefined
+    for (; this.#at < this.#entries.length; this.#at++) {
+      const entry = this.#entries[this.#at] as Entry
+      if (this.#beginsAnotherTurn(entry)) break
+      this.#take(entry)
+      if (this.#hasEnded) {
+        this.#at++
+        break
+      }
+    }
+    const turn = this.#current
+    if (turn === undefined) return undefined
+    if (turn.end === undefined) conversation.rewind()
+    this.check = this.#checks.get(conversation.base) ?? this.check
+    return turn
+  }
+
+  get #current(): RecordedTurn | undefined {
+    return this.#turn
+  }
+
+  get #hasEnded(): boolean {
+    return this.#turn?.end !== undefined
+  }
+
+  /** The recorded check of model call `n`, if it is one of the tail. */
+  checkOf(n: number): string | undefined {
+    return this.#checks.get(n)
+  }
+
+  #beginsAnotherTurn(entry: Entry): boolean {
+    const turn = this.#turn
+    if (turn === undefined || entry.type !== 'state') return false
+    const [, n, end] = TURN_KEY.exec(this.#own(entry.key) ?? '') ?? []
+    return n !== undefined && end === undefined && Number(n) !== turn.n
+  }
+
+  #take(entry: Entry): void {
+    switch (entry.type) {
+      case 'step':
+        this.#takeStep(entry)
+        break
+      case 'state':
+        this.#takeState(this.#own(entry.key), entry.patch)
+        break
+      case 'open':
+        if (this.#own(entry.key) !== undefined) this.questions.set(entry.key, entry.question)
+        break
+      case 'wait':
+        this.waited.add(entry.key)
+        break
+      case 'end':
+        if (this.#turn !== undefined && 'ok' in entry.outcome) this.#endTurn({})
+        break
+      default:
+        break
+    }
+  }
+
+  #own(key: string): string | undefined {
+    return key.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined
+  }
+
+  #takeStep(entry: Extract<Entry, { type: 'step' }>): void {
+    const key = this.#own(entry.key)
+    if (key === undefined) return
+    const { outcome } = entry
+    const model = MODEL_KEY.exec(key)
+    if (model !== null) {
+      const n = Number(model[1])
+      this.#beginFirst()
+      this.questions.clear()
+      this.waited.clear()
+      this.recorded = n
+      this.#keepCheck(n, entry.op.check ?? '')
+      if ('ok' in outcome) {
+        const record = decode(outcome.ok) as AnswerRecord
+        this.conversation.answer(n, answerMessage(record, this.conversation.nameOfAnswer(n)), usageOf(record))
+      } else this.conversation.answer(n, undefined, undefined)
+      return
+    }
+    const tool = TOOL_KEY.exec(key)
+    if (tool === null || !('ok' in outcome)) return
+    const [, toolUseId = '', cycle] = tool
+    const record = decode(outcome.ok) as ToolRecord
+    this.conversation.result(Number(cycle), toolUseId, resultBlock(record, toolUseId), record.state)
+  }
+
+  /** Only those of the tail are asked for. */
+  #keepCheck(n: number, check: string): void {
+    for (const earlier of this.#checks.keys()) if (earlier < this.conversation.base) this.#checks.delete(earlier)
+    this.#checks.set(n, check)
+  }
+
+  #takeState(key: string | undefined, patch: JsonObject): void {
+    if (key === undefined) return
+    const turn = TURN_KEY.exec(key)
+    if (turn !== null) {
+      if (turn[2] === undefined) this.#beginTurn(Number(turn[1]), patch.input ?? [])
+      else this.#endTurn(patch as unknown as TurnEnd)
+      return
+    }
+    const sync = SYNC_KEY.exec(key)
+    if (sync === null) return
+    this.#beginFirst()
+    this.#takeSync(patch as SyncPatch, Number(sync[1]))
+  }
+
+  /** A step without a turn before it: the turn has the run's own input. */
+  #beginFirst(): void {
+    if (this.#turn === undefined) this.#beginTurn(1, this.#first ?? [])
+  }
+
+  #beginTurn(n: number, input: Json): void {
+    this.#turn = { n, input, end: undefined }
+    this.conversation.beginTurn(n, inputMessages(input as RecordedInput))
+  }
+
+  #endTurn(end: TurnEnd): void {
+    this.#beginFirst()
+    if (this.#turn !== undefined) this.#turn.end = end
+    this.#takeSync(end, this.conversation.answers + 1)
+    this.conversation.endTurn()
+  }
+
+  #takeSync(patch: SyncPatch, n: number): void {
+    const { conversation } = this
+    conversation.differ(patch as Difference, n)
+    if (patch.state !== undefined) conversation.patchState(patch.state)
+    if (patch.modelState !== undefined) conversation.modelState = patch.modelState
+  }
+}
+
+/** The conversation of a run as far as it is recorded, for whoever looks at it from outside. */
+export function conversationOf(entries: readonly Entry[], prefix = ''): Conversation {
+  const start = entries.find((entry) => entry.type === 'start')
+  const conversation = new Conversation()
+  const input = start === undefined ? undefined : recordInput(argsOf(decode(start.start.input)))
+  const fold = new Fold(standing(entries), prefix, conversation, input)
+  let turn = fold.nextTurn()
+  while (turn?.end !== undefined) turn = fold.nextTurn()
+  return conversation
+}

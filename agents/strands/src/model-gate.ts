@@ -1,0 +1,90 @@
+/**
+ * The gate of the model stage. One recorded outcome per answer that the loop got: an answer, or an error that would be
+ * the same again (context overflow, maximum of tokens). An attempt that may go better the next time takes no index and
+ * leaves no record: the SDK's own retry strategy asks again under the same key, and if the process dies meanwhile, the
+ * next one begins there.
+ */
+import { StepError, UnrecordedError } from '@selvage/core'
+import type { AgentStreamEvent, InvokeModelStage, Message, MiddlewareHandlerOf } from '@strands-agents/sdk'
+import { chunkOf } from './chunks.ts'
+import { answerEvents, markReplayed } from './events.ts'
+import {
+  type AnswerRecord,
+  answerMessage,
+  answerResult,
+  isModelOutcome,
+  modelOutcomeError,
+  recordAnswer,
+  usageOf,
+} from './record.ts'
+import { pump, relay, type Send } from './relay.ts'
+import type { ModelRequest, Scope } from './scope.ts'
+import { throwIfCancelled } from './seams.ts'
+
+type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
+
+/** A Wrap handler of InvokeModelStage. Outside of a durable run (no scope) it is not there. */
+export function modelGate(scopeNow: () => Scope | undefined): Handler {
+  return async function* gate(ctx, next) {
+    const scope = scopeNow()
+    if (scope === undefined) return yield* next(ctx)
+    const request = await scope.beforeModel(ctx)
+    const op = {
+      key: scope.key(`model#${request.n}`),
+      kind: 'model',
+      name: ctx.model.modelId ?? 'model',
+      check: request.check,
+    } as const
+    const live: { ran: boolean; error?: unknown } = { ran: false }
+
+    const ask = (send: Send<AgentStreamEvent>): Promise<AnswerRecord> =>
+      scope.durable.step(op, async (at) => {
+        live.ran = true
+        const sendOn: Send<AgentStreamEvent> = (event) => {
+          const chunk = chunkOf(event)
+          if (chunk !== undefined) at.emit(chunk)
+          return send(event)
+        }
+        try {
+          const { result } = await pump(next(ctx), sendOn)
+          return recordAnswer(result)
+        } catch (error) {
+          if (!isModelOutcome(error)) throw new UnrecordedError(error)
+          live.error = error
+          throw error
+        }
+      })
+
+    let record: AnswerRecord
+    try {
+      record = yield* relay(ask, () => scope.isLost)
+    } catch (error) {
+      throw refusal(scope, request, error, live.error)
+    }
+    const message = takeAnswer(scope, request, record)
+    if (!live.ran) {
+      markReplayed(message)
+      yield* answerEvents(scope.agent, message, ctx.invocationState)
+    }
+    return { result: answerResult(record, message) }
+  }
+}
+
+function takeAnswer({ conversation }: Scope, { n }: ModelRequest, record: AnswerRecord): Message {
+  const message = answerMessage(record, conversation.nameOfAnswer(n))
+  conversation.answer(n, message, usageOf(record))
+  return message
+}
+
+/** What the loop is told when there is no answer. A recorded error is of its class again: `instanceof` drives recovery. */
+function refusal(scope: Scope, { n }: ModelRequest, error: unknown, liveError: unknown): unknown {
+  const outcome = StepError.is(error, 'STEP_FAILED') ? (liveError ?? modelOutcomeError(error.cause)) : undefined
+  if (outcome !== undefined) {
+    scope.conversation.answer(n, undefined, undefined)
+    scope.outcomes.set(outcome as object, error)
+    return outcome
+  }
+  // A cancelled run is a cancelled agent: the loop knows that from an error of its own.
+  if (scope.durable.abortSignal.aborted) throwIfCancelled(scope.agent)
+  return error
+}

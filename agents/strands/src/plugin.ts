@@ -1,0 +1,228 @@
+/**
+ * `durable({ runId })`: an unmodified Agent in its author's own process, made durable by one line.
+ *
+ * The run's program is `inline:<agent name>`, which no worker claims: whoever runs the author's program attaches to it.
+ * On the engine it is a puppet; it hands its gate to the agent and has nothing to do itself. Nothing here keeps the
+ * process alive.
+ */
+import {
+  type Attachment,
+  type Durable,
+  type Engine,
+  type Host,
+  LeaseLostError,
+  type Program,
+  RunError,
+  UsageError,
+} from '@selvage/core'
+import { Agent, type LocalAgent, type Plugin } from '@strands-agents/sdk'
+import { warn } from './agent-program.ts'
+import { bindAgent } from './bind.ts'
+import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { pluginsBefore, wrapsBefore } from './seams.ts'
+import type { Session } from './turns.ts'
+
+export interface DurableOptions extends ToolPolicies {
+  /** The same id is the same run: started again, the program goes on where it stopped. */
+  readonly runId: string
+  /**
+   * What an open question to a person does. `false` (default): the invocation ends with stopReason `interrupt`, and the
+   * program is run again after the answer. `true`: the invocation stays pending; it keeps no process alive.
+   */
+  readonly wait?: boolean
+  /** As for managed agents. Default `continue`. */
+  readonly onCodeChange?: 'continue' | 'stop'
+  readonly tenant?: string
+  /** Found again by `runs({ tag })`. */
+  readonly tags?: { readonly [key: string]: string }
+  /** Where lines for the author go. Default: `console.warn`. */
+  readonly log?: (line: string) => void
+}
+
+/** What the plugin runs on. Asked for once, with the first invocation. */
+export type OpenDurable = () => Promise<{
+  readonly engine: Engine
+  readonly createHost: (programs: () => readonly Program[]) => Host
+}>
+
+export interface DurablePlugin extends Plugin {
+  /** Gives the run up, so that another process can go on with it. Any later invocation takes it again. */
+  detach(): Promise<void>
+}
+
+const NAME = 'selvage:durable'
+const KNOWN = ['runId', 'wait', 'onCodeChange', 'effects', 'defaultEffect', 'approvals', 'tenant', 'tags', 'log']
+
+/**
+ * The plugin, which must stand first among the plugins of one Agent. UsageError for options that are not built yet
+ * (UNSUPPORTED) or make no sense (BAD_INPUT).
+ *
+ * An invocation rejects with RUN_HELD while another living process has the run, RUN_CONFLICT if its input is not the
+ * recorded one, RUN_ENDED if the run was cancelled.
+ */
+export function createDurablePlugin(options: DurableOptions, open: OpenDurable): DurablePlugin {
+  refuseUnknown('durable()', options, KNOWN, RESERVED)
+  if (typeof options.runId !== 'string' || options.runId === '') {
+    throw new UsageError('BAD_INPUT', 'durable() needs a runId.', {
+      hint: 'Give it one that says what the run is for: the same id goes on with the same run.',
+    })
+  }
+  const { wait = false, onCodeChange = 'continue', log = warn } = options
+  const policy = new Policy(options)
+  const run = new InlineRun(options, open)
+  return {
+    name: NAME,
+    initAgent(agent: LocalAgent) {
+      const remarks = agent instanceof Agent ? remarksOn(agent) : []
+      bindAgent(agent, {
+        policy,
+        waits: wait,
+        onCodeChange,
+        log,
+        open: () => run.attach((agent as Agent).name),
+        writesEnds: true,
+      })
+      for (const remark of remarks) log(remark)
+    },
+    detach: () => run.detach(),
+  }
+}
+
+/** What the author should know of the agent's other parts. Read before ours are added. */
+function remarksOn(agent: Agent): string[] {
+  const plugins = pluginsBefore(agent).filter((name) => name !== NAME)
+  const wraps = wrapsBefore(agent)
+  const outside = plugins.length > 0 ? `plugins ${plugins.join(', ')}` : `middleware (${wraps})`
+  return [
+    ...(plugins.length > 0 || wraps > 0
+      ? [
+          `Agent "${agent.name}": ${outside} stand before durable(), so what they do around a model or tool call is done again when a run goes on. Put durable() first.`,
+        ]
+      : []),
+    ...(agent.sessionManager !== undefined
+      ? [
+          `Agent "${agent.name}" has a SessionManager beside durable(): both keep the conversation, and each resume loads both. One of them is enough.`,
+        ]
+      : []),
+  ]
+}
+
+/** The run of one agent on its engine: attached while turns run, given up while a person is asked. */
+class InlineRun {
+  readonly #options: DurableOptions
+  readonly #open: OpenDurable
+  #opened: ReturnType<OpenDurable> | undefined
+  #attached: { readonly attachment: Attachment; readonly puppet: Puppet } | undefined
+
+  constructor(options: DurableOptions, open: OpenDurable) {
+    this.#options = options
+    this.#open = open
+  }
+
+  async attach(agentName: string): Promise<Session> {
+    const { runId, tenant, tags } = this.#options
+    this.#opened ??= this.#open()
+    const { engine, createHost } = await this.#opened.catch((error: unknown) => {
+      this.#opened = undefined
+      throw error
+    })
+    if (engine.attach === undefined) throw cannotAttach(engine)
+    const puppet = new Puppet(`inline:${agentName}`)
+    const start = {
+      program: puppet.name,
+      input: null,
+      ...(tenant !== undefined && { tenant }),
+      ...(tags !== undefined && { tags }),
+    }
+    const attachment = await engine.attach(
+      runId,
+      start,
+      createHost(() => [puppet]),
+    )
+    const lost = lostTo(runId, attachment)
+    const durable = await Promise.race([puppet.durable, lost, ended(runId, attachment)])
+    this.#attached = { attachment, puppet }
+    return { durable, lost, close: () => this.detach() }
+  }
+
+  async detach(): Promise<void> {
+    const { attachment, puppet } = this.#attached ?? {}
+    this.#attached = undefined
+    puppet?.rest()
+    // A cancelled run ends by itself now that nothing of the agent's is under way.
+    if (puppet?.isCancelled) await attachment?.ended.catch(() => {})
+    else await attachment?.detach()
+  }
+}
+
+/** The program of an inline run: hands its gate to the agent and rests. */
+class Puppet implements Program {
+  readonly name: string
+  readonly resume = 'fold'
+  readonly durable: Promise<Durable>
+  isCancelled = false
+  #hand: (durable: Durable) => void = () => {}
+  readonly #resting: Promise<void>
+  rest: () => void = () => {}
+
+  constructor(name: string) {
+    this.name = name
+    this.durable = new Promise((resolve) => {
+      this.#hand = resolve
+    })
+    this.#resting = new Promise((resolve) => {
+      this.rest = resolve
+    })
+  }
+
+  async run(durable: Durable): Promise<never> {
+    const cancelled = (): void => {
+      this.isCancelled = !LeaseLostError.is(durable.abortSignal.reason)
+    }
+    durable.abortSignal.addEventListener('abort', cancelled, { once: true })
+    this.#hand(durable)
+    try {
+      // Nobody sends it: an engine sees a program that waits, and may leave the run at any time.
+      await durable.wait('attached', 'detached')
+    } catch (error) {
+      await this.#resting
+      throw error
+    }
+    throw new Error('A signal named "detached" ended an inline run.')
+  }
+}
+
+/** Rejects when another process has taken the run. */
+function lostTo(runId: string, attachment: Attachment): Promise<never> {
+  const lost = attachment.ended.then(
+    () => new Promise<never>(() => {}),
+    (cause: unknown) => {
+      throw new RunError('RUN_HELD', `Run ${runId} was taken over while this process stood still.`, {
+        hint: 'Start the program again once the other process has finished.',
+        details: { runId },
+        cause,
+      })
+    },
+  )
+  lost.catch(() => {})
+  return lost
+}
+
+async function ended(runId: string, attachment: Attachment): Promise<never> {
+  const outcome = await attachment.ended
+  const how = 'cancelled' in outcome ? `was cancelled: ${outcome.cancelled}` : 'has ended'
+  throw new RunError('RUN_ENDED', `Run ${runId} ${how}.`, {
+    hint: 'Use another run id.',
+    details: { runId },
+  })
+}
+
+function cannotAttach(engine: Engine): UsageError {
+  return new UsageError(
+    'UNSUPPORTED',
+    `Engine '${engine.manifest.name}' cannot run an agent in its author's process.`,
+    {
+      hint: 'Register it with selvage.agent(name, factory), or use the embedded engine for durable().',
+    },
+  )
+}

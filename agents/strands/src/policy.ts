@@ -1,0 +1,121 @@
+/** What was declared about an agent's tools, beside the agent: their effects, and who must approve a call. */
+import { type Effect, UsageError } from '@selvage/core'
+import { type ApprovalOptions, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
+import type { Tool } from '@strands-agents/sdk'
+import { suppliedRecord, type ToolRecord } from './record.ts'
+
+export interface ToolPolicies {
+  /**
+   * What each tool does outside, by its name: see docs/guarantees.md. Tools without one follow their MCP annotations,
+   * else `defaultEffect`.
+   */
+  readonly effects?: { readonly [tool: string]: Effect | EffectDeclaration }
+  /** Default `idempotent`, and one line at start names the tools that it is assumed of. */
+  readonly defaultEffect?: Effect
+  /** Tools whose calls somebody must approve first, by name. `true`: anybody, at any time. */
+  readonly approvals?: { readonly [tool: string]: ToolApproval | true }
+}
+
+export type ToolApproval = Omit<ApprovalOptions, 'kind' | 'tool' | 'input'>
+
+export type ToolEffect = EffectDeclaration<ToolRecord>
+
+export class Policy {
+  readonly #effects: Map<string, ToolEffect>
+  readonly #approvals: Map<string, ToolApproval>
+  readonly #defaultEffect: Effect | undefined
+  #told = false
+
+  /** UsageError for declarations that make no sense. */
+  constructor({ effects = {}, approvals = {}, defaultEffect }: ToolPolicies) {
+    if (defaultEffect !== undefined) normalizeEffect(defaultEffect)
+    this.#defaultEffect = defaultEffect
+    this.#effects = new Map(Object.entries(effects).map(([tool, declared]) => [tool, checked(declared)]))
+    this.#approvals = new Map(
+      Object.entries(approvals).map(([tool, approval]) => [tool, approval === true ? {} : approval]),
+    )
+  }
+
+  effectOf(name: string, tool: Tool | undefined): ToolEffect {
+    return this.#effects.get(name) ?? annotated(tool) ?? { effect: this.#defaultEffect ?? 'idempotent' }
+  }
+
+  approvalOf(name: string): ToolApproval | undefined {
+    return this.#approvals.get(name)
+  }
+
+  /** What the author should know before a run, once: tools of undeclared effect, declarations of no tool. */
+  remarks(agent: string, tools: readonly Tool[]): string[] {
+    if (this.#told) return []
+    this.#told = true
+    const undeclared = tools.filter(({ name }) => !this.#effects.has(name) && !name.startsWith('strands_'))
+    const assumed = this.#defaultEffect === undefined ? undeclared.filter((tool) => annotated(tool) === undefined) : []
+    const known = new Set(tools.map(({ name }) => name))
+    const unknown = [...this.#effects.keys(), ...this.#approvals.keys()].filter((name) => !known.has(name))
+    return [
+      ...(assumed.length > 0
+        ? [
+            `Agent "${agent}": after a crash these tools are run again with the same idempotency key, as nothing declares their effect: ${list(assumed.map(({ name }) => name))}.`,
+          ]
+        : []),
+      ...(unknown.length > 0
+        ? [`Agent "${agent}" has no tool called ${list(unknown)}; effects and approvals go by the name of the tool.`]
+        : []),
+    ]
+  }
+}
+
+function list(names: readonly string[]): string {
+  return [...new Set(names)].join(', ')
+}
+
+function checked(declared: Effect | EffectDeclaration): ToolEffect {
+  normalizeEffect(declared)
+  if (typeof declared === 'string') return { effect: declared }
+  const { reconcile, ...rest } = declared
+  if (reconcile === undefined) return rest
+  return {
+    ...rest,
+    reconcile: async (at) => {
+      const found = await reconcile(at)
+      return typeof found === 'object' && found.done ? { done: true, result: suppliedRecord(found.result) } : found
+    },
+  }
+}
+
+/**
+ * What an MCP server says of its tool. Hints are no proof, so only those count that were given, and the careful reading
+ * wins: what is said to destroy, and not said to be idempotent, is never run again blindly.
+ */
+function annotated(tool: Tool | undefined): ToolEffect | undefined {
+  const { annotations } = (tool?.toolSpec ?? {}) as { annotations?: { readonly [hint: string]: unknown } }
+  if (annotations?.readOnlyHint === true) return { effect: 'read' }
+  if (annotations?.idempotentHint === true) return { effect: 'idempotent' }
+  if (annotations?.destructiveHint === true) return { effect: 'once' }
+  return undefined
+}
+
+/** Options that later issues own, and those that nobody knows: a UsageError, never ignored. */
+export function refuseUnknown(
+  what: string,
+  options: object,
+  known: readonly string[],
+  reserved: { readonly [option: string]: string },
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || known.includes(name)) continue
+    const instead = reserved[name]
+    if (instead !== undefined) {
+      throw new UsageError('UNSUPPORTED', `${what}: ${name} is not built yet.`, { hint: instead })
+    }
+    throw new UsageError('BAD_INPUT', `${what} has no option "${name}".`, { hint: `It knows ${known.join(', ')}.` })
+  }
+}
+
+/** Reserved names of both forms. */
+export const RESERVED: { readonly [option: string]: string } = {
+  budget: "Use the SDK's limits (turns, totalTokens, outputTokens), which stop the agent, or cancel the run.",
+  retry: 'Give the Agent a retryStrategy; run.retry() makes a failed run go on.',
+  timeout: 'Give the run a deadline when you start it.',
+  compensate: 'Undo the effect in a tool or step of its own.',
+}

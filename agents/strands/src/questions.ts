@@ -1,0 +1,141 @@
+/**
+ * Between the interrupts of the SDK and the questions of the journal.
+ *
+ * A question's key tells which interrupt it stands for, so that an answer can be given under either name: by the id of
+ * the question from any process, or by the id of the interrupt to `agent.invoke([{ interruptResponse }])`. Decisions of
+ * our own policy (approve a call, settle an unknown outcome) look to the SDK like interrupts of a middleware.
+ */
+import { encode, type Json, type Question, RunError, type SignalReceipt, UsageError } from '@selvage/core'
+import { type AskedInterrupt, askInterrupt } from '@selvage/programs'
+import type { InterruptResponseContentData } from '@strands-agents/sdk'
+import type { Unanswered } from './asking.ts'
+import type { Scope } from './scope.ts'
+import type { AnsweredInterrupt, InterruptJson } from './seams.ts'
+
+const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
+const APPROVE_KEY = /^approve:(.+)@\d+(?:\/\d+)?$/s
+const UNKNOWN_KEY = /^tool:(.+)@\d+(?:~\d+)?(?:\/again#\d+)?\/unknown(?:\/\d+)?$/s
+
+export function interruptKey(interruptId: string, cycle: number, ask: string): string {
+  return `interrupt:${interruptId}@${cycle}${ask}`
+}
+
+export function approveKey(toolUseId: string, cycle: number): string {
+  return `approve:${toolUseId}@${cycle}`
+}
+
+/** The id under which the SDK knows a question of this scope. */
+export function interruptIdOf(scope: Scope, key: string): string | undefined {
+  const local = key.slice(scope.key('').length)
+  const interrupt = INTERRUPT_KEY.exec(local)
+  if (interrupt !== null) return interrupt[1]
+  const approve = APPROVE_KEY.exec(local)
+  if (approve !== null) return policyInterruptId(approve[1] as string, 'approval')
+  const unknown = UNKNOWN_KEY.exec(local)
+  return unknown === null ? undefined : policyInterruptId(unknown[1] as string, 'unknown')
+}
+
+function policyInterruptId(toolUseId: string, what: string): string {
+  return `middleware:executeTool:${toolUseId}:${what}`
+}
+
+/** An open question as an interrupt for the SDK. */
+export function policyInterrupt(scope: Scope, { key, questionId }: Unanswered): InterruptJson {
+  const question = scope.fold.questions.get(key)
+  const id = interruptIdOf(scope, key) ?? questionId
+  return {
+    id,
+    name: question?.kind ?? 'approval',
+    reason: { question: questionId, ...(question !== undefined && shown(question)) } as never,
+    source: 'middleware',
+  }
+}
+
+function shown({ tool, input, reason, assignee, expiresAt }: Question): { readonly [part: string]: unknown } {
+  const parts = { tool, input, reason, assignee, expiresAt }
+  return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined))
+}
+
+// ── interrupts that the SDK reports at the end of an invocation ─────────────────────────────────────────────────────
+
+export interface HookQuestion {
+  readonly interrupt: InterruptJson
+  readonly key: string
+  readonly asked: AskedInterrupt
+}
+
+/** Asks what the interrupts of hooks ask, which no gate has seen. Those that a gate raised are asked already. */
+export async function askForHooks(scope: Scope, interrupts: readonly InterruptJson[]): Promise<HookQuestion[]> {
+  const fromHooks = interrupts.filter(({ id }) => !scope.raised.has(id))
+  return await Promise.all(
+    fromHooks.map(async (interrupt) => {
+      const { id, name, reason } = interrupt
+      const key = scope.key(interruptKey(id, scope.conversation.cycle, ''))
+      const asked = await askInterrupt(scope.durable, key, {
+        name,
+        ...(reason !== undefined && { reason: encode(reason, `the reason of interrupt ${name}`) }),
+      })
+      return { interrupt, key, asked }
+    }),
+  )
+}
+
+/**
+ * Answers to interrupts of hooks in the open cycle: the loop must find them when it comes there again. What has no
+ * answer yet the hook raises once more.
+ */
+export async function answeredHooks(scope: Scope): Promise<AnsweredInterrupt[]> {
+  const found: AnsweredInterrupt[] = []
+  for (const [key, question] of scope.fold.questions) {
+    const id = question.kind === 'interrupt' ? interruptIdOf(scope, key) : undefined
+    if (id === undefined || id.startsWith('tool:') || id.startsWith('middleware:executeTool:')) continue
+    if (!scope.waits && !scope.isAnswered(key, question.id)) await scope.caughtUp()
+    if (!scope.isAnswered(key, question.id)) continue
+    const result = await scope.durable.wait<{ value?: Json }>(key, question.id)
+    const response = (result.ok ? result.value?.value : undefined) ?? null
+    const source = id.startsWith('hook:') ? 'hook' : 'middleware'
+    found.push({ id, name: question.name, source, response: response as AnsweredInterrupt['response'] })
+  }
+  return found
+}
+
+// ── answers that an invocation brings ───────────────────────────────────────────────────────────────────────────────
+
+/** Sends `interruptResponse` blocks as the answers of the open questions they belong to. The first answer of anybody stands. */
+export async function answerOpen(scope: Scope, responses: readonly InterruptResponseContentData[]): Promise<void> {
+  for (const { interruptResponse } of responses) {
+    const { interruptId, response } = interruptResponse
+    const [key, question] =
+      [...scope.fold.questions].findLast(([key]) => interruptIdOf(scope, key) === interruptId) ?? []
+    if (key === undefined || question === undefined) {
+      throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no open interrupt "${interruptId}".`, {
+        hint: 'Invoke the agent with the input of the turn first: its result lists the interrupts that are open.',
+        details: { runId: scope.durable.runId, interruptId },
+      })
+    }
+    const payload = payloadOf(question, encode(response, `the response to interrupt ${interruptId}`))
+    const signal = { id: question.id, name: question.id, payload, by: 'agent.invoke' }
+    const receipt: SignalReceipt = await scope.durable.outbound.signal(scope.durable.runId, signal)
+    if (!receipt.accepted && JSON.stringify(receipt.first.payload) !== JSON.stringify(payload)) {
+      const { by, at } = receipt.first
+      throw new RunError(
+        'ALREADY_ANSWERED',
+        `Interrupt "${interruptId}" of run ${scope.durable.runId} was answered before${by === undefined ? '' : ` by ${by}`}.`,
+        {
+          hint: 'Invoke the agent with the input of the turn: it goes on with the first answer.',
+          details: { runId: scope.durable.runId, id: question.id, by, at, value: receipt.first.payload },
+        },
+      )
+    }
+    scope.answeredHere.add(question.id)
+  }
+}
+
+/** A response as the answer that the question's form wants: for decisions `true`, `'approve'` and the like approve. */
+function payloadOf(question: Question, response: Json): Json {
+  if (question.kind === 'interrupt' || question.kind === 'callback') return { value: response }
+  if (typeof response === 'object' && response !== null && 'approved' in response) return response
+  const approved =
+    response === true || (typeof response === 'string' && /^(y|yes|ok|approved?|true)$/i.test(response.trim()))
+  return approved ? { approved } : { approved, ...(typeof response === 'string' && { reason: response }) }
+}

@@ -1,0 +1,207 @@
+/**
+ * What the journal keeps of a model answer and of a tool result, and the SDK's objects made from it again.
+ *
+ * An answer is kept once: its content as the SDK's own data, and beside it only what the message does not say (stop
+ * reason, usage, redaction). The role is always `assistant` and tracking ids are derived, so a recorded cycle is smaller
+ * than the JSON of its two messages (I6). Both passes get the object that is made from the record (I12).
+ */
+import {
+  ContextWindowOverflowError,
+  type InvokeModelResult,
+  MaxTokensError,
+  Message,
+  type MessageData,
+  ModelMetadataEvent,
+  ToolResultBlock,
+  type Usage,
+} from '@strands-agents/sdk'
+
+type ModelResult = InvokeModelResult['result']
+type Metadata = Omit<ModelMetadataEvent, 'type'>
+
+/** The recorded outcome of a model step. */
+export interface AnswerRecord {
+  readonly content: MessageData['content']
+  readonly stopReason: ModelResult['stopReason']
+  /** Usage, metrics and trace, as the model told them. */
+  readonly metadata?: Metadata
+  /** Only where the message says something else about itself than the model told. */
+  readonly messageMetadata?: MessageData['metadata'] | null
+  /** A guardrail's text in place of the user's message. */
+  readonly redaction?: string
+}
+
+export function recordAnswer({ message, stopReason, metadata, redaction }: ModelResult): AnswerRecord {
+  const { content } = message.toJSON()
+  const told = metadata === undefined ? undefined : metadataOf(metadata)
+  const own = message.metadata
+  return {
+    content,
+    stopReason,
+    ...(told !== undefined && { metadata: told }),
+    ...(!isSameJson(own, impliedMetadata(told)) && { messageMetadata: own ?? null }),
+    ...(redaction?.userMessage !== undefined && { redaction: redaction.userMessage }),
+  }
+}
+
+export function answerMessage(record: AnswerRecord, trackingId: string | undefined): Message {
+  const implied = impliedMetadata(record.metadata)
+  const metadata = record.messageMetadata === undefined ? implied : (record.messageMetadata ?? undefined)
+  const message = Message.fromMessageData({
+    role: 'assistant',
+    content: record.content,
+    ...(trackingId !== undefined && { trackingId }),
+    ...(metadata !== undefined && { metadata }),
+  })
+  records.set(message, record)
+  return message
+}
+
+const records = new WeakMap<Message, AnswerRecord>()
+
+/** The record of which a message was made. */
+export function recordOf(message: Message): AnswerRecord | undefined {
+  return records.get(message)
+}
+
+export function answerResult(record: AnswerRecord, message: Message): ModelResult {
+  return {
+    message,
+    stopReason: record.stopReason,
+    ...(record.metadata !== undefined && {
+      metadata: new ModelMetadataEvent({ type: 'modelMetadataEvent', ...record.metadata }),
+    }),
+    ...(record.redaction !== undefined && { redaction: { userMessage: record.redaction } }),
+  }
+}
+
+export function usageOf(record: AnswerRecord): Usage | undefined {
+  return record.metadata?.usage ?? record.messageMetadata?.usage
+}
+
+function metadataOf({ usage, metrics, trace }: Metadata): Metadata {
+  return {
+    ...(usage !== undefined && { usage }),
+    ...(metrics !== undefined && { metrics }),
+    ...(trace !== undefined && { trace }),
+  }
+}
+
+/** What `Model.streamAggregated` writes into the message. */
+function impliedMetadata(told: Metadata | undefined): MessageData['metadata'] {
+  if (told?.usage === undefined && told?.metrics === undefined) return undefined
+  const { usage, metrics } = told
+  return { ...(usage !== undefined && { usage }), ...(metrics !== undefined && { metrics }) }
+}
+
+/** Errors of a model that are its answer: asked again, it would say the same. Everything else may pass. */
+export function isModelOutcome(error: unknown): error is ContextWindowOverflowError | MaxTokensError {
+  return error instanceof ContextWindowOverflowError || error instanceof MaxTokensError
+}
+
+/** The error again, of its class: `instanceof` drives the SDK's recovery. Undefined for errors that are no outcome. */
+export function modelOutcomeError(recorded: unknown): Error | undefined {
+  if (!(recorded instanceof Error)) return undefined
+  if (recorded.name === 'ContextWindowOverflowError') return new ContextWindowOverflowError(recorded.message)
+  if (recorded.name !== 'MaxTokensError') return undefined
+  const { partialMessage } = recorded as Error & { partialMessage?: MessageData }
+  // Core leaves out properties above 32 Ki characters.
+  const data = partialMessage ?? {
+    role: 'assistant',
+    content: [{ text: '[The partial message was too long to be recorded.]' }],
+  }
+  return new MaxTokensError(recorded.message, Message.fromMessageData(data))
+}
+
+// ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type ToolContent = ReturnType<ToolResultBlock['toJSON']>['toolResult']['content']
+
+/** The recorded outcome of a tool step. The tool use id is in its key. */
+export interface ToolRecord {
+  readonly content: ToolContent
+  /** Absent: success. */
+  readonly status?: 'error'
+  /** Of the error behind an error result: only what the content does not say. */
+  readonly error?: { readonly name?: string; readonly message?: string; readonly code?: string | number }
+  /** What the body wrote to the agent's appState. */
+  readonly state?: StatePatch
+  /** The body cancelled the agent. */
+  readonly cancelled?: true
+}
+
+/** Keys of a StateStore that were set (to absolute values) and deleted. */
+export interface StatePatch {
+  readonly set?: { readonly [key: string]: unknown }
+  readonly remove?: readonly string[]
+}
+
+export function recordResult(block: ToolResultBlock): ToolRecord {
+  const { content } = block.toJSON().toolResult
+  if (block.status !== 'error') return { content }
+  return { content, status: 'error', ...(block.error !== undefined && { error: recordError(block.error, content) }) }
+}
+
+export function resultBlock(record: ToolRecord, toolUseId: string): ToolResultBlock {
+  const { content, error } = record
+  const status = record.status ?? 'success'
+  const block = ToolResultBlock.fromJSON({ toolResult: { toolUseId, status, content } })
+  if (error === undefined) return block
+  return new ToolResultBlock({ toolUseId, status, content: block.content, error: rebuildError(error, content) })
+}
+
+/** What a tool returns, as the SDK would put it into a result: for outcomes that a person or `reconcile` supplies. */
+export function suppliedRecord(value: unknown): ToolRecord {
+  if (isToolRecord(value)) return value
+  if (value === null || value === undefined) return { content: [{ text: 'null' }] }
+  if (typeof value === 'object') {
+    const json = (Array.isArray(value) ? { $value: value } : value) as Extract<
+      ToolContent[number],
+      { json: unknown }
+    >['json']
+    return { content: [{ json }] }
+  }
+  return { content: [{ text: String(value) }] }
+}
+
+/** An error that the model is told. */
+export function errorRecord(text: string): ToolRecord {
+  return { status: 'error', content: [{ text }] }
+}
+
+function isToolRecord(value: unknown): value is ToolRecord {
+  if (typeof value !== 'object' || value === null || !('content' in value) || !Array.isArray(value.content))
+    return false
+  return Object.keys(value).every((key) => ['content', 'status', 'error', 'state', 'cancelled'].includes(key))
+}
+
+/** The SDK writes the error's message into the result, as it is or behind `Error: `. */
+function isTold(message: string, content: ToolContent): boolean {
+  const told = textOf(content)
+  return told === message || told === `Error: ${message}`
+}
+
+function recordError(error: Error, content: ToolContent): NonNullable<ToolRecord['error']> {
+  const { code } = error as { code?: unknown }
+  return {
+    ...(error.name !== 'Error' && { name: error.name }),
+    ...(!isTold(error.message, content) && { message: error.message }),
+    ...((typeof code === 'string' || typeof code === 'number') && { code }),
+  }
+}
+
+function rebuildError(record: NonNullable<ToolRecord['error']>, content: ToolContent): Error {
+  const error = new Error(record.message ?? textOf(content).replace(/^Error: /, ''))
+  if (record.name !== undefined)
+    Object.defineProperty(error, 'name', { value: record.name, configurable: true, writable: true })
+  return record.code === undefined ? error : Object.assign(error, { code: record.code })
+}
+
+function textOf(content: ToolContent): string {
+  const [first] = content
+  return first !== undefined && 'text' in first ? first.text : ''
+}
+
+function isSameJson(one: unknown, other: unknown): boolean {
+  return one === other || JSON.stringify(one) === JSON.stringify(other)
+}

@@ -1,0 +1,239 @@
+/**
+ * What the gates of one agent share while it runs under one fiber: the durable run, the conversation as the journal
+ * implies it, and how much of it was recorded before.
+ *
+ * Keys of a scope (behind its prefix; `n` counts recorded model outcomes from 1, the cycle of a tool is the `n` that
+ * asked for it):
+ *
+ *   model#n                      tool:<toolUseId>@<cycle>, made again after an interrupt or by a hook: …~2, …~3
+ *   approve:<toolUseId>@<cycle>  interrupt:<interruptId>@<cycle>
+ */
+import { type Durable, type Json, type JsonObject, LeaseLostError, type Question } from '@selvage/core'
+import type { ApprovalAnswer } from '@selvage/programs'
+import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
+import { type Answers, askingGate } from './asking.ts'
+import { Conversation, type NameMessage } from './conversation.ts'
+import { Fold, type SyncPatch } from './fold.ts'
+import type { Policy } from './policy.ts'
+import type { StateWatch } from './state-watch.ts'
+
+export interface ScopeOptions {
+  readonly agent: Agent
+  readonly durable: Durable
+  /** `''`, or a path that ends in a slash. */
+  readonly prefix: string
+  /** Whether an open question is waited for here; else the invocation ends with stopReason `interrupt`. */
+  readonly waits: boolean
+  readonly policy: Policy
+  readonly watch: StateWatch
+  /** The input of a first turn that has no entry of its own. */
+  readonly firstInput: Json | undefined
+}
+
+export interface ModelRequest {
+  readonly n: number
+  readonly check: string
+}
+
+export class Scope implements Answers {
+  readonly agent: Agent
+  readonly durable: Durable
+  readonly policy: Policy
+  readonly watch: StateWatch
+  readonly waits: boolean
+  readonly conversation: Conversation
+  readonly fold: Fold
+  /** Errors that are recorded outcomes, with the error of their step. */
+  readonly outcomes: WeakMap<object, unknown> = new WeakMap()
+  /** `durable` for what may ask people. */
+  readonly asking: Durable
+  /** Ids of interrupts that gates raised, whose questions are asked. */
+  readonly raised: Set<string> = new Set()
+  /** Questions that this process has answered itself. */
+  readonly answeredHere: Set<string> = new Set()
+  /** What ends the run, whatever the model would make of it. */
+  fatal: { readonly error: unknown } | undefined
+  /** Decisions of this cycle, by tool use id. */
+  readonly approvals: Map<string, Promise<ApprovalAnswer>> = new Map()
+  readonly #prefix: string
+  readonly #asks = new Map<string, number>()
+  #check = ''
+  /** The first model call after a resume whose messages are recorded. */
+  #forced = 0
+  #caughtUp: Promise<void> | undefined
+
+  constructor(options: ScopeOptions) {
+    this.agent = options.agent
+    this.durable = options.durable
+    this.policy = options.policy
+    this.watch = options.watch
+    this.waits = options.waits
+    this.#prefix = options.prefix
+    this.conversation = new Conversation(naming(options.durable, options.prefix))
+    this.fold = new Fold(options.durable.history, options.prefix, this.conversation, options.firstInput)
+    this.asking = askingGate(options.durable, this)
+  }
+
+  key(local: string): string {
+    return `${this.#prefix}${local}`
+  }
+
+  /** The run was taken from this process: nothing settles any more. */
+  get isLost(): boolean {
+    const { abortSignal } = this.durable
+    return abortSignal.aborted && LeaseLostError.is(abortSignal.reason)
+  }
+
+  // ── turns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A turn that is not recorded. */
+  beginTurn(n: number, input: readonly Message[]): void {
+    this.conversation.beginTurn(n, input)
+    this.#forced = 0
+  }
+
+  /** The agent gets the messages and the state of the fold point. */
+  load(): void {
+    const { conversation, agent } = this
+    replaceAll(agent.messages, conversation.messages)
+    this.watch.restore(conversation.state, conversation.removedState)
+    if (conversation.modelState !== undefined) {
+      agent.modelState.clear()
+      for (const [key, value] of Object.entries(conversation.modelState as JsonObject))
+        agent.modelState.set(key, value as never)
+    }
+    this.#check = this.fold.check
+    this.#forced = conversation.syncedFor
+  }
+
+  /** At the end of a turn: what the steps do not imply, with everything compared. */
+  lastSync(): SyncPatch {
+    return this.#differences(this.conversation.answers + 1, true) ?? {}
+  }
+
+  // ── model calls ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Called before each model call: brings agent and journal to agreement, and says what is asked. */
+  async beforeModel(ctx: InvokeModelContext): Promise<ModelRequest> {
+    const { conversation, fold, durable } = this
+    const n = conversation.answers + 1
+    this.#asks.clear()
+    this.approvals.clear()
+    if (n <= fold.recorded || n === this.#forced) {
+      // Recorded: the messages are what they were, whatever a hook that runs again has added.
+      replaceAll(this.agent.messages, conversation.messages)
+      this.watch.restore(conversation.state, conversation.removedState)
+    } else {
+      const patch = this.#differences(n, false)
+      if (patch !== undefined) await durable.state(this.key(`sync#${n}`), toJson(patch))
+    }
+    this.#forced = 0
+    this.#check = fold.checkOf(n) ?? this.#hash([this.#check, this.#header(ctx), conversation.sinceLastAnswer()])
+    return { n, check: this.#check }
+  }
+
+  #differences(n: number, thorough: boolean): SyncPatch | undefined {
+    const { conversation, agent, watch } = this
+    const difference = conversation.compare(agent.messages, thorough)
+    const state = watch.take()
+    const modelState = this.#newModelState()
+    if (difference === undefined && state === undefined && modelState === undefined) return undefined
+    conversation.differ(difference ?? {}, n, agent.messages)
+    if (state !== undefined) conversation.patchState(state)
+    if (modelState !== undefined) conversation.modelState = modelState
+    return {
+      ...difference,
+      ...(state !== undefined && { state }),
+      ...(modelState !== undefined && { modelState }),
+    }
+  }
+
+  #newModelState(): Json | undefined {
+    const { modelState } = this.agent
+    if (modelState.keys().length === 0 && this.conversation.modelState === undefined) return undefined
+    const now = toJson(modelState.getAll())
+    return JSON.stringify(now) === JSON.stringify(this.conversation.modelState) ? undefined : now
+  }
+
+  // What a request has beside its messages, hashed once as long as it stays the same.
+  #headerOf: { readonly parts: readonly unknown[]; readonly text: string } | undefined
+
+  #header(ctx: InvokeModelContext): string {
+    const parts = [
+      ctx.model.modelId,
+      this.agent.systemPrompt,
+      ctx.toolChoice === undefined ? undefined : JSON.stringify(ctx.toolChoice),
+      ...this.agent.toolRegistry.list().map((tool) => tool.toolSpec),
+    ]
+    const before = this.#headerOf
+    if (before?.parts.length === parts.length && before.parts.every((part, index) => part === parts[index]))
+      return before.text
+    const text = this.#hash(parts)
+    this.#headerOf = { parts, text }
+    return text
+  }
+
+  /** 16 characters that tell requests of one run apart. */
+  #hash(parts: readonly unknown[]): string {
+    return this.durable.id('', JSON.stringify(parts)).slice(0, 16)
+  }
+
+  // ── tool calls ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** `''` for the first time that this tool call is made, `~2` for the second, … */
+  nextAsk(toolUseId: string): string {
+    const ask = (this.#asks.get(toolUseId) ?? 0) + 1
+    this.#asks.set(toolUseId, ask)
+    return ask === 1 ? '' : `~${ask}`
+  }
+
+  /** Whether a question has an answer, given before or while this process runs. */
+  isAnswered(key: string, questionId: string): boolean {
+    return this.answeredHere.has(questionId) || this.fold.waited.has(key) || this.durable.arrived(questionId)
+  }
+
+  opened(key: string, question: Question): void {
+    this.fold.questions.set(key, question)
+  }
+
+  /** Resolves when the signals that came before this process are known: until then no question counts as unanswered. */
+  caughtUp(): Promise<void> {
+    this.#caughtUp ??= this.durable.state(this.key('caught-up'), {})
+    return this.#caughtUp
+  }
+
+  /** Ends the invocation with this error. The model is not asked what it makes of it. */
+  fail(error: unknown): void {
+    this.fatal ??= { error }
+    this.agent.cancel()
+  }
+}
+
+/** As it will be read from the journal. */
+export function toJson(value: unknown): JsonObject {
+  return JSON.parse(JSON.stringify(value)) as JsonObject
+}
+
+export function replaceAll(list: Message[], messages: readonly Message[]): void {
+  if (list.length === messages.length && list.every((message, index) => message === messages[index])) return
+  list.length = 0
+  for (const message of messages) list.push(message)
+}
+
+const KINDS = ['answer', 'results', 'input'] as const
+
+/** UUIDs that follow from the run: one hash, and a number for each message. */
+function naming(durable: Durable, prefix: string): NameMessage {
+  let base: string | undefined
+  return (of, n, index) => {
+    base ??= uuidBase(durable.id('', `${prefix}messages`))
+    const number = KINDS.indexOf(of) * 2 ** 44 + n * 2 ** 12 + index
+    return `${base}${number.toString(16).padStart(12, '0')}`
+  }
+}
+
+/** The first four groups of a UUID of version 4. */
+function uuidBase(id: string): string {
+  const hex = Array.from(id, (character) => (character.charCodeAt(0) % 16).toString(16)).join('')
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`
+}

@@ -1,0 +1,225 @@
+/**
+ * Every use of what the Strands SDK does not promise: private members, undocumented shapes, rules that only its code
+ * says. Tried with 1.16.0 and 1.19.0; seams.test.ts holds a contract test for each, to be run against every version.
+ *
+ * Public, and so used elsewhere: both middleware stages, `addHook`, `messages`, `appState`, `loadSnapshot`, the event and
+ * message classes.
+ */
+import {
+  type Agent,
+  type AgentResult,
+  type AgentStreamEvent,
+  type ExecuteToolContext,
+  ExecuteToolStage,
+  type Interrupt,
+  type InterruptResponseContentData,
+  type InvocationState,
+  type InvokeArgs,
+  InvokeModelStage,
+  type InvokeOptions,
+  SNAPSHOT_SCHEMA_VERSION,
+  type Usage,
+} from '@strands-agents/sdk'
+import { addUsage } from './usage.ts'
+
+/** One pass of an invocation: everything between the hooks Before- and AfterInvocation. */
+export type Invocation = (
+  args: InvokeArgs | undefined,
+  options: InvokeOptions | undefined,
+  invocationState: InvocationState,
+  continuation: unknown,
+) => AsyncGenerator<AgentStreamEvent, AgentResult, undefined>
+
+interface Inside {
+  _streamWithMiddleware: Invocation
+  _throwIfCancelled(): void
+  readonly _interruptState: InterruptStateInside
+  readonly _middlewareRegistry: { readonly _handlers: Map<unknown, { readonly phase: string }[]> }
+  readonly _pluginRegistry: { readonly _plugins: Map<string, unknown> }
+  readonly _backgroundTasks: unknown
+  readonly _checkpointing: boolean
+  readonly _meter: MeterInside
+}
+
+interface InterruptStateInside {
+  interrupts: Record<string, Interrupt>
+  resume(responses: readonly InterruptResponseContentData[]): void
+  getOrCreateInterrupt(
+    id: string,
+    name: string,
+    reason: Interrupt['reason'],
+    response: Interrupt['response'],
+    source: Interrupt['source'],
+  ): Interrupt
+}
+
+interface MeterInside {
+  _cycleCount: number
+  _accumulatedUsage: Usage
+  _agentInvocations: { cycles: { cycleId: string; duration: number; usage: Usage }[]; usage: Usage }[]
+  startNewInvocation(): void
+}
+
+function inside(agent: Agent): Inside {
+  return agent as unknown as Inside
+}
+
+// ── the invocation ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * `Agent.stream` calls `this._streamWithMiddleware(args, options, invocationState, continuationEvent)` once per pass,
+ * after BeforeInvocation and before AfterInvocation, and yields on what it yields without calling hooks. An own property
+ * of the instance takes its place.
+ */
+export function wrapInvocation(agent: Agent, wrap: (original: Invocation) => Invocation): void {
+  const self = inside(agent)
+  self._streamWithMiddleware = wrap(self._streamWithMiddleware.bind(agent))
+}
+
+/** The loop turns exactly the error that `_throwIfCancelled` throws into a result with stopReason `cancelled`. Its class is not exported. */
+export function throwIfCancelled(agent: Agent): void {
+  inside(agent)._throwIfCancelled()
+}
+
+// ── interrupts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** An interrupt as its `toJSON` says it. */
+export interface InterruptJson {
+  readonly id: string
+  readonly name: string
+  readonly reason?: Interrupt['reason']
+  readonly source?: Interrupt['source']
+}
+
+/** InterruptError is not exported: known by its name and its list. */
+export function isInterruptError(error: unknown): error is Error & { interrupts: Interrupt[] } {
+  return (
+    error instanceof Error &&
+    error.name === 'InterruptError' &&
+    'interrupts' in error &&
+    Array.isArray(error.interrupts)
+  )
+}
+
+export function interruptJson(interrupt: Interrupt): InterruptJson {
+  const { id, name, reason, source } = interrupt
+  return { id, name, ...(reason !== undefined && { reason }), source }
+}
+
+/** `interrupt()` of a tool or of middleware looks its id up here, and returns the response if there is one. */
+export function respond(
+  agent: Agent,
+  { id, name, reason, source }: InterruptJson,
+  response: Interrupt['response'],
+): void {
+  const known = inside(agent)._interruptState.getOrCreateInterrupt(id, name, reason, response, source ?? 'tool')
+  if (response !== undefined) known.response = response
+}
+
+/** Some providers use the id of a tool call again: an answer must not be there for the next one. */
+export function forgetInterrupt(agent: Agent, id: string): void {
+  delete inside(agent)._interruptState.interrupts[id]
+}
+
+/**
+ * Raises recorded interrupts again: `ctx.interrupt` throws an InterruptError, whose list is replaced. They are also
+ * registered, because the executor keeps only the last of several errors of one cycle.
+ */
+export function raiseInterrupts(ctx: ExecuteToolContext, agent: Agent, recorded: readonly InterruptJson[]): never {
+  const error = probeInterrupt(ctx)
+  const [sample] = error.interrupts
+  const Class = sample?.constructor as new (data: InterruptJson) => Interrupt
+  error.interrupts = recorded.map((data) => new Class(data))
+  error.message = `Interrupt raised: ${recorded.map(({ name }) => name).join(', ')}`
+  for (const data of recorded) respond(agent, data, undefined)
+  throw error
+}
+
+function probeInterrupt(ctx: ExecuteToolContext): Error & { interrupts: Interrupt[] } {
+  try {
+    ctx.interrupt({ name: 'selvage' })
+  } catch (error) {
+    if (isInterruptError(error)) return error
+    throw error
+  }
+  throw new Error('This version of the Strands SDK answered an interrupt that nobody had raised.')
+}
+
+/** Interrupts that are answered before the loop comes to them. */
+export interface AnsweredInterrupt extends InterruptJson {
+  readonly response: NonNullable<Interrupt['response']> | null
+}
+
+/**
+ * Sets the interrupt state as a resume would leave it, and returns what the loop must then be invoked with. Without
+ * answers: as new. With answers: `activated`, so that the SDK clears them at the end of the cycle, which it refuses to
+ * enter without a response among its arguments. No `pendingToolExecution`: the gates answer for what has been done.
+ */
+export function restoreInterrupts(
+  agent: Agent,
+  answered: readonly AnsweredInterrupt[],
+): InterruptResponseContentData[] {
+  const interrupts = Object.fromEntries(answered.map((interrupt) => [interrupt.id, { ...interrupt }]))
+  agent.loadSnapshot({
+    scope: 'agent',
+    schemaVersion: SNAPSHOT_SCHEMA_VERSION,
+    createdAt: '',
+    data: { interrupts: { interrupts, activated: answered.length > 0 } as never },
+    appData: {},
+  })
+  return answered.map(({ id, response }) => ({ interruptResponse: { interruptId: id, response } }))
+}
+
+/** What `Agent.stream` does with interrupt responses before each pass; needed where a pass is repeated below it. */
+export function resumeInterrupts(agent: Agent, responses: readonly InterruptResponseContentData[]): void {
+  inside(agent)._interruptState.resume(responses)
+}
+
+// ── what stands around us ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** Whether the agent runs tools outside of its loop. Not readable in public. */
+export function hasBackgroundTasks(agent: Agent): boolean {
+  return inside(agent)._backgroundTasks !== undefined
+}
+
+/** Whether the loop returns at every cycle with stopReason `checkpoint`. Not readable in public. */
+export function hasCheckpointing(agent: Agent): boolean {
+  return inside(agent)._checkpointing === true
+}
+
+/** Wrap middleware runs in order of registration, first is outermost: how many stand outside of ours. */
+export function wrapsBefore(agent: Agent): number {
+  const { _handlers } = inside(agent)._middlewareRegistry
+  const count = (stage: unknown): number => (_handlers.get(stage) ?? []).filter(({ phase }) => phase === 'wrap').length
+  return count(InvokeModelStage) + count(ExecuteToolStage)
+}
+
+/** Names of the plugins that were initialised so far; the SDK's own are called `strands:…`. */
+export function pluginsBefore(agent: Agent): string[] {
+  return [...inside(agent)._pluginRegistry._plugins.keys()].filter((name) => !name.startsWith('strands:'))
+}
+
+// ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Lets `agent.metrics`, and limits per invocation, go on where a resumed run was: earlier usage is put into the meter's
+ * sums, that of the resumed turn into the invocation that begins next. OpenTelemetry counters are not touched, what was
+ * counted by another process was exported by it.
+ */
+export function restoreMetrics(agent: Agent, usage: Usage, turn: readonly (Usage | undefined)[]): void {
+  const meter = inside(agent)._meter
+  meter._accumulatedUsage = { ...usage }
+  meter._cycleCount = Math.max(meter._cycleCount, turn.length)
+  if (turn.length === 0) return
+  meter.startNewInvocation = function (this: MeterInside) {
+    delete (this as Partial<MeterInside>).startNewInvocation
+    this.startNewInvocation()
+    const invocation = this._agentInvocations.at(-1)
+    if (invocation === undefined) return
+    for (const [index, spent] of turn.entries()) {
+      const one = addUsage({ inputTokens: 0, outputTokens: 0, totalTokens: 0 }, spent)
+      invocation.cycles.push({ cycleId: `cycle-${index + 1}`, duration: 0, usage: one })
+      invocation.usage = addUsage(invocation.usage, spent)
+    }
+  }
+}

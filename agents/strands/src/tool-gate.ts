@@ -1,0 +1,262 @@
+/**
+ * The gate of the tool stage: approval before the body, the body once, its interrupts asked where any process can answer.
+ *
+ *   (approve) ─▶ body ─▶ result recorded
+ *      │          ├─ interrupts recorded ─▶ asked ─▶ answered ─▶ body again, as a step of its own
+ *      │          └─ nobody knows (effect once) ─▶ asked | told to the model | run fails
+ *      └─ rejected ─▶ error result with the reason
+ *
+ * While a call waits its siblings go on, and nothing of it runs. A tool that fails has a result like any other: the model
+ * is told the tool's own words, from the journal as well.
+ */
+import {
+  encode,
+  InterruptedError,
+  type Json,
+  type Op,
+  type StepContext,
+  StepError,
+  UnrecordedError,
+} from '@selvage/core'
+import { type ApprovalAnswer, askInterrupt, effectStep, requestApproval } from '@selvage/programs'
+import {
+  type AgentStreamEvent,
+  type ExecuteToolContext,
+  type ExecuteToolStage,
+  type MiddlewareHandlerOf,
+  type MiddlewareNextOf,
+  ToolResultBlock,
+} from '@strands-agents/sdk'
+import { Unanswered, withParts } from './asking.ts'
+import { chunkOf } from './chunks.ts'
+import { markReplayed } from './events.ts'
+import type { ToolApproval } from './policy.ts'
+import { approveKey, interruptKey, policyInterrupt } from './questions.ts'
+import { errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
+import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
+import type { Scope } from './scope.ts'
+import {
+  forgetInterrupt,
+  type InterruptJson,
+  interruptJson,
+  isInterruptError,
+  raiseInterrupts,
+  respond,
+} from './seams.ts'
+
+type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>
+type Next = MiddlewareNextOf<typeof ExecuteToolStage>
+type Events = AsyncGenerator<AgentStreamEvent, ToolResultBlock, undefined>
+
+/** A Wrap handler of ExecuteToolStage. Outside of a durable run (no scope) it is not there. */
+export function toolGate(scopeNow: () => Scope | undefined): Handler {
+  return async function* gate(ctx, next) {
+    const scope = scopeNow()
+    if (scope === undefined) return yield* next(ctx)
+    const call: Call = { scope, ctx, next, cycle: scope.conversation.cycle, answered: new Set() }
+    try {
+      return { result: yield* decided(call) }
+    } catch (error) {
+      if (error instanceof Unanswered) return raise(call, [policyInterrupt(scope, error)])
+      throw error
+    }
+  }
+}
+
+interface Call {
+  readonly scope: Scope
+  readonly ctx: ExecuteToolContext
+  readonly next: Next
+  /** The model answer that asked for it. */
+  readonly cycle: number
+  /** Ids of interrupts whose answers lie ready for the body. */
+  readonly answered: Set<string>
+}
+
+// ── before the body ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+async function* decided(call: Call): Events {
+  const { toolUseId, name } = call.ctx.toolUse
+  const approval = call.scope.policy.approvalOf(name)
+  if (approval === undefined) return yield* made(call)
+  const answer = await approved(call, approval)
+  if (!answer.approved) return resultBlock(errorRecord(`The call of ${name} was rejected: ${answer.reason}`), toolUseId)
+  if (answer.input === undefined) return yield* made(call)
+  const toolUse = { ...call.ctx.toolUse, input: answer.input as ExecuteToolContext['toolUse']['input'] }
+  return yield* made({ ...call, ctx: { ...call.ctx, toolUse } })
+}
+
+/** A call that a hook has made again is decided already. */
+async function approved({ scope, ctx, cycle }: Call, approval: ToolApproval): Promise<ApprovalAnswer> {
+  const { toolUseId, name, input } = ctx.toolUse
+  const key = scope.key(approveKey(toolUseId, cycle))
+  const answer =
+    scope.approvals.get(toolUseId) ??
+    requestApproval(scope.asking, key, name, { ...approval, tool: name, input: input as Json })
+  scope.approvals.set(toolUseId, answer)
+  try {
+    return await answer
+  } catch (error) {
+    // Nobody decided: the model must not take that for a no.
+    if (StepError.is(error, 'APPROVAL_TIMEOUT')) scope.fail(error)
+    throw error
+  }
+}
+
+// ── the body, until it has a result ─────────────────────────────────────────────────────────────────────────────────
+
+async function* made(call: Call): Events {
+  while (true) {
+    const ask = call.scope.nextAsk(call.ctx.toolUse.toolUseId)
+    try {
+      const result = yield* madeOnce(call, ask)
+      for (const id of call.answered) forgetInterrupt(call.scope.agent, id)
+      return result
+    } catch (error) {
+      if (!(error instanceof InterruptedError)) throw error
+      await answerInterrupts(call, error.interrupts as unknown as readonly InterruptJson[], ask)
+    }
+  }
+}
+
+async function* madeOnce(call: Call, ask: string): Events {
+  const { scope, ctx, cycle } = call
+  const { toolUseId, name, input } = ctx.toolUse
+  const op: Op = {
+    key: scope.key(`tool:${toolUseId}@${cycle}${ask}`),
+    kind: 'tool',
+    name,
+    check: scope.durable.id('', JSON.stringify([name, input])).slice(0, 16),
+    input: input as Json,
+  }
+  // A result that the journal tells of this step, and not a person of an unknown outcome.
+  let isRecorded = false
+  let live: ToolResultBlock | undefined
+  const gate = withParts(scope.asking, {
+    step: async (step, run, behaviour) => {
+      const value = await scope.durable.step(step, run, behaviour)
+      isRecorded = true
+      return value
+    },
+  })
+  const make = (send: Send<AgentStreamEvent>): Promise<ToolRecord> => {
+    const body = async (at: StepContext): Promise<ToolRecord> => {
+      const { record, block } = await runBody(call, at, send)
+      live = block
+      return record
+    }
+    return effectStep<ToolRecord>(gate, op, body, scope.policy.effectOf(name, ctx.tool))
+  }
+
+  let record: ToolRecord
+  try {
+    record = suppliedRecord(yield* relay(make, () => scope.isLost))
+  } catch (error) {
+    return resultBlock(refusal(call, error), toolUseId)
+  }
+  const recorded = resultBlock(record, toolUseId)
+  const block = live?.error === undefined ? recorded : withError(recorded, live.error)
+  if (isRecorded) scope.conversation.result(cycle, toolUseId, block, record.state)
+  if (isRecorded && live === undefined) redo(call, record, block)
+  return block
+}
+
+/** Runs the tool, and what is wrapped around it inside of us. */
+async function runBody(
+  { scope, ctx, next }: Call,
+  at: StepContext,
+  send: Send<AgentStreamEvent>,
+): Promise<{ readonly record: ToolRecord; readonly block: ToolResultBlock }> {
+  const sendOn: Send<AgentStreamEvent> = (event) => {
+    const chunk = chunkOf(event)
+    if (chunk !== undefined) at.emit(chunk)
+    return send(event)
+  }
+  try {
+    const { result: block } = await pump(next(ctx), sendOn)
+    const state = scope.watch.take(at.key)
+    const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted
+    const record = {
+      ...recordResult(block),
+      ...(state !== undefined && { state }),
+      ...(cancelled && { cancelled: true as const }),
+    }
+    return { record, block }
+  } catch (error) {
+    if (error instanceof ConsumerLeft) throw new UnrecordedError(error)
+    if (!isInterruptError(error)) throw error
+    throw new InterruptedError(
+      error.interrupts.map((interrupt) => encode(interruptJson(interrupt), `interrupt ${interrupt.name}`)),
+    )
+  }
+}
+
+/** What the recorded body did to the agent is done again. */
+function redo({ scope }: Call, record: ToolRecord, block: ToolResultBlock): void {
+  markReplayed(block)
+  if (record.state !== undefined) scope.watch.apply(record.state)
+  if (record.cancelled) scope.agent.cancel()
+}
+
+/** The result of a call that has none of its own, or the error that ends it. */
+function refusal({ scope, ctx }: Call, error: unknown): ToolRecord {
+  const { name } = ctx.toolUse
+  if (StepError.is(error, 'OUTCOME_UNKNOWN')) {
+    if (scope.policy.effectOf(name, ctx.tool).onUnknown !== 'tell-model') {
+      scope.fail(error)
+      throw error
+    }
+    return errorRecord(`The outcome of ${name} is unknown: it may or may not have happened. Verify before retrying.`)
+  }
+  // A person looked and gave up, or middleware inside of us failed: the SDK tells the model such errors by their text.
+  if (StepError.is(error, 'STEP_FAILED'))
+    return errorRecord(error.cause instanceof Error ? error.cause.message : error.message)
+  throw error
+}
+
+function withError(block: ToolResultBlock, error: Error): ToolResultBlock {
+  const { toolUseId, status, content } = block
+  return new ToolResultBlock({ toolUseId, status, content, error })
+}
+
+// ── interrupts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Asks what the body asked, and lays the answers where it looks for them when it runs again. */
+async function answerInterrupts(call: Call, raised: readonly InterruptJson[], ask: string): Promise<void> {
+  const { scope, ctx, cycle } = call
+  const { name: tool, input } = ctx.toolUse
+  const asked = await Promise.all(
+    raised.map(async (interrupt) => {
+      const { id, name, reason } = interrupt
+      const key = scope.key(interruptKey(id, cycle, ask))
+      const question = await askInterrupt(scope.asking, key, {
+        name,
+        tool,
+        input: input as Json,
+        ...(reason !== undefined && { reason: reason as Json }),
+      })
+      return { interrupt, key, question }
+    }),
+  )
+  if (!scope.waits) {
+    const isOpen = ({ key, question }: (typeof asked)[number]): boolean => !scope.isAnswered(key, question.question.id)
+    if (asked.some(isOpen)) await scope.caughtUp()
+    const open = asked.filter(isOpen)
+    if (open.length > 0)
+      raise(
+        call,
+        open.map(({ interrupt }) => interrupt),
+      )
+  }
+  const answers = await Promise.all(asked.map(({ question }) => question.wait()))
+  for (const [index, { interrupt }] of asked.entries()) {
+    respond(scope.agent, interrupt, answers[index] as Parameters<typeof respond>[2])
+    call.answered.add(interrupt.id)
+  }
+}
+
+/** Ends this pass of the invocation with stopReason `interrupt`, once the siblings are done. */
+function raise({ scope, ctx }: Call, interrupts: readonly InterruptJson[]): never {
+  for (const { id } of interrupts) scope.raised.add(id)
+  return raiseInterrupts(ctx, scope.agent, interrupts)
+}

@@ -1,0 +1,358 @@
+/**
+ * An agent under a durable run: each pass of an invocation is a turn.
+ *
+ *   not recorded ─▶ turn#n written ─▶ the loop runs ─▶ turn#n.end
+ *   open         ─▶ messages of the fold point, the recorded part shown, the loop goes on without input
+ *   ended        ─▶ the recorded result, no model is asked
+ *
+ * A turn that stops without an end (a question to a person, an error that may pass, a consumer that left) stays open. The
+ * session is given up then, and the next invocation goes on from the journal, in this process as in any other: there is
+ * one way to resume, and nothing that only a living process knows can be missed.
+ */
+import { ConflictError, type Durable, errorFromJson, errorToJson, type Json, UsageError } from '@selvage/core'
+import {
+  type Agent,
+  AgentResult,
+  type AgentStreamEvent,
+  type InterruptResponseContentData,
+  type InvocationState,
+  type InvokeArgs,
+  type InvokeOptions,
+  Message,
+  type Usage,
+} from '@strands-agents/sdk'
+import { checkCode } from './code-change.ts'
+import { markIfReplayed, markReplayed, turnEvents } from './events.ts'
+import type { RecordedTurn, TurnEnd } from './fold.ts'
+import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
+import type { Policy } from './policy.ts'
+import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
+import { modelOutcomeError } from './record.ts'
+import { replaceAll, Scope, toJson } from './scope.ts'
+import { type Invocation, interruptJson, restoreInterrupts, restoreMetrics, resumeInterrupts } from './seams.ts'
+import type { StateWatch } from './state-watch.ts'
+import { NO_USAGE } from './usage.ts'
+
+/** A fiber that runs the agent. */
+export interface Session {
+  readonly durable: Durable
+  /** Rejects when the run was taken from this process. */
+  readonly lost?: Promise<never>
+  /** Gives the run up, so that any process can go on with it. */
+  close?(): Promise<void>
+}
+
+export interface TurnsOptions {
+  readonly agent: Agent
+  readonly policy: Policy
+  readonly watch: StateWatch
+  readonly prefix: string
+  /** Whether open questions are waited for, or end the invocation with stopReason `interrupt`. */
+  readonly waits: boolean
+  readonly onCodeChange: 'continue' | 'stop'
+  readonly log: (line: string) => void
+  /** Called when a turn begins and no session is open. */
+  readonly open: () => Promise<Session>
+  /** The input of the first turn, where it is that of the run and needs no entry of its own. */
+  readonly firstInput: Json | undefined
+  /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
+  readonly writesEnds: boolean
+}
+
+/** The SDK's own pass, with the input that it shall get. `goesOn`: not the first of its turn. */
+export type Pass = (args: InvokeArgs | undefined, goesOn: boolean) => ReturnType<Invocation>
+type Events = ReturnType<Invocation>
+
+interface Open {
+  readonly session: Session
+  readonly scope: Scope
+}
+
+export class Turns {
+  readonly #options: TurnsOptions
+  #open: Open | undefined
+  #isRunning = false
+  /** Turns that have ended, as this process has seen them. */
+  #ended = 0
+  /** The agent's messages as the open turn found them. */
+  #before: { readonly turn: number; readonly messages: readonly Message[] } | undefined
+  #unwritten: { readonly turn: number; readonly end: TurnEnd } | undefined
+
+  constructor(options: TurnsOptions) {
+    this.#options = options
+  }
+
+  /** For the gates: there only while an invocation runs. */
+  get scope(): Scope | undefined {
+    return this.#isRunning ? this.#open?.scope : undefined
+  }
+
+  /** Of all model calls of the run so far. */
+  get usage(): Usage {
+    return this.#open?.scope.conversation.usage ?? NO_USAGE
+  }
+
+  async *invoke(
+    args: InvokeArgs | undefined,
+    options: InvokeOptions | undefined,
+    state: InvocationState,
+    pass: Pass,
+  ): Events {
+    this.#open ??= await this.#begin()
+    const open = this.#open
+    const { scope } = open
+    const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
+    let isOver = false
+    this.#isRunning = true
+    try {
+      const result = yield* this.#turn(open, args, state, pass)
+      isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
+      return result
+    } catch (error) {
+      isOver = await this.#endWithError(scope, error)
+      throw this.#options.writesEnds ? error : (stepErrorOf(scope, error) ?? error)
+    } finally {
+      this.#isRunning = false
+      stop()
+      if (!isOver) await this.#leave(scope)
+    }
+  }
+
+  // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #begin(): Promise<Open> {
+    const { agent, policy, watch, prefix, waits, firstInput, onCodeChange, log } = this.#options
+    const session = await this.#options.open()
+    const { durable } = session
+    const scope = new Scope({ agent, durable, prefix, waits, policy, watch, firstInput })
+    for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
+    for (const line of policy.remarks(agent.name, agent.tools)) log(line)
+    checkCode(scope, onCodeChange, log)
+    return { session, scope }
+  }
+
+  async #leave(scope: Scope): Promise<void> {
+    const { session } = this.#open ?? {}
+    this.#open = undefined
+    if (!scope.isLost) await session?.close?.()
+  }
+
+  // ── one turn ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async *#turn(open: Open, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
+    const { scope } = open
+    scope.durable.abortSignal.throwIfAborted()
+    const n = this.#ended + 1
+    const recorded = scope.fold.nextTurn()
+    const responses = interruptResponses(args)
+    if (responses.length > 0) await this.#answer(scope, recorded, responses)
+    else if (recorded !== undefined) checkInput(scope, recorded, recordInput(args))
+    if (recorded?.end !== undefined) return yield* this.#recall(scope, recorded, recorded.end, state)
+
+    let given: InvokeArgs | undefined = args
+    if (recorded === undefined) await this.#write(scope, n, recordInput(args))
+    else given = yield* this.#resume(scope, recorded, args, state)
+    let goesOn = scope.conversation.hasBegun
+    while (true) {
+      const result = yield* drain(pass(given, goesOn), open.session)
+      goesOn = true
+      if (scope.fatal !== undefined) throw scope.fatal.error
+      if (scope.durable.abortSignal.aborted) return result
+      if (result.stopReason !== 'interrupt') {
+        await this.#end(scope, n, result)
+        return result
+      }
+      const answers = await this.#ask(scope, result)
+      if (answers === undefined) return result
+      given = [...answers]
+    }
+  }
+
+  /** Begins a turn that is not in the journal. */
+  async #write(scope: Scope, n: number, input: Json): Promise<void> {
+    const { firstInput, agent } = this.#options
+    scope.beginTurn(n, inputMessages(input as RecordedInput))
+    this.#before = { turn: n, messages: [...agent.messages] }
+    const unwritten = this.#unwritten
+    this.#unwritten = undefined
+    if (unwritten !== undefined)
+      void scope.durable.state(scope.key(`turn#${unwritten.turn}.end`), toJson(unwritten.end))
+    if (n === 1 && firstInput !== undefined && isSameInput(firstInput, input)) return
+    await scope.durable.state(scope.key(`turn#${n}`), { input })
+  }
+
+  /** Brings the agent to the fold point, and says what its loop must be given to go on from there. */
+  async *#resume(
+    scope: Scope,
+    { n, input }: RecordedTurn,
+    args: InvokeArgs | undefined,
+    state: InvocationState,
+  ): AsyncGenerator<AgentStreamEvent, InvokeArgs | undefined, undefined> {
+    const { agent } = this.#options
+    const { conversation } = scope
+    if (!conversation.hasBegun) {
+      restoreInterrupts(agent, [])
+      // A failed attempt of this process may have left its input behind.
+      if (this.#before?.turn === n) replaceAll(agent.messages, this.#before.messages)
+      return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
+    }
+    this.#load(scope)
+    const answered = restoreInterrupts(agent, await answeredHooks(scope))
+    yield* turnEvents(agent, conversation.shown, state)
+    return answered
+  }
+
+  /** The recorded end of a turn. */
+  async *#recall(scope: Scope, { n }: RecordedTurn, end: TurnEnd, invocationState: InvocationState): Events {
+    const { agent } = this.#options
+    const { conversation } = scope
+    this.#load(scope)
+    restoreInterrupts(agent, [])
+    yield* turnEvents(agent, conversation.shown, invocationState)
+    this.#ended = n
+    if (end.error !== undefined) {
+      const error = errorFromJson(end.error)
+      throw modelOutcomeError(error) ?? error
+    }
+    const lastMessage =
+      end.message === undefined ? conversation.messages.at(end.last ?? -1) : Message.fromMessageData(end.message)
+    return markReplayed(
+      new AgentResult({
+        stopReason: end.stopReason ?? 'endTurn',
+        lastMessage: lastMessage ?? new Message({ role: 'assistant', content: [] }),
+        metrics: agent.metrics,
+        invocationState,
+        ...(end.structuredOutput !== undefined && { structuredOutput: end.structuredOutput }),
+      }),
+    )
+  }
+
+  #load(scope: Scope): void {
+    scope.load()
+    restoreMetrics(this.#options.agent, scope.conversation.usage, scope.conversation.spent)
+  }
+
+  async #end(scope: Scope, n: number, result: AgentResult): Promise<void> {
+    const end = toJson({ ...scope.lastSync(), ...endOf(result, this.#options.agent) }) as TurnEnd
+    scope.conversation.endTurn()
+    this.#ended = n
+    if (this.#options.writesEnds) await scope.durable.state(scope.key(`turn#${n}.end`), toJson(end))
+    else this.#unwritten = { turn: n, end }
+  }
+
+  /** An error that the journal would answer with again ends the turn; any other may pass, and leaves it open. */
+  async #endWithError(scope: Scope, error: unknown): Promise<boolean> {
+    if (!this.#options.writesEnds || stepErrorOf(scope, error) === undefined) return false
+    const end: TurnEnd = { ...scope.lastSync(), error: errorToJson(error) }
+    scope.conversation.endTurn()
+    this.#ended++
+    await scope.durable.state(scope.key(`turn#${this.#ended}.end`), toJson(end))
+    return true
+  }
+
+  // ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async #answer(
+    scope: Scope,
+    recorded: RecordedTurn | undefined,
+    responses: readonly InterruptResponseContentData[],
+  ): Promise<void> {
+    if (recorded !== undefined && recorded.end === undefined) return await answerOpen(scope, responses)
+    throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no interrupt that is open.`, {
+      hint: 'Invoke the agent with a new input.',
+      details: { runId: scope.durable.runId },
+    })
+  }
+
+  /** Responses to give to the loop at once, or nothing: the invocation ends with the interrupts open. */
+  async #ask(scope: Scope, result: AgentResult): Promise<readonly InterruptResponseContentData[] | undefined> {
+    const asked = await askForHooks(scope, (result.interrupts ?? []).map(interruptJson))
+    if (!scope.waits) {
+      const isOpen = ({ key, asked }: HookQuestion): boolean => !scope.isAnswered(key, asked.question.id)
+      if (asked.some(isOpen)) await scope.caughtUp()
+      if (scope.raised.size > 0 || asked.some(isOpen)) return undefined
+    }
+    const responses = await Promise.all(
+      asked.map(async ({ interrupt, asked }) => ({
+        interruptResponse: { interruptId: interrupt.id, response: (await asked.wait()) as never },
+      })),
+    )
+    resumeInterrupts(this.#options.agent, responses)
+    return responses
+  }
+}
+
+/** Passes events on, marking those that come from the journal; ends with an error when the run is lost. */
+async function* drain(events: Events, { lost }: Session): Events {
+  let isLost = false
+  const raced = async (next: Promise<IteratorResult<AgentStreamEvent, AgentResult>>) => {
+    if (lost === undefined) return await next
+    return await Promise.race([
+      next,
+      lost.catch((error: unknown) => {
+        isLost = true
+        throw error
+      }),
+    ])
+  }
+  try {
+    let next = await raced(events.next())
+    while (!next.done) {
+      markIfReplayed(next.value)
+      try {
+        yield next.value
+      } catch (error) {
+        next = await raced(events.throw(error))
+        continue
+      }
+      next = await raced(events.next())
+    }
+    return next.value
+  } finally {
+    // The loop of a lost run never comes back: it waits at a gate that nobody opens.
+    if (!isLost) await events.return(undefined as never)
+  }
+}
+
+function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Json): void {
+  if (isSameInput(input, got)) return
+  const show = (value: Json): string => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    return text.length > 200 ? `${text.slice(0, 199)}…` : text
+  }
+  throw new ConflictError(
+    'RUN_CONFLICT',
+    `Turn ${n} of run ${durable.runId} has another input. Recorded: ${show(input)} Got: ${show(got)}`,
+    {
+      hint:
+        end === undefined
+          ? 'That turn is not finished: invoke the agent with its input, or use another run id.'
+          : 'Invoke the agent with the same inputs in the same order, or use another run id.',
+      details: { runId: durable.runId, turn: n, recorded: input, got },
+    },
+  )
+}
+
+function endOf(result: AgentResult, { messages }: Agent): TurnEnd {
+  const { stopReason, lastMessage, structuredOutput } = result
+  const at = lastMessage === messages.at(-1) ? -1 : lastMessage === messages.at(-2) ? -2 : undefined
+  return {
+    stopReason,
+    ...(at === -2 && { last: at }),
+    ...(at === undefined && lastMessage !== undefined && { message: lastMessage.toJSON() }),
+    ...(structuredOutput !== undefined && { structuredOutput: structuredOutput as Json }),
+  }
+}
+
+function stepErrorOf(scope: Scope, error: unknown): unknown {
+  return typeof error === 'object' && error !== null ? scope.outcomes.get(error) : undefined
+}
+
+/** Cancels the agent with any of these; the returned function stops that. */
+function cancelWith(agent: Agent, abortSignals: readonly (AbortSignal | undefined)[]): () => void {
+  const cancel = (): void => agent.cancel()
+  for (const abortSignal of abortSignals) abortSignal?.addEventListener('abort', cancel)
+  return () => {
+    for (const abortSignal of abortSignals) abortSignal?.removeEventListener('abort', cancel)
+  }
+}

@@ -1,0 +1,58 @@
+/** Agents for tests: a scripted model, tools that count what they do, all of it made anew for each process. */
+import { Agent, type AgentConfig, type JSONValue, type Message, type Tool, tool } from '@strands-agents/sdk'
+import { type Script, type ScriptedModel, scriptedModel } from '../src/testing/index.ts'
+
+/** What was done outside, over all processes of a run. */
+export class Ledger {
+  readonly model: number[] = []
+  readonly tools: string[] = []
+
+  get modelCalls(): number {
+    return this.model.length
+  }
+
+  count(entry: string): number {
+    return this.tools.filter((done) => done === entry).length
+  }
+}
+
+/** A tool that notes in the ledger that its body ran. */
+export function noting(
+  ledger: Ledger,
+  name: string,
+  body: (input: { readonly n?: number | undefined; readonly text?: string | undefined }) => unknown = ({ n }) =>
+    `${name} ${n}`,
+): Tool {
+  return tool({
+    name,
+    description: `Does ${name}.`,
+    inputSchema: { type: 'object', properties: { n: { type: 'number' }, text: { type: 'string' } } },
+    callback: async (given) => {
+      const input = given as { n?: number; text?: string }
+      ledger.tools.push(`${name}:${input.n ?? input.text ?? ''}`)
+      return (await body(input)) as JSONValue
+    },
+  })
+}
+
+export function makeAgent(
+  ledger: Ledger,
+  script: Script,
+  config: AgentConfig = {},
+): { agent: Agent; model: ScriptedModel } {
+  const model = scriptedModel(async (messages, call) => {
+    const answer = typeof script === 'function' ? await script(messages, call) : script[call.answer - 1]
+    if (answer === undefined) throw new Error(`no answer ${call.answer}`)
+    ledger.model.push(call.answer)
+    return answer
+  })
+  return { agent: new Agent({ model, printer: false, ...config }), model }
+}
+
+/** Messages without what is random or differs from run to run. */
+export function plain(messages: readonly Message[]): unknown[] {
+  return messages.map((message) => {
+    const { role, content } = message.toJSON()
+    return { role, content }
+  })
+}
