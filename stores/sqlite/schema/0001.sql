@@ -126,7 +126,8 @@ create table question (
   status integer not null              -- 0 open, 1 answered, 2 expired, 3 closed
 );
 create index question_status on question (status);
-create index question_run on question (run, key);
+create index question_run on question (run);
+create index question_key on question (run, key);
 create index question_kind on question (kind);
 create index question_assignee on question (assignee) where assignee is not null;
 

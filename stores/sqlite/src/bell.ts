@@ -73,11 +73,6 @@ export class Bell {
         // A full disk: the net of the others catches what was committed.
       }
     }
-    this.#tell()
-  }
-
-  #tell(): void {
-    for (const listener of this.#listeners) queueMicrotask(listener)
   }
 
   #wake(): void {
@@ -110,7 +105,7 @@ export class Bell {
       const version = this.#database.version()
       if (version === this.#version) return
       this.#version = version
-      this.#tell()
+      for (const listener of this.#listeners) queueMicrotask(listener)
     } catch {
       // Locked for a moment: the net asks again.
     }

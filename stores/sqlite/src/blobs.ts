@@ -8,11 +8,11 @@ import { corrupt } from './failure.ts'
 export function blobs(commits: Commits, database: Database): Blobs {
   return {
     async put(bytes: Uint8Array): Promise<string> {
-      const hash = sha256(bytes)
-      const there = await commits.read(() => database.get('select 1 from blob where hash = ?', hash))
-      if (there !== undefined) return hash
       // The caller may use its buffer again before the commit.
       const copy = bytes.slice()
+      const hash = sha256(copy)
+      const there = await commits.read(() => database.get('select 1 from blob where hash = ?', hash))
+      if (there !== undefined) return hash
       probe('store.before-blob')
       await commits.write(() => database.run('insert or ignore into blob (hash, bytes) values (?, ?)', hash, copy), {
         plain: true,

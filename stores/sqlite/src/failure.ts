@@ -2,7 +2,7 @@
  * What SQLite says, in our words: which file, what happened, what to do. BUSY is not among them: it is waited out where
  * it arises (`turns.ts`) and reaches nobody.
  */
-import { statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EngineError, SelvageError, UsageError } from '@selvage/core'
 
@@ -39,11 +39,7 @@ export function failure(path: string, error: unknown): Error {
   const details = { path }
   switch (code) {
     case READ_ONLY:
-      return new EngineError('READ_ONLY', `The database ${path} or its folder cannot be written.`, {
-        hint: 'Give this user write access to the folder (SQLite keeps files beside the database), or use another path.',
-        details,
-        cause: error,
-      })
+      return readOnly(path, error)
     case FULL:
       return full(path, error)
     case IO_ERROR:
@@ -58,6 +54,7 @@ export function failure(path: string, error: unknown): Error {
     case NOT_A_DATABASE:
       return corrupt(path, `The file ${path} is damaged, or no SQLite database.`, error)
     case CANNOT_OPEN:
+      if (!isWritable(path)) return readOnly(path, error)
       return new UsageError('BAD_INPUT', `The database ${path} cannot be opened.`, {
         hint: 'Give the path of a file, in a folder that can be entered.',
         details,
@@ -73,6 +70,14 @@ export function corrupt(path: string, message: string, cause?: unknown): EngineE
     hint: 'Move the file and its -wal and -shm away, and put a backup in their place (`sqlite3 <file> .recover` saves what is readable).',
     details: { path },
     ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+function readOnly(path: string, cause: unknown): EngineError {
+  return new EngineError('READ_ONLY', `The database ${path} or its folder cannot be written.`, {
+    hint: 'Give this user write access to the folder (SQLite keeps files beside the database), or use another path.',
+    details: { path },
+    cause,
   })
 }
 
@@ -101,6 +106,17 @@ function systemCode(error: unknown): number | undefined {
       return CANNOT_OPEN
     default:
       return undefined
+  }
+}
+
+/** The folder, and the file if it is there. Asking opens neither: see database.ts. */
+function isWritable(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK)
+    if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch (error) {
+    return systemCode(error) !== READ_ONLY
   }
 }
 

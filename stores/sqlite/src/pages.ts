@@ -7,6 +7,7 @@ import { badInput } from './refusals.ts'
 
 const MAX_LIMIT = 1000
 const DEFAULT_LIMIT = 50
+const NUMBER = /^-?\d+(\.\d+)?$/
 
 export function limitOf(limit: number | undefined): number {
   if (limit === undefined) return DEFAULT_LIMIT
@@ -16,8 +17,8 @@ export function limitOf(limit: number | undefined): number {
 
 /** The numbers of a cursor, `count` of them. */
 export function parseCursor(cursor: string, count: number): number[] {
-  const numbers = Buffer.from(cursor, 'base64url').toString().split(',').map(Number)
-  if (numbers.length === count && numbers.every(Number.isFinite)) return numbers
+  const numbers = Buffer.from(cursor, 'base64url').toString().split(',')
+  if (numbers.length === count && numbers.every((number) => NUMBER.test(number))) return numbers.map(Number)
   throw badInput(`"${cursor}" is no cursor of this list.`, 'Pass `next` of the page before as `after`, as it is.')
 }
 

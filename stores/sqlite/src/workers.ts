@@ -168,6 +168,8 @@ export class Workers {
     try {
       const opened = new DatabaseSync(this.#file(workerId), { timeout: 0 })
       lock = opened
+      // Without this SQLite makes a journal file beside it.
+      opened.exec('pragma journal_mode = memory')
       await this.#turns.retry(() => opened.exec('begin exclusive'))
       return opened
     } catch (error) {
