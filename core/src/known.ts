@@ -129,9 +129,30 @@ function isVoid(entry: Entry, voided: ReadonlySet<string>): boolean {
   }
 }
 
+const SHIELDED = '$cancel/'
+
+/** The key of what runs in spite of a cancel. */
+export function shieldedKey(key: string): string {
+  return key.startsWith(SHIELDED) ? key : `${SHIELDED}${key}`
+}
+
+/** What was done because of the cancel, and what failed because of it. */
+function voidedByCancel(entries: readonly Entry[]): readonly string[] {
+  const from = entries.findLastIndex((entry) => entry.type === 'signal' && entry.signal.name === '$cancel')
+  const keys = new Set<string>()
+  for (const entry of entries.slice(Math.max(0, from))) {
+    const ofStep = entry.type === 'step' || entry.type === 'retry' || entry.type === 'intent'
+    if (!ofStep) continue
+    const failed = entry.type === 'step' && 'error' in entry.outcome
+    if (failed || entry.key.startsWith(SHIELDED)) keys.add(entry.key)
+  }
+  return [...keys]
+}
+
 /** The step keys that a retry makes void: the step that ended the run, and what failed after it. */
 export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
   const end = entries.at(-1)
+  if (end?.type === 'end' && 'cancelled' in end.outcome) return voidedByCancel(entries)
   if (end?.type !== 'end' || !('error' in end.outcome) || end.outcome.step === undefined) return []
   const culprit = end.outcome.step
   const from = entries.findLastIndex((entry) => entry.type === 'step' && entry.key === culprit)

@@ -1,5 +1,9 @@
-/** The gate of a fiber as compensations and `onCancel` see it: open in spite of a cancel. */
+/**
+ * The gate of a fiber as compensations and `onCancel` see it: open in spite of a cancel. Its keys are told apart from
+ * those of the program, because a retry of the cancelled run makes them void.
+ */
 import type { Fiber } from './fiber.ts'
+import { shieldedKey } from './known.ts'
 import type { Durable } from './ports.ts'
 
 export function shield(fiber: Fiber): Durable {
@@ -14,9 +18,9 @@ export function shield(fiber: Fiber): Durable {
     },
     history: fiber.history,
     outbound: fiber.outbound,
-    step: (op, live, behaviour = {}) => fiber.ask(op, live, behaviour, true),
-    wait: (key, signalName, until) => fiber.askWait(key, signalName, until, true),
-    open: (key, question) => fiber.open(key, question),
+    step: (op, live, behaviour = {}) => fiber.ask({ ...op, key: shieldedKey(op.key) }, live, behaviour, true),
+    wait: (key, signalName, until) => fiber.askWait(shieldedKey(key), signalName, until, true),
+    open: (key, question) => fiber.open(shieldedKey(key), question),
     state: (key, patch) => fiber.state(key, patch),
     marked: (key) => fiber.marked(key),
     beyond: () => fiber.beyond(),

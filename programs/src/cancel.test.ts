@@ -1,3 +1,4 @@
+import type { StepContext } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { fakeClock } from '@selvage/testing'
 import { describe, expect, it } from 'vitest'
@@ -114,6 +115,26 @@ describe('a cancel', () => {
     await world.elapse(30_000)
     await world.until(() => world.outcome('r') !== undefined)
     expect(world.outcome('r')).toEqual({ cancelled: 'enough' })
+  })
+
+  it('can be taken back by a retry: what it did and what failed because of it is void', async () => {
+    const done: string[] = []
+    const world = worldOf(async (ctx) => {
+      await ctx.step('first', () => void done.push('first'))
+      ctx.onCancel((shielded) => shielded.step('undo', () => void done.push('undo')))
+      const aborted = (at: StepContext): Promise<void> =>
+        new Promise((_, reject) => at.abortSignal.addEventListener('abort', () => reject(at.abortSignal.reason)))
+      return ctx.step('slow', (at) => {
+        done.push('slow')
+        return done.includes('undo') ? 'done' : aborted(at)
+      })
+    })
+    await world.start('r', 'flow')
+    await world.until(() => done.includes('slow'))
+    expect(await cancelled(world)).toEqual({ cancelled: 'enough' })
+    await world.retry('r')
+    expect(await world.result('r')).toBe('done')
+    expect(done).toEqual(['first', 'slow', 'undo', 'slow'])
   })
 
   it('that never comes runs no handler', async () => {

@@ -155,13 +155,11 @@ describe('a parent that ends', () => {
   it.each([
     ['cancelled', async (world: World) => world.cancel('r', 'enough')],
     ['done', async (world: World) => void (await world.signal('r', { id: 'go', name: 'go', payload: 'done' }))],
-    ['failed', async (world: World) => void (await world.signal('r', { id: 'go', name: 'go', payload: 'fail' }))],
   ])('because it is %s cancels its unfinished children, but for those it abandons', async (_how, end) => {
     const world = worldOf(async (ctx) => {
       void ctx.child(double, 1, { key: 'kept', onParentEnd: 'abandon' })
       const children = [ctx.child(double, 2), ctx.child(double, 3)]
-      const go = await Promise.race([ctx.signal('go'), ...children])
-      if (go === 'fail') throw new Error('failed')
+      await Promise.race([ctx.signal('go'), ...children])
     }, double)
     await world.start('r', 'flow')
     await world.suspended('r')
@@ -175,5 +173,25 @@ describe('a parent that ends', () => {
     await world.suspended('r/kept')
     await world.elapse(HOUR)
     expect(await world.result('r/kept')).toBe(2)
+  })
+
+  it('because it failed leaves its children to a retry', async () => {
+    let broken = true
+    const world = worldOf(async (ctx) => {
+      const child = ctx.child(double, 2)
+      await ctx.step('fragile', () => {
+        if (broken) throw new Error('failed')
+      })
+      return child
+    }, double)
+    await world.start('r', 'flow')
+    await world.until(() => world.outcome('r') !== undefined)
+    expect(world.outcome('r')).toHaveProperty('error')
+    await world.suspended('r/double#1')
+    broken = false
+    await world.retry('r')
+    await world.suspended('r')
+    await world.elapse(HOUR)
+    expect(await world.result('r')).toBe(4)
   })
 })

@@ -2,11 +2,11 @@
  * Children: runs of their own, started by a run that waits for them.
  *
  *   starting (a step) ──▶ open ──(signal child:<id>)──▶ done
- *                           └──(the parent ends)──▶ cancelled, unless onParentEnd is 'abandon'
+ *                           └──(the parent completes or is cancelled)──▶ cancelled, unless onParentEnd is 'abandon'
  *
  * The child's id follows from the parent's, so starting it twice starts it once. Its host signals `child:<id>` before
- * the child ends: a parent that was away finds the outcome in its inbox. A parent that ends in whatever way, with
- * children still open, cancels them as its last steps.
+ * the child ends: a parent that was away finds the outcome in its inbox. A parent that fails leaves its children alone:
+ * they are what its retry goes on with.
  */
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
 import { canonical, decode, encode, errorFromJson, RunError, SelvageError } from '@selvage/core'
@@ -26,7 +26,7 @@ export interface ChildProgram<Input = unknown, Result = unknown> {
 export interface ChildOptions {
   /** The last part of the child's run id. Unique among the children of a run. Default `<program>#<n>`. */
   key?: string
-  /** What becomes of an unfinished child when this run ends or is cancelled. Default `cancel`. */
+  /** What becomes of an unfinished child when this run completes or is cancelled. Default `cancel`. */
   onParentEnd?: 'cancel' | 'abandon'
 }
 

@@ -1,8 +1,9 @@
 /**
  * Workflows: functions that replay.
  *
- *   running ──returns, throws──▶ ending: unfinished children are cancelled ──▶ ended
- *      └──cancel──▶ every call of ctx rejects ──▶ onCancel handlers, newest first ──▶ ending
+ *   running ──returns──▶ unfinished children are cancelled ──▶ completed
+ *      ├──throws──▶ failed: children go on, a retry of this run finds what they did
+ *      └──cancel──▶ every call of ctx rejects ──▶ children are cancelled, onCancel handlers run ──▶ cancelled
  *
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
@@ -57,21 +58,21 @@ export function createWorkflow<Input = unknown, Result = unknown>(
 
 async function conclude(durable: Durable, ctx: WorkflowContext, running: Promise<unknown>): Promise<void> {
   const ended = running.then(
-    () => {},
-    () => {},
+    () => true,
+    () => false,
   )
-  await Promise.race([ended, whenCancelled(durable)])
-  if (isCancelled(durable)) {
-    const children = ctx.endChildren()
-    if (ctx.hasCancelHandlers) {
-      const shielded = durable.shielded()
-      await Promise.race([ended, sleepUntil(shielded, 'cancel:patience', durable.now() + PATIENCE_MS)])
-      await ctx.runCancelHandlers()
-    }
-    await children
+  const completed = await Promise.race([ended, whenCancelled(durable)])
+  if (!isCancelled(durable)) {
+    if (completed) await ctx.endChildren()
     return
   }
-  await ctx.endChildren()
+  const children = ctx.endChildren()
+  if (ctx.hasCancelHandlers) {
+    const patience = sleepUntil(durable.shielded(), 'patience', durable.now() + PATIENCE_MS)
+    await Promise.race([ended, patience])
+    await ctx.runCancelHandlers()
+  }
+  await children
 }
 
 /** How long `onCancel` handlers wait for a function that does not heed the cancel. */

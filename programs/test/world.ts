@@ -27,6 +27,7 @@ import {
   encode,
   LeaseLostError,
   RunError,
+  voidedByRetry,
 } from '@selvage/core'
 
 export interface MovableClock extends Clock {
@@ -128,6 +129,17 @@ export class World {
       run.waits = undefined
       this.#pump(run)
     }
+  }
+
+  /** Makes an ended run go on, as the embedded engine does. */
+  async retry(id: string): Promise<void> {
+    const run = this.#run(id)
+    await this.until(() => !run.busy)
+    const voided = voidedByRetry(run.entries)
+    run.entries.push({ type: 'reopen', voided, seq: run.entries.length, at: this.clock.now() })
+    run.signals.delete('$cancel')
+    run.outcome = undefined
+    this.#pump(run)
   }
 
   /** Lets time pass. */
