@@ -47,7 +47,7 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
       ...(seed !== undefined && { seed }),
     })
     cursor = progress.cursor
-    mark = progress.mark ?? mark
+    mark = progress.mark
     signals = signals.filter((signal) => !progress.received.includes(signal.id))
     name =
       progress.next.map((op) => (op.kind === 'tool' ? `tool ${op.name}#${op.key}` : op.key)).join(', ') || start.program

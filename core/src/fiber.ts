@@ -170,7 +170,8 @@ export class Fiber implements Durable {
   }
 
   setHostTime(now: number): void {
-    this.hostTime = { at: now, since: this.env.runtime.clock.monotonic() }
+    // An engine's `now` may be older than what was told before: its request was delivered late, or by another clock.
+    this.hostTime = { at: Math.max(now, this.clock()), since: this.env.runtime.clock.monotonic() }
   }
 
   clock(): number {

@@ -44,6 +44,12 @@ export interface HostOptions {
   readonly cancelGraceMs?: number
 }
 
+interface Starting {
+  readonly slot: Promise<Slot>
+  /** The highest cursor asked for meanwhile. */
+  newest: number
+}
+
 interface Slot {
   readonly fiber: Fiber
   turn: Turn | undefined
@@ -63,7 +69,7 @@ class LiveHost implements Host {
   /** Insertion order is order of use. */
   private readonly slots = new Map<string, Slot>()
   /** Requests for a run whose fiber is being made. */
-  private readonly starting = new Map<string, Promise<Slot>>()
+  private readonly starting = new Map<string, Starting>()
   private readonly listeners = new Map<string, Set<(note: LiveNote) => void>>()
 
   constructor(options: HostOptions) {
@@ -84,7 +90,8 @@ class LiveHost implements Host {
 
   async advance(request: Advance, control: Control): Promise<Progress> {
     for (let starting = this.starting.get(request.runId); starting !== undefined; ) {
-      await starting.catch(() => {})
+      starting.newest = Math.max(starting.newest, request.cursor)
+      await starting.slot.catch(() => {})
       starting = this.starting.get(request.runId)
     }
     const slot = this.slots.get(request.runId)
@@ -134,15 +141,7 @@ class LiveHost implements Host {
     if (slot.pending === undefined && last?.cursor === request.cursor && last.progress.entries.length > 0) {
       return Promise.resolve(last.progress)
     }
-    if (request.cursor < slot.fiber.acknowledged) {
-      throw new EngineError(
-        'STALE_ADVANCE',
-        `Run ${request.runId} was advanced from entry ${request.cursor}, but is at ${slot.fiber.acknowledged}.`,
-        {
-          hint: 'Another advance has overtaken this one; drop it.',
-        },
-      )
-    }
+    if (request.cursor < slot.fiber.acknowledged) throw stale(request, slot.fiber.acknowledged)
     return undefined
   }
 
@@ -165,13 +164,17 @@ class LiveHost implements Host {
 
   /** From `starting` to `pending` without a gap: nobody finds the new fiber idle. */
   private async make(request: Advance, control: Control): Promise<Progress> {
-    const making = this.build(request, control)
-    this.starting.set(request.runId, making)
+    const starting: Starting = { slot: this.build(request, control), newest: request.cursor }
+    this.starting.set(request.runId, starting)
     let slot: Slot
     try {
-      slot = await making
+      slot = await starting.slot
     } finally {
       this.starting.delete(request.runId)
+    }
+    if (starting.newest > request.cursor) {
+      this.evict(request.runId)
+      throw stale(request, starting.newest)
     }
     return this.serve(slot, request, control)
   }
@@ -186,6 +189,7 @@ class LiveHost implements Host {
         `The journal of run ${runId} holds ${entries.length} entries, the engine says ${cursor}.`,
       )
     }
+    if (entries.length > cursor && this.options.manifest.journal === 'engine') throw stale(request, entries.length)
     const fiber = new Fiber(this.env, program, runId, start)
     fiber.setHostTime(request.now)
     const slot: Slot = { fiber, turn: undefined, pending: undefined, last: undefined, wake: undefined }
@@ -281,6 +285,14 @@ class LiveHost implements Host {
       },
     )
   }
+}
+
+function stale(request: Advance, at: number): EngineError {
+  return new EngineError(
+    'STALE_ADVANCE',
+    `Run ${request.runId} was advanced from entry ${request.cursor}, but is at ${at}.`,
+    { hint: 'Another advance has overtaken this one; drop it.' },
+  )
 }
 
 /** After these the fiber still holds what it has done; the same advance can be tried again. */

@@ -122,7 +122,10 @@ export interface Advance {
   readonly start: Start
   /** How many entries the engine holds: acknowledges every reply up to it. */
   readonly cursor: number
-  /** `mark` of the last reply with entries that was taken. Two hosts may have replied with as many entries, but not the same. */
+  /**
+   * `mark` of the reply before this request, if it brought entries: this is the first request to acknowledge them. Two
+   * hosts may have replied with as many entries, but not the same.
+   */
   readonly mark?: string
   /** All signals that no reply has named in `received` yet. */
   readonly signals: readonly Signal[]
@@ -347,7 +350,7 @@ export interface Attachment {
 /** Handed in by the engine with each advance; carries the fence. */
 export interface Journal {
   load(from: number): Promise<readonly Entry[]>
-  /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable. LeaseLostError when fenced out. */
+  /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable, in a later macrotask. LeaseLostError when fenced out. */
   append?(at: number, entries: readonly Entry[]): Promise<void>
 }
 

@@ -83,6 +83,7 @@ export class Turn {
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
       if (fiber.disagreement === undefined) {
         if (!fiber.live && !(await this.catchUp())) continue
+        this.startIntended()
         this.takeSignals()
         fiber.expireWaits(fiber.clock())
       }
@@ -155,6 +156,16 @@ export class Turn {
     for (const step of fiber.steps.values()) this.startStep(step)
   }
 
+  /** Before anything else: the reply to the request that acknowledges an intent must say how it went on. */
+  private startIntended(): void {
+    const { fiber } = this
+    if (fiber.known.intents.size === 0 || fiber.finished !== undefined) return
+    for (const key of fiber.known.intents.keys()) {
+      const step = fiber.steps.get(key)
+      if (step !== undefined) this.startStep(step)
+    }
+  }
+
   /**
    * Where the engine keeps the journal an intent must be the last entry of a reply, so that the advance that
    * acknowledges it can tell that nobody has begun: several at once only where nothing else can be in flight.
@@ -207,7 +218,7 @@ export class Turn {
   }
 
   private acknowledgedNow(intent: EntryOf<'intent'>): boolean {
-    return intent.seq >= this.fiber.intentsFrom && intent.seq < this.request.cursor
+    return this.request.mark !== undefined && intent.seq >= this.fiber.intentsFrom
   }
 
   private get isCrashLoop(): boolean {
