@@ -1,9 +1,13 @@
 import { defineConfig } from 'vitest/config'
+import { mutationPlugin } from './testing/mutations/plugin.ts'
 
 // Tests import the sources of every package; only the child processes that they spawn run the built dist.
 const conditions = ['@selvage/source', 'node', 'development|production']
 
+const mutation = mutationPlugin(process.env.SELVAGE_MUTATION)
+
 export default defineConfig({
+  ...(mutation !== undefined && { plugins: [mutation] }),
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {

@@ -1,0 +1,59 @@
+/**
+ * `npm run mutations`: applies each deliberate breakage and runs the test that it names, which must turn red; then the
+ * same tests without any, which must be green. Exit code 1 if a breakage went unnoticed.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { MUTATIONS } from './list.ts'
+import type { Mutation } from './mutation.ts'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs')
+const folder = mkdtempSync(join(tmpdir(), 'selvage-mutations-'))
+
+interface Report {
+  readonly testResults: readonly {
+    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
+  }[]
+}
+
+function run(mutation: Mutation, broken: boolean): { passed: number; failed: number } {
+  const output = join(folder, 'report.json')
+  const pattern = mutation.title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+  const args = [VITEST, 'run', mutation.test, '-t', pattern, '--reporter=json', `--outputFile=${output}`]
+  const { SELVAGE_MUTATION: _, ...env } = process.env
+  spawnSync(process.execPath, args, {
+    cwd: ROOT,
+    env: broken ? { ...env, SELVAGE_MUTATION: mutation.name } : env,
+    stdio: 'ignore',
+    timeout: 300_000,
+  })
+  const report = JSON.parse(readFileSync(output, 'utf8')) as Report
+  rmSync(output)
+  const results = report.testResults.flatMap((file) => file.assertionResults)
+  const count = (status: string): number => results.filter((each) => each.status === status).length
+  return { passed: count('passed'), failed: count('failed') }
+}
+
+const only = process.argv.slice(2).join(' ')
+let unnoticed = 0
+for (const mutation of MUTATIONS.filter(({ name }) => name.includes(only))) {
+  const whole = run(mutation, false)
+  const broken = run(mutation, true)
+  const noticed = whole.failed === 0 && whole.passed > 0 && broken.failed > 0
+  if (!noticed) unnoticed++
+  const verdict = noticed
+    ? 'red, as it must be'
+    : whole.passed === 0
+      ? 'NO SUCH TEST'
+      : whole.failed > 0
+        ? 'RED WITHOUT IT'
+        : 'UNNOTICED'
+  console.log(`${verdict.padEnd(20)} ${mutation.breaks.padEnd(6)} ${mutation.name}`)
+  console.log(`${' '.repeat(27)} ${mutation.test} › ${mutation.title}`)
+}
+rmSync(folder, { recursive: true })
+console.log(`${MUTATIONS.length} breakages, ${unnoticed} unnoticed`)
+process.exitCode = unnoticed === 0 ? 0 : 1
