@@ -115,7 +115,7 @@ export interface Store {
   nextDue(programs: readonly Programs[]): Promise<number | undefined>
 
   // wake-up
-  /** Calls back after commits of other processes (and of this one); the returned function stops. No queries in a loop. */
+  /** Calls back after commits that were not made through this store, of other processes above all; the returned function stops. No queries in a loop. */
   watch(listener: () => void): () => void
   close(): Promise<void>
 }

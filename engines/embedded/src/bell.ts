@@ -1,16 +1,16 @@
 /**
  * One listener on the store for everything in this process that waits for commits of other processes.
  *
- * The store calls back after every commit, its own included: thousands a second beside a busy run. The bell passes the
- * first one on at once and then rests, in proportion to what its listeners cost, so that being woken never takes more
- * than a small part of the process. Nothing is missed: a commit during the rest rings after it.
+ * What this process commits, it knows; beside a busy one the store still calls back thousands of times a second. The bell
+ * passes the first call on at once and then rests, in proportion to what its listeners cost, so that being woken never
+ * takes more than a small part of the process. Nothing is missed: a commit during the rest rings after it.
  *
  * The rest is in real time, whatever clock the engine was given: it protects a real processor.
  */
 import type { Store } from '@selvage/core'
 
-/** Keeps a wake-up by another process well under 100 ms, and a busy journal from waking everybody at each commit. */
-const REST_MS = 20
+/** Hardly felt by who waits for another process, yet a busy journal does not wake everybody at each commit. */
+const REST_MS = 5
 const LONGEST_REST_MS = 250
 /** Listeners may use a tenth of the time. */
 const REST_PER_MS_OF_WORK = 9
@@ -41,7 +41,8 @@ export class Bell {
     }
   }
 
-  private ring(): void {
+  /** Called, too, when this process has changed runs without knowing which. */
+  ring(): void {
     this.rung = true
     if (!this.ringing) void this.tell()
   }

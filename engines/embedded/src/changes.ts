@@ -22,17 +22,21 @@ interface Waiter {
 export class Changes {
   private readonly store: Store
   private readonly bell: Bell
+  private readonly poke: () => void
   private readonly waiters = new Map<string, Set<Waiter>>()
   private silence: (() => void) | undefined
   private closed = false
 
-  constructor(store: Store, bell: Bell) {
+  /** `poke`: a run may be claimed now. */
+  constructor(store: Store, bell: Bell, poke: () => void) {
     this.store = store
     this.bell = bell
+    this.poke = poke
   }
 
-  /** This process has changed a run; `entries`: what its journal holds now, if that is known. */
+  /** This process has changed a run: its status, or, with `entries`, only its journal, which holds so many now. */
   touched(runId: string, entries?: number): void {
+    if (entries === undefined) this.poke()
     for (const waiter of this.waiters.get(runId) ?? []) {
       if (entries === undefined) void this.look(waiter)
       else if (waiter.since.entries !== undefined && entries !== waiter.since.entries) waiter.resolve()

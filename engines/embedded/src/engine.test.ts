@@ -310,6 +310,16 @@ describe('changed', () => {
     await expect(engine.changed('x', { entries: 1, status: 'pending' })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('is told when a worker of this process takes the run up, and when it waits', async () => {
+    const { engine, host } = await place([ask])
+    await engine.start('r', { program: 'ask', input: null })
+    const claimed = engine.changed('r', { status: 'pending' })
+    await engine.serve(host)
+    await claimed
+    await engine.changed('r', { status: 'running' })
+    expect((await engine.describe('r')).status).toBe('suspended')
+  })
+
   it('is told of changes of another engine', async () => {
     const a = await place([])
     const b = await place([])

@@ -82,9 +82,11 @@ class EmbeddedEngine implements Engine {
     this.manifest = embeddedManifest(store)
     this.store = store
     this.runtime = runtime
-    this.changes = new Changes(store, bell)
+    this.changes = new Changes(store, bell, () => {
+      for (const worker of this.workers) worker.poke()
+    })
     const report = guarded(options.onError ?? warnOnce())
-    const leases = new Leases({ store, runtime, leaseMs, report })
+    const leases = new Leases({ store, runtime, leaseMs, report }, () => bell.ring())
     this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, leases, report }
     this.attachments = new Attachments(this.parts)
   }
@@ -102,7 +104,7 @@ class EmbeddedEngine implements Engine {
       ...(startAt !== undefined && { startAt }),
       at: this.runtime.clock.now(),
     })
-    if (receipt.created) this.tell(runId)
+    if (receipt.created) this.changes.touched(runId)
     return receipt
   }
 
@@ -137,7 +139,7 @@ class EmbeddedEngine implements Engine {
   async retry(runId: string): Promise<void> {
     this.checkOpen()
     await reopenRun(this.store, runId, this.runtime.clock.now())
-    this.tell(runId)
+    this.changes.touched(runId)
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -220,12 +222,6 @@ class EmbeddedEngine implements Engine {
     } finally {
       this.openings.delete(opened)
     }
-  }
-
-  /** A run became due, or a reader may care. */
-  private tell(runId: string): void {
-    this.changes.touched(runId)
-    for (const worker of this.workers) worker.poke()
   }
 
   private checkOpen(): void {

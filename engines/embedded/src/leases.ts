@@ -6,11 +6,14 @@ const REST_MS = 200
 
 export class Leases {
   private readonly options: LeaseOptions
+  private readonly freed: () => void
   private readonly enlisted = new Set<Lease>()
   private reapedAt = Number.NEGATIVE_INFINITY
 
-  constructor(options: LeaseOptions) {
+  /** `freed`: runs of dead workers, whichever they are, can be claimed. */
+  constructor(options: LeaseOptions, freed: () => void) {
     this.options = options
+    this.freed = freed
   }
 
   async enlist(onLost: () => void): Promise<Lease> {
@@ -30,7 +33,8 @@ export class Leases {
     const { store, runtime, report } = this.options
     this.reapedAt = performance.now()
     for (const lease of this.enlisted) await lease.keepUp()
-    await store.reap(runtime.clock.now()).catch(report)
+    const count = await store.reap(runtime.clock.now()).catch(report)
+    if (count !== undefined && count > 0) this.freed()
   }
 
   /** The same, unless it was done a moment ago. */
