@@ -4,13 +4,12 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { format } from 'node:util'
-import type { Blobs, Clock, Engine, Host, Runtime, Store } from '@selvage/core'
+import type { Blobs, Clock, Engine, Host, Program, Runtime, Store } from '@selvage/core'
 import { createHost, UsageError } from '@selvage/core'
 import { embeddedEngine } from '@selvage/engine-embedded'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { defaultLogger, type Logger } from './logger.ts'
-import { Registry } from './registry.ts'
 import { notBuilt } from './reserved.ts'
 import { locate, noDatabase } from './url.ts'
 
@@ -46,10 +45,10 @@ export interface OpenOptions {
 export interface Parts {
   readonly engine: Engine
   readonly runtime: Runtime
-  readonly host: Host
   readonly blobs: Blobs | undefined
-  readonly registry: Registry
   readonly logger: Logger
+  /** Whatever holds live programs of this process on that engine. */
+  readonly createHost: (programs: () => readonly Program[]) => Host
   /** Where `ctx.log` prints; undefined for the console. */
   readonly log: ((runId: string, values: readonly unknown[]) => void) | undefined
   /** For messages: the database, or the engine's name. */
@@ -71,18 +70,24 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
   }
   const runtime = nodeRuntime(options.clock === undefined ? {} : { clock: options.clock })
   const { engine, blobs, location } = await chooseEngine(options, runtime)
-  const registry = new Registry()
-  const host = createHost({
+  const settings = {
     runtime,
     manifest: engine.manifest,
-    programs: () => registry.list(),
     outbound: engine,
     ...(blobs === undefined ? {} : { blobs }),
     ...(options.maxFibers === undefined ? {} : { maxFibers: options.maxFibers }),
-  })
+  }
   const { logger } = options
   const log = logger === undefined ? undefined : printTo(logger)
-  return { engine, runtime, host, blobs, registry, location, logger: logger ?? defaultLogger, log }
+  return {
+    engine,
+    runtime,
+    blobs,
+    logger: logger ?? defaultLogger,
+    createHost: (programs) => createHost({ ...settings, programs }),
+    log,
+    location,
+  }
 }
 
 function printTo(logger: Logger): (runId: string, values: readonly unknown[]) => void {

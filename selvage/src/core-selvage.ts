@@ -1,10 +1,20 @@
-import type { Page, Program, QuestionQuery, QuestionRecord, RunQuery, RunSummary, ServeOptions } from '@selvage/core'
+import type {
+  Host,
+  Page,
+  Program,
+  QuestionQuery,
+  QuestionRecord,
+  RunQuery,
+  RunSummary,
+  ServeOptions,
+} from '@selvage/core'
 import { decode, encode, UsageError } from '@selvage/core'
 import { type Context, createWorkflow, validateInput, type WorkflowOptions } from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
 import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
 import { createRecords, type Records } from './records.ts'
+import { Registry } from './registry.ts'
 import { notBuilt } from './reserved.ts'
 import { presentPlain, Run, type RunPorts } from './run.ts'
 import { Worker } from './worker.ts'
@@ -34,6 +44,8 @@ export interface Working {
 /** An opened Selvage without agents: runs, their questions and their workers. */
 export class CoreSelvage {
   readonly #parts: Parts
+  readonly #registry = new Registry()
+  readonly #host: Host
   readonly #worker: Worker
   readonly #mayWork: boolean
   readonly #records: Records
@@ -43,16 +55,23 @@ export class CoreSelvage {
   constructor(parts: Parts, settings: Settings) {
     const { work = true, concurrency, conversation } = settings
     this.#parts = parts
+    this.#host = parts.createHost(() => this.#registry.list())
     this.#mayWork = work
-    this.#worker = new Worker(parts.engine, parts.host, concurrency === undefined ? {} : { concurrency })
+    this.#worker = new Worker(parts.engine, this.#host, concurrency === undefined ? {} : { concurrency })
     this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
     this.#runPorts = {
       engine: parts.engine,
       runtime: parts.runtime,
-      host: parts.host,
+      host: this.#host,
       records: this.#records,
       conversation,
     }
+  }
+
+  /** What another integration runs on: it must not close the engine. */
+  get parts(): Parts {
+    this.#open()
+    return this.#parts
   }
 
   /** Where runs are kept, for messages. */
@@ -62,13 +81,13 @@ export class CoreSelvage {
 
   /** The programs registered here. */
   programs(): readonly { readonly name: string; readonly version?: string }[] {
-    return this.#parts.host.registered()
+    return this.#host.registered()
   }
 
   /** Registers any program: what `workflow` and `agent` are made of. ALREADY_REGISTERED for a name and version twice. */
   program<Input, Result>(program: Program, shape: ProgramShape<Input, Result>): ProgramHandle<Input, Result> {
     this.#open()
-    this.#parts.registry.add(program)
+    this.#registry.add(program)
     return new ProgramHandle(program, shape, {
       engine: this.#parts.engine,
       runtime: this.#parts.runtime,

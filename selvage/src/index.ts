@@ -1,3 +1,13 @@
-export { openSelvage } from './core.ts'
-export { CoreSelvage as Selvage } from './core-selvage.ts'
+export type {
+  AgentContext,
+  AgentFactory,
+  AgentOptions,
+  AgentRunResult,
+  DurablePlugin,
+  ToolApproval,
+  ToolPolicies,
+} from '@selvage/strands'
+export { isReplayed } from '@selvage/strands'
+export { type DurableOptions, durable } from './durable.ts'
 export * from './exports.ts'
+export { openSelvage, Selvage } from './selvage.ts'

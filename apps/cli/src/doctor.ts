@@ -21,6 +21,8 @@ const LARGE_LOG_BYTES = 64 * 1024 * 1024
 /** A pending run that nobody took for so long waits for a worker that does not exist. */
 const OVERDUE_MS = 60_000
 const LOOKED_AT = 200
+/** Runs of `durable()`: no worker takes them, their author's own program does when it is run again. */
+const INLINE = 'inline:'
 
 /** `selvage doctor`: exit code 1 if anything is wrong. */
 export async function doctor(options: GlobalOptions): Promise<void> {
@@ -139,6 +141,7 @@ async function ofRuns(options: GlobalOptions, found: Inspection): Promise<Check[
       { name: 'runs', state: 'ok', found: counts.length === 0 ? 'none' : counts.join(', ') },
       workers(found, Date.now()),
       await overdue(selvage, Date.now()),
+      await unfinished(selvage),
       await crashing(selvage),
       await questions(selvage),
     ]
@@ -169,7 +172,7 @@ function where({ pid, host }: { readonly pid: number; readonly host: string }): 
 async function overdue(selvage: Selvage, now: number): Promise<Check> {
   const name = 'overdue'
   const { items } = await selvage.runs({ status: 'pending', limit: LOOKED_AT })
-  const late = items.filter((run) => now - run.updatedAt > OVERDUE_MS)
+  const late = items.filter((run) => now - run.updatedAt > OVERDUE_MS && !run.program.startsWith(INLINE))
   const [oldest] = late.toSorted((a, b) => a.updatedAt - b.updatedAt)
   if (oldest === undefined) return { name, state: 'ok', found: 'no run waits for a worker for long' }
   const programs = [...new Set(late.map(label))]
@@ -179,6 +182,21 @@ async function overdue(selvage: Selvage, now: number): Promise<Check> {
     found: `${plural(late.length, 'run')} of ${programs.join(', ')} pending, ${oldest.id} since ${ago(oldest.updatedAt, now)}`,
     advice:
       'Start a worker that registers that program in that version; a start time in the future is no reason for concern.',
+  }
+}
+
+async function unfinished(selvage: Selvage): Promise<Check> {
+  const name = 'inline'
+  const { items } = await selvage.runs({ status: 'pending', limit: LOOKED_AT })
+  const left = items.filter((run) => run.program.startsWith(INLINE))
+  if (left.length === 0) return { name, state: 'ok', found: 'no run of durable() was left behind' }
+  const ids = left.slice(0, 3).map((run) => run.id)
+  const advice = 'Run its program again: it goes on where it stopped.'
+  return {
+    name,
+    state: 'warn',
+    found: `${plural(left.length, 'run')} of durable() left by its process: ${ids.join(', ')}`,
+    advice,
   }
 }
 

@@ -1,0 +1,39 @@
+import { resolve } from 'node:path'
+import { UsageError } from '@selvage/core'
+import { createDurablePlugin, type DurablePlugin, type DurableOptions as PluginOptions } from '@selvage/strands'
+import { assemble, type Parts } from './assemble.ts'
+import type { CoreSelvage } from './core-selvage.ts'
+import { locate } from './url.ts'
+
+export interface DurableOptions extends PluginOptions {
+  /** As for openSelvage. Agents of one process that name one database share it. */
+  readonly url?: string
+  /** An opened Selvage in place of a url. It must stay open as long as the agent is used. */
+  readonly selvage?: CoreSelvage
+}
+
+/**
+ * Makes an unmodified Agent durable, in your own process: `new Agent({ …, plugins: [durable({ runId })] })`. Run the same
+ * program again after a crash and it goes on where it stopped. See docs/durable.md.
+ *
+ * The database is opened with the first invocation. Neither it nor the plugin keeps the process alive.
+ */
+export function durable(options: DurableOptions): DurablePlugin {
+  const { url, selvage, ...rest } = options
+  if (url !== undefined && selvage !== undefined) {
+    throw new UsageError('BAD_INPUT', 'durable() takes a url or a selvage, not both.')
+  }
+  return createDurablePlugin(rest, async () => (selvage === undefined ? shared(url) : selvage.parts))
+}
+
+const opened = new Map<string, Promise<Parts>>()
+
+/** One engine per database and process: its handle is freed when the process ends, however it ends. */
+function shared(url: string | undefined): Promise<Parts> {
+  const location = locate(url, process.env)
+  const key = location.kind === 'memory' ? location.url : resolve(location.path)
+  const parts = opened.get(key) ?? assemble(url === undefined ? {} : { url })
+  opened.set(key, parts)
+  parts.catch(() => opened.delete(key))
+  return parts
+}

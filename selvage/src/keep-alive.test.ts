@@ -1,0 +1,79 @@
+/** What keeps a process alive and what does not: real processes on the built package. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openSelvage } from './core.ts'
+
+let folder: string
+let url: string
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'selvage-alive-'))
+  url = `sqlite:${join(folder, 'a.db')}`
+})
+
+afterEach(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Runs a script that has `openSelvage` and `url`; what it prints is joined in `out`. */
+function script(body: string): {
+  readonly out: () => string
+  readonly exited: Promise<unknown>
+  readonly printed: Promise<unknown>
+} {
+  const source = `
+    import { openSelvage } from ${JSON.stringify(join(import.meta.dirname, '../dist/core.js'))}
+    const url = ${JSON.stringify(url)}
+    ${body}`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  let out = ''
+  child.stdout.on('data', (text) => {
+    out += text
+  })
+  return { out: () => out, printed: once(child.stdout, 'data'), exited: once(child, 'exit').then(([code]) => code) }
+}
+
+test.each([
+  ['for a result', 'console.log(await run.result())', 'done'],
+  ['for events', 'for await (const event of run.events()) console.log(event.type)', 'runCompleted'],
+])('who waits %s lives until the run has ended, even if another process works on it', async (_for, wait, last) => {
+  const waiting = script(`
+    const selvage = await openSelvage({ url, work: false })
+    const run = await selvage.workflow('greet', () => 0).start(undefined, { runId: 'r' })
+    console.log('started')
+    ${wait}
+    await selvage.close()`)
+  await waiting.printed
+  const selvage = await openSelvage({ url })
+  try {
+    selvage.workflow('greet', async (ctx) => {
+      await ctx.sleep(200)
+      return 'done'
+    })
+    await selvage.work()
+    expect(await waiting.exited).toBe(0)
+    expect(waiting.out().trim().split('\n').at(-1)).toBe(last)
+  } finally {
+    await selvage.close()
+  }
+})
+
+test('a worker lives until it is closed, and an opened Selvage that does nothing does not', async () => {
+  const idle = script(`await openSelvage({ url, work: false })`)
+  expect(await idle.exited).toBe(0)
+  const worker = script(`
+    const selvage = await openSelvage({ url })
+    selvage.workflow('greet', () => {})
+    await selvage.work()
+    // Fires only if something else keeps the process alive.
+    setTimeout(() => selvage.close().then(() => console.log('closed')), 100).unref()
+    console.log('working')`)
+  expect(await worker.exited).toBe(0)
+  expect(worker.out()).toBe('working\nclosed\n')
+})

@@ -1,0 +1,51 @@
+import { decode, encode } from '@selvage/core'
+import {
+  type AgentFactory,
+  type AgentOptions,
+  type AgentRunResult,
+  conversationOf,
+  createAgentProgram,
+} from '@selvage/strands'
+import { assemble, type OpenOptions, type Parts } from './assemble.ts'
+import { CoreSelvage } from './core-selvage.ts'
+import type { ProgramHandle } from './program-handle.ts'
+
+/** An opened Selvage: agents, workflows, runs, their questions and their workers. */
+export class Selvage extends CoreSelvage {
+  readonly #log: Parts['logger']
+
+  constructor(parts: Parts, settings: Pick<OpenOptions, 'work' | 'concurrency'>) {
+    super(parts, { ...settings, conversation: async (_runId, entries) => messagesOf(entries) })
+    this.#log = parts.logger
+  }
+
+  /**
+   * Registers an ordinary agent as a program: each run is one invocation, made to its end by whatever process has it.
+   * `factory` makes the agent anew in each of them. The input is a text or anything else that `invoke` takes; any other
+   * value is given to the agent as JSON. ALREADY_REGISTERED for a name and version twice.
+   */
+  agent(name: string, factory: AgentFactory, options: AgentOptions = {}): ProgramHandle<unknown, AgentRunResult> {
+    const log = (line: string): void => this.#log.warn(line)
+    return this.program<unknown, AgentRunResult>(createAgentProgram(name, factory, { log, ...options }), {
+      input: (input) => encode(input, `the input of agent '${name}'`),
+      result: (recorded) => decode(recorded) as AgentRunResult,
+    })
+  }
+}
+
+/** Messages that the agent has, and those of the cycle under way that are complete. */
+function messagesOf(entries: Parameters<typeof conversationOf>[0]): unknown[] {
+  const conversation = conversationOf(entries)
+  return [...conversation.messages, ...conversation.implied()].map(({ role, content }) => ({
+    role,
+    content: content.map((block) => block.toJSON()),
+  }))
+}
+
+/**
+ * Opens the database of the options (default `./.selvage/selvage.db`).
+ * BAD_INPUT, UNSUPPORTED for options; READ_ONLY, SCHEMA_TOO_NEW, CORRUPT, UNAVAILABLE for a database that cannot be used.
+ */
+export async function openSelvage(options: OpenOptions = {}): Promise<Selvage> {
+  return new Selvage(await assemble(options), options)
+}
