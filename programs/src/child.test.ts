@@ -175,7 +175,7 @@ describe('a parent that ends', () => {
     expect(await world.result('r/kept')).toBe(2)
   })
 
-  it('because it failed leaves its children to a retry', async () => {
+  it.each(['before', 'after'])('because it failed leaves its children to a retry, that end %s it', async (when) => {
     let broken = true
     const world = worldOf(async (ctx) => {
       const child = ctx.child(double, 2)
@@ -189,9 +189,15 @@ describe('a parent that ends', () => {
     expect(world.outcome('r')).toHaveProperty('error')
     await world.suspended('r/double#1')
     broken = false
+    if (when === 'before') {
+      await world.elapse(HOUR)
+      await world.result('r/double#1')
+    }
     await world.retry('r')
-    await world.suspended('r')
-    await world.elapse(HOUR)
+    if (when === 'after') {
+      await world.suspended('r')
+      await world.elapse(HOUR)
+    }
     expect(await world.result('r')).toBe(4)
   })
 })

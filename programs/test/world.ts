@@ -102,7 +102,8 @@ export class World {
   async signal(id: string, signal: Signal): Promise<SignalReceipt> {
     if (this.away) throw new EngineError('UNAVAILABLE', 'The world is away.')
     const run = this.#run(id)
-    if (run.outcome !== undefined) throw new RunError('RUN_ENDED', `Run ${id} has ended.`)
+    if (run.outcome !== undefined && !signal.name.startsWith('child:'))
+      throw new RunError('RUN_ENDED', `Run ${id} has ended.`)
     const first = run.signals.get(signal.id)
     if (first !== undefined) return { accepted: false, first }
     const accepted = { ...signal, at: this.clock.now() }

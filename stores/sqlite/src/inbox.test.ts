@@ -43,6 +43,19 @@ describe('a signal', () => {
     await expect(store.pendingSignals('x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
+  it('that brings the end of a child is kept by a run that has ended, for its retry', async () => {
+    const { fence } = await claimed(store)
+    const failed = { error: { name: 'Error', message: 'no' } }
+    await store.append('r', fence, 1, [{ seq: 1, at: 1, type: 'end', outcome: failed }])
+    await store.finish('r', fence, failed, 3_000)
+    const signal = { id: 'child:r/a', name: 'child:r/a', payload: { ok: 1 } }
+    expect(await store.signal('r', signal, 4_000)).toEqual({ accepted: true })
+    expect((await store.describe('r')).status).toBe('failed')
+    await store.reopen('r', 2, [], 5_000)
+    const [claim] = await store.claim('w', [{ name: 'p' }], 1, 6_000)
+    expect(claim?.signals).toEqual([{ ...signal, at: 4_000 }])
+  })
+
   it('belongs to its run: another may use the id', async () => {
     await store.create(newRun('a'))
     await store.create(newRun('b'))

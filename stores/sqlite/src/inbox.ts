@@ -38,6 +38,11 @@ export function isWaitedFor(name: string, waits: Waits): boolean {
   return name.startsWith('$') || waits.signals.includes(name)
 }
 
+/** The end of a child is kept for a parent that has failed: a retry waits for it, and it is sent once. */
+function isOfChild(name: string): boolean {
+  return name.startsWith('child:')
+}
+
 export function signal(
   commits: Commits,
   database: Database,
@@ -57,11 +62,12 @@ export function signal(
       if (run === undefined) throw notFound(runId)
       const first = findSignal(database, runId, run.n, signal.id)
       if (first !== undefined) return { accepted: false, first }
-      if (hasEnded(run.status)) throw ended(runId, statusName(run.status))
+      const over = hasEnded(run.status)
+      if (over && !isOfChild(signal.name)) throw ended(runId, statusName(run.status))
       database.run('insert into inbox (run, id, name, body) values (?, ?, ?, ?)', run.n, id, toText(signal.name), text)
       answerQuestion(database, run.n, signal.id)
       const waits: Waits = run.waits === null ? { signals: [] } : (JSON.parse(run.waits) as Waits)
-      const wakes = run.status !== RUNNING && isWaitedFor(signal.name, waits)
+      const wakes = !over && run.status !== RUNNING && isWaitedFor(signal.name, waits)
       if (wakes && (run.due === null || run.due > now)) database.run('update run set due = ? where n = ?', now, run.n)
       return { accepted: true }
     },
