@@ -19,6 +19,9 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
+/** Node's exit code where a top-level await is all that is left. */
+const NOBODY_LEFT = 13
+
 /** Runs a script that has `openSelvage` and `url`; what it prints is joined in `out`. */
 function script(body: string): {
   readonly out: () => string
@@ -30,7 +33,8 @@ function script(body: string): {
     const url = ${JSON.stringify(url)}
     ${body}`
   const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'],
+    cwd: import.meta.dirname,
   })
   let out = ''
   child.stdout.on('data', (text) => {
@@ -76,4 +80,22 @@ test('a worker lives until it is closed, and an opened Selvage that does nothing
     console.log('working')`)
   expect(await worker.exited).toBe(0)
   expect(worker.out()).toBe('working\nclosed\n')
+})
+
+test.each([
+  ['that is done', {}, 0],
+  ['that waits for a person', { wait: true, approvals: { charge: true } }, NOBODY_LEFT],
+])('durable(): an agent %s keeps no process alive', async (_that, options, code) => {
+  const agent = script(`
+    import { Agent, tool } from '@strands-agents/sdk'
+    import { ScriptedModel } from '@selvage/strands/testing'
+    import { durable } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))}
+    const model = new ScriptedModel([{ tools: [{ name: 'charge', input: {} }] }, 'Charged.'])
+    const charge = tool({ name: 'charge', description: 'Charges.', inputSchema: { type: 'object' }, callback: () => 'ok' })
+    const plugins = [durable({ runId: 'r', url, effects: { charge: 'once' }, ...${JSON.stringify(options)} })]
+    console.log(String(await new Agent({ model, tools: [charge], plugins, printer: false }).invoke('Sell it')))`)
+  expect(await agent.exited).toBe(code)
+  expect(agent.out()).toBe(code === 0 ? 'Charged.\n' : '')
+  await using selvage = await openSelvage({ url, work: false })
+  expect((await selvage.approvals({ runId: 'r' })).items).toHaveLength(code === 0 ? 0 : 1)
 })
