@@ -122,7 +122,7 @@ describe('a cancel', () => {
     const world = worldOf(async (ctx) => {
       await ctx.step('first', () => void done.push('first'))
       ctx.onCancel((shielded) => shielded.step('undo', () => void done.push('undo')))
-      const aborted = (at: StepContext): Promise<void> =>
+      const aborted = (at: StepContext): Promise<string> =>
         new Promise((_, reject) => at.abortSignal.addEventListener('abort', () => reject(at.abortSignal.reason)))
       return ctx.step('slow', (at) => {
         done.push('slow')
