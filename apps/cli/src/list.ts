@@ -26,13 +26,16 @@ export async function list({ selvage, output, again }: Session, options: ListOpt
     output.style('dim', name),
   )
   const rows = page.items.map((run) => [
-    run.id,
+    brief(run.id, 500),
     statusWord(output, run.status),
-    run.version === undefined ? run.program : `${run.program} v${run.version}`,
+    brief(run.version === undefined ? run.program : `${run.program} v${run.version}`, 60),
     String(run.steps),
     ago(run.createdAt, now),
     ago(run.updatedAt, now),
-    brief([tenantOf(run.tenant), ...Object.entries(run.tags).map(([key, value]) => `${key}=${value}`)].join(' '), 60),
+    brief(
+      [...tenantOf(run.tenant), ...Object.entries(run.tags).map(([key, value]) => `${key}=${value}`)].join(' '),
+      60,
+    ),
   ])
   for (const line of table([head, ...rows], output.width)) output.line(line)
   if (page.next !== undefined) output.note(`More: selvage list --after ${quote(page.next)}${again}`)
@@ -62,6 +65,6 @@ function tagOf(text: string): { readonly key: string; readonly value: string } {
   throw new UsageError('BAD_INPUT', `--tag ${text}: a tag is written key=value.`)
 }
 
-function tenantOf(tenant: string | undefined): string {
-  return tenant === undefined ? '' : `@${tenant}`
+function tenantOf(tenant: string | undefined): readonly string[] {
+  return tenant === undefined ? [] : [`@${tenant}`]
 }

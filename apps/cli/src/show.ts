@@ -14,7 +14,7 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   ])
   const callbacks = await selvage.approvals({ runId: run.id, kind: 'callback', limit: 1_000 })
   const children = await selvage.runs({ parent: run.id, limit: 1_000 })
-  const questions = [...open.items, ...callbacks.items]
+  const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
   const rows = timeline(entries)
   if (output.json) return output.document({ run: state, timeline: rows, questions, children: children.items })
   for (const line of header(output, state)) output.line(line)
@@ -53,7 +53,7 @@ function header(output: Output, state: RunState): string[] {
   if (state.waitsFor !== undefined) facts.push(['waits for', waits(state.waitsFor, now)])
   if (state.note !== undefined) facts.push(['note', brief(state.note, 200)])
   return [
-    `${output.style('bold', state.id)}  ${statusWord(output, state.status)}  ${state.program}${version}`,
+    `${output.style('bold', brief(state.id, 500))}  ${statusWord(output, state.status)}  ${brief(state.program + version, 100)}`,
     ...facts.map(([name, fact]) => `  ${name === '' ? '' : `${dim(name)} `}${fact}`),
   ]
 }
@@ -87,7 +87,7 @@ function rowLines(output: Output, rows: readonly Row[]): string[] {
   return table(
     rows.map((row) => [
       output.style('dim', `+${took(row.at - began)}`),
-      brief(row.key, 60),
+      called(output, row),
       output.style('dim', row.kind ?? row.what),
       output.style(COLOUR[row.state], row.state),
       row.attempts !== undefined && row.attempts > 1 ? `attempt ${row.attempts}` : '',
@@ -99,17 +99,28 @@ function rowLines(output: Output, rows: readonly Row[]): string[] {
   )
 }
 
+/** The name where the key does not say it; keys of model calls do. */
+function called(output: Output, { key, name, kind }: Row): string {
+  if (name === undefined || kind === 'model' || key.includes(name)) return brief(key, 60)
+  return `${brief(name, 40)} ${output.style('dim', brief(key, 40))}`
+}
+
 function childLines(output: Output, children: readonly RunSummary[]): string[] {
   const rows = children
     .toReversed()
-    .map((child) => [output.style('dim', 'child'), child.id, statusWord(output, child.status), child.program])
+    .map((child) => [
+      output.style('dim', 'child'),
+      brief(child.id, 500),
+      statusWord(output, child.status),
+      brief(child.program, 60),
+    ])
   return table(rows, output.width, '  ')
 }
 
 /** A question and the commands that answer it, ready to be copied. */
 function ask(output: Output, question: Approval, again: string): string[] {
   const lines = [
-    `${output.style('yellow', '?')} ${output.style('bold', question.name)} (${question.kind})  ${question.id}`,
+    `${output.style('yellow', '?')} ${output.style('bold', brief(question.name, 80))} (${question.kind})  ${question.id}`,
   ]
   if (question.assignee !== undefined) lines.push(`    for ${brief(question.assignee, 80)}`)
   if (question.input !== undefined) lines.push(`    input  ${brief(question.input, 400)}`)

@@ -4,6 +4,7 @@
  */
 import type { Entry, EntryOf, OpKind } from '@selvage/core'
 import { decode } from '@selvage/core'
+import { summary } from './summary.ts'
 
 export type RowState =
   | 'started'
@@ -28,6 +29,8 @@ export interface Row {
   readonly at: number
   readonly what: 'run' | 'step' | 'wait' | 'signal'
   readonly key: string
+  /** Of a step or a question: a tool, a workflow's step, what is to be approved. */
+  readonly name?: string
   readonly kind?: OpKind
   readonly state: RowState
   /** How often it was tried. */
@@ -70,7 +73,7 @@ function rowOf(
   const base = { seq: entry.seq, at: entry.at }
   switch (entry.type) {
     case 'start':
-      return { ...base, what: 'run', key: 'start', state: 'started', detail: text(decode(entry.start.input)) }
+      return { ...base, what: 'run', key: 'start', state: 'started', detail: summary(decode(entry.start.input)) }
     case 'intent':
     case 'retry':
     case 'step':
@@ -81,10 +84,17 @@ function rowOf(
         what: 'signal',
         key: entry.signal.name,
         state: 'received',
-        detail: `${text(decode(entry.signal.payload))}${by(entry.signal.by)}`,
+        detail: `${summary(decode(entry.signal.payload))}${by(entry.signal.by)}`,
       }
     case 'open':
-      return { ...base, what: 'wait', key: entry.key, state: 'waiting', detail: entry.question.id }
+      return {
+        ...base,
+        what: 'wait',
+        key: entry.key,
+        name: entry.question.name,
+        state: 'waiting',
+        detail: entry.question.id,
+      }
     case 'wait':
       return waitRow(entry, before, entry.signalId === undefined ? undefined : signals.get(entry.signalId))
     case 'reopen':
@@ -109,6 +119,7 @@ function stepRow(entry: EntryOf<'intent'> | EntryOf<'retry'> | EntryOf<'step'>, 
     at: entry.type === 'step' ? entry.startedAt : entry.at,
     what: 'step',
     key: entry.key,
+    name: entry.op.name,
     kind: entry.op.kind,
     attempts: entry.attempt,
     ...(hosts.length === 0 ? {} : { hosts }),
@@ -120,41 +131,29 @@ function stepRow(entry: EntryOf<'intent'> | EntryOf<'retry'> | EntryOf<'step'>, 
   if ('error' in outcome) return { ...settled, state: 'failed', detail: outcome.error.message }
   if ('unknown' in outcome) return { ...settled, state: 'unknown', detail: outcome.unknown }
   if ('interrupts' in outcome) return { ...settled, state: 'asked', detail: 'stopped to ask' }
-  return { ...settled, state: new Set(hosts).size > 1 ? 'recovered' : 'executed' }
+  const state = new Set(hosts).size > 1 ? 'recovered' : 'executed'
+  return { ...settled, state, detail: summary(decode(outcome.ok)) }
 }
 
 function waitRow(entry: EntryOf<'wait'>, before: Row | undefined, signal: EntryOf<'signal'> | undefined): Row {
   const base = { seq: entry.seq, at: entry.at, what: 'wait', key: entry.key } as const
-  const lasted = before === undefined ? {} : { tookMs: entry.at - before.at }
+  const lasted = before === undefined ? {} : { name: before.name ?? entry.key, tookMs: entry.at - before.at }
   if (entry.signalId === undefined) return { ...base, ...lasted, state: 'expired', detail: 'over by time' }
-  const detail = signal === undefined ? entry.signalId : `${text(decode(signal.signal.payload))}${by(signal.signal.by)}`
+  const detail =
+    signal === undefined ? entry.signalId : `${summary(decode(signal.signal.payload))}${by(signal.signal.by)}`
   return { ...base, ...lasted, state: 'answered', detail }
 }
 
 function endRow(entry: EntryOf<'end'>): Row {
   const base = { seq: entry.seq, at: entry.at, what: 'run', key: 'end' } as const
   const { outcome } = entry
-  if ('ok' in outcome) return { ...base, state: 'completed', detail: text(decode(outcome.ok)) }
+  if ('ok' in outcome) return { ...base, state: 'completed', detail: summary(decode(outcome.ok)) }
   if ('cancelled' in outcome) return { ...base, state: 'cancelled', detail: outcome.cancelled }
   return { ...base, state: 'failed', detail: outcome.error.message }
 }
 
 function isSignal(entry: Entry): entry is EntryOf<'signal'> {
   return entry.type === 'signal'
-}
-
-function text(value: unknown): string {
-  if (value === undefined) return ''
-  return typeof value === 'string' ? value : (JSON.stringify(value, shown) ?? '')
-}
-
-/** What JSON has no word for. */
-function shown(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return `${value}n`
-  if (value instanceof Map) return Object.fromEntries(value)
-  if (value instanceof Set) return [...value]
-  if (value instanceof Uint8Array) return `<${value.length} bytes>`
-  return value
 }
 
 function by(who: string | undefined): string {
