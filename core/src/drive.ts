@@ -31,7 +31,7 @@ export interface Drive {
 export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
   const { runId, start, seed } = run
   let cursor = seed?.cursor ?? 0
-  let mark: string | undefined
+  let acknowledges: Advance['acknowledges']
   let signals: readonly Signal[] = run.signals ?? []
   let name = start.program
   while (true) {
@@ -40,14 +40,14 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
       runId,
       start,
       cursor,
-      ...(mark !== undefined && { mark }),
+      ...(acknowledges !== undefined && { acknowledges }),
       signals,
       now: engine.now(),
       ...(engine.isFull?.() === true && { rotate: true }),
       ...(seed !== undefined && { seed }),
     })
+    acknowledges = progress.mark === undefined ? undefined : { mark: progress.mark, from: cursor }
     cursor = progress.cursor
-    mark = progress.mark
     signals = signals.filter((signal) => !progress.received.includes(signal.id))
     name =
       progress.next.map((op) => (op.kind === 'tool' ? `tool ${op.name}#${op.key}` : op.key)).join(', ') || start.program

@@ -64,8 +64,6 @@ export class Fiber implements Durable {
   onEvent: () => void = () => {}
   /** Called when the program asks while no advance is served. */
   onLateAsk: () => void = () => {}
-  /** From here on, the acknowledged entries are intents that came with the last reply. */
-  intentsFrom = 0
   statusValue: Json | undefined
   dropped = false
   /** How the program ended, before the entry `end` says so. */
@@ -114,7 +112,6 @@ export class Fiber implements Durable {
       this.known.take(last)
       return
     }
-    this.intentsFrom = trailingIntents(entries)
     if (this.program.resume === 'fold') {
       for (const entry of valid) this.known.take(entry)
       this.settledAt = this.known.lastAt
@@ -190,7 +187,6 @@ export class Fiber implements Durable {
   /** The engine or store holds these entries now. */
   acknowledge(entries: readonly Entry[]): void {
     this.acknowledged += entries.length
-    this.intentsFrom = trailingIntents(entries)
     if (this.queueAt === this.queue.length) {
       this.queue = [...entries]
       this.queueAt = 0
@@ -736,12 +732,6 @@ export class Fiber implements Durable {
       details: { runId: this.runId, key },
     })
   }
-}
-
-function trailingIntents(entries: readonly Entry[]): number {
-  let index = entries.length
-  while (index > 0 && entries[index - 1]?.type === 'intent') index--
-  return entries[index]?.seq ?? Number.POSITIVE_INFINITY
 }
 
 /** Whether only the program can have caused the entry. */

@@ -152,7 +152,7 @@ class LiveHost implements Host {
     const { fiber } = slot
     const { replied } = fiber
     // As many entries as were replied are the very ones only if the request says so.
-    const taken = fiber.acknowledged + replied.length === request.cursor && fiber.mark === request.mark
+    const taken = fiber.acknowledged + replied.length === request.cursor && fiber.mark === request.acknowledges?.mark
     const fits = fiber.acknowledged === request.cursor || taken
     if (slot.pending !== undefined || fiber.dropped || !fits) {
       this.evict(request.runId)

@@ -123,10 +123,10 @@ export interface Advance {
   /** How many entries the engine holds: acknowledges every reply up to it. */
   readonly cursor: number
   /**
-   * `mark` of the reply before this request, if it brought entries: this is the first request to acknowledge them. Two
-   * hosts may have replied with as many entries, but not the same.
+   * The reply before this request, if it brought entries: this is the first request to acknowledge those from `from` on.
+   * Named by its mark, because two hosts may have replied with as many entries, but not the same.
    */
-  readonly mark?: string
+  readonly acknowledges?: { readonly mark: string; readonly from: number }
   /** All signals that no reply has named in `received` yet. */
   readonly signals: readonly Signal[]
   /** Epoch milliseconds by the engine's clock. */

@@ -167,8 +167,8 @@ export class Turn {
   }
 
   /**
-   * Where the engine keeps the journal an intent must be the last entry of a reply, so that the advance that
-   * acknowledges it can tell that nobody has begun: several at once only where nothing else can be in flight.
+   * Where the engine keeps the journal intents are handed over before anything else starts, so that nothing in flight
+   * delays them.
    */
   private intendFirst(): boolean {
     const { fiber } = this
@@ -178,7 +178,6 @@ export class Turn {
       if (this.isPoisoned(step)) return true
       intend(fiber, step)
       intended = true
-      if (this.manifest.affinity) break
     }
     return intended
   }
@@ -218,7 +217,8 @@ export class Turn {
   }
 
   private acknowledgedNow(intent: EntryOf<'intent'>): boolean {
-    return this.request.mark !== undefined && intent.seq >= this.fiber.intentsFrom
+    const { acknowledges } = this.request
+    return acknowledges !== undefined && intent.seq >= acknowledges.from
   }
 
   private get isCrashLoop(): boolean {
