@@ -17,8 +17,9 @@ export interface ToolCall {
   readonly failed?: boolean
 }
 
-/** A conversation as a mind sees it: what it was asked, and the tool calls of each of its turns so far. */
+/** A conversation as a mind sees it: the tools it has, what it was asked, and the tool calls of its turns so far. */
 export interface Conversation {
+  readonly tools: readonly string[]
   readonly prompt: string
   readonly turns: readonly (readonly ToolCall[])[]
 }
@@ -61,7 +62,8 @@ export class OfflineModel extends Model {
   }
 
   override async *stream(messages: Message[], options: StreamOptions = {}): AsyncGenerator<ModelStreamEvent> {
-    const conversation = read(messages)
+    const tools = (options.toolSpecs ?? []).map((spec) => spec.name)
+    const conversation = { tools, ...read(messages) }
     const { text, calls = [] } = this.#mind(conversation)
     await pause(this.#pace.thinkMs, options.cancelSignal)
     yield { type: 'modelMessageStartEvent', role: 'assistant' }
@@ -93,7 +95,7 @@ export class OfflineModel extends Model {
 }
 
 /** The last question and what has happened since. */
-function read(messages: readonly Message[]): Conversation {
+function read(messages: readonly Message[]): Omit<Conversation, 'tools'> {
   let prompt = ''
   let turns: ToolCall[][] = []
   for (const message of messages) {

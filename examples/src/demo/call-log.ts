@@ -24,7 +24,7 @@ export interface Call {
 
 /** `progress`: a model has said its first word. `applied`: the ledger has the effect, and the caller does not know yet. */
 export type CallNote = {
-  readonly event: 'begin' | 'progress' | 'applied' | 'end'
+  readonly event: 'begin' | 'progress' | 'applied' | 'end' | 'fail'
   readonly call: Call
   readonly at: number
   readonly detail?: string
@@ -34,6 +34,7 @@ export interface OpenCall {
   progress(): void
   applied(): void
   end(detail?: string): void
+  fail(error: unknown): void
 }
 
 export class CallLog {
@@ -68,7 +69,12 @@ export class CallLog {
       this.#tell(note)
     }
     write('begin')
-    return { progress: () => write('progress'), applied: () => write('applied'), end: (said) => write('end', said) }
+    return {
+      progress: () => write('progress'),
+      applied: () => write('applied'),
+      end: (said) => write('end', said),
+      fail: (error) => write('fail', String(error)),
+    }
   }
 }
 

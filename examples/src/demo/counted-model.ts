@@ -43,8 +43,10 @@ export class CountedModel extends Model {
         }
         yield event
       }
-    } finally {
       call.end(tools.length === 0 ? `wrote ${characters} characters` : `asked for ${counted(tools)}`)
+    } catch (error) {
+      call.fail(error)
+      throw error
     }
   }
 }

@@ -68,9 +68,11 @@ export function createTools({ library, ledger, calls }: Surroundings): Tools {
           const result = config.body(input, call.applied)
           // The effect has happened, and its answer is on its way: the worst moment to die in.
           if (!isRead) await sleep(latency)
-          return result
-        } finally {
           call.end()
+          return result
+        } catch (error) {
+          call.fail(error)
+          throw error
         }
       },
     })

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { openSelvage } from 'selvage'
+import { describe, expect, it } from 'vitest'
+import { type RunOptions, run, temporaryFolder } from '../test/process.ts'
+
+async function whole(file: string, options: RunOptions): Promise<{ stdout: string; stderr: string }> {
+  const ended = await run(file, options).ended
+  expect(ended.stderr).not.toMatch(/Error/)
+  expect(ended).toMatchObject({ code: 0, signal: null })
+  return ended
+}
+
+function lines(folder: string, file: string): string[] {
+  return readFileSync(join(folder, file), 'utf8').trimEnd().split('\n')
+}
+
+const calls = (stderr: string): string[] => stderr.split('\n').filter((line) => /^(offline model|search):/.test(line))
+
+const model = (answer: number): string => `offline model: answer ${answer} on Q4 market trends`
+const search = (part: string): string => `search: Q4 market trends, ${part}`
+const urlIn = (folder: string): string => `sqlite:${join(folder, '.selvage/selvage.db')}`
+
+describe('one-line.ts', () => {
+  it('goes on where a SIGKILL stopped it, and calls nothing again that was recorded', async () => {
+    const cwd = temporaryFolder()
+
+    const first = run('one-line.js', { cwd })
+    await first.printed(model(2))
+    first.kill()
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+
+    const second = run('one-line.js', { cwd })
+    await second.printed(search('outlook'))
+    second.kill()
+    const { signal, stderr } = await second.ended
+    expect(signal).toBe('SIGKILL')
+    expect(calls(stderr)).toEqual([model(2), search('outlook')])
+
+    const third = await whole('one-line.js', { cwd })
+    expect(calls(third.stderr)).toEqual([search('outlook'), model(3)])
+    expect(third.stdout).toContain('outlook: up')
+
+    const fourth = await whole('one-line.js', { cwd })
+    expect(calls(fourth.stderr)).toEqual([])
+    expect(fourth.stdout.trim()).toMatch(/^recorded: On Q4 market trends:\n- Q4 market trends, prices: up/)
+
+    await using selvage = await openSelvage({ url: urlIn(cwd), work: false })
+    const journal = await selvage.run('q4-report').journal()
+    const steps = journal.flatMap((entry) => (entry.type === 'step' ? [entry.key] : []))
+    expect(new Set(steps).size).toBe(steps.length)
+    expect(steps.filter((key) => key.includes('model#'))).toHaveLength(3)
+  })
+})
+
+describe('managed.ts', () => {
+  it('pays once, after a yes from another process, however often it is killed and run', async () => {
+    const cwd = temporaryFolder()
+    const first = run('managed.js', { cwd })
+    await first.printed('Say yes')
+    first.kill()
+    expect((await first.ended).stdout).not.toContain('paid')
+    expect(existsSync(join(cwd, 'payments.jsonl'))).toBe(false)
+
+    const second = run('managed.js', { cwd })
+    await second.printed('Say yes')
+    {
+      await using selvage = await openSelvage({ url: urlIn(cwd), work: false })
+      const [question, ...others] = (await selvage.approvals()).items
+      expect(others).toEqual([])
+      expect(question).toMatchObject({ runId: 'q4', tool: 'charge', input: { amount: 20 } })
+      await selvage.run('q4').approve(question?.id ?? '', { by: 'the test' })
+    }
+    const { code, stdout, stderr } = await second.ended
+    expect(code, stderr).toBe(0)
+    expect(stdout).toContain('paid 20 euros')
+    expect(calls(stderr)).toEqual([model(4)])
+
+    const third = await whole('managed.js', { cwd })
+    expect(calls(third.stderr)).toEqual([])
+    expect(third.stdout).toContain('paid 20 euros')
+    expect(third.stdout).not.toContain('executed')
+    expect(lines(cwd, 'payments.jsonl')).toHaveLength(1)
+  })
+})
+
+describe('workflow.ts', () => {
+  it('publishes what its children found, once', async () => {
+    const cwd = temporaryFolder()
+    const first = await whole('workflow.js', { cwd })
+    expect(first.stdout).toContain('published')
+    const published = lines(cwd, 'published.md')
+    for (const part of ['prices', 'customers', 'competitors']) {
+      expect(published.filter((line) => line.startsWith(`On Q4 market trends: ${part}`))).toHaveLength(1)
+    }
+    await whole('workflow.js', { cwd })
+    expect(lines(cwd, 'published.md')).toEqual(published)
+  })
+})
