@@ -114,7 +114,7 @@ export type EntryBody =
   /** What folding needs beside the steps: message splices, state, usage. */
   | { readonly type: 'state'; readonly key: string; readonly patch: JsonObject }
   | { readonly type: 'end'; readonly outcome: Outcome }
-  /** The run was retried: the `end` before this entry is void, and so are the steps of these keys. */
+  /** The run was retried: the `end` before this entry is void, and so are the steps and waits of these keys. */
   | { readonly type: 'reopen'; readonly voided: readonly string[]; readonly by?: string }
 
 export type Entry = EntryBody & {

@@ -64,6 +64,8 @@ export class Fiber implements Durable {
   onEvent: () => void = () => {}
   /** Called when the program asks while no advance is served. */
   onLateAsk: () => void = () => {}
+  /** How often the run was retried. */
+  reopened = 0
   statusValue: Json | undefined
   dropped = false
   /** How the program ended, before the entry `end` says so. */
@@ -77,6 +79,7 @@ export class Fiber implements Durable {
   private readonly notes: AskedNote[] = []
   private readonly passedStates = new Map<string, number>()
   private readonly marks = new Set<string>()
+  private ended = false
   private queue: Entry[] = []
   private queueAt = 0
   private replayEnd = 0
@@ -106,6 +109,7 @@ export class Fiber implements Durable {
   /** Takes in the journal of a run and starts the program: folding programs get it as `history`, replaying ones entry by entry. */
   async begin(entries: readonly Entry[]): Promise<void> {
     this.acknowledged = entries.length
+    this.reopened = entries.filter((entry) => entry.type === 'reopen').length
     const valid = standing(entries)
     const last = valid.at(-1)
     if (last?.type === 'end') {
@@ -178,7 +182,10 @@ export class Fiber implements Durable {
 
   // ── producing and settling entries ────────────────────────────────────────────────────────────────────────────────
 
+  /** After the end nothing is recorded, also where its append failed and is tried again. */
   produce(body: EntryBody): void {
+    if (this.ended) return
+    this.ended = body.type === 'end'
     const seq = this.acknowledged + this.replied.length + this.appending + this.produced.length
     this.produced.push({ ...body, seq, at: this.clock() } as Entry)
     this.onEvent()
@@ -604,6 +611,10 @@ export class Fiber implements Durable {
     if (this.known.steps.size > 0 || this.known.waits.size > 0) return true
     const begun = [...this.known.intents.keys(), ...this.known.attempts.keys()]
     return begun.some((key) => !this.steps.has(key))
+  }
+
+  blame(error: object, key: string): void {
+    this.failures.set(error, key)
   }
 
   current(): StepContext | undefined {

@@ -95,18 +95,18 @@ export class Known {
 }
 
 /**
- * The entries that still count: a `reopen` makes void the end before it, a cancel before it, and everything recorded
- * of the steps it names.
+ * The entries that still count: a `reopen` makes void the end before it, a cancel before it, everything recorded of the
+ * steps it names, and the waits it names with the signals that ended them.
  */
 export function standing(entries: readonly Entry[]): readonly Entry[] {
   const last = entries.findLastIndex((entry) => entry.type === 'reopen')
   if (last < 0) return entries
-  const voided = new Set<string>()
+  const voided: Voided = { keys: new Set(), signals: new Set() }
   const kept: Entry[] = []
   for (let index = entries.length - 1; index >= 0; index--) {
     const entry = entries[index] as Entry
     if (entry.type === 'reopen') {
-      for (const key of entry.voided) voided.add(key)
+      for (const key of entry.voided) voided.keys.add(key)
     } else if (index > last || !isVoid(entry, voided)) {
       kept.push(entry)
     }
@@ -114,16 +114,26 @@ export function standing(entries: readonly Entry[]): readonly Entry[] {
   return kept.reverse()
 }
 
-function isVoid(entry: Entry, voided: ReadonlySet<string>): boolean {
+interface Voided {
+  readonly keys: Set<string>
+  readonly signals: Set<string>
+}
+
+/** Asked from the youngest entry to the oldest: a wait names the signal before it. */
+function isVoid(entry: Entry, voided: Voided): boolean {
   switch (entry.type) {
     case 'end':
       return true
     case 'signal':
-      return entry.signal.name === '$cancel'
+      return entry.signal.name === '$cancel' || voided.signals.has(entry.signal.id)
+    case 'wait':
+      if (!voided.keys.has(entry.key)) return false
+      if (entry.signalId !== undefined) voided.signals.add(entry.signalId)
+      return true
     case 'step':
     case 'intent':
     case 'retry':
-      return voided.has(entry.key)
+      return voided.keys.has(entry.key)
     default:
       return false
   }
@@ -149,17 +159,46 @@ function voidedByCancel(entries: readonly Entry[]): readonly string[] {
   return [...keys]
 }
 
-/** The step keys that a retry makes void: the step that ended the run, and what failed after it. */
+/** The keys that a retry makes void: the step or child that ended the run, and what failed after it. */
 export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
   const end = entries.at(-1)
   if (end?.type === 'end' && 'cancelled' in end.outcome) return voidedByCancel(entries)
   if (end?.type !== 'end' || !('error' in end.outcome) || end.outcome.step === undefined) return []
   const culprit = end.outcome.step
-  const from = entries.findLastIndex((entry) => entry.type === 'step' && entry.key === culprit)
+  const from = entries.findLastIndex(
+    (entry) => (entry.type === 'step' || entry.type === 'wait') && entry.key === culprit,
+  )
   if (from < 0) return []
+  const failed = failedChildren(entries)
   const keys: string[] = []
   for (const entry of entries.slice(from)) {
     if (entry.type === 'step' && !('ok' in entry.outcome)) keys.push(entry.key)
+    if (entry.type === 'wait' && failed.has(entry.signalId ?? '')) keys.push(entry.key)
   }
   return keys
+}
+
+/** The children that a retry must make go on as well, since their failure is void. */
+export function childrenToRetry(entries: readonly Entry[], voided: readonly string[]): readonly string[] {
+  const failed = failedChildren(entries)
+  const runIds = new Set<string>()
+  for (const entry of entries) {
+    const runId = entry.type === 'wait' && voided.includes(entry.key) ? failed.get(entry.signalId ?? '') : undefined
+    if (runId !== undefined) runIds.add(runId)
+  }
+  return [...runIds]
+}
+
+const CHILD = 'child:'
+
+/** Signals that say that a child has failed or was cancelled, with the child's run id. */
+function failedChildren(entries: readonly Entry[]): ReadonlyMap<string, string> {
+  const failed = new Map<string, string>()
+  for (const entry of entries) {
+    if (entry.type !== 'signal' || !entry.signal.name.startsWith(CHILD)) continue
+    const { payload } = entry.signal
+    const ended = typeof payload === 'object' && payload !== null && ('error' in payload || 'cancelled' in payload)
+    if (ended) failed.set(entry.signal.id, entry.signal.name.slice(CHILD.length))
+  }
+  return failed
 }

@@ -79,6 +79,8 @@ export interface Durable {
   marked(key: string): boolean
   /** Replaying programs only: whether the journal holds steps or waits that were not given out yet, so that code has been past this place before. */
   beyond(): boolean
+  /** Says that `error` is the failure of the wait `key`: if it ends the run, a retry makes that wait again. */
+  blame(error: object, key: string): void
   /** The step of this run inside whose body the caller is, if any. */
   current(): StepContext | undefined
   /** Shows a value beside the run's status. */

@@ -24,6 +24,7 @@ export function shield(fiber: Fiber): Durable {
     state: (key, patch) => fiber.state(key, patch),
     marked: (key) => fiber.marked(key),
     beyond: () => fiber.beyond(),
+    blame: (error, key) => fiber.blame(error, key),
     current: () => fiber.current(),
     arrived: (signalName) => fiber.arrived(signalName),
     status: (value) => fiber.status(value),

@@ -188,6 +188,7 @@ export class Turn {
 
   private startStep(step: AskedStep): void {
     const { fiber } = this
+    if (fiber.dropped) return
     const intent = fiber.known.intents.get(step.op.key)
     if (step.phase === 'intended') {
       if (intent === undefined) return
@@ -262,9 +263,11 @@ export class Turn {
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
     const { parent } = this.fiber.start
     if (parent === undefined) return
-    const id = `child:${this.fiber.runId}`
+    const name = `child:${this.fiber.runId}`
+    // A retried child ends once more: that is another signal.
+    const id = this.fiber.reopened === 0 ? name : `${name}#${this.fiber.reopened + 1}`
     try {
-      await this.fiber.outbound.signal(parent.runId, { id, name: id, payload: outcome as never })
+      await this.fiber.outbound.signal(parent.runId, { id, name, payload: outcome as never })
     } catch (error) {
       if (!isGone(error)) throw error
     }

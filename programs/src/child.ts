@@ -64,7 +64,12 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
     await durable.step(op, () => (started = start()), whileUnavailable(durable, stepKey))
     const result = await durable.wait(`${stepKey}/done`, `child:${id}`)
     // Without a deadline a wait is only over by its signal.
-    return result.ok ? resultOf(id, result.signal.payload as unknown as Outcome) : undefined
+    if (!result.ok) return undefined
+    const outcome = result.signal.payload as unknown as Outcome
+    if ('ok' in outcome) return decode(outcome.ok)
+    const failure = failureOf(id, outcome)
+    durable.blame(failure, `${stepKey}/done`)
+    throw failure
   }
 
   const cancel = async (shielded: Durable): Promise<void> => {
@@ -85,14 +90,13 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
   return { id, result: follow(), cancel }
 }
 
-function resultOf(id: string, outcome: Outcome): unknown {
-  if ('ok' in outcome) return decode(outcome.ok)
+function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
   const details = { runId: id }
   if ('cancelled' in outcome) {
-    throw new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
+    return new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
   }
   const cause = errorFromJson(outcome.error)
-  throw new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details })
+  return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details })
 }
 
 /** An engine that is away is asked again; everything else is final. */
