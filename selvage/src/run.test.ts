@@ -182,20 +182,18 @@ test('registering twice is refused; another version is another program', () => {
 test('work: false starts runs and answers them, and leaves them to others', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'selvage-run-'))
   const url = `sqlite:${join(folder, 'a.db')}`
-  const define = (opened: Selvage) =>
-    opened.workflow('greet', (ctx, name: string) => ctx.step('hello', () => `hello ${name}`))
   const front = await openSelvage({ url, work: false })
   try {
     await expect(front.work()).rejects.toMatchObject({ code: 'BAD_INPUT' })
-    const run = await define(front).start('bob')
+    const run = await front.workflow('greet', () => 'from the front').start()
     expect((await run.status()).status).toBe('pending')
     const result = run.result()
     const back = await openSelvage({ url })
     try {
       await back.work()
       // Registered after work began: it reaches the worker.
-      define(back)
-      expect(await result).toBe('hello bob')
+      back.workflow('greet', () => 'from the back')
+      expect(await result).toBe('from the back')
     } finally {
       await back.close()
     }
