@@ -100,7 +100,7 @@ export class CoreSelvage {
    * Registers a function that replays: what went through `ctx` is recorded once, and the function itself runs again after
    * a crash, a deploy or a long wait. ALREADY_REGISTERED for a name and version twice.
    */
-  workflow<Input = void, Result = unknown>(
+  workflow<Input = unknown, Result = unknown>(
     name: string,
     fn: (ctx: Context, input: Input) => Promise<Result> | Result,
     options: WorkflowOptions<Input> = {},

@@ -44,6 +44,11 @@ export interface ProgramPorts {
   readonly runPorts: RunPorts
 }
 
+/** An input that may be undefined may be left out. */
+export type StartArguments<Input> = undefined extends Input
+  ? [input?: Input, options?: StartOptions]
+  : [input: Input, options?: StartOptions]
+
 /** A registered program. Also what `ctx.child` is given. */
 export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result> {
   readonly name: string
@@ -66,14 +71,14 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
   }
 
   /** Resolves when the run is durable: from then on it will be brought to its end. */
-  async start(input: Input, options: StartOptions = {}): Promise<Run<Result>> {
+  async start(...[input, options = {}]: StartArguments<Input>): Promise<Run<Result>> {
     refuseReserved(options)
     const { engine, runtime, beginWork, runPorts } = this.#ports
     const now = runtime.clock.now()
     const runId = options.runId ?? `run_${runtime.random(11)}`
     checkRunId(runId)
     const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
-    const start = this.#startOf(await this.#shape.input(input), options, now)
+    const start = this.#startOf(await this.#shape.input(input as Input), options, now)
     await engine.start(runId, start, startAt === undefined ? {} : { startAt })
     await beginWork()
     return new Run(runId, runPorts, this.#shape.result)

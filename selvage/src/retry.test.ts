@@ -17,7 +17,10 @@ test('a retry of a run whose child failed retries the child where it failed, and
   const parent = selvage.workflow('parent', (ctx) => Promise.all([ctx.child(good, null), ctx.child(bad, null)]))
 
   const run = await parent.start(null, { runId: 'family' })
-  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', message: expect.stringContaining('not mended yet') })
+  await expect(run.result()).rejects.toMatchObject({
+    code: 'RUN_FAILED',
+    message: expect.stringContaining('not mended yet'),
+  })
   mended = true
   await run.retry()
   expect(await run.result()).toEqual([1, 'mended'])
