@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openSelvage } from 'selvage'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type RunOptions, run, temporaryFolder } from '../test/process.ts'
+
+// Each of these starts several processes, one after the other.
+vi.setConfig({ testTimeout: 120_000 })
 
 async function whole(file: string, options: RunOptions): Promise<{ stdout: string; stderr: string }> {
   const ended = await run(file, options).ended

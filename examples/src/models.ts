@@ -60,12 +60,12 @@ export async function chooseModel(role: string, mind: Mind, environment: Environ
       return new OfflineModel(`offline-${role}`, mind)
     case 'anthropic': {
       const { AnthropicModel } = await installed('@anthropic-ai/sdk', import('@strands-agents/sdk/models/anthropic'))
-      return new AnthropicModel(settings)
+      return new AnthropicModel({ ...settings, ...keyed(environment.ANTHROPIC_API_KEY) })
     }
     case 'openai': {
       const { OpenAIModel } = await installed('openai', import('@strands-agents/sdk/models/openai'))
       const baseURL = environment.OPENAI_BASE_URL
-      if (!baseURL) return new OpenAIModel({ api: 'responses', ...settings })
+      if (!baseURL) return new OpenAIModel({ api: 'responses', ...settings, ...keyed(environment.OPENAI_API_KEY) })
       if (modelId === undefined) {
         throw new ModelChoiceError(`Set SELVAGE_MODEL to the name of a model that ${baseURL} serves.`)
       }
@@ -81,6 +81,10 @@ export async function chooseModel(role: string, mind: Mind, environment: Environ
 
 function modelName(role: string, environment: Environment): string | undefined {
   return environment[`SELVAGE_MODEL_${role.toUpperCase()}`] || environment.SELVAGE_MODEL || undefined
+}
+
+function keyed(apiKey: string | undefined): { readonly apiKey?: string } {
+  return apiKey ? { apiKey } : {}
 }
 
 /** The SDK leaves the clients of most providers to its users. */

@@ -35,11 +35,11 @@ export type Mind = (conversation: Conversation) => Answer
 export interface Pace {
   /** Milliseconds before the first token. Default 80. */
   readonly thinkMs?: number
-  /** Milliseconds between two chunks of text. Default 8. */
+  /** Milliseconds between two chunks of text. Default 10. */
   readonly chunkMs?: number
 }
 
-const CHUNK_LENGTH = 48
+const CHUNK_LENGTH = 24
 
 export class OfflineModel extends Model {
   readonly #mind: Mind
@@ -49,7 +49,7 @@ export class OfflineModel extends Model {
   constructor(name: string, mind: Mind, pace: Pace = {}) {
     super()
     this.#mind = mind
-    this.#pace = { thinkMs: 80, chunkMs: 8, ...pace }
+    this.#pace = { thinkMs: 80, chunkMs: 10, ...pace }
     this.#config = { modelId: name, contextWindowLimit: 200_000 }
   }
 

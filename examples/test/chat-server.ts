@@ -2,6 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { JSONValue } from '@strands-agents/sdk'
 import type { Answer, Mind, ToolCall } from '../src/offline-model.ts'
 
 type Content = string | readonly { readonly text?: string }[]
@@ -25,7 +26,7 @@ export interface ChatServer extends AsyncDisposable {
   readonly requests: readonly string[]
 }
 
-const CHUNK_LENGTH = 40
+const CHUNK_LENGTH = 20
 const CHUNK_MS = 15
 
 /** `minds` by the name of their model. */
@@ -112,7 +113,7 @@ function textOf(content: Content | null | undefined): string {
   return (content ?? []).map((part) => part.text ?? '').join('\n')
 }
 
-function parsed(text: string): ToolCall['result'] {
+function parsed(text: string): JSONValue {
   try {
     return JSON.parse(text)
   } catch {

@@ -102,7 +102,7 @@ describe('the demo', () => {
     const folder = folderOfDocuments()
     const { code, stdout, stderr } = await run('demo/main.js', {
       cwd: folder,
-      args: ['.'],
+      args: ['.', '--data', 'data'],
       env: {
         SELVAGE_PROVIDER: '',
         OPENAI_BASE_URL: server.url,

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { type Entry, openSelvage, type Question, type Selvage } from 'selvage'
+import { type Entry, openSelvage, type Question, RunError, type Selvage } from 'selvage'
 import { ModelChoiceError } from '../models.ts'
 import { answerLikeAPerson, askThePerson } from './answer.ts'
 import { CallLog, readCalls } from './call-log.ts'
@@ -24,14 +24,18 @@ const HELP = `npm run demo [-- <folder> --question <text> --ask --data <folder>]
   <folder>     documents (.md .mdx .txt .rst .adoc); default: the documentation of this repository
   --question   what the report is to answer
   --ask        you answer the approval, here or with the selvage command
-  --data       where the journal, the ledger and the report go; default: a new folder below .selvage/demo
+  --data       where the journal, the ledger and the report go; default: a new folder below .selvage/demo of the repository
+
+With ANTHROPIC_API_KEY, OPENAI_API_KEY or AWS credentials the same command asks a real model, with OPENAI_BASE_URL the one
+behind any compatible server. SELVAGE_MODEL names it; SELVAGE_MODEL_PLANNER, _EXECUTOR and _SUMMARISER name that of one
+stage; SELVAGE_PROVIDER=offline|anthropic|openai|bedrock decides where there are several keys.
 `
 
 const STAGES = ['plan', 'execute', 'summarise']
 const FEWEST_KILLS = 3
 const USAGE = 2
 
-const repository = fileURLToPath(new URL('../../..', import.meta.url))
+const repository = resolve(fileURLToPath(new URL('../../..', import.meta.url)))
 const OWN_DOCUMENTS = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs']
 
 interface Request {
@@ -52,10 +56,11 @@ function requestOf(argv: readonly string[]): Request | undefined {
     },
   })
   if (values.help) return undefined
-  const [folder, ...more] = positionals
+  const [named, ...more] = positionals
   if (more.length > 0) throw new UsageProblem('One folder at a time.')
+  const folder = named === undefined ? undefined : resolve(whereTheUserIs(), named)
   if (folder !== undefined && !(existsSync(folder) && statSync(folder).isDirectory())) {
-    throw new UsageProblem(`There is no folder ${resolve(folder)}.`)
+    throw new UsageProblem(`There is no folder ${folder}.`)
   }
   const stamp = new Date().toISOString().slice(0, 19).replaceAll(':', '-')
   const question =
@@ -65,13 +70,19 @@ function requestOf(argv: readonly string[]): Request | undefined {
       : 'What are the main points of these documents?')
   return {
     settings: {
-      root: folder === undefined ? repository : resolve(folder),
+      root: folder ?? repository,
       within: folder === undefined ? OWN_DOCUMENTS : ['.'],
-      data: resolve(values.data ?? join('.selvage', 'demo', stamp)),
+      data: resolve(whereTheUserIs(), values.data ?? join(repository, '.selvage', 'demo', stamp)),
     },
     question,
     ask: values.ask,
   }
+}
+
+/** npm runs scripts in the folder of package.json, wherever it was called. */
+function whereTheUserIs(): string {
+  const { npm_lifecycle_event: script, INIT_CWD: called } = process.env
+  return script === 'demo' && called !== undefined ? called : process.cwd()
 }
 
 class UsageProblem extends Error {}
@@ -105,7 +116,8 @@ async function demo({ settings, question, ask }: Request): Promise<number> {
     const answer = (asked: Question): Promise<string> =>
       ask ? askThePerson(selvage, run.id, asked, url) : answerLikeAPerson(selvage, run.id, asked)
     const strikes = await bringToItsEnd({ selvage, settings, runId: run.id, timeline, answer })
-    const result = await run.result()
+    const result = await run.result().catch((error: unknown) => failed(error))
+    if (result === undefined) return lookCloser(settings, url, 1)
     timeline.line('done', result.published ? 'the report is published' : `not published: ${result.reason}`)
     print()
     if (result.published) printReport(result.publication.path)
@@ -148,11 +160,21 @@ function verdict(problems: readonly string[], settings: Settings, url: string): 
   if (problems.length === 0) {
     print(`${paint('green', '✓')} Nothing that was recorded was done again, no effect is missing or there twice.`)
   }
+  return lookCloser(settings, url, problems.length === 0 ? 0 : 1)
+}
+
+function failed(error: unknown): undefined {
+  if (!RunError.is(error, 'RUN_FAILED')) throw error
+  print()
+  print(`${paint('red', '✗')} ${error.message}`)
+}
+
+function lookCloser(settings: Settings, url: string, code: number): number {
   print()
   print(`Look closer: npx selvage --url '${url}' show report`)
   const folder = relative(process.cwd(), settings.data)
   print(`The data stays in ${folder.startsWith('..') ? settings.data : folder}; delete it when you like.`)
-  return problems.length === 0 ? 0 : 1
+  return code
 }
 
 async function main(): Promise<number> {
@@ -174,4 +196,6 @@ function isUsage(error: unknown): error is Error {
   return error instanceof UsageProblem || error instanceof ModelChoiceError || code.startsWith('ERR_PARSE_ARGS')
 }
 
+// A reader that has seen enough (`npm run demo | head`) is no failure.
+process.stdout.on('error', () => process.exit())
 process.exitCode = await main()

@@ -60,7 +60,8 @@ export class Narrator {
     stage.ended = true
     const text = typeof output === 'object' && output !== null && 'text' in output ? String(output.text) : ''
     const lines = text.split('\n').filter((line) => line.trim() !== '')
-    for (const line of lines.slice(0, LINES_SHOWN)) this.#timeline.line('says', paint('gray', brief(line)))
+    if (lines.length > MOST_LINES) return
+    for (const line of lines) this.#timeline.line('says', paint('gray', brief(line)))
   }
 
   #step(name: string, runId: string, event: StepCompleted, pid: number): void {
@@ -86,8 +87,8 @@ export class Narrator {
   }
 }
 
-/** Of what a stage answers. */
-const LINES_SHOWN = 7
+/** A stage that answers more than so many lines has written a document, and is not quoted. */
+const MOST_LINES = 8
 const LONGEST_LINE = 110
 
 function brief(line: string): string {
