@@ -3,7 +3,7 @@ import { type Json, UsageError } from '@selvage/core'
 import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@strands-agents/sdk'
 import { modelGate } from './model-gate.ts'
 import type { Policy } from './policy.ts'
-import { hasBackgroundTasks, hasCheckpointing, wrapInvocation } from './seams.ts'
+import { hasBackgroundTasks, hasCheckpointing, makeOutermost, wrapInvocation } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { toolGate } from './tool-gate.ts'
 import { type Session, Turns } from './turns.ts'
@@ -30,7 +30,7 @@ const bound = new WeakSet<Agent>()
 
 /**
  * Makes an agent durable, once and for good: every invocation of it is a turn of the run that `open` gives. Called before
- * other middleware is added, so that the gates are outermost. UsageError for agents that cannot be durable.
+ * its first invocation; the gates are outermost whoever came before. UsageError for agents that cannot be durable.
  */
 export function bindAgent(agent: unknown, binding: Binding): Bound {
   checkAgent(agent)
@@ -38,8 +38,16 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
   const scope = (): Turns['scope'] => turns.scope
   const watch = new StateWatch(agent.appState, () => scope()?.durable.current()?.key)
   const turns: Turns = new Turns({ ...binding, firstInput: binding.firstInput, agent, watch, prefix: '' })
-  agent.addMiddleware(InvokeModelStage, modelGate(scope))
-  agent.addMiddleware(ExecuteToolStage, toolGate(scope))
+  const model = modelGate(scope)
+  const tool = toolGate(scope)
+  agent.addMiddleware(InvokeModelStage, model)
+  agent.addMiddleware(ExecuteToolStage, tool)
+  const isOutermost = makeOutermost(agent, InvokeModelStage, model) && makeOutermost(agent, ExecuteToolStage, tool)
+  if (!isOutermost) {
+    binding.log(
+      `Agent "${agent.name}": middleware that was added before Selvage's stands outside of it, and is done again when a run goes on.`,
+    )
+  }
   agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
   wrapInvocation(
     agent,

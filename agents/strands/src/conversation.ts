@@ -131,6 +131,11 @@ export class Conversation {
     this.syncedFor = n
   }
 
+  /** The journal asks for another answer: the agent did not take the last one. */
+  dropPending(): void {
+    if (this.#pending?.message !== undefined) this.#isDropped = true
+  }
+
   patchState({ set, remove }: StatePatch): void {
     for (const [key, value] of Object.entries(set ?? {})) {
       this.state.set(key, value)
@@ -145,6 +150,7 @@ export class Conversation {
   endTurn(): void {
     this.commit()
     this.#foldPoint(this.answers)
+    this.syncedFor = 0
   }
 
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */

@@ -15,11 +15,10 @@ import {
   RunError,
   UsageError,
 } from '@selvage/core'
-import { Agent, type LocalAgent, type Plugin } from '@strands-agents/sdk'
+import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { warn } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
 import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
-import { pluginsBefore, wrapsBefore } from './seams.ts'
 import type { Session } from './turns.ts'
 
 export interface DurableOptions extends ToolPolicies {
@@ -54,7 +53,7 @@ const NAME = 'selvage:durable'
 const KNOWN = ['runId', 'wait', 'onCodeChange', 'effects', 'defaultEffect', 'approvals', 'tenant', 'tags', 'log']
 
 /**
- * The plugin, which must stand first among the plugins of one Agent. UsageError for options that are not built yet
+ * The plugin, for one Agent. UsageError for options that are not built yet
  * (UNSUPPORTED) or make no sense (BAD_INPUT).
  *
  * An invocation rejects with RUN_HELD while another living process has the run, RUN_CONFLICT if its input is not the
@@ -70,41 +69,27 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
   const { wait = false, onCodeChange = 'continue', log = warn } = options
   const policy = new Policy(options)
   const run = new InlineRun(options, open)
+  let release = async (): Promise<void> => {}
   return {
     name: NAME,
     initAgent(agent: LocalAgent) {
-      const remarks = agent instanceof Agent ? remarksOn(agent) : []
-      bindAgent(agent, {
+      const { agent: bound, turns } = bindAgent(agent, {
         policy,
         waits: wait,
         onCodeChange,
         log,
-        open: () => run.attach((agent as Agent).name),
+        open: () => run.attach(bound.name),
         writesEnds: true,
       })
-      for (const remark of remarks) log(remark)
+      release = () => turns.release()
+      if (bound.sessionManager !== undefined) {
+        log(
+          `Agent "${bound.name}" has a SessionManager beside durable(): both keep the conversation, and each resume loads both. One of them is enough.`,
+        )
+      }
     },
-    detach: () => run.detach(),
+    detach: () => release(),
   }
-}
-
-/** What the author should know of the agent's other parts. Read before ours are added. */
-function remarksOn(agent: Agent): string[] {
-  const plugins = pluginsBefore(agent).filter((name) => name !== NAME)
-  const wraps = wrapsBefore(agent)
-  const outside = plugins.length > 0 ? `plugins ${plugins.join(', ')}` : `middleware (${wraps})`
-  return [
-    ...(plugins.length > 0 || wraps > 0
-      ? [
-          `Agent "${agent.name}": ${outside} stand before durable(), so what they do around a model or tool call is done again when a run goes on. Put durable() first.`,
-        ]
-      : []),
-    ...(agent.sessionManager !== undefined
-      ? [
-          `Agent "${agent.name}" has a SessionManager beside durable(): both keep the conversation, and each resume loads both. One of them is enough.`,
-        ]
-      : []),
-  ]
 }
 
 /** The run of one agent on its engine: attached while turns run, given up while a person is asked. */

@@ -15,6 +15,7 @@ import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Policy } from './policy.ts'
+import { ConsumerLeft } from './relay.ts'
 import type { StateWatch } from './state-watch.ts'
 
 export interface ScopeOptions {
@@ -51,6 +52,8 @@ export class Scope implements Answers {
   readonly raised: Set<string> = new Set()
   /** Questions that this process has answered itself. */
   readonly answeredHere: Set<string> = new Set()
+  /** The consumer of the stream has left: nothing new begins. */
+  hasLeft = false
   /** What ends the run, whatever the model would make of it. */
   fatal: { readonly error: unknown } | undefined
   /** Decisions of this cycle, by tool use id. */
@@ -116,11 +119,13 @@ export class Scope implements Answers {
   /** Called before each model call: brings agent and journal to agreement, and says what is asked. */
   async beforeModel(ctx: InvokeModelContext): Promise<ModelRequest> {
     const { conversation, fold, durable } = this
+    if (this.hasLeft) throw new ConsumerLeft()
     const n = conversation.answers + 1
     this.#asks.clear()
     this.approvals.clear()
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
+      conversation.dropPending()
       replaceAll(this.agent.messages, conversation.messages)
       this.watch.restore(conversation.state, conversation.removedState)
     } else {

@@ -10,12 +10,10 @@ import {
   type AgentResult,
   type AgentStreamEvent,
   type ExecuteToolContext,
-  ExecuteToolStage,
   type Interrupt,
   type InterruptResponseContentData,
   type InvocationState,
   type InvokeArgs,
-  InvokeModelStage,
   type InvokeOptions,
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
@@ -34,8 +32,7 @@ interface Inside {
   _streamWithMiddleware: Invocation
   _throwIfCancelled(): void
   readonly _interruptState: InterruptStateInside
-  readonly _middlewareRegistry: { readonly _handlers: Map<unknown, { readonly phase: string }[]> }
-  readonly _pluginRegistry: { readonly _plugins: Map<string, unknown> }
+  readonly _middlewareRegistry?: { readonly _handlers?: Map<unknown, unknown> }
   readonly _backgroundTasks: unknown
   readonly _checkpointing: boolean
   readonly _meter: MeterInside
@@ -187,16 +184,17 @@ export function hasCheckpointing(agent: Agent): boolean {
   return inside(agent)._checkpointing === true
 }
 
-/** Wrap middleware runs in order of registration, first is outermost: how many stand outside of ours. */
-export function wrapsBefore(agent: Agent): number {
-  const { _handlers } = inside(agent)._middlewareRegistry
-  const count = (stage: unknown): number => (_handlers.get(stage) ?? []).filter(({ phase }) => phase === 'wrap').length
-  return count(InvokeModelStage) + count(ExecuteToolStage)
-}
-
-/** Names of the plugins that were initialised so far; the SDK's own are called `strands:…`. */
-export function pluginsBefore(agent: Agent): string[] {
-  return [...inside(agent)._pluginRegistry._plugins.keys()].filter((name) => !name.startsWith('strands:'))
+/**
+ * Makes a Wrap handler the outermost of its stage, whoever registered before it: handlers run in the order of one list per
+ * stage. False where this version keeps them otherwise; then those registered earlier stand outside.
+ */
+export function makeOutermost(agent: Agent, stage: object, handler: unknown): boolean {
+  const handlers: unknown = inside(agent)._middlewareRegistry?._handlers?.get(stage)
+  if (!Array.isArray(handlers)) return false
+  const at = handlers.findIndex((entry: { handler?: unknown }) => entry.handler === handler)
+  if (at < 0) return false
+  handlers.unshift(...handlers.splice(at, 1))
+  return true
 }
 
 // ── metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -53,6 +53,7 @@ export function toolGate(scopeNow: () => Scope | undefined): Handler {
   return async function* gate(ctx, next) {
     const scope = scopeNow()
     if (scope === undefined) return yield* next(ctx)
+    if (scope.hasLeft) throw new ConsumerLeft()
     const call: Call = { scope, ctx, next, cycle: scope.conversation.cycle, answered: new Set() }
     try {
       return { result: yield* decided(call) }

@@ -105,7 +105,7 @@ export class Turns {
     let isOver = false
     this.#isRunning = true
     try {
-      const result = yield* this.#turn(open, args, state, pass)
+      const result = yield* guarded(this.#turn(scope, args, state, pass), open)
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
       return result
     } catch (error) {
@@ -116,6 +116,17 @@ export class Turns {
       stop()
       if (!isOver) await this.#leave(scope)
     }
+  }
+
+  /** Gives the session up between two turns. UsageError ALREADY_OPEN while one runs. */
+  async release(): Promise<void> {
+    const open = this.#open
+    if (this.#isRunning) {
+      throw new UsageError('ALREADY_OPEN', `Agent "${this.#options.agent.name}" is running a turn.`, {
+        hint: 'Await the invocation first.',
+      })
+    }
+    if (open !== undefined) await this.#leave(open.scope)
   }
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -139,8 +150,7 @@ export class Turns {
 
   // ── one turn ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async *#turn(open: Open, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
-    const { scope } = open
+  async *#turn(scope: Scope, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
     scope.durable.abortSignal.throwIfAborted()
     const n = this.#ended + 1
     const recorded = scope.fold.nextTurn()
@@ -154,7 +164,7 @@ export class Turns {
     else given = yield* this.#resume(scope, recorded, args, state)
     let goesOn = scope.conversation.hasBegun
     while (true) {
-      const result = yield* drain(pass(given, goesOn), open.session)
+      const result = yield* marked(pass(given, goesOn))
       goesOn = true
       if (scope.fatal !== undefined) throw scope.fatal.error
       if (scope.durable.abortSignal.aborted) return result
@@ -282,37 +292,63 @@ export class Turns {
   }
 }
 
-/** Passes events on, marking those that come from the journal; ends with an error when the run is lost. */
-async function* drain(events: Events, { lost }: Session): Events {
-  let isLost = false
-  const raced = async (next: Promise<IteratorResult<AgentStreamEvent, AgentResult>>) => {
-    if (lost === undefined) return await next
-    return await Promise.race([
-      next,
-      lost.catch((error: unknown) => {
-        isLost = true
-        throw error
-      }),
-    ])
-  }
+/** Events that the SDK makes of what comes from the journal are marked. */
+async function* marked(events: Events): Events {
   try {
-    let next = await raced(events.next())
+    let next = await events.next()
     while (!next.done) {
       markIfReplayed(next.value)
       try {
         yield next.value
       } catch (error) {
-        next = await raced(events.throw(error))
+        next = await events.throw(error)
         continue
       }
-      next = await raced(events.next())
+      next = await events.next()
     }
     return next.value
   } finally {
-    // The loop of a lost run never comes back: it waits at a gate that nobody opens.
-    if (!isLost) await events.return(undefined as never)
+    await events.return(undefined as never)
   }
 }
+
+/**
+ * Ends with an error as soon as the run is lost, whatever the loop waits for: nothing settles any more. When the consumer
+ * leaves, what is in flight is finished and recorded, and nothing new begins.
+ */
+async function* guarded(events: Events, { scope, session: { lost = NEVER } }: Open): Events {
+  let isLost = false
+  let isOver = false
+  const taken = async (next: Promise<IteratorResult<AgentStreamEvent, AgentResult>>): typeof next => {
+    try {
+      return await Promise.race([next, lost])
+    } catch (error) {
+      isLost = scope.isLost
+      isOver = true
+      throw error
+    }
+  }
+  try {
+    let next = await taken(events.next())
+    while (!next.done) {
+      try {
+        yield next.value
+      } catch (error) {
+        next = await taken(events.throw(error))
+        continue
+      }
+      next = await taken(events.next())
+    }
+    isOver = true
+    return next.value
+  } finally {
+    scope.hasLeft = !isOver
+    // The SDK's loop would go on with another model call, and is told that there is none.
+    if (!isLost && !isOver) await events.return(undefined as never).catch(() => {})
+  }
+}
+
+const NEVER = new Promise<never>(() => {})
 
 function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Json): void {
   if (isSameInput(input, got)) return

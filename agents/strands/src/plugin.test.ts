@@ -1,0 +1,411 @@
+import type { Entry, Program } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import type {
+  AgentConfig,
+  AgentResult,
+  AgentStreamEvent,
+  InvokeArgs,
+  JSONValue,
+  ToolContext,
+} from '@strands-agents/sdk'
+import { tool } from '@strands-agents/sdk'
+import { describe, expect, it } from 'vitest'
+import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
+import { MemoryEngine } from '../test/memory-engine.ts'
+import { keysOf, questionsOf, recordedSteps } from '../test/scenario.ts'
+import { isReplayed } from './events.ts'
+import { createDurablePlugin, type DurableOptions, type DurablePlugin } from './plugin.ts'
+import type { Script } from './testing/index.ts'
+
+const runtime = nodeRuntime()
+
+const script: Script = (messages, { answer }) =>
+  answer % 2 === 1
+    ? { text: 'I look.', tools: [1, 2, 3].map((n) => ({ name: 'look', input: { n } })) }
+    : `Seen all of ${/"text":"(\w+)"/.exec(JSON.stringify(messages[0]))?.[1]}.`
+
+/** A program of a user: one agent with the plugin, in a process of its own. */
+class Process {
+  readonly engine: MemoryEngine
+  readonly ledger: Ledger
+  readonly lines: string[] = []
+  readonly agent
+  readonly plugin: DurablePlugin
+
+  constructor(
+    engine: MemoryEngine,
+    options: Partial<DurableOptions> & {
+      script?: Script
+      config?: (ledger: Ledger) => AgentConfig
+      ledger?: Ledger
+    } = {},
+  ) {
+    this.engine = engine
+    const { script: given = script, config, ledger = new Ledger(), ...rest } = options
+    this.ledger = ledger
+    this.plugin = createDurablePlugin({ runId: 'q4', log: (line) => this.lines.push(line), ...rest }, async () => ({
+      engine: engine.engine,
+      createHost: (programs: () => readonly Program[]) => engine.host(programs),
+    }))
+    const more = config?.(this.ledger) ?? { tools: [noting(this.ledger, 'look')] }
+    this.agent = makeAgent(this.ledger, given, { ...more, plugins: [this.plugin, ...(more.plugins ?? [])] }).agent
+  }
+
+  invoke(args: InvokeArgs): Promise<AgentResult> {
+    return this.agent.invoke(args)
+  }
+
+  async stream(args: InvokeArgs): Promise<AgentStreamEvent[]> {
+    const events: AgentStreamEvent[] = []
+    for await (const event of this.agent.stream(args)) events.push(event)
+    return events
+  }
+}
+
+/** An engine whose run has this journal. */
+async function engineWith(entries: readonly Entry[]): Promise<MemoryEngine> {
+  const engine = new MemoryEngine(runtime)
+  if (entries.length > 0) await engine.start('q4', { program: 'inline:Strands Agent', input: null }, entries)
+  return engine
+}
+
+describe('durable() on an unmodified agent', () => {
+  it('runs as without, and goes on from every entry of its journal', async () => {
+    const whole = new Process(await engineWith([]))
+    const results = [await whole.invoke('Q4'), await whole.invoke('more')]
+    const { agent: bare } = makeAgent(new Ledger(), script, { tools: [noting(new Ledger(), 'look')] })
+    await bare.invoke('Q4')
+    await bare.invoke('more')
+    expect(plain(whole.agent.messages)).toEqual(plain(bare.messages))
+
+    const entries = [...whole.engine.entries('q4')]
+    expect(keysOf(entries)).toHaveLength(10)
+    for (let length = 1; length <= entries.length; length++) {
+      const prefix = entries.slice(0, length)
+      const again = new Process(await engineWith(prefix))
+      const repeated = [await again.invoke('Q4'), await again.invoke('more')]
+      expect(repeated.map(String)).toEqual(results.map(String))
+      expect(plain(again.agent.messages)).toEqual(plain(bare.messages))
+      expect(again.ledger.modelCalls).toBe(4 - recordedSteps(prefix, 'model'))
+      expect(again.ledger.tools).toHaveLength(6 - recordedSteps(prefix, 'tool'))
+      expect(again.agent.metrics.accumulatedUsage).toEqual(whole.agent.metrics.accumulatedUsage)
+    }
+  })
+
+  it('dies at any entry, as often as it likes', async () => {
+    const engine = await engineWith([])
+    const ledger = new Ledger()
+    for (let behind = 1; behind < 14; behind++) {
+      engine.diesBehind = behind
+      await new Process(engine, { ledger }).invoke('Q4').catch(() => {})
+      engine.kill('q4')
+    }
+    engine.diesBehind = undefined
+    const last = new Process(engine, { ledger })
+    expect(String(await last.invoke('Q4'))).toBe('Seen all of Q4.')
+    const keys = keysOf(engine.entries('q4'))
+    expect(new Set(keys).size).toBe(keys.length)
+    expect(keys).toHaveLength(5)
+  })
+
+  it('shows the recorded part of a stream again, marked', async () => {
+    const live = await new Process(await engineWith([])).stream('Q4')
+    expect(live.some(isReplayed)).toBe(false)
+    const texts = (events: readonly AgentStreamEvent[], only?: (event: AgentStreamEvent) => boolean): string =>
+      events
+        .filter((event) => only?.(event) ?? true)
+        .map((event) =>
+          event.type === 'modelStreamUpdateEvent' &&
+          event.event.type === 'modelContentBlockDeltaEvent' &&
+          event.event.delta.type === 'textDelta'
+            ? event.event.delta.text
+            : '',
+        )
+        .join('')
+    const kinds = (events: readonly AgentStreamEvent[]): string[] =>
+      events.filter(({ type }) => /^(modelMessage|toolResult|messageAdded)Event$/.test(type)).map(({ type }) => type)
+
+    const engine = await engineWith([])
+    await new Process(engine).invoke('Q4')
+    const entries = [...engine.entries('q4')]
+    for (let length = 1; length <= entries.length; length++) {
+      const events = await new Process(await engineWith(entries.slice(0, length))).stream('Q4')
+      expect(texts(events)).toBe(texts(live))
+      expect(kinds(events)).toEqual(kinds(live))
+      const recorded = entries.slice(0, length).filter((entry) => entry.type === 'step')
+      const answers = recorded.filter((entry) => entry.op.kind === 'model').length
+      expect(texts(events, isReplayed)).toBe(['', 'I look.', 'I look.Seen all of Q4.'][answers])
+      const results = events.filter((event) => event.type === 'toolResultEvent' && isReplayed(event))
+      expect(results).toHaveLength(recorded.length - answers)
+      for (const event of results) expect((event as { replayed?: boolean }).replayed).toBe(true)
+    }
+  })
+
+  it('gives a finished turn back without a model, whatever was between', async () => {
+    const engine = await engineWith([])
+    const first = new Process(engine)
+    await first.invoke('Q4')
+    await first.plugin.detach()
+    const second = new Process(engine, { script: ['never asked'] })
+    const result = await second.invoke('Q4')
+    expect(isReplayed(result)).toBe(true)
+    expect(String(result)).toBe('Seen all of Q4.')
+    expect(result.stopReason).toBe('endTurn')
+    expect(second.ledger.modelCalls).toBe(0)
+    expect(plain(second.agent.messages)).toEqual(plain(first.agent.messages))
+  })
+
+  it('another input for a turn is a conflict that shows both, and changes nothing', async () => {
+    const engine = await engineWith([])
+    await new Process(engine).invoke('Q4').then(() => engine.kill('q4'))
+    const before = engine.entries('q4').length
+    const again = new Process(engine)
+    await expect(again.invoke('Q3')).rejects.toMatchObject({
+      name: 'ConflictError',
+      code: 'RUN_CONFLICT',
+      message: expect.stringMatching(/Turn 1 of run q4 .*Q4.*Q3/),
+    })
+    expect(again.ledger.modelCalls).toBe(0)
+    expect(String(await again.invoke('Q4'))).toBe('Seen all of Q4.')
+    expect(engine.entries('q4')).toHaveLength(before)
+  })
+
+  it('a second live process is told that the run is held', async () => {
+    const engine = await engineWith([])
+    const first = new Process(engine)
+    await first.invoke('Q4')
+    const second = new Process(engine)
+    await expect(second.invoke('Q4')).rejects.toMatchObject({ code: 'RUN_HELD' })
+    await first.plugin.detach()
+    expect(String(await second.invoke('Q4'))).toBe('Seen all of Q4.')
+    await expect(first.invoke('more')).rejects.toMatchObject({ code: 'RUN_HELD' })
+  })
+
+  it('an agent whose run is taken over says so, and nothing of it goes on', async () => {
+    const engine = await engineWith([])
+    const begun = Promise.withResolvers<void>()
+    const first = new Process(engine, {
+      config: (ledger) => ({
+        tools: [
+          noting(ledger, 'look', () => {
+            begun.resolve()
+            return new Promise(() => {})
+          }),
+        ],
+      }),
+    })
+    const invoked = first.invoke('Q4')
+    await begun.promise
+    engine.kill('q4')
+    await expect(invoked).rejects.toMatchObject({ code: 'RUN_HELD' })
+  })
+
+  it('an invocation that failed is gone on with by the next, in the same process too', async () => {
+    let broken = true
+    const process = new Process(await engineWith([]), {
+      script: (messages, { answer }) =>
+        answer === 2 && broken
+          ? { error: new Error('no route') }
+          : answer === 1
+            ? { tools: [{ name: 'look', input: { n: 1 } }] }
+            : `Done after ${messages.length}.`,
+    })
+    await expect(process.invoke('Q4')).rejects.toThrow('no route')
+    broken = false
+    expect(String(await process.invoke('Q4'))).toBe('Done after 3.')
+    expect(process.ledger.tools).toEqual(['look:1'])
+    expect(String(await process.invoke('Q4'))).toBe('Done after 5.')
+  })
+
+  it('an invocation that failed before its first answer does not leave its input twice', async () => {
+    let broken = true
+    const process = new Process(await engineWith([]), {
+      script: (messages) => (broken ? { error: new Error('no route') } : `${messages.length}`),
+    })
+    await expect(process.invoke('Q4')).rejects.toThrow('no route')
+    broken = false
+    expect(String(await process.invoke('Q4'))).toBe('1')
+  })
+
+  it('a consumer that leaves the stream leaves the turn open', async () => {
+    const engine = await engineWith([])
+    const process = new Process(engine)
+    for await (const event of process.agent.stream('Q4')) if (event.type === 'toolResultEvent') break
+    const again = new Process(engine)
+    expect(String(await again.invoke('Q4'))).toBe('Seen all of Q4.')
+    expect(again.ledger.modelCalls).toBe(1)
+    const keys = keysOf(engine.entries('q4'))
+    expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it('folds over the trim of the default conversation manager, turn after turn', async () => {
+    const chat: Script = (messages) =>
+      `answer to ${JSON.stringify(messages.at(-1)?.content[0])}, ${messages.length} messages`
+    const turns = Array.from({ length: 30 }, (_, n) => `question ${n}`)
+    const engine = await engineWith([])
+    const first = new Process(engine, { script: chat })
+    for (const turn of turns.slice(0, 25)) await first.invoke(turn)
+    await first.plugin.detach()
+    const second = new Process(engine, { script: chat })
+    for (const turn of turns) await second.invoke(turn)
+    const { agent: bare } = makeAgent(new Ledger(), chat)
+    for (const turn of turns) await bare.invoke(turn)
+    expect(plain(second.agent.messages)).toEqual(plain(bare.messages))
+    expect(second.agent.messages).toHaveLength(40)
+    expect(second.ledger.modelCalls).toBe(5)
+    // Each message is stored once, the trims cost next to nothing.
+    const text = JSON.stringify(engine.entries('q4'))
+    expect(text.match(/answer to .{1,20}question 7\b/g)).toHaveLength(1)
+  })
+})
+
+describe('open questions', () => {
+  const asking = (ledger: Ledger): AgentConfig => ({
+    tools: [
+      tool({
+        name: 'charge',
+        description: 'For a test.',
+        inputSchema: { type: 'object' },
+        callback: (_, context) => {
+          const answer = (context as ToolContext).interrupt<JSONValue>({ name: 'confirm', reason: 'dear' })
+          ledger.tools.push(`charged ${JSON.stringify(answer)}`)
+          return `charged ${JSON.stringify(answer)}`
+        },
+      }),
+      noting(ledger, 'look'),
+    ],
+  })
+  const ask: Script = [{ tools: [{ name: 'charge' }, { name: 'look', input: { n: 1 } }] }, 'Done.']
+
+  it('end the invocation as the SDK does; the program goes on once somebody has answered', async () => {
+    const engine = await engineWith([])
+    const first = new Process(engine, { script: ask, config: asking })
+    const result = await first.invoke('Q4')
+    expect(result.stopReason).toBe('interrupt')
+    expect(result.interrupts).toMatchObject([{ id: 'tool:call_1_1:confirm', name: 'confirm', reason: 'dear' }])
+    expect(first.ledger.tools).toEqual(['look:1'])
+    const [question] = questionsOf(engine.entries('q4'))
+    expect(question).toMatchObject({ kind: 'interrupt', name: 'confirm', tool: 'charge', reason: 'dear' })
+    // The first process still lives, and holds nothing. Without an answer the second stops at the same place.
+    const second = new Process(engine, { script: ask, config: asking })
+    expect(await second.invoke('Q4')).toMatchObject({
+      stopReason: 'interrupt',
+      interrupts: [{ id: 'tool:call_1_1:confirm' }],
+    })
+    expect(second.ledger).toMatchObject({ modelCalls: 0, tools: [] })
+    const id = question?.id ?? ''
+    await engine.signal('q4', { id, name: id, payload: { value: 'yes' } })
+    for (const process of [new Process(engine, { script: ask, config: asking }), first, second]) {
+      expect(String(await process.invoke('Q4'))).toBe('Done.')
+      await process.plugin.detach()
+    }
+    expect(JSON.stringify(plain(first.agent.messages))).toContain('charged \\"yes\\"')
+    expect(questionsOf(engine.entries('q4'))).toHaveLength(1)
+  })
+
+  it.each(['the same process', 'another process'])('native responses resume in %s', async (where) => {
+    const engine = await engineWith([])
+    const first = new Process(engine, { script: ask, config: asking })
+    await first.invoke('Q4')
+    const second = where === 'the same process' ? first : new Process(engine, { script: ask, config: asking })
+    const response = [{ interruptResponse: { interruptId: 'tool:call_1_1:confirm', response: 'natively' } }]
+    expect(String(await second.invoke(response))).toBe('Done.')
+    expect(second.ledger.tools).toContain('charged "natively"')
+    expect(questionsOf(engine.entries('q4'))).toHaveLength(1)
+    expect(engine.entries('q4').filter(({ type }) => type === 'signal')).toHaveLength(1)
+    await expect(second.invoke(response)).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    // A second answer is told who was first.
+    const late = new Process(
+      await engineWith(
+        engine.entries('q4').slice(
+          0,
+          engine.entries('q4').findIndex((entry) => entry.type === 'step' && entry.key.endsWith('~2')),
+        ),
+      ),
+      { script: ask, config: asking },
+    )
+    await expect(
+      late.invoke([{ interruptResponse: { interruptId: 'tool:call_1_1:confirm', response: 'no' } }]),
+    ).rejects.toMatchObject({ code: 'ALREADY_ANSWERED' })
+  })
+
+  it('stay pending with wait: true', async () => {
+    const engine = await engineWith([])
+    const process = new Process(engine, { script: ask, config: asking, wait: true })
+    const invoked = process.invoke('Q4')
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    const [question] = questionsOf(engine.entries('q4'))
+    await engine.signal('q4', { id: question?.id ?? '', name: question?.id ?? '', payload: { value: 1 } })
+    expect(String(await invoked)).toBe('Done.')
+    expect(process.ledger.tools.sort()).toEqual(['charged 1', 'look:1'])
+  })
+
+  it('of a policy look to the SDK like interrupts', async () => {
+    const options = {
+      script: ask,
+      approvals: { charge: true as const },
+      config: (ledger: Ledger) => ({ tools: [noting(ledger, 'charge'), noting(ledger, 'look')] }),
+    }
+    const engine = await engineWith([])
+    const first = new Process(engine, options)
+    const result = await first.invoke('Q4')
+    expect(result.stopReason).toBe('interrupt')
+    expect(result.interrupts).toMatchObject([
+      { name: 'approval', reason: { tool: 'charge', question: expect.stringMatching(/^ap_/) } },
+    ])
+    expect(first.ledger.tools).toEqual(['look:1'])
+    const second = new Process(engine, options)
+    const interruptId = result.interrupts?.[0]?.id ?? ''
+    expect(
+      String(
+        await second.invoke([{ interruptResponse: { interruptId, response: { approved: true, input: { n: 9 } } } }]),
+      ),
+    ).toBe('Done.')
+    expect(second.ledger.tools).toEqual(['charge:9'])
+  })
+})
+
+describe('what cannot be durable', () => {
+  it('is refused with a reason', async () => {
+    const engine = await engineWith([])
+    const background = new Process(engine, { config: () => ({ backgroundTasks: true }) })
+    await expect(background.invoke('x')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('backgroundTasks'),
+    })
+    const checkpoints = new Process(engine, { config: () => ({ checkpointing: true }) })
+    await expect(checkpoints.invoke('x')).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+    expect(() => createDurablePlugin({ runId: '' }, async () => Promise.reject(new Error()))).toThrow(/runId/)
+    expect(() =>
+      createDurablePlugin({ runId: 'x', budget: {} } as never, async () => Promise.reject(new Error())),
+    ).toThrow(/budget is not built/)
+  })
+
+  it('a cancelled run ends, and stays ended', async () => {
+    const engine = await engineWith([])
+    const begun = Promise.withResolvers<void>()
+    const process = new Process(engine, {
+      config: (ledger) => ({
+        tools: [
+          tool({
+            name: 'look',
+            description: 'For a test.',
+            inputSchema: { type: 'object' },
+            callback: async (_, context) => {
+              begun.resolve()
+              await new Promise<void>((resolve) => context?.cancelSignal.addEventListener('abort', () => resolve()))
+              ledger.tools.push('stopped')
+              return 'x'
+            },
+          }),
+        ],
+      }),
+    })
+    const invoked = process.invoke('Q4')
+    await begun.promise
+    await engine.engine.cancel('q4', 'enough')
+    expect((await invoked).stopReason).toBe('cancelled')
+    expect(engine.entries('q4').at(-1)).toMatchObject({ type: 'end', outcome: { cancelled: 'enough' } })
+    await expect(new Process(engine).invoke('Q4')).rejects.toMatchObject({ code: 'RUN_ENDED' })
+  })
+})
