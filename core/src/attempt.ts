@@ -7,9 +7,10 @@
  */
 import type { AskedStep } from './asked.ts'
 import { encode, errorToJson } from './codec.ts'
-import type { EntryOf, StepOutcome } from './entry.ts'
+import type { Effect, EntryOf, OpKind, StepOutcome } from './entry.ts'
 import { InterruptedError, SelvageError, StepError, TerminalError, UnrecordedError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
+import type { Json } from './json.ts'
 import type { StepContext } from './ports.ts'
 import { probe } from './probe.ts'
 
@@ -18,24 +19,7 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
   const { op, attempt } = step
   const startedAt = fiber.clock()
   const deadline = stepAbort(fiber, step)
-  const at: StepContext = {
-    runId: fiber.runId,
-    key: op.key,
-    name: op.name,
-    kind: op.kind,
-    effect: op.effect ?? 'idempotent',
-    get idempotencyKey() {
-      return fiber.keyOf(op.key)
-    },
-    attempt,
-    abortSignal: deadline.signal,
-    emit: (chunk) => {
-      if (!fiber.dropped) {
-        fiber.env.note({ type: 'chunk', runId: fiber.runId, key: op.key, attempt, chunk, at: fiber.clock() })
-      }
-    },
-    heartbeat,
-  }
+  const at = new Attempt(fiber, step, deadline.signal, heartbeat)
   step.phase = 'running'
   fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
   probe('host.before-effect')
@@ -56,6 +40,42 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
       fail(fiber, step, startedAt, error)
     },
   )
+}
+
+/** What the author's code is given. A class, because a getter in an object literal costs more than all the rest of it. */
+class Attempt implements StepContext {
+  readonly runId: string
+  readonly key: string
+  readonly name: string
+  readonly kind: OpKind
+  readonly effect: Effect
+  readonly attempt: number
+  readonly abortSignal: AbortSignal
+  readonly emit: (chunk: Json) => void
+  readonly heartbeat: () => void
+  readonly #fiber: Fiber
+
+  constructor(fiber: Fiber, { op, attempt }: AskedStep, abortSignal: AbortSignal, heartbeat: () => void) {
+    const { runId } = fiber
+    const { key } = op
+    this.#fiber = fiber
+    this.runId = runId
+    this.key = key
+    this.name = op.name
+    this.kind = op.kind
+    this.effect = op.effect ?? 'idempotent'
+    this.attempt = attempt
+    this.abortSignal = abortSignal
+    this.heartbeat = heartbeat
+    // Not a method: authors take it out of its object.
+    this.emit = (chunk) => {
+      if (!fiber.dropped) fiber.env.note({ type: 'chunk', runId, key, attempt, chunk, at: fiber.clock() })
+    }
+  }
+
+  get idempotencyKey(): string {
+    return this.#fiber.keyOf(this.key)
+  }
 }
 
 /** Settles an effect `once` whose intent was found without an outcome. */
@@ -173,6 +193,7 @@ function record(fiber: Fiber, step: AskedStep, startedAt: number, outcome: StepO
 
 /** What stays of an op in the journal: its input is in the intent, or with whoever asked. */
 function recorded(step: AskedStep): AskedStep['op'] {
+  if (step.op.input === undefined && step.op.timeoutMs === undefined) return step.op
   const { input: _, timeoutMs: __, ...op } = step.op
   return op
 }

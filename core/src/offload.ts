@@ -15,6 +15,11 @@ export const OFFLOAD_BYTES: number = 32 * 1024
 /** Compression that saves less than this share is not worth inflating on every read. */
 const WORTH = 0.1
 
+/** Bytes that a UTF-16 unit may become: `\u0000`. */
+const LONGEST_UNIT = 6
+/** `-2.2250738585072014e-308`, and one to spare. */
+const LONGEST_SCALAR = 25
+
 const PLAIN = 0
 const DEFLATED = 1
 
@@ -61,12 +66,35 @@ function referenceOf(json: Json): Reference | undefined {
 
 /** The text of a value in UTF-8 if it is larger than the threshold. */
 function largeBytes(json: Json, threshold: number): Uint8Array | undefined {
-  if (typeof json !== 'object' && typeof json !== 'string') return undefined
+  if (roomAfter(json, threshold) >= 0) return undefined
   const text = JSON.stringify(json)
   // A UTF-16 unit takes at most three bytes: most values are small at a glance.
   if (text.length * 3 <= threshold) return undefined
   const bytes = new TextEncoder().encode(text)
   return bytes.length > threshold ? bytes : undefined
+}
+
+/**
+ * What is left of `room` bytes after the text of a value, at the worst; negative: it may not fit. Most values are seen to
+ * be small so, without their text.
+ */
+function roomAfter(json: Json, room: number): number {
+  if (typeof json === 'string') return room - LONGEST_UNIT * json.length - 2
+  if (typeof json !== 'object' || json === null) return room - LONGEST_SCALAR
+  let left = room - 2
+  if (isArray(json)) {
+    for (let index = 0; index < json.length && left >= 0; index++) left = roomAfter(json[index] ?? null, left - 1)
+    return left
+  }
+  for (const key in json) {
+    if (left < 0) return left
+    left = roomAfter(json[key] ?? null, left - LONGEST_UNIT * key.length - 4)
+  }
+  return left
+}
+
+function isArray(json: Json): json is readonly Json[] {
+  return Array.isArray(json)
 }
 
 async function write(blobs: Blobs, runtime: OffloadOptions['runtime'], bytes: Uint8Array): Promise<Json> {
