@@ -23,7 +23,8 @@
 --   a payload stored twice: the inbox gives its own up when the journal has it, a question is read from its entry
 --
 -- Times are epoch milliseconds by the clock of the caller; SQL never asks for the time. Text that UTF-8 cannot hold
--- (lone surrogates), and text that begins with a quotation mark, stands as a JSON string; bodies are JSON.
+-- (lone surrogates), and text that begins with a quotation mark, stands as a JSON string; bodies are JSON. Numbers come
+-- from JavaScript as doubles: every column for them is declared integer, so that they are kept as such.
 
 -- `n` stands for the run in every other table.
 create table run (
@@ -55,20 +56,16 @@ create table run (
 -- Claims. One range of the index for each program that a worker knows.
 create index run_due on run (program, version, due) where due is not null;
 
--- Lists, newest first: each index ends in (created, n).
-create index run_created on run (created);
 create index run_status on run (status, created);
-create index run_program on run (program, created);
-create index run_version on run (version, created) where version is not null;
-create index run_tenant on run (tenant, created) where tenant is not null;
-create index run_parent on run (parent, created) where parent is not null;
 
-create table tag (
-  key text not null,
+-- What runs are listed by, newest first: `run` (all of them, value ''), `program`, `version`, `tenant`, `parent`, and
+-- `tag <key>`. One table, because an index for each would be a page each in every new database.
+create table label (
+  name text not null,
   value text not null,
   created integer not null,
   run integer not null,
-  primary key (key, value, created, run)
+  primary key (name, value, created, run)
 ) without rowid;
 
 -- What changes with each entry of a running run, apart from all that does not: the few rows of the runs at work share a
@@ -93,26 +90,39 @@ create table entry (
   at integer not null,
   key text,
   op integer,                          -- kind + 4 × effect: 0 model, 1 tool, 2 code, 3 child; 0 –, 1 read, 2 idempotent, 3 once
-  name text,
-  "check" text,
+  name integer,                        -- number of a `name`, or text
+  "check" text,                        -- as bytes where it is the base64url of some
   attempt integer,
-  took,                                -- at − startedAt; startedAt itself, as text, where that is not exact
+  took integer,                        -- at − startedAt; text "=startedAt" where that is not exact
   timeout integer,
-  body text
+  body text                            -- JSON; as bytes where `rest` has more of it
 );
 create unique index entry_anchor on entry (run, seq) where seq % 64 = 0;
 
+-- Names of models and tools.
+create table name (
+  n integer primary key,
+  text text not null
+);
+
+-- Ends of bodies that would leave a page half empty: at most three for an entry, all of one size, of which four fill a
+-- page. `n` is 4 × that of the entry + 0, 1, 2.
+create table rest (
+  n integer primary key,
+  bytes blob not null
+);
+
 -- Signals, first writer first. `body` {"payload":…,"by":…,"at":…} until the journal has the signal, as `entry`; then null.
 create table inbox (
-  n integer primary key,
   run integer not null,
   id text not null,
   name text not null,
+  arrival integer not null,            -- orders the pending ones
   entry integer,
-  body text
-);
-create unique index inbox_id on inbox (run, id);
-create index inbox_pending on inbox (run) where entry is null;
+  body text,
+  primary key (run, id)
+) without rowid;
+create index inbox_pending on inbox (run, arrival) where entry is null;
 
 -- Questions to people and outside systems: a projection of `open` entries, their waits and answers.
 create table question (
@@ -127,7 +137,6 @@ create table question (
 );
 create index question_status on question (status);
 create index question_run on question (run);
-create index question_key on question (run, key);
 create index question_kind on question (kind);
 create index question_assignee on question (assignee) where assignee is not null;
 
@@ -143,7 +152,7 @@ create table worker (
 create table blob (
   hash text primary key,               -- SHA-256, hexadecimal
   bytes blob not null
-);
+) without rowid;
 
 -- For people with a SQLite shell.
 create view journal as
@@ -154,7 +163,7 @@ create view journal as
     strftime('%Y-%m-%dT%H:%M:%f', at / 1000.0, 'unixepoch') as at,
     key,
     case op & 3 when 0 then 'model' when 1 then 'tool' when 2 then 'code' when 3 then 'child' end as kind,
-    name,
+    coalesce((select text from name where name.n = entry.name), entry.name) as name,
     case op >> 2 when 1 then 'read' when 2 then 'idempotent' when 3 then 'once' end as effect,
-    attempt, took, body
+    attempt, took, cast(body as text) as body
   from entry join run on run.n = entry.run;

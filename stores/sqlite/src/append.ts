@@ -5,11 +5,12 @@
  */
 import type { Entry } from '@selvage/core'
 import type { Commits } from './commit.ts'
-import type { Database, Value } from './database.ts'
-import { isFinalStep, toRow } from './entries.ts'
+import type { Database } from './database.ts'
+import { columnsOf, type EntryValues, isFinalStep, toRow } from './entries.ts'
 import { recordSignal } from './inbox.ts'
-import { INSERT, insertEntry } from './journal.ts'
+import { INSERT, insertEntry, insertRest } from './journal.ts'
 import { liveOf } from './live.ts'
+import type { Names } from './names.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
 import { gap } from './refusals.ts'
 import { toText } from './text.ts'
@@ -24,45 +25,50 @@ const GROW = 'update live set length = length + ?, steps = steps + ?, last = ? w
 export class Appends {
   readonly #commits: Commits
   readonly #database: Database
+  readonly #names: Names
   /** Run id → n. */
   readonly #runs: Map<string, number> = new Map()
 
-  constructor(commits: Commits, database: Database) {
+  constructor(commits: Commits, database: Database, names: Names) {
     this.#commits = commits
     this.#database = database
+    this.#names = names
   }
 
   async append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return
     let steps = 0
     let projects = false
     let asks = false
     // Rows are made outside the transaction: what cannot be written concerns nobody else.
-    const rows = entries.map((entry, index) => {
+    const [row, ...more] = entries.map((entry, index) => {
       if (entry.seq !== at + index) throw gap(runId, at + index, entry.seq)
       if (isFinalStep(entry)) steps += 1
       if (entry.type === 'open') asks = true
       projects ||= entry.type === 'signal' || entry.type === 'open' || entry.type === 'wait'
       return toRow(entry)
     })
+    if (row === undefined) return
     await this.#commits.write(
       () => {
         const n = this.#numberOf(runId)
-        const first = this.#insertFirst(runId, n, fence, at, rows)
+        const first = this.#insertFirst(runId, n, fence, at, row)
         let last = first
-        for (let index = 1; index < rows.length; index++) {
-          last = insertEntry(this.#database, n, at + index, last, rows[index] ?? [])
-        }
-        this.#database.run(GROW, rows.length, steps, last, n)
+        more.forEach((each, index) => {
+          last = insertEntry(this.#database, this.#names, n, at + 1 + index, last, each)
+        })
+        this.#database.run(GROW, entries.length, steps, last, n)
         if (projects) project(this.#database, runId, n, entries, first)
       },
       { ring: asks ? 'now' : 'soon', plain: !projects },
     )
   }
 
-  #insertFirst(runId: string, n: number, fence: number, at: number, rows: readonly Value[][]): number {
-    const entry = this.#database.insertIf(APPEND, ...(rows[0] ?? []), n, fence, at)
-    if (entry !== undefined) return entry
+  #insertFirst(runId: string, n: number, fence: number, at: number, row: EntryValues): number {
+    const entry = this.#database.insertIf(APPEND, ...columnsOf(row, this.#names), n, fence, at)
+    if (entry !== undefined) {
+      if (row.rest.length > 0) insertRest(this.#database, entry, row.rest)
+      return entry
+    }
     this.#runs.delete(runId)
     throw gap(runId, liveOf(this.#database, runId, fence).length, at)
   }

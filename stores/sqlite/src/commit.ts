@@ -47,11 +47,14 @@ export class Commits {
   #wait: (() => number) | undefined
   #closed = false
   #idle: (() => void) | undefined
+  readonly #onRollback: () => void
 
-  constructor(database: Database, turns: Turns, bell: Bell) {
+  /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
+  constructor(database: Database, turns: Turns, bell: Bell, onRollback: () => void) {
     this.#database = database
     this.#turns = turns
     this.#bell = bell
+    this.#onRollback = onRollback
   }
 
   /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
@@ -153,7 +156,10 @@ export class Commits {
   #takeAtomically(unit: Unit): void {
     this.#database.run('savepoint unit')
     this.#take(unit)
-    if (unit.refusal !== undefined) this.#database.run('rollback to unit')
+    if (unit.refusal !== undefined) {
+      this.#database.run('rollback to unit')
+      this.#onRollback()
+    }
     this.#database.run('release unit')
   }
 
@@ -174,6 +180,7 @@ export class Commits {
     let reason = error
     try {
       this.#database.rollback()
+      this.#onRollback()
       if (isBusy(error)) {
         this.#wait ??= this.#turns.waiting()
         this.#restMs = this.#wait()

@@ -5,6 +5,7 @@ import { claimed, enlisted, type Place, place } from '../test/place.ts'
 
 /** Any string of UTF-16 units, halves of pairs and quotation marks in front among them. */
 const text = fc.oneof(
+  fc.constantFrom('', '1', ' 12 ', '1.5', '-1e3', '0x10', 'Infinity', '=1', 'null'),
   fc.string({ unit: 'grapheme' }),
   fc
     .array(fc.constantFrom('\ud800', '\udc00', '"', '\0', 'a', '😀', '\\'), { maxLength: 8 })

@@ -19,8 +19,10 @@ import {
   type Start,
   UsageError,
 } from '@selvage/core'
+import { cut } from './body.ts'
 import type { Value } from './database.ts'
-import { fromText, fromTextOrNull, toText, toTextOrNull } from './text.ts'
+import { NAME, type Names, toName } from './names.ts'
+import { fromHash, fromText, toHash, toText } from './text.ts'
 
 /** 0 and 1 take no space in a row: they go to the two most frequent. */
 export const TYPE = {
@@ -48,26 +50,44 @@ export function isFinalStep(entry: Entry): boolean {
 
 /** As `COLUMNS` names them. */
 export interface EntryRow {
+  readonly n: number
   readonly seq: number
   readonly type: number
   readonly at: number
   readonly key: string | null
   readonly op: number | null
   readonly name: string | null
-  readonly check: string | null
+  readonly check: string | Uint8Array | null
   readonly attempt: number | null
   readonly took: number | string | null
   readonly timeout: number | null
-  readonly body: string | null
+  /** Bytes: the first part, `rest` has the others. */
+  readonly body: string | Uint8Array | null
+}
+
+/** An entry to be inserted: the values of `COLUMNS`, and rows of `rest`. `interned`: its name is to be a number. */
+export interface EntryValues {
+  readonly interned: boolean
+  readonly columns: Value[]
+  readonly rest: readonly Uint8Array[]
 }
 
 export const COLUMNS = 'type, at, key, op, name, "check", attempt, took, timeout, body'
 
+/** What an `EntryRow` is selected by. */
+export const ROW: string = `entry.n, entry.seq, type, at, key, op, ${NAME}, "check", attempt, took, timeout, body`
+
+const NAME_COLUMN = 4
+
+/** Inside a unit: the values of `COLUMNS` as they are inserted. */
+export function columnsOf({ interned, columns }: EntryValues, names: Names): Value[] {
+  return interned ? columns.with(NAME_COLUMN, names.numberOf(String(columns[NAME_COLUMN]))) : columns
+}
+
 const KINDS: readonly OpKind[] = ['model', 'tool', 'code', 'child']
 const EFFECTS: readonly (Effect | undefined)[] = [undefined, 'read', 'idempotent', 'once']
 
-/** The values of `COLUMNS`. */
-export function toRow(entry: Entry): Value[] {
+export function toRow(entry: Entry): EntryValues {
   switch (entry.type) {
     case 'start':
       return bare(TYPE.start, entry, null, { start: entry.start, salt: entry.salt })
@@ -98,9 +118,10 @@ export function toRow(entry: Entry): Value[] {
   }
 }
 
-export function fromRow(row: EntryRow, runId: string): Entry {
+/** `text`: the whole body. */
+export function fromRow(row: EntryRow, text: string | null, runId: string): Entry {
   try {
-    return read(row)
+    return read({ ...row, body: text })
   } catch (cause) {
     throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} cannot be read.`, {
       hint: 'The database is damaged; put a backup in its place.',
@@ -110,7 +131,9 @@ export function fromRow(row: EntryRow, runId: string): Entry {
   }
 }
 
-function read(row: EntryRow): Entry {
+type WholeRow = EntryRow & { readonly body: string | null }
+
+function read(row: WholeRow): Entry {
   const { seq, at } = row
   switch (row.type) {
     case TYPE.start:
@@ -166,31 +189,36 @@ function read(row: EntryRow): Entry {
   }
 }
 
-function bare(type: number, entry: Entry, key: string | null, body: unknown): Value[] {
-  return [type, entry.at, key === null ? null : toText(key), null, null, null, null, null, null, json(body)]
+function bare(type: number, entry: Entry, key: string | null, body: unknown): EntryValues {
+  const { head, rest } = cut(json(body), key?.length ?? 0)
+  return {
+    columns: [type, entry.at, key === null ? null : toText(key), null, null, null, null, null, null, head],
+    rest,
+    interned: false,
+  }
 }
 
 type OfOp = Extract<Entry, { readonly op: Op }>
 
-function ofOp(type: number, entry: OfOp, took: Value, body: unknown): Value[] {
+function ofOp(type: number, entry: OfOp, took: Value, body: unknown): EntryValues {
   const { op, key } = entry
-  if (op.key !== key)
+  if (op.key !== key) {
     throw new UsageError('BAD_INPUT', `The entry of step ${key} carries the operation of step ${op.key}.`)
-  return [
-    type,
-    entry.at,
-    toText(key),
-    KINDS.indexOf(op.kind) + KINDS.length * EFFECTS.indexOf(op.effect),
-    toText(op.name),
-    toTextOrNull(op.check),
-    entry.attempt,
-    took,
-    op.timeoutMs ?? null,
-    json(body),
-  ]
+  }
+  const check = toHash(op.check)
+  const interned = op.kind === 'model' || op.kind === 'tool'
+  const name = interned ? toText(op.name) : toName(op.name)
+  const { head, rest } = cut(json(body), key.length + (interned ? 0 : name.length) + (check?.length ?? 0))
+  const code = KINDS.indexOf(op.kind) + KINDS.length * EFFECTS.indexOf(op.effect)
+  const { attempt } = entry
+  return {
+    columns: [type, entry.at, toText(key), code, name, check, attempt, took, op.timeoutMs ?? null, head],
+    rest,
+    interned,
+  }
 }
 
-function stepOf(row: EntryRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
+function stepOf(row: WholeRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
   const op = opOf(row)
   const { seq, at } = row
   return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row) }
@@ -200,7 +228,7 @@ function opOf(row: EntryRow): Op {
   const code = present(row.op)
   const kind = present(KINDS[code % KINDS.length])
   const effect = EFFECTS[Math.floor(code / KINDS.length)]
-  const check = fromTextOrNull(row.check)
+  const check = fromHash(row.check)
   return {
     key: keyOf(row),
     kind,
@@ -222,19 +250,19 @@ function attemptOf(row: EntryRow): number {
 /** The difference is two bytes where the time would be six. */
 function tookOf(at: number, startedAt: number): number | string {
   const took = at - startedAt
-  return at - took === startedAt ? took : String(startedAt)
+  return at - took === startedAt ? took : `=${startedAt}`
 }
 
 function startedAtOf(row: EntryRow): number {
   const took = present(row.took)
-  return typeof took === 'string' ? Number(took) : row.at - took
+  return typeof took === 'string' ? Number(took.slice(1)) : row.at - took
 }
 
 function json(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value)
 }
 
-function body<T>(row: EntryRow): T {
+function body<T>(row: WholeRow): T {
   return JSON.parse(present(row.body)) as T
 }
 

@@ -15,6 +15,9 @@ import { ended, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'
 
+const INSERT = `insert into inbox (run, id, name, entry, body, arrival) select ?1, ?2, ?3, ?4, ?5,
+  coalesce(max(arrival), 0) + 1 from inbox where run = ?1 and entry is null`
+
 interface InboxRow {
   readonly id: string
   readonly name: string
@@ -64,7 +67,7 @@ export function signal(
       if (first !== undefined) return { accepted: false, first }
       const over = hasEnded(run.status)
       if (over && !isOfChild(signal.name)) throw ended(runId, statusName(run.status))
-      database.run('insert into inbox (run, id, name, body) values (?, ?, ?, ?)', run.n, id, toText(signal.name), text)
+      database.run(INSERT, run.n, id, toText(signal.name), null, text)
       answerQuestion(database, run.n, signal.id)
       const waits: Waits = run.waits === null ? { signals: [] } : (JSON.parse(run.waits) as Waits)
       const wakes = !over && run.status !== RUNNING && isWaitedFor(signal.name, waits)
@@ -86,7 +89,7 @@ export function pendingSignals(commits: Commits, database: Database, runId: stri
 /** Oldest first. */
 export function pendingOf(database: Database, n: number): Signal[] {
   return database
-    .all<InboxRow>('select id, name, entry, body from inbox where run = ? and entry is null order by n', n)
+    .all<InboxRow>('select id, name, entry, body from inbox where run = ? and entry is null order by arrival', n)
     .map(pendingSignal)
 }
 
@@ -113,12 +116,12 @@ export function recordSignal(
 ): void {
   const { id, name } = entry.signal
   const changed = database.run(
-    `insert into inbox (run, id, name, entry) values (?, ?, ?, ?)
-       on conflict (run, id) do update set entry = excluded.entry, body = null where entry is null`,
+    `${INSERT} on conflict (run, id) do update set entry = excluded.entry, body = null where entry is null`,
     n,
     toText(id),
     toText(name),
     row,
+    null,
   )
   if (changed === 0) {
     throw new EngineError('JOURNAL_GAP', `The signal ${id} is in the journal of run ${runId} already.`, {

@@ -17,6 +17,7 @@ import type { Database } from './database.ts'
 import { failure } from './failure.ts'
 import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
+import { Names } from './names.ts'
 import { openDatabase } from './open.ts'
 import { describe, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
@@ -69,8 +70,9 @@ interface Place {
 }
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
-  const commits = new Commits(database, turns, bell)
-  const appends = new Appends(commits, database)
+  const names = new Names(database)
+  const commits = new Commits(database, turns, bell, () => names.forget())
+  const appends = new Appends(commits, database, names)
   const workers = new Workers(commits, database, turns, place.lockPrefix)
   let closing: Promise<void> | undefined
 
@@ -92,14 +94,14 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     dismiss: (workerId) => workers.dismiss(workerId),
     reap: (now) => workers.reap(now),
 
-    create: (run) => create(commits, database, run),
+    create: (run) => create(commits, database, names, run),
     claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
     claimRun: (workerId, runId, now) => claimRun(commits, database, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
     release: (runId, fence, now) => release(commits, database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(commits, database, runId, fence, outcome, now),
-    reopen: (runId, at, voided, now) => reopen(commits, database, runId, at, voided, now),
+    reopen: (runId, at, voided, now) => reopen(commits, database, names, runId, at, voided, now),
     signal: (runId, sent, now) => signal(commits, database, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),
 

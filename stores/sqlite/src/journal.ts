@@ -4,9 +4,22 @@
  * index knows, one in 64, or from the last.
  */
 import { EngineError, type Entry } from '@selvage/core'
+import { REST_KEYS, readBody } from './body.ts'
 import type { Commits } from './commit.ts'
-import type { Database, Value } from './database.ts'
-import { COLUMNS, type EntryRow, FINAL_STEPS, fromRow, isFinalStep, TYPE, toRow } from './entries.ts'
+import type { Database } from './database.ts'
+import {
+  COLUMNS,
+  columnsOf,
+  type EntryRow,
+  type EntryValues,
+  FINAL_STEPS,
+  fromRow,
+  isFinalStep,
+  ROW,
+  TYPE,
+  toRow,
+} from './entries.ts'
+import type { Names } from './names.ts'
 import { notFound } from './refusals.ts'
 import { toText } from './text.ts'
 
@@ -28,6 +41,7 @@ export const TAIL = `run.n, coalesce(live.length, run.length) as length, coalesc
 export const JOIN_LIVE = 'left join live on live.run = run.n'
 
 export const INSERT: string = `insert into entry (run, seq, previous, ${COLUMNS})`
+const INSERT_VALUES = `${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
 /** The last entry of which the index says where it is, at or behind a seq: where to begin walking back. */
 export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 64 = 0 order by seq limit 1`
@@ -38,9 +52,7 @@ export const WALK: string = `with recursive chain (n, seq, previous) as (
     union all
     select entry.n, entry.seq, entry.previous from chain cross join entry on entry.n = chain.previous where chain.seq > ?
   )
-  select chain.seq, ${COLUMNS.split(', ')
-    .map((column) => `entry.${column}`)
-    .join(', ')}
+  select ${ROW}
   from chain cross join entry on entry.n = chain.n where chain.seq < ? order by chain.seq`
 
 /** Final steps and reopenings of a run, from its last entry back; first to last. */
@@ -54,14 +66,29 @@ const STEPS = `with recursive chain (n, seq, previous) as (
   where entry.type in (${FINAL_STEPS}, ${TYPE.reopen}) order by chain.seq`
 
 /** Puts one more entry into the journal of a run that nobody holds. The new tail is for the caller to write down. */
-export function extend(database: Database, tail: Tail, entry: Entry): Tail {
+export function extend(database: Database, names: Names, tail: Tail, entry: Entry): Tail {
   const { n, length, steps, last } = tail
-  const entered = insertEntry(database, n, length, last, toRow(entry))
+  const entered = insertEntry(database, names, n, length, last, toRow(entry))
   return { n, length: length + 1, steps: steps + (isFinalStep(entry) ? 1 : 0), last: entered }
 }
 
-export function insertEntry(database: Database, n: number, seq: number, previous: number | null, row: Value[]): number {
-  return database.insert(`${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, n, seq, previous, ...row)
+export function insertEntry(
+  database: Database,
+  names: Names,
+  n: number,
+  seq: number,
+  previous: number | null,
+  values: EntryValues,
+): number {
+  const entry = database.insert(INSERT_VALUES, n, seq, previous, ...columnsOf(values, names))
+  if (values.rest.length > 0) insertRest(database, entry, values.rest)
+  return entry
+}
+
+export function insertRest(database: Database, entry: number, rest: readonly Uint8Array[]): void {
+  rest.forEach((bytes, index) => {
+    database.run('insert into rest (n, bytes) values (?, ?)', entry * REST_KEYS + index, bytes)
+  })
 }
 
 /** All entries from `from` on, or `limit` of them. In pages, with a turn of the event loop between two. */
@@ -85,8 +112,8 @@ export async function load(
 
 /** The entry of that key in the table. */
 export function entryOf(database: Database, runId: string, entry: number): Entry {
-  const row = database.get<EntryRow>(`select seq, ${COLUMNS} from entry where n = ?`, entry)
-  if (row !== undefined) return fromRow(row, runId)
+  const row = database.get<EntryRow>(`select ${ROW} from entry where n = ?`, entry)
+  if (row !== undefined) return fromRow(row, readBody(database, row), runId)
   throw new EngineError('CORRUPT', `An entry of run ${runId} is missing in ${database.path}.`, {
     hint: 'The database is damaged; put a backup in its place.',
     details: { runId },
@@ -122,5 +149,7 @@ function walk(database: Database, runId: string, from: number, before: number): 
   if (tail === undefined) throw notFound(runId)
   if (from >= tail.length) return []
   const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
-  return database.all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before).map((row) => fromRow(row, runId))
+  return database
+    .all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before)
+    .map((row) => fromRow(row, readBody(database, row), runId))
 }

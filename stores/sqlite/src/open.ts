@@ -8,15 +8,18 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EngineError, UsageError } from '@selvage/core'
 import { Database } from './database.ts'
-import { failure, isBusy } from './failure.ts'
+import { failure } from './failure.ts'
 import type { Turns } from './turns.ts'
 
 /** "selv" */
 const APPLICATION_ID = 0x73656c76
-const PAGE_BYTES = 4096
+/** The packing of bodies (body.ts) is made for it. */
+export const PAGE_BYTES = 2048
 const CACHE_KIB = 16 * 1024
 /** A write-ahead log that grew beyond this is cut back when it is reused. */
 const LOG_BYTES = 16 * 1024 * 1024
+/** So many pages in the log, and they are moved into the file. */
+const CHECKPOINT_PAGES = 2000
 
 export interface Pragmas {
   readonly durability: 'full' | 'normal'
@@ -47,6 +50,7 @@ function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
   database.exec(`pragma fullfsync = ${durability === 'full'}`)
   database.exec(`pragma checkpoint_fullfsync = ${durability === 'full'}`)
   database.exec(`pragma journal_size_limit = ${LOG_BYTES}`)
+  database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
   database.exec(`pragma cache_size = -${CACHE_KIB}`)
   database.exec('pragma temp_store = memory')
   database.exec('pragma foreign_keys = off')
@@ -54,11 +58,17 @@ function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
   migrate(database)
 }
 
+/** Before anything is changed in the file. One read transaction: another process may be creating the schema meanwhile. */
 function refuseStrangers(database: Database): void {
-  const id = database.get<{ application_id: number }>('pragma application_id')?.application_id
-  if (id === APPLICATION_ID) return
-  const used = database.get('select 1 from sqlite_schema limit 1') !== undefined || schemaVersion(database) !== 0
-  if (id === 0 && !used) return
+  database.exec('begin')
+  try {
+    const id = database.get<{ application_id: number }>('pragma application_id')?.application_id
+    if (id === APPLICATION_ID) return
+    const used = database.get('select 1 from sqlite_schema limit 1') !== undefined || schemaVersion(database) !== 0
+    if (id === 0 && !used) return
+  } finally {
+    database.rollback()
+  }
   throw new UsageError('BAD_INPUT', `The file ${database.path} is the SQLite database of another application.`, {
     hint: 'Give Selvage a file of its own.',
     details: { path: database.path },
@@ -81,7 +91,9 @@ function migrate(database: Database): void {
       )
     }
     for (const name of migrations.slice(version)) {
-      database.exec(readFileSync(new URL(`../schema/${name}`, import.meta.url), 'utf8'))
+      const sql = readFileSync(new URL(`../schema/${name}`, import.meta.url), 'utf8')
+      // SQLite keeps the text of each statement: comments and blanks would be pages in every database.
+      database.exec(sql.replace(/--.*$/gm, '').replace(/\s+/g, ' '))
     }
     if (version < migrations.length) {
       database.exec(`pragma user_version = ${migrations.length}`)
@@ -89,7 +101,7 @@ function migrate(database: Database): void {
     }
     database.exec('commit')
   } catch (error) {
-    if (!isBusy(error)) database.rollback()
+    database.rollback()
     throw error
   }
 }

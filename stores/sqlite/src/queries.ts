@@ -1,12 +1,13 @@
 /**
- * Runs as they are read. Each filter has an index that ends in (created, n), the order of the list; one of them is
- * walked, the others are checked on its rows, so that a page costs what it shows and what it passes over.
+ * Runs as they are read. Every label, and the status, is an index that ends in (created, n), the order of the list. One
+ * of them is walked, the other filters are checked on its rows: a page costs what it shows and what it passes over.
  */
 import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import type { Waits } from './inbox.ts'
 import { entryOf, JOIN_LIVE, startOf, TAIL } from './journal.ts'
+import { ANY_RUN, rarestLabel } from './labels.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { badInput, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
@@ -71,21 +72,20 @@ export function list(commits: Commits, database: Database, query: RunQuery): Pro
 /** One statement, or one for each status asked for where that is the index to walk: their pages are merged. */
 export function listStatements(query: RunQuery, limit: number): { sql: string; values: Value[] }[] {
   const statuses = statusesOf(query)
-  const { filters, from } = filtersOf(query)
-  const bounds = boundsOf(query, from.created, from.n)
-  const statement = (status: Filter | undefined): { sql: string; values: Value[] } => {
-    const all = [...filters, ...(status === undefined ? [] : [status])]
-    const where = [...all.map(({ sql }, index) => (index === 0 ? sql : `+${sql}`)), ...bounds.map(({ sql }) => sql)]
-    const condition = where.length === 0 ? '' : `where ${where.join(' and ')}`
-    return {
-      sql: `${SELECT} from ${from.sql} ${JOIN_LAST} ${condition} order by ${from.created} desc, ${from.n} desc limit ?`,
-      values: [...all.flatMap(({ values }) => values), ...bounds.flatMap(({ values }) => values), limit],
-    }
+  const label = rarestLabel(query) ?? (statuses === undefined ? ANY_RUN : undefined)
+  const filters = filtersOf(query)
+  if (label === undefined) {
+    return (statuses ?? []).map((status) =>
+      statement('run', 'run.created', 'run.n', [{ sql: 'status = ?', values: [status] }, ...filters], query, limit),
+    )
   }
-  if (statuses === undefined) return [statement(undefined)]
-  if (filters.length === 0) return statuses.map((status) => statement({ sql: 'status = ?', values: [status] }))
-  const marks = statuses.map(() => '?').join(', ')
-  return [statement({ sql: `status in (${marks})`, values: statuses })]
+  const [name, value] = label
+  const all: Filter[] = [
+    { sql: 'label.name = ? and label.value = ?', values: [toText(name), toText(value)] },
+    ...filters,
+  ]
+  if (statuses !== undefined) all.push({ sql: `status in (${statuses.map(() => '?').join(', ')})`, values: statuses })
+  return [statement('label cross join run on run.n = label.run', 'label.created', 'label.run', all, query, limit)]
 }
 
 interface Filter {
@@ -93,30 +93,30 @@ interface Filter {
   readonly values: Value[]
 }
 
-/** The most telling filter first: its index is the one to walk. */
-function filtersOf(query: RunQuery): { filters: Filter[]; from: { sql: string; created: string; n: string } } {
-  const filters: Filter[] = []
-  const add = (sql: string, value: string | undefined): void => {
-    if (value !== undefined) filters.push({ sql, values: [toText(value)] })
-  }
-  if (query.tag !== undefined) {
-    filters.push({ sql: '(tag.key, tag.value) = (?, ?)', values: [toText(query.tag.key), toText(query.tag.value)] })
-  }
-  add('parent = ?', query.parent)
-  add('tenant = ?', query.tenant)
-  add('version = ?', query.version)
-  add('program = ?', query.program)
-  if (query.tag === undefined) return { filters, from: { sql: 'run', created: 'run.created', n: 'run.n' } }
-  return { filters, from: { sql: 'tag cross join run on run.n = tag.run', created: 'tag.created', n: 'tag.run' } }
+/** What is asked of the row of the run, whichever index it was found by. A tag is always that index. */
+function filtersOf({ parent, tenant, version, program }: RunQuery): Filter[] {
+  return Object.entries({ parent, tenant, version, program }).flatMap(([column, value]) =>
+    value === undefined ? [] : [{ sql: `run.${column} = ?`, values: [toText(value)] }],
+  )
 }
 
-function boundsOf(query: RunQuery, created: string, n: string): Filter[] {
-  const bounds: Filter[] = []
-  if (query.createdFrom !== undefined) bounds.push({ sql: `${created} >= ?`, values: [query.createdFrom] })
-  if (query.createdBefore !== undefined) bounds.push({ sql: `${created} < ?`, values: [query.createdBefore] })
-  if (query.after !== undefined)
-    bounds.push({ sql: `(${created}, ${n}) < (?, ?)`, values: parseCursor(query.after, 2) })
-  return bounds
+function statement(
+  from: string,
+  created: string,
+  n: string,
+  filters: readonly Filter[],
+  { createdFrom, createdBefore, after }: RunQuery,
+  limit: number,
+): { sql: string; values: Value[] } {
+  const all = [...filters]
+  if (createdFrom !== undefined) all.push({ sql: `${created} >= ?`, values: [createdFrom] })
+  if (createdBefore !== undefined) all.push({ sql: `${created} < ?`, values: [createdBefore] })
+  if (after !== undefined) all.push({ sql: `(${created}, ${n}) < (?, ?)`, values: parseCursor(after, 2) })
+  return {
+    sql: `${SELECT} from ${from} ${JOIN_LAST} where ${all.map(({ sql }) => sql).join(' and ')}
+      order by ${created} desc, ${n} desc limit ?`,
+    values: [...all.flatMap(({ values }) => values), limit],
+  }
 }
 
 function statusesOf({ status }: RunQuery): number[] | undefined {

@@ -5,19 +5,26 @@ import type { Database } from './database.ts'
 import { toRow } from './entries.ts'
 import { isWaitedFor, pendingOf, type Waits } from './inbox.ts'
 import { countSteps, entryOf, extend, insertEntry, JOIN_LIVE, TAIL, type Tail } from './journal.ts'
+import { labelsOf } from './labels.ts'
 import { leave, liveOf } from './live.ts'
+import type { Names } from './names.ts'
 import { closeQuestions, reopenQuestions } from './questions.ts'
 import { badInput, ended, gap, notFound } from './refusals.ts'
 import { CANCELLED, COMPLETED, FAILED, PENDING, SUSPENDED, statusName, statusOf } from './status.ts'
 import { toText, toTextOrNull } from './text.ts'
 
-export async function create(commits: Commits, database: Database, run: NewRun): Promise<{ created: boolean }> {
+export async function create(
+  commits: Commits,
+  database: Database,
+  names: Names,
+  run: NewRun,
+): Promise<{ created: boolean }> {
   const { start, at } = run
   const id = toText(run.runId)
   const program = toText(start.program)
   const entry = { seq: 0, at, type: 'start', start, salt: run.salt } as const
   const row = toRow(entry)
-  const tags = Object.entries(start.tags ?? {})
+  const labels = labelsOf(start)
   return await commits.write(
     () => {
       const there = database.get<{ program: string; input_hash: string }>(
@@ -41,16 +48,16 @@ export async function create(commits: Commits, database: Database, run: NewRun):
         toTextOrNull(start.parent?.runId),
         toTextOrNull(start.tenant),
         toTextOrNull(start.queue),
-        tags.length === 0 ? null : JSON.stringify(start.tags),
+        start.tags === undefined ? null : JSON.stringify(start.tags),
         run.inputHash,
         at,
         at,
         run.startAt ?? at,
       )
-      insertEntry(database, n, 0, null, row)
-      for (const [key, value] of tags) {
-        const sql = 'insert into tag (key, value, created, run) values (?, ?, ?, ?)'
-        database.run(sql, toText(key), toText(value), at, n)
+      insertEntry(database, names, n, 0, null, row)
+      for (const [name, value] of labels) {
+        const sql = 'insert into label (name, value, created, run) values (?, ?, ?, ?)'
+        database.run(sql, toText(name), toText(value), at, n)
       }
       return { created: true }
     },
@@ -136,6 +143,7 @@ export function finish(
 export function reopen(
   commits: Commits,
   database: Database,
+  names: Names,
   runId: string,
   at: number,
   voided: readonly string[],
@@ -152,7 +160,7 @@ export function reopen(
         throw badInput(`Run ${runId} is ${statusName(run.status)}.`, 'Only a failed or cancelled run can be retried.')
       }
       const steps = countSteps(database, run, voided)
-      const { length, last } = extend(database, run, { seq: at, at: now, type: 'reopen', voided })
+      const { length, last } = extend(database, names, run, { seq: at, at: now, type: 'reopen', voided })
       database.run(
         `update run set status = ${PENDING}, updated = ?, ended = null, due = ?, length = ?, steps = ?, last = ?
            where n = ?`,
