@@ -9,6 +9,8 @@ interface Seen {
   granted: number
   /** Replies with entries, by the cursor of their request. */
   readonly replies: Map<number, string>
+  /** How often it has lost its fiber. */
+  deaths: number
 }
 
 export class ProtocolCheck {
@@ -20,21 +22,27 @@ export class ProtocolCheck {
     return this.seen.get(host)?.get(runId)?.granted ?? -1
   }
 
-  delivered(host: Host, request: Advance): void {
+  /** Returns how often the fiber was lost so far. */
+  delivered(host: Host, request: Advance): number {
     const seen = this.of(host, request.runId)
     seen.granted = Math.max(seen.granted, request.cursor)
+    // A reply is kept until a higher cursor acknowledges it.
+    for (const cursor of seen.replies.keys()) if (cursor < request.cursor) seen.replies.delete(cursor)
+    return seen.deaths
   }
 
   /** The host lost its fiber, and with it what it had replied. */
   forgot(host: Host, runId: string): void {
-    this.seen.get(host)?.get(runId)?.replies.clear()
+    const seen = this.of(host, runId)
+    seen.replies.clear()
+    seen.deaths++
   }
 
-  replied(host: Host, request: Advance, progress: Progress): void {
+  replied(host: Host, request: Advance, progress: Progress, deathsBefore: number): void {
     const { runId, cursor } = request
     const { entries } = progress
-    if (entries.length === 0) return
-    const { replies } = this.of(host, runId)
+    const { replies, deaths } = this.of(host, runId)
+    if (entries.length === 0 || deaths !== deathsBefore) return
     // Signals that only the second of two equal requests carried may be named by its reply.
     const text = JSON.stringify({ ...progress, received: [] })
     const before = replies.get(cursor)
@@ -56,7 +64,8 @@ export class ProtocolCheck {
     this.entries(runId, inReply ? held.slice(0, cursor) : held, entries)
     const ended = (entries.at(-1) ?? held[progress.cursor - 1])?.type === 'end'
     if ((kind === 'done') !== ended) this.note(runId, `a reply "${kind}" ${ended ? 'with' : 'without'} an end`)
-    if (kind === 'rotate' && (request.rotate !== true || progress.seed.cursor !== progress.cursor)) {
+    // It may have joined a late delivery of the generation before, which was asked to rotate.
+    if (kind === 'rotate' && progress.seed.cursor !== progress.cursor) {
       this.note(runId, `rotation to ${progress.seed.cursor} at cursor ${progress.cursor}`)
     }
   }
@@ -82,7 +91,7 @@ export class ProtocolCheck {
   private of(host: Host, runId: string): Seen {
     const runs = this.seen.get(host) ?? new Map<string, Seen>()
     this.seen.set(host, runs)
-    const seen = runs.get(runId) ?? { granted: -1, replies: new Map<number, string>() }
+    const seen = runs.get(runId) ?? { granted: -1, replies: new Map<number, string>(), deaths: 0 }
     runs.set(runId, seen)
     return seen
   }

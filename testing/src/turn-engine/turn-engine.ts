@@ -11,14 +11,11 @@ import {
   type Advance,
   type Clock,
   ConflictError,
-  type Control,
   canonical,
   drive,
   type Engine,
-  EngineError,
   type Entry,
   type Host,
-  LeaseLostError,
   type Manifest,
   type Outcome,
   type Progress,
@@ -30,6 +27,8 @@ import {
   type Start,
 } from '@selvage/core'
 import { type Random, seededRandom } from '../random.ts'
+import { copy } from './copy.ts'
+import { Deliveries, type Delivery } from './deliveries.ts'
 import { Harm, type Hostility, turns } from './hostility.ts'
 import { ProtocolCheck } from './protocol-check.ts'
 import { TurnRun } from './turn-run.ts'
@@ -45,6 +44,8 @@ export interface TurnEngineOptions {
   readonly hostility?: Hostility
   /** Default: a seed of 0. */
   readonly random?: Random
+  /** Is told of deliveries, replies and deaths. */
+  readonly trace?: (what: string) => void
 }
 
 export interface TurnEngine extends Engine {
@@ -66,12 +67,6 @@ export function turnEngine(options: TurnEngineOptions): TurnEngine {
   return new HostileEngine(options)
 }
 
-interface Delivery {
-  readonly host: Host
-  readonly reply: Promise<Progress>
-  readonly abort: AbortController
-}
-
 class HostileEngine implements TurnEngine {
   readonly manifest: Manifest
   private readonly clock: Clock
@@ -79,9 +74,7 @@ class HostileEngine implements TurnEngine {
   private readonly random: Random
   private readonly check = new ProtocolCheck()
   private readonly runs = new Map<string, TurnRun>()
-  private readonly hosts: Host[] = []
-  private readonly inProgress = new Set<Promise<unknown>>()
-  private deliveries = 0
+  private readonly deliveries: Deliveries
 
   constructor(options: TurnEngineOptions) {
     const { clock, journal = 'engine', affinity = true, countsDeliveries = true, hostility = {} } = options
@@ -97,6 +90,7 @@ class HostileEngine implements TurnEngine {
       survives: 'nothing',
       abilities: { list: false, approvals: false, attach: false, rotate: true },
     }
+    this.deliveries = new Deliveries(this.manifest, clock, this.random, this.check, options.trace)
   }
 
   get violations(): readonly string[] {
@@ -128,8 +122,8 @@ class HostileEngine implements TurnEngine {
     const accepted: Signal = { ...copy(signal), at: this.clock.now() }
     run.accepted.set(signal.id, accepted)
     const harm = this.harm(run)
-    if (harm.strikes('offers')) for (const host of this.hosts) host.offer(runId, copy(accepted))
-    if (harm.strikes('delaysSignals')) this.track(harm.delay().then(() => run.arrive(accepted)))
+    if (harm.strikes('offers')) for (const host of this.deliveries.hosts) host.offer(runId, copy(accepted))
+    if (harm.strikes('delaysSignals')) this.deliveries.track(harm.delay().then(() => run.arrive(accepted)))
     else run.arrive(accepted)
     return { accepted: true }
   }
@@ -175,18 +169,18 @@ class HostileEngine implements TurnEngine {
   }
 
   async serve(host: Host): Promise<{ stop(): Promise<void> }> {
-    this.hosts.push(host)
+    const { hosts } = this.deliveries
+    hosts.push(host)
     return {
       stop: async () => {
-        this.hosts.splice(this.hosts.indexOf(host), 1)
-        for (const runId of this.runs.keys()) this.kill(host, runId)
+        for (const run of this.runs.values()) this.deliveries.kill(host, run)
+        hosts.splice(hosts.indexOf(host), 1)
       },
     }
   }
 
   async close(): Promise<void> {
-    for (const host of [...this.hosts]) for (const runId of this.runs.keys()) this.kill(host, runId)
-    this.hosts.length = 0
+    this.deliveries.close(this.runs.values())
   }
 
   // ── TurnEngine ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,7 +202,7 @@ class HostileEngine implements TurnEngine {
   }
 
   async quiet(): Promise<void> {
-    while (this.inProgress.size > 0) await Promise.allSettled(this.inProgress)
+    await this.deliveries.quiet()
   }
 
   // ── the loop of a run ─────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,11 +245,11 @@ class HostileEngine implements TurnEngine {
     run.status = 'running'
     run.waitsFor = undefined
     for (let delivery = 1; ; delivery++) {
-      if (harm.strikes('drops')) this.kill(await this.hostOf(run), run.id)
-      const tries = [await this.deliver(run, text, delivery, harm)]
+      if (harm.strikes('drops')) await this.deliveries.killNext(run)
+      const tries = [await this.deliveries.deliver(run, text, delivery, harm)]
       if (harm.strikes('deliversTwice')) {
         if (this.random.chance(0.5)) await harm.delay()
-        tries.push(await this.deliver(run, text, ++delivery, harm))
+        tries.push(await this.deliveries.deliver(run, text, ++delivery, harm))
       }
       const progress = await this.first(tries)
       if (progress === undefined || harm.strikes('losesReplies')) continue
@@ -263,7 +257,9 @@ class HostileEngine implements TurnEngine {
       for (const { abort } of tries) if (this.random.chance(0.5)) abort.abort()
       if (harm.strikes('deliversLate')) {
         const late = delivery + 1
-        this.track(harm.delay().then(async () => (await this.deliver(run, text, late, harm)).reply))
+        this.deliveries.track(
+          harm.delay().then(async () => (await this.deliveries.deliver(run, text, late, harm)).reply),
+        )
       }
       return progress
     }
@@ -295,100 +291,8 @@ class HostileEngine implements TurnEngine {
     run.changed()
   }
 
-  // ── one delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private async deliver(run: TurnRun, text: string, delivery: number, harm: Harm): Promise<Delivery> {
-    const host = await this.hostOf(run)
-    const request = this.claimed(run, JSON.parse(text))
-    const count = this.manifest.journal === 'store' ? run.claim() : delivery
-    const abort = new AbortController()
-    this.check.delivered(host, request)
-    if (harm.strikes('kills')) this.track(harm.delay().then(() => this.kill(host, run.id)))
-    const reply = host.advance(request, this.control(run, abort, count, harm)).then(
-      (progress) => {
-        this.check.replied(host, request, progress)
-        return copy(progress)
-      },
-      (error: unknown) => {
-        if (!SelvageError.is(error, 'STALE_ADVANCE')) this.check.forgot(host, run.id)
-        else if (run.entries.length === request.cursor) {
-          this.check.note(run.id, `cursor ${request.cursor} was refused as stale, but is the newest`)
-        }
-        throw error
-      },
-    )
-    this.track(reply)
-    return { host, reply, abort }
-  }
-
-  /** Where a store keeps the journal, whoever claims a run is told how long it is. */
-  private claimed(run: TurnRun, request: Advance): Advance {
-    return this.manifest.journal === 'store' ? { ...request, cursor: run.entries.length } : request
-  }
-
-  private control(run: TurnRun, abort: AbortController, delivery: number, harm: Harm): Control {
-    const fence = ++run.fence
-    const load = async (from: number): Promise<readonly Entry[]> => {
-      await turns(this.random.below(2))
-      return copy(run.load(from))
-    }
-    const append = (at: number, entries: readonly Entry[]): Promise<void> => this.append(run, fence, at, entries, harm)
-    return {
-      abortSignal: abort.signal,
-      heartbeat: () => {},
-      journal: this.manifest.journal === 'store' ? { load, append } : { load },
-      delivery: this.manifest.countsDeliveries ? delivery : 0,
-      wake: () => run.wake(),
-    }
-  }
-
-  /** The store that hosts share: compare-and-set on fence and length. */
-  private async append(run: TurnRun, fence: number, at: number, entries: readonly Entry[], harm: Harm): Promise<void> {
-    await turns(this.random.below(2))
-    const fails = harm.strikes('failsAppends')
-    const committed = !fails || this.random.chance(0.5)
-    if (fence !== run.fence) throw new LeaseLostError('LEASE_LOST', `Fence ${fence} of run ${run.id} is old.`)
-    if (at !== run.entries.length) throw new EngineError('JOURNAL_GAP', `Run ${run.id} ends at ${run.entries.length}.`)
-    if (committed) {
-      this.check.entries(run.id, run.entries, entries)
-      run.entries.push(...copy(entries))
-      run.changed()
-    }
-    await turns(this.random.below(2))
-    if (fails) throw new EngineError('UNAVAILABLE', 'The store did not answer.')
-  }
-
-  /** Alternates, or stays where the fiber is. */
-  private async hostOf(run: TurnRun): Promise<Host> {
-    while (true) {
-      const { program, version } = run.start
-      const able = this.hosts.filter((host) =>
-        host.registered().some((other) => other.name === program && other.version === version),
-      )
-      const at = this.manifest.affinity ? run.home : this.deliveries++
-      const host = able[at % able.length]
-      if (host !== undefined) return host
-      await new Promise<void>((resolve) => void this.clock.timer(1, resolve))
-    }
-  }
-
-  /** The process dies, as far as this run is concerned. */
-  private kill(host: Host, runId: string): void {
-    const run = this.run(runId)
-    host.evict(runId)
-    this.check.forgot(host, runId)
-    run.harmed.push(run.entries.length)
-    run.home = this.random.below(Math.max(1, this.hosts.length))
-  }
-
   private harm(run: TurnRun): Harm {
     return new Harm(this.hostility, this.random, () => run.harmed.push(run.entries.length))
-  }
-
-  private track(work: Promise<unknown>): void {
-    this.inProgress.add(work)
-    const done = (): void => void this.inProgress.delete(work)
-    work.then(done, done)
   }
 
   private run(runId: string): TurnRun {
@@ -396,9 +300,4 @@ class HostileEngine implements TurnEngine {
     if (run !== undefined) return run
     throw new RunError('NOT_FOUND', `No run ${runId}.`)
   }
-}
-
-/** Nothing that cannot be written passes between engine and host. */
-function copy<T>(value: T): T {
-  return JSON.parse(JSON.stringify(value)) as T
 }
