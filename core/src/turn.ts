@@ -348,12 +348,14 @@ export class Turn {
   }
 
   private done(outcome: EntryOf<'end'>['outcome']): Progress {
+    const reply = this.reply({ kind: 'done', outcome })
     this.fiber.abandon()
-    return this.reply({ kind: 'done', outcome })
+    return reply
   }
 
   private reply(how: DistributiveTail<Progress>): Progress {
     const { fiber } = this
+    this.check()
     probe('host.before-reply')
     const next: Op[] = []
     for (const step of fiber.steps.values()) if (step.phase !== 'recorded') next.push(step.op)
