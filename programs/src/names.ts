@@ -3,7 +3,8 @@
  *
  * `name`, then `name#2`, `name#3` in sequence. While a name is open it cannot be asked for again: two branches would
  * share one counter, and which of them is `#2` would depend on who came first. A key that the author chose is used as it
- * is, once in a run. No two keys of a run are ever equal.
+ * is, once in a run. No two keys of a run are ever equal. A counted key is known by its count: what is remembered grows
+ * with the names of a program, not with the steps of a run.
  */
 import { UsageError } from '@selvage/core'
 
@@ -15,9 +16,12 @@ export interface Named {
 
 export class Names {
   readonly #runId: string
+  /** Of names, of which the first use has no number. */
   readonly #counts = new Map<string, number>()
+  readonly #ordinals = new Map<string, number>()
   readonly #open = new Set<string>()
-  readonly #keys = new Set<string>()
+  /** Keys without a number of ours: names at their first use, and keys that the author chose. */
+  readonly #plain = new Set<string>()
 
   constructor(runId: string) {
     this.#runId = runId
@@ -35,7 +39,7 @@ export class Names {
       )
     }
     if (key !== undefined) {
-      this.#take(key, name)
+      this.#takePlain(key, name)
       return { key, close: () => {} }
     }
     if (this.#open.has(name)) {
@@ -44,33 +48,59 @@ export class Names {
         details: { runId: this.#runId, name },
       })
     }
-    const count = this.#count(name)
-    const next = count === 1 ? name : `${name}#${count}`
-    this.#take(next, name)
+    const next = this.#numbered(name)
     this.#open.add(name)
     return { key: next, close: () => void this.#open.delete(name) }
   }
 
   /** `<prefix>1`, `<prefix>2`, …: for what has no name and may be open many times at once (sleeps, children). */
   ordinal(prefix: string): string {
-    const key = `${prefix}${this.#count(prefix)}`
-    this.#take(key, key)
+    const count = countOn(this.#ordinals, prefix)
+    const key = `${prefix}${count}`
+    if (this.#plain.has(key) || this.#isRepetition(prefix, count)) throw this.#usedBefore(key, key)
     return key
   }
 
-  #count(name: string): number {
-    const count = (this.#counts.get(name) ?? 0) + 1
-    this.#counts.set(name, count)
-    return count
+  #numbered(name: string): string {
+    const count = countOn(this.#counts, name)
+    if (count === 1) {
+      this.#takePlain(name, name)
+      return name
+    }
+    const key = `${name}#${count}`
+    if (this.#plain.has(key) || this.#isOrdinal(`${name}#`, count)) throw this.#usedBefore(key, name)
+    return key
   }
 
-  #take(key: string, name: string): void {
-    if (this.#keys.has(key)) {
-      throw new UsageError('KEY_IN_USE', `Key "${key}" of "${name}" was used before in run ${this.#runId}.`, {
-        hint: 'A key says what is done, once in a run: choose another one.',
-        details: { runId: this.#runId, name, key },
-      })
+  #takePlain(key: string, name: string): void {
+    const [, prefix = '', digits = ''] = NUMBERED.exec(key) ?? []
+    const number = Number(digits)
+    if (this.#plain.has(key) || this.#isOrdinal(prefix, number) || this.#isRepetition(prefix, number)) {
+      throw this.#usedBefore(key, name)
     }
-    this.#keys.add(key)
+    this.#plain.add(key)
   }
+
+  #isOrdinal(prefix: string, number: number): boolean {
+    return number >= 1 && number <= (this.#ordinals.get(prefix) ?? 0)
+  }
+
+  #isRepetition(prefix: string, number: number): boolean {
+    return number >= 2 && prefix.endsWith('#') && number <= (this.#counts.get(prefix.slice(0, -1)) ?? 0)
+  }
+
+  #usedBefore(key: string, name: string): UsageError {
+    return new UsageError('KEY_IN_USE', `Key "${key}" of "${name}" was used before in run ${this.#runId}.`, {
+      hint: 'A key says what is done, once in a run: choose another one.',
+      details: { runId: this.#runId, name, key },
+    })
+  }
+}
+
+const NUMBERED = /^(.*\D)([1-9]\d*)$/s
+
+function countOn(counts: Map<string, number>, of: string): number {
+  const count = (counts.get(of) ?? 0) + 1
+  counts.set(of, count)
+  return count
 }

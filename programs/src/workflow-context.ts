@@ -4,7 +4,7 @@
  * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
-import type { Durable, Duration, Effect, StepContext } from '@selvage/core'
+import type { Durable, Duration, Effect, Op, StepContext } from '@selvage/core'
 import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type ApprovalOptions, requestApproval } from './approval.ts'
 import { Begin } from './begin.ts'
@@ -75,13 +75,20 @@ export class WorkflowContext implements Context {
   step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
     const outer = this.#durable.current()
     if (outer !== undefined) return quiet(async () => body(outer))
-    return this.#named(name, options.key, async (key) => {
+    return quiet(() => this.#step(name, body, options))
+  }
+
+  async #step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T>): Promise<T> {
+    const { key, close } = this.#names.next(name, options.key)
+    try {
       const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of step "${name}"`)
-      const op = { key, kind: 'code', name, ...(timeoutMs !== undefined && { timeoutMs }) } as const
+      const op: Op = timeoutMs === undefined ? { key, kind: 'code', name } : { key, kind: 'code', name, timeoutMs }
       const retry = retryBehaviour(this.#policyOf(options), () => this.#durable.random(`retry:${key}`))
       if (this.#opening !== undefined) await this.#opening
-      return effectStep(this.#durable, op, body, declarationOf(options), retry)
-    })
+      return await effectStep(this.#durable, op, body, declarationOf(options), retry)
+    } finally {
+      close()
+    }
   }
 
   #policyOf({ retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryPolicy {
