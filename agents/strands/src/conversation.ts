@@ -155,7 +155,7 @@ export class Conversation {
 
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
   commit(actual?: readonly Message[]): void {
-    const implied = actual ?? this.implied()
+    const implied = actual ?? this.#implied()
     for (const message of implied) this.messages.push(message)
     if (implied.length > 0) this.#since.push(implied)
     this.shown.push(...implied)
@@ -205,16 +205,22 @@ export class Conversation {
     return this.#pending?.n ?? this.answers
   }
 
-  /** What the agent will have appended once it goes on: input, answer, results. */
+  /** What the agent appends once it goes on, as far as it is complete: input, answer, results. */
   implied(): Message[] {
+    const pending = this.#pending
+    const uses = pending?.message?.content.filter((block) => block.type === 'toolUseBlock') ?? []
+    const isComplete = uses.every(({ toolUseId }) => pending?.results.has(toolUseId))
+    return isComplete ? this.#implied() : this.#input
+  }
+
+  /** Also where some results are no step's (a hook cancelled the call, a person supplied it): they will differ. */
+  #implied(): Message[] {
     const pending = this.#pending
     if (pending?.message === undefined || this.#isDropped) return this.#input
     const { message, results, n } = pending
     const uses = message.content.filter((block) => block.type === 'toolUseBlock')
     if (uses.length === 0) return [...this.#input, message]
     const content = uses.flatMap((use) => results.get(use.toolUseId) ?? [])
-    // A result that no step says (a hook cancelled the call, a person supplied it): the messages will be recorded.
-    if (content.length < uses.length) return this.#input
     const reply = new Message({ role: 'user', content })
     this.#rename(reply, 'results', n, 0)
     return [...this.#input, message, reply]
@@ -250,7 +256,7 @@ export class Conversation {
    * Costs the new messages and a fixed number of old ones; all of them only with `thorough`.
    */
   compare(actual: readonly Message[], thorough: boolean): Difference | undefined {
-    const implied = this.implied()
+    const implied = this.#implied()
     const { messages } = this
     if (this.#isAsBefore(actual, thorough)) {
       const more = actual.slice(messages.length)

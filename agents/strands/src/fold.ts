@@ -80,8 +80,11 @@ export class Fold {
     if (told?.type === 'state') this.identity = told.patch as unknown as Identity
   }
 
-  /** Goes on to the end of the next turn, or to the end of the journal within it. Undefined: no turn is recorded. */
-  nextTurn(): RecordedTurn | undefined {
+  /**
+   * Goes on to the end of the next turn, or to the end of the journal within it. Undefined: no turn is recorded. In an
+   * open turn the conversation goes back to the fold point, unless it is only looked at.
+   */
+  nextTurn({ looks = false }: { readonly looks?: boolean } = {}): RecordedTurn | undefined {
     const { conversation } = this
     this.#turn = undefined
     for (; this.#at < this.#entries.length; this.#at++) {
@@ -95,7 +98,7 @@ export class Fold {
     }
     const turn = this.#current
     if (turn === undefined) return undefined
-    if (turn.end === undefined) conversation.rewind()
+    if (turn.end === undefined && !looks) conversation.rewind()
     this.check = this.#checks.get(conversation.base) ?? this.check
     return turn
   }
@@ -216,13 +219,17 @@ export class Fold {
   }
 }
 
-/** The conversation of a run as far as it is recorded, for whoever looks at it from outside. */
+/**
+ * The conversation of a run as far as it is recorded, for whoever looks at it from outside: `messages`, and in
+ * `implied()` what the agent will add to them of the cycle that is complete.
+ */
 export function conversationOf(entries: readonly Entry[], prefix = ''): Conversation {
   const start = entries.find((entry) => entry.type === 'start')
   const conversation = new Conversation()
   const input = start === undefined ? undefined : recordInput(argsOf(decode(start.start.input)))
   const fold = new Fold(standing(entries), prefix, conversation, input)
-  let turn = fold.nextTurn()
-  while (turn?.end !== undefined) turn = fold.nextTurn()
+  while (fold.nextTurn({ looks: true })?.end !== undefined) {
+    // On to the next one.
+  }
   return conversation
 }

@@ -177,11 +177,12 @@ class Puppet implements Program {
   }
 }
 
-/** Rejects when another process has taken the run. */
+/** Rejects when another process has taken the run, or the engine failed. */
 function lostTo(runId: string, attachment: Attachment): Promise<never> {
   const lost = attachment.ended.then(
     () => new Promise<never>(() => {}),
     (cause: unknown) => {
+      if (!LeaseLostError.is(cause)) throw cause
       throw new RunError('RUN_HELD', `Run ${runId} was taken over while this process stood still.`, {
         hint: 'Start the program again once the other process has finished.',
         details: { runId },

@@ -204,10 +204,15 @@ export function makeOutermost(agent: Agent, stage: object, handler: unknown): bo
  * sums, that of the resumed turn into the invocation that begins next. OpenTelemetry counters are not touched, what was
  * counted by another process was exported by it.
  */
-export function restoreMetrics(agent: Agent, usage: Usage, turn: readonly (Usage | undefined)[]): void {
+export function restoreMetrics(
+  agent: Agent,
+  usage: Usage,
+  cyclesBefore: number,
+  turn: readonly (Usage | undefined)[],
+): void {
   const meter = inside(agent)._meter
   meter._accumulatedUsage = { ...usage }
-  meter._cycleCount = Math.max(meter._cycleCount, turn.length)
+  meter._cycleCount = cyclesBefore + turn.length
   if (turn.length === 0) return
   meter.startNewInvocation = function (this: MeterInside) {
     delete (this as Partial<MeterInside>).startNewInvocation
@@ -216,7 +221,7 @@ export function restoreMetrics(agent: Agent, usage: Usage, turn: readonly (Usage
     if (invocation === undefined) return
     for (const [index, spent] of turn.entries()) {
       const one = addUsage({ inputTokens: 0, outputTokens: 0, totalTokens: 0 }, spent)
-      invocation.cycles.push({ cycleId: `cycle-${index + 1}`, duration: 0, usage: one })
+      invocation.cycles.push({ cycleId: `cycle-${cyclesBefore + index + 1}`, duration: 0, usage: one })
       invocation.usage = addUsage(invocation.usage, spent)
     }
   }

@@ -176,7 +176,8 @@ async function runBody(
   try {
     const { result: block } = await pump(next(ctx), sendOn)
     const state = scope.watch.take(at.key)
-    const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted
+    // By the body, or by somebody who meant the agent; not by the end of the run.
+    const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     const record = {
       ...recordResult(block),
       ...(state !== undefined && { state }),

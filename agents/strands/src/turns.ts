@@ -135,11 +135,16 @@ export class Turns {
     const { agent, policy, watch, prefix, waits, firstInput, onCodeChange, log } = this.#options
     const session = await this.#options.open()
     const { durable } = session
-    const scope = new Scope({ agent, durable, prefix, waits, policy, watch, firstInput })
-    for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
-    for (const line of policy.remarks(agent.name, agent.tools)) log(line)
-    checkCode(scope, onCodeChange, log)
-    return { session, scope }
+    try {
+      const scope = new Scope({ agent, durable, prefix, waits, policy, watch, firstInput })
+      for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
+      for (const line of policy.remarks(agent.name, agent.tools)) log(line)
+      checkCode(scope, onCodeChange, log)
+      return { session, scope }
+    } catch (error) {
+      await session.close?.()
+      throw error
+    }
   }
 
   async #leave(scope: Scope): Promise<void> {
@@ -239,7 +244,8 @@ export class Turns {
 
   #load(scope: Scope): void {
     scope.load()
-    restoreMetrics(this.#options.agent, scope.conversation.usage, scope.conversation.spent)
+    const { usage, base, spent } = scope.conversation
+    restoreMetrics(this.#options.agent, usage, base - spent.length, spent)
   }
 
   async #end(scope: Scope, n: number, result: AgentResult): Promise<void> {

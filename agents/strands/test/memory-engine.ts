@@ -37,7 +37,6 @@ class MemoryRun {
   readonly start: Start
   entries: Entry[]
   readonly signals = new Map<string, Signal>()
-  inbox: Signal[] = []
   outcome: Outcome | undefined
   held: { lose(): void; host: Host; nudge(): void } | undefined
 
@@ -99,7 +98,6 @@ export class MemoryEngine {
     if (first !== undefined) return { accepted: false, first }
     const stamped = { ...signal, at: this.now }
     run.signals.set(signal.id, stamped)
-    run.inbox.push(stamped)
     run.held?.host.offer(id, stamped)
     run.held?.nudge()
     return { accepted: true }
@@ -162,7 +160,7 @@ export class MemoryEngine {
     }
     const advance = async (): Promise<Progress> =>
       await host.advance(
-        { runId: run.id, start: run.start, cursor: run.entries.length, signals: run.inbox.splice(0), now: this.now },
+        { runId: run.id, start: run.start, cursor: run.entries.length, signals: pending(run), now: this.now },
         {
           abortSignal: abort.signal,
           heartbeat: () => {},
@@ -187,7 +185,7 @@ export class MemoryEngine {
         }
         if (progress.kind !== 'wait') continue
         if (detached) return { waits: [] }
-        if (run.inbox.length > 0 || nudged) continue
+        if (pending(run).length > 0 || nudged) continue
         if (!staysAttached) {
           host.evict(run.id)
           return { waits: progress.signals }
@@ -222,4 +220,10 @@ export class MemoryEngine {
     if (run === undefined) throw new RunError('NOT_FOUND', `No run ${id}.`)
     return run
   }
+}
+
+/** Signals that are not in the journal. */
+function pending({ entries, signals }: MemoryRun): Signal[] {
+  const journaled = new Set(entries.flatMap((entry) => (entry.type === 'signal' ? [entry.signal.id] : [])))
+  return [...signals.values()].filter(({ id }) => !journaled.has(id))
 }
