@@ -149,6 +149,19 @@ create table worker (
   lease_until integer not null
 ) without rowid;
 
+-- Who has had a run: a row for each claim, the newest 100 of a run.
+create table claim (
+  run integer not null,
+  fence integer not null,
+  at integer not null,
+  length integer not null,             -- entries in the journal then
+  worker text not null,
+  pid integer not null,
+  host text not null,
+  recovered_from text,                 -- the dead worker that it was taken from
+  primary key (run, fence)
+) without rowid;
+
 create table blob (
   hash text primary key,               -- SHA-256, hexadecimal
   bytes blob not null

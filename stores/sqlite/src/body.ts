@@ -14,11 +14,12 @@ import type { EntryRow } from './entries.ts'
 export const REST_KEYS = 4
 const PIECE_BYTES = 496
 
-const MAX_LOCAL = 2013
+/** 2,013, and as much as the size of a row may be misjudged: cutting is right on both sides of that. */
+const MAX_LOCAL = 2013 + 40
 const MIN_LOCAL = 232
 const OVERFLOW = 2044
 const THIRD = 620
-/** Of a row, beside its texts. */
+/** Of a row, beside its texts, roughly. */
 const FIXED = 40
 
 const encoder = new TextEncoder()

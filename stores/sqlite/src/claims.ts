@@ -5,6 +5,7 @@
 import { type Claim, type Programs, RunError } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
+import { recordClaim } from './holders.ts'
 import { pendingOf } from './inbox.ts'
 import { startOf } from './journal.ts'
 import { enliven } from './live.ts'
@@ -107,6 +108,7 @@ function take(database: Database, workerId: string, row: DueRow, now: number): C
   )
   if (claimed === undefined) throw notFound(runId)
   enliven(database, row.n)
+  recordClaim(database, row.n, { ...claimed, workerId, recoveredFrom: row.owner, at: now })
   return {
     runId,
     fence: claimed.fence,

@@ -121,7 +121,7 @@ export function toRow(entry: Entry): EntryValues {
 /** `text`: the whole body. */
 export function fromRow(row: EntryRow, text: string | null, runId: string): Entry {
   try {
-    return read({ ...row, body: text })
+    return read(row, text)
   } catch (cause) {
     throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} cannot be read.`, {
       hint: 'The database is damaged; put a backup in its place.',
@@ -131,15 +131,13 @@ export function fromRow(row: EntryRow, text: string | null, runId: string): Entr
   }
 }
 
-type WholeRow = EntryRow & { readonly body: string | null }
-
-function read(row: WholeRow): Entry {
+function read(row: EntryRow, text: string | null): Entry {
   const { seq, at } = row
   switch (row.type) {
     case TYPE.start:
-      return { seq, at, type: 'start', ...body<{ start: Start; salt: string }>(row) }
+      return { seq, at, type: 'start', ...parse<{ start: Start; salt: string }>(text) }
     case TYPE.intent: {
-      const { host, input } = body<{ host: string; input?: Json }>(row)
+      const { host, input } = parse<{ host: string; input?: Json }>(text)
       const op = opOf(row)
       return {
         seq,
@@ -160,30 +158,30 @@ function read(row: WholeRow): Entry {
         key: op.key,
         op,
         attempt: attemptOf(row),
-        ...body<{ error: ErrorJson; retryAt: number }>(row),
+        ...parse<{ error: ErrorJson; retryAt: number }>(text),
       }
     }
     case TYPE.stepOk:
-      return { ...stepOf(row), outcome: { ok: body<Json>(row) } }
+      return { ...stepOf(row), outcome: { ok: parse<Json>(text) } }
     case TYPE.stepError:
-      return { ...stepOf(row), outcome: { error: body<ErrorJson>(row) } }
+      return { ...stepOf(row), outcome: { error: parse<ErrorJson>(text) } }
     case TYPE.stepUnknown:
-      return { ...stepOf(row), outcome: { unknown: body<string>(row) } }
+      return { ...stepOf(row), outcome: { unknown: parse<string>(text) } }
     case TYPE.stepInterrupts:
-      return { ...stepOf(row), outcome: { interrupts: body<readonly Json[]>(row) } }
+      return { ...stepOf(row), outcome: { interrupts: parse<readonly Json[]>(text) } }
     case TYPE.signal:
-      return { seq, at, type: 'signal', signal: body<Signal>(row) }
+      return { seq, at, type: 'signal', signal: parse<Signal>(text) }
     case TYPE.open:
-      return { seq, at, type: 'open', key: keyOf(row), question: body<Question>(row) }
+      return { seq, at, type: 'open', key: keyOf(row), question: parse<Question>(text) }
     case TYPE.wait:
-      if (row.body === null) return { seq, at, type: 'wait', key: keyOf(row) }
-      return { seq, at, type: 'wait', key: keyOf(row), signalId: body<string>(row) }
+      if (text === null) return { seq, at, type: 'wait', key: keyOf(row) }
+      return { seq, at, type: 'wait', key: keyOf(row), signalId: parse<string>(text) }
     case TYPE.state:
-      return { seq, at, type: 'state', key: keyOf(row), patch: body<JsonObject>(row) }
+      return { seq, at, type: 'state', key: keyOf(row), patch: parse<JsonObject>(text) }
     case TYPE.end:
-      return { seq, at, type: 'end', outcome: body<Outcome>(row) }
+      return { seq, at, type: 'end', outcome: parse<Outcome>(text) }
     case TYPE.reopen:
-      return { seq, at, type: 'reopen', ...body<{ voided: readonly string[]; by?: string }>(row) }
+      return { seq, at, type: 'reopen', ...parse<{ voided: readonly string[]; by?: string }>(text) }
     default:
       throw new Error(`unknown type ${row.type}`)
   }
@@ -218,7 +216,7 @@ function ofOp(type: number, entry: OfOp, took: Value, body: unknown): EntryValue
   }
 }
 
-function stepOf(row: WholeRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
+function stepOf(row: EntryRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
   const op = opOf(row)
   const { seq, at } = row
   return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row) }
@@ -262,8 +260,8 @@ function json(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value)
 }
 
-function body<T>(row: WholeRow): T {
-  return JSON.parse(present(row.body)) as T
+function parse<T>(text: string | null): T {
+  return JSON.parse(present(text)) as T
 }
 
 function present<T>(value: T | null | undefined): T {

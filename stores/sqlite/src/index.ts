@@ -15,6 +15,7 @@ import { claim, claimRun, nextDue } from './claims.ts'
 import { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure } from './failure.ts'
+import { claimsOf } from './holders.ts'
 import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
 import { Names } from './names.ts'
@@ -77,7 +78,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
-    for (const id of workers.enlisted()) await workers.dismiss(id)
+    await workers.close()
     await commits.close()
     bell.close()
     database.checkpoint()
@@ -93,6 +94,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
     dismiss: (workerId) => workers.dismiss(workerId),
     reap: (now) => workers.reap(now),
+    living: (workerIds, now) => workers.living(workerIds, now),
 
     create: (run) => create(commits, database, names, run),
     claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
@@ -107,6 +109,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
 
     load: (runId, from, limit) => load(commits, database, runId, from, limit),
     describe: (runId) => describe(commits, database, runId),
+    claims: (runId) => claimsOf(commits, database, runId),
     list: (query) => list(commits, database, query),
     questions: (query) => questions(commits, database, query),
     question: (id) => question(commits, database, id),

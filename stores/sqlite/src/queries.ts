@@ -46,13 +46,11 @@ export function describe(commits: Commits, database: Database, runId: string): P
     const row = database.get<RunRow>(`${SELECT} from run ${JOIN_LAST} where run.id = ?`, toText(runId))
     if (row === undefined) throw notFound(runId)
     const end = hasEnded(row.status) ? entryOf(database, runId, row.last) : undefined
-    const owner = row.status === RUNNING ? ownerOf(database, row.owner) : undefined
     return {
-      ...summary(row),
+      ...summary(database, row),
       start: startOf(database, runId, row.n).start,
       ...(end?.type === 'end' ? { outcome: end.outcome } : {}),
       ...(row.status === SUSPENDED && row.waits !== null ? { waitsFor: JSON.parse(row.waits) as Waits } : {}),
-      ...(owner === undefined ? {} : { owner }),
       ...(row.note === null ? {} : { note: JSON.parse(row.note) as Json }),
     }
   })
@@ -65,7 +63,12 @@ export function list(commits: Commits, database: Database, query: RunQuery): Pro
     const rows = listStatements(query, limit + 1)
       .flatMap(({ sql, values }) => database.all<RunRow>(sql, ...values))
       .sort((a, b) => b.created - a.created || b.n - a.n)
-    return pageOf(rows, limit, summary, (row) => [row.created, row.n])
+    return pageOf(
+      rows,
+      limit,
+      (row) => summary(database, row),
+      (row) => [row.created, row.n],
+    )
   })
 }
 
@@ -131,12 +134,13 @@ function statusesOf({ status }: RunQuery): number[] | undefined {
   })
 }
 
-function summary(row: RunRow): RunSummary {
+function summary(database: Database, row: RunRow): RunSummary {
   const version = fromTextOrNull(row.version)
   const parent = fromTextOrNull(row.parent)
   const tenant = fromTextOrNull(row.tenant)
   const queue = fromTextOrNull(row.queue)
   const entries = row.length
+  const owner = row.status === RUNNING ? ownerOf(database, row.owner) : undefined
   return {
     id: fromText(row.id),
     status: statusName(row.status),
@@ -152,10 +156,11 @@ function summary(row: RunRow): RunSummary {
     entries,
     steps: row.steps,
     crashes: row.status === RUNNING && entries > row.held_from ? 0 : row.crashes,
+    ...(owner === undefined ? {} : { owner }),
   }
 }
 
-function ownerOf(database: Database, owner: string | null): RunDescription['owner'] {
+function ownerOf(database: Database, owner: string | null): RunSummary['owner'] {
   const sql = 'select id, pid, host from worker where id = ?'
   const row = database.get<{ id: string; pid: number; host: string }>(sql, owner)
   return row === undefined ? undefined : { worker: fromText(row.id), pid: row.pid, host: fromText(row.host) }

@@ -31,5 +31,7 @@ export function toHash(value: string | undefined): string | Uint8Array | null {
 
 export function fromHash(hash: string | Uint8Array | null): string | undefined {
   if (hash === null) return undefined
-  return typeof hash === 'string' ? fromText(hash) : Buffer.from(hash).toString('base64url')
+  return typeof hash === 'string'
+    ? fromText(hash)
+    : Buffer.from(hash.buffer, hash.byteOffset, hash.byteLength).toString('base64url')
 }

@@ -94,9 +94,12 @@ export class Workers {
     this.#unlock(workerId)
   }
 
-  /** All that this process has enlisted and not dismissed. */
-  enlisted(): string[] {
-    return [...this.#locks.keys()]
+  /** Dismisses all that were enlisted here. Their locks are freed even where nothing can be written any more. */
+  async close(): Promise<void> {
+    for (const id of [...this.#locks.keys()]) {
+      await this.dismiss(id).catch(() => this.#locks.get(id)?.close())
+    }
+    this.#locks.clear()
   }
 
   async reap(now: number): Promise<number> {
@@ -114,6 +117,16 @@ export class Workers {
       this.#unlock(fromText(worker.id))
     }
     return runs
+  }
+
+  /** Those that are alive; nobody is buried. */
+  living(workerIds: readonly string[], now: number): Promise<string[]> {
+    return this.#commits.read(() =>
+      workerIds.filter((id) => {
+        const worker = this.#database.get<WorkerRow>('select * from worker where id = ?', toText(id))
+        return worker !== undefined && this.#isAlive(worker, now)
+      }),
+    )
   }
 
   /** Inside a unit: that worker, if it is alive; if it is dead its runs are taken back. */

@@ -1,0 +1,79 @@
+import { statSync } from 'node:fs'
+import type { Entry } from '@selvage/core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claimed, enlisted, type Place, place } from '../test/place.ts'
+
+let here: Place
+beforeEach(() => {
+  here = place()
+})
+afterEach(() => here.close())
+
+const CYCLES = 500
+const HASH = 'Aopq46WpiiR3LrgN'
+
+/** Journals so many cycles of a model step and a tool step; returns bytes of the file for each byte of message JSON. */
+async function ratio(result: number): Promise<number> {
+  const path = `${here.path}-${result}`
+  const store = await here.open({ path, durability: 'normal' })
+  await enlisted(store)
+  const { fence } = await claimed(store)
+  let canonical = 0
+  for (let cycle = 0; cycle < CYCLES; cycle++) {
+    const id = `tooluse_${String(cycle).padStart(18, '0')}`
+    const answer = {
+      role: 'assistant',
+      content: [
+        { text: 'Let me look at that next document.' },
+        { toolUse: { name: 'search', toolUseId: id, input: { query: `item ${cycle}` } } },
+      ],
+    }
+    const content = [{ text: 'x'.repeat(result) }]
+    const told = { role: 'user', content: [{ toolResult: { toolUseId: id, status: 'success', content } }] }
+    canonical += JSON.stringify(answer).length + JSON.stringify(told).length
+    const seq = 1 + 2 * cycle
+    const at = 1_700_000_000_000 + 1_000 * cycle
+    const model = {
+      key: `model#${cycle + 1}`,
+      kind: 'model',
+      name: 'a-model-with-a-long-name-v1:0',
+      check: HASH,
+    } as const
+    const tool = { key: `tool:${id}@${cycle}`, kind: 'tool', name: 'search', check: HASH } as const
+    const entries: Entry[] = [
+      {
+        seq,
+        at,
+        type: 'step',
+        key: model.key,
+        op: model,
+        attempt: 1,
+        startedAt: at - 640,
+        outcome: { ok: { content: answer.content, stopReason: 'toolUse' } },
+      },
+      {
+        seq: seq + 1,
+        at: at + 50,
+        type: 'step',
+        key: tool.key,
+        op: tool,
+        attempt: 1,
+        startedAt: at + 12,
+        outcome: { ok: { content } },
+      },
+    ]
+    await store.append('r', fence, seq, entries)
+  }
+  expect((await store.load('r', 2 * CYCLES)).length).toBe(1)
+  await store.close()
+  return statSync(path).size / canonical
+}
+
+describe('the file after a checkpoint', () => {
+  it('is at most 1.5 times the messages at results of 200 B, 1.3 times at any size above, 1.2 times from 4 KB', async () => {
+    expect(await ratio(200)).toBeLessThan(1.5)
+    for (const size of [600, 1_000, 1_500, 1_800, 2_500, 3_500])
+      expect(await ratio(size), `${size} B`).toBeLessThan(1.3)
+    for (const size of [3_900, 4_000, 4_096, 6_000, 8_000]) expect(await ratio(size), `${size} B`).toBeLessThan(1.2)
+  })
+})
