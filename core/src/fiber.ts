@@ -11,20 +11,17 @@
  *
  * turn.ts drives a fiber through one advance; attempt.ts runs one attempt of a step.
  */
-import type { AskedNote, AskedStep, AskedWait } from './asked.ts'
-import { decode, encode, errorFromJson, errorToJson } from './codec.ts'
-import type { Entry, EntryBody, EntryOf, Op, Outcome, Question, Signal, Start } from './entry.ts'
-import {
-  CancelledError,
-  InterruptedError,
-  LeaseLostError,
-  NonDeterminismError,
-  StepError,
-  UsageError,
-} from './errors.ts'
+import { Agreement } from './agreement.ts'
+import type { AskedNote, AskedStep } from './asked.ts'
+import { decode, encode, errorToJson } from './codec.ts'
+import type { Entry, EntryBody, EntryOf, Op, Outcome, Question, Start } from './entry.ts'
+import { CancelledError, LeaseLostError, UsageError } from './errors.ts'
+import { Failures } from './failures.ts'
 import type { Json, JsonObject } from './json.ts'
-import { deriveId, idempotencyKey, seededRandom } from './keys.ts'
+import { deriveId, hashJson, idempotencyKey, seededRandom } from './keys.ts'
 import { Known, standing } from './known.ts'
+import { Mailbox } from './mailbox.ts'
+import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
 import type { Durable, LiveNote, Outbound, Program, Runtime, StepBehaviour, StepContext, WaitResult } from './ports.ts'
 import { shield } from './shield.ts'
@@ -70,31 +67,24 @@ export class Fiber implements Durable {
   dropped = false
   /** How the program ended, before the entry `end` says so. */
   finished: { readonly value: unknown } | { readonly error: unknown } | undefined
-  /** Replay and code disagree: the run ends with this. */
-  disagreement: NonDeterminismError | undefined
   /** A recorded value could not be read. */
   fault: unknown
 
-  private readonly waits = new Map<string, AskedWait>()
-  private readonly notes: AskedNote[] = []
-  private readonly passedStates = new Map<string, number>()
-  private readonly marks = new Set<string>()
+  /** Whether code follows the journal. */
+  agreement: Agreement
+  readonly mailbox: Mailbox = new Mailbox(this)
+  private readonly notes = new Notes(this)
+  private readonly failures = new Failures()
   private ended = false
   private queue: Entry[] = []
   private queueAt = 0
-  private replayEnd = 0
   private undrained = false
   private settledAt = 0
   private readonly abort = new AbortController()
   private readonly lifetime = new AbortController()
   private readonly draws = new Map<string, number>()
-  /** Signals whose entry is not settled yet. */
-  private readonly arriving: Signal[] = []
-  /** Ids of signals whose `wait` entry is not settled yet. */
-  private readonly claimed = new Set<string>()
   /** Keys of steps that a cancel took from their callers before they were started. */
   private readonly abandoned = new Set<string>()
-  private readonly failures = new WeakMap<object, string>()
   private hostTime = { at: 0, since: 0 }
 
   constructor(env: FiberEnvironment, program: Program, runId: string, start: Start) {
@@ -102,6 +92,7 @@ export class Fiber implements Durable {
     this.program = program
     this.runId = runId
     this.start = start
+    this.agreement = new Agreement(this, 0)
   }
 
   // ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,8 +114,8 @@ export class Fiber implements Durable {
       if (this.known.cancelled !== undefined) this.abort.abort(this.cancelError())
     } else {
       this.queue = [...valid]
-      for (const entry of valid) if (entry.type === 'state') this.marks.add(entry.key)
-      this.replayEnd = this.acknowledged
+      for (const entry of valid) if (entry.type === 'state') this.notes.mark(entry.key)
+      this.agreement = new Agreement(this, this.acknowledged)
       const first = valid[0]
       if (first?.type === 'start') {
         this.known.take(first)
@@ -223,7 +214,7 @@ export class Fiber implements Durable {
       if (this.dropped) return
       this.queueAt++
       // A program that disagrees with its journal is told nothing more.
-      if (this.disagreement !== undefined && entry.type !== 'end') continue
+      if (this.agreement.disagreement !== undefined && entry.type !== 'end') continue
       const settling = this.settle(entry)
       if (settling !== undefined) await settling
       if (reachesProgram(entry)) this.undrained = true
@@ -254,13 +245,14 @@ export class Fiber implements Durable {
       case 'retry':
         return this.settleRetry(entry)
       case 'signal':
-        this.settleSignal(entry.signal)
+        this.mailbox.settleSignal(entry.signal)
+        if (entry.signal.name === '$cancel') this.settleCancel()
         return undefined
       case 'wait':
-        return this.settleWait(entry.key)
+        return this.mailbox.settleWait(entry.key)
       case 'open':
       case 'state':
-        this.settleNote(entry)
+        this.notes.settle(entry)
         return undefined
       default:
         return undefined
@@ -270,7 +262,7 @@ export class Fiber implements Durable {
   private settleStep(entry: EntryOf<'step'>): Promise<void> | undefined {
     if (this.abandoned.delete(entry.key)) this.known.steps.delete(entry.key)
     const step = this.steps.get(entry.key)
-    if (step === undefined || !this.matches(step.op, entry)) return undefined
+    if (step === undefined || !this.agreement.matches(step.op, entry)) return undefined
     this.steps.delete(entry.key)
     this.known.steps.delete(entry.key)
     return this.deliver(step, entry)
@@ -282,12 +274,6 @@ export class Fiber implements Durable {
     step.phase = 'asked'
     step.attempt = entry.attempt + 1
     step.notBefore = entry.retryAt
-  }
-
-  private settleSignal(signal: Signal): void {
-    const at = this.arriving.findIndex((candidate) => candidate.id === signal.id)
-    if (at >= 0) this.arriving.splice(at, 1)
-    if (signal.name === '$cancel') this.settleCancel()
   }
 
   private settleCancel(): void {
@@ -302,111 +288,14 @@ export class Fiber implements Durable {
       }
       step.reject(error)
     }
-    for (const [key, wait] of this.waits) {
-      if (wait.shielded) continue
-      this.waits.delete(key)
-      wait.reject(error)
-    }
-  }
-
-  private settleWait(key: string): Promise<void> | undefined {
-    const wait = this.waits.get(key)
-    if (wait === undefined) return undefined
-    this.waits.delete(key)
-    const signal = this.known.waits.get(key)
-    this.known.waits.delete(key)
-    if (signal !== undefined) this.claimed.delete(signal.id)
-    return this.answer(wait, signal)
-  }
-
-  private settleNote(entry: EntryOf<'open'> | EntryOf<'state'>): void {
-    const index = this.notes.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
-    if (index >= 0) this.notes.splice(index, 1)[0]?.resolve()
-    else if (entry.type === 'state') this.passedStates.set(entry.key, (this.passedStates.get(entry.key) ?? 0) + 1)
+    this.mailbox.cancel(error)
   }
 
   private async deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> {
-    const { outcome } = entry
-    if ('ok' in outcome) {
-      const json = this.env.offload.unpack(outcome.ok)
+    if ('ok' in entry.outcome) {
+      const json = this.env.offload.unpack(entry.outcome.ok)
       step.resolve(decode(json instanceof Promise ? await json : json))
-    } else if ('error' in outcome) {
-      const cause = errorFromJson(outcome.error)
-      const message = `Step ${entry.key} of run ${this.runId} failed at attempt ${entry.attempt}: ${cause.message}`
-      const details = { runId: this.runId, step: entry.key, attempt: entry.attempt }
-      this.fail(step, entry.key, new StepError('STEP_FAILED', message, { cause, details }))
-    } else if ('unknown' in outcome) {
-      const message = `Nobody can tell whether step ${entry.key} of run ${this.runId} happened: ${outcome.unknown}.`
-      const details = {
-        runId: this.runId,
-        step: entry.key,
-        attempt: entry.attempt,
-        startedAt: entry.startedAt,
-        idempotencyKey: this.keyOf(entry.key),
-      }
-      this.fail(step, entry.key, new StepError('OUTCOME_UNKNOWN', message, { details }))
-    } else {
-      step.reject(new InterruptedError(outcome.interrupts))
-    }
-  }
-
-  private fail(step: AskedStep, key: string, error: StepError): void {
-    this.failures.set(error, key)
-    if (typeof error.cause === 'object' && error.cause !== null) this.failures.set(error.cause, key)
-    step.reject(error)
-  }
-
-  private async answer(wait: AskedWait, signal: Signal | undefined): Promise<void> {
-    if (signal === undefined) {
-      wait.resolve({ ok: false })
-      return
-    }
-    const payload = await this.payloadOf(signal)
-    wait.resolve({ ok: true, value: decode(payload), signal: { ...signal, payload } })
-  }
-
-  /** Whether the recorded step is the one that code asks for now; if not, the run stops. Folding programs only note it. */
-  private matches(op: Op, entry: EntryOf<'step'>): boolean {
-    if (this.program.resume === 'fold' || entry.seq >= this.replayEnd) return true
-    const expected = entry.op
-    if (expected.kind === op.kind && expected.name === op.name && (expected.check ?? '') === (op.check ?? ''))
-      return true
-    this.disagree(entry.seq, describe(expected), describe(op))
-    return false
-  }
-
-  disagree(seq: number, expected: string, got: string): void {
-    this.disagreement ??= new NonDeterminismError(
-      'NON_DETERMINISM',
-      `Run ${this.runId} does not follow its journal: entry ${seq} records ${expected}, code asks for ${got}.`,
-      {
-        hint: `Register the old code under its version (${this.start.version ?? 'none'}), or guard the edit with ctx.changed(name), then retry the run.`,
-        details: { runId: this.runId, seq, expected, got },
-      },
-    )
-    this.onEvent()
-  }
-
-  /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
-  checkNothingPassedBy(got: string): boolean {
-    const passed = this.known.cancelled === undefined ? this.passedBy() : undefined
-    if (passed !== undefined) this.disagree(passed.seq, describe(passed.op), got)
-    return passed === undefined
-  }
-
-  /** A recorded step that code has not asked for. */
-  passedBy(): EntryOf<'step'> | undefined {
-    if (this.program.resume === 'fold') return undefined
-    for (const entry of this.known.steps.values()) if (entry.seq < this.replayEnd) return entry
-    return undefined
-  }
-
-  /** The result of a child is packed inside the outcome that its signal brings. */
-  private async payloadOf({ name, payload }: Signal): Promise<Json> {
-    const { offload } = this.env
-    const whole = await offload.unpack(payload)
-    if (!name.startsWith('child:') || typeof whole !== 'object' || whole === null || !('ok' in whole)) return whole
-    return { ok: await offload.unpack(whole.ok) }
+    } else step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
   }
 
   private async unpackEntry(entry: Entry): Promise<Entry> {
@@ -415,70 +304,67 @@ export class Fiber implements Durable {
     return ok === entry.outcome.ok ? entry : { ...entry, outcome: { ok: await ok } }
   }
 
-  // ── signals ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Journals a signal, once by its id, and ends the wait that it answers. Only when live. */
-  accept(signal: Signal): void {
-    if (this.knows(signal)) return
-    this.arriving.push(signal)
-    this.produce({ type: 'signal', signal })
-    for (const wait of this.waits.values()) {
-      if (wait.signalName === signal.name && !wait.recorded) {
-        this.matchWait(wait)
-        break
-      }
-    }
-  }
-
-  /** Ends a wait whose signal is there. */
-  private matchWait(wait: AskedWait): void {
-    const signal = this.unclaimed(wait.signalName)
-    if (signal === undefined) return
-    this.claimed.add(signal.id)
-    wait.recorded = true
-    this.produce({ type: 'wait', key: wait.key, signalId: signal.id })
-  }
-
-  /** The oldest signal of that name, journaled or about to be, that no wait has taken. */
-  private unclaimed(name: string): Signal | undefined {
-    const free = (signal: Signal): boolean => !this.claimed.has(signal.id)
-    return this.known.inbox(name).find(free) ?? this.arriving.find((signal) => signal.name === name && free(signal))
-  }
+  // ── what the turn asks ──────────────────────────────────────────────────────────────────────────────────────────
 
   /** Goes live: whatever was asked for during replay and is not in the journal can begin. */
   goLive(): void {
     this.live = true
-    for (const wait of this.waits.values()) if (!wait.recorded) this.matchWait(wait)
-    for (const note of this.notes) this.produceNote(note)
+    this.mailbox.goLive()
+    this.notes.goLive()
   }
 
-  /** Ends waits whose time has come. */
-  expireWaits(now: number): void {
-    for (const wait of this.waits.values()) {
-      if (wait.recorded || wait.until === undefined || wait.until > now) continue
-      wait.recorded = true
-      this.produce({ type: 'wait', key: wait.key })
-    }
-  }
-
+  /** What the program waits for: names of signals, and the earliest time-out or time of another attempt. */
   openWaits(): { readonly signals: readonly string[]; readonly until: number | undefined } {
     const signals = new Set<string>()
-    let until = Number.POSITIVE_INFINITY
-    for (const wait of this.waits.values()) {
-      if (wait.recorded) continue
+    const times: number[] = []
+    for (const wait of this.mailbox.open()) {
       signals.add(wait.signalName)
-      if (wait.until !== undefined) until = Math.min(until, wait.until)
+      if (wait.until !== undefined) times.push(wait.until)
     }
-    for (const step of this.steps.values()) {
-      if (step.phase === 'asked' && step.notBefore > 0) until = Math.min(until, step.notBefore)
-    }
-    return { signals: [...signals], until: Number.isFinite(until) ? until : undefined }
+    for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > 0) times.push(step.notBefore)
+    return { signals: [...signals], until: times.length === 0 ? undefined : Math.min(...times) }
   }
 
   get isWaiting(): boolean {
-    for (const wait of this.waits.values()) if (!wait.recorded) return true
+    for (const _ of this.mailbox.open()) return true
     for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > this.clock()) return true
     return false
+  }
+
+  /** Steps whose author code is running. */
+  get inFlight(): number {
+    let count = 0
+    for (const step of this.steps.values()) if (step.phase === 'running') count++
+    return count
+  }
+
+  /** An effect `once` is in flight: the run does not end before its outcome is recorded. */
+  get isSettlingOnce(): boolean {
+    for (const step of this.steps.values()) if (step.phase === 'running' && step.op.effect === 'once') return true
+    return false
+  }
+
+  /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
+  guard(delivery: Promise<void>): void {
+    delivery.catch((error: unknown) => this.breakDown(error))
+  }
+
+  breakDown(error: unknown): void {
+    this.fault = error
+    this.onEvent()
+  }
+
+  /** Forgets a step that recorded nothing: its key can be asked for again. */
+  withdraw(step: AskedStep): void {
+    this.steps.delete(step.op.key)
+    this.onEvent()
+  }
+
+  /** The program has asked for something. */
+  asked(): void {
+    if (!this.live) return
+    if (this.startsAtOnce === undefined) this.onLateAsk()
+    this.onEvent()
   }
 
   // ── Durable ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -527,37 +413,15 @@ export class Fiber implements Durable {
       const passed = this.known.steps.get(op.key)
       if (passed !== undefined) {
         this.known.steps.delete(op.key)
-        if (this.matches(op, passed)) this.guard(this.deliver(step, passed))
+        if (this.agreement.matches(op, passed)) this.guard(this.deliver(step, passed))
         return
       }
       this.steps.set(op.key, step)
-      this.asked(step)
+      if (this.live) this.startsAtOnce?.(step)
+      this.asked()
     })
     promise.catch(() => {})
     return promise
-  }
-
-  /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
-  private guard(delivery: Promise<void>): void {
-    delivery.catch((error: unknown) => this.breakDown(error))
-  }
-
-  breakDown(error: unknown): void {
-    this.fault = error
-    this.onEvent()
-  }
-
-  /** Forgets a step that recorded nothing: its key can be asked for again. */
-  withdraw(step: AskedStep): void {
-    this.steps.delete(step.op.key)
-    this.onEvent()
-  }
-
-  private asked(step: AskedStep): void {
-    if (!this.live) return
-    if (this.startsAtOnce !== undefined) this.startsAtOnce(step)
-    else this.onLateAsk()
-    this.onEvent()
   }
 
   wait<T>(key: string, signalName: string, until?: number): Promise<WaitResult<T>> {
@@ -567,40 +431,31 @@ export class Fiber implements Durable {
   askWait<T>(key: string, signalName: string, until: number | undefined, shielded: boolean): Promise<WaitResult<T>> {
     if (this.dropped) return new Promise(() => {})
     if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
-    if (this.waits.has(key)) return Promise.reject(this.keyInUse('wait', key))
-    const promise = new Promise<WaitResult<T>>((resolve, reject) => {
-      const wait: AskedWait = {
-        key,
-        signalName,
-        until,
-        shielded,
-        resolve: resolve as (result: WaitResult<unknown>) => void,
-        reject,
-        recorded: false,
-      }
-      if (this.known.waits.has(key)) {
-        const signal = this.known.waits.get(key)
-        this.known.waits.delete(key)
-        this.guard(this.answer(wait, signal))
-        return
-      }
-      this.waits.set(key, wait)
-      if (!this.live) return
-      this.matchWait(wait)
-      if (this.startsAtOnce === undefined) this.onLateAsk()
-      this.onEvent()
-    })
+    if (this.mailbox.holds(key)) return Promise.reject(this.keyInUse('wait', key))
+    const promise = this.mailbox.ask<T>(key, signalName, until, shielded)
     promise.catch(() => {})
     return promise
   }
 
   open(key: string, question: Question): Promise<void> {
-    if (this.known.opened.has(key)) return Promise.resolve()
-    return this.askNote({ type: 'open', key, question })
+    const { input, inputHash } = question
+    const whole =
+      input === undefined || inputHash !== undefined
+        ? question
+        : { ...question, inputHash: hashJson(this.env.runtime, input) }
+    return this.note({ type: 'open', key, question: whole })
+  }
+
+  state(key: string, patch: JsonObject): Promise<void> {
+    return this.note({ type: 'state', key, patch })
+  }
+
+  private note(body: AskedNote['body']): Promise<void> {
+    return this.dropped ? new Promise(() => {}) : this.notes.write(body)
   }
 
   marked(key: string): boolean {
-    return this.marks.has(key)
+    return this.notes.marked(key)
   }
 
   beyond(): boolean {
@@ -614,7 +469,7 @@ export class Fiber implements Durable {
   }
 
   blame(error: object, key: string): void {
-    this.failures.set(error, key)
+    this.failures.blame(error, key)
   }
 
   current(): StepContext | undefined {
@@ -622,54 +477,8 @@ export class Fiber implements Durable {
     return outer?.runId === this.runId ? outer : undefined
   }
 
-  state(key: string, patch: JsonObject): Promise<void> {
-    if (this.program.resume === 'replay') this.marks.add(key)
-    const passed = this.passedStates.get(key) ?? 0
-    if (passed > 0) {
-      this.passedStates.set(key, passed - 1)
-      return Promise.resolve()
-    }
-    return this.askNote({ type: 'state', key, patch })
-  }
-
-  /** Steps whose author code is running. */
-  get inFlight(): number {
-    let count = 0
-    for (const step of this.steps.values()) if (step.phase === 'running') count++
-    return count
-  }
-
-  /** An effect `once` is in flight: the run does not end before its outcome is recorded. */
-  get isSettlingOnce(): boolean {
-    for (const step of this.steps.values()) if (step.phase === 'running' && step.op.effect === 'once') return true
-    return false
-  }
-
-  /** Whether a signal is journaled or about to be, or is of no further use. */
-  knows(signal: Signal): boolean {
-    if (this.known.seen(signal.id) || (signal.name.startsWith('$') && signal.name !== '$cancel')) return true
-    return this.arriving.some((other) => other.id === signal.id)
-  }
-
-  private askNote(body: AskedNote['body']): Promise<void> {
-    if (this.dropped) return new Promise(() => {})
-    return new Promise((resolve) => {
-      const note: AskedNote = { body, resolve, produced: false }
-      this.notes.push(note)
-      if (!this.live) return
-      this.produceNote(note)
-      if (this.startsAtOnce === undefined) this.onLateAsk()
-    })
-  }
-
-  private produceNote(note: AskedNote): void {
-    if (note.produced) return
-    note.produced = true
-    this.produce(note.body)
-  }
-
   arrived(signalName: string): boolean {
-    return this.unclaimed(signalName) !== undefined
+    return this.mailbox.arrived(signalName)
   }
 
   status(value: Json): void {
@@ -714,22 +523,8 @@ export class Fiber implements Durable {
   }
 
   failureOutcome(error: unknown): Outcome {
-    const step = this.stepBehind(error)
+    const step = this.failures.behind(error)
     return { error: errorToJson(error), ...(step !== undefined && { step }) }
-  }
-
-  /** The step whose failure an error carries, however wrapped. */
-  private stepBehind(error: unknown, depth = 0): string | undefined {
-    if (typeof error !== 'object' || error === null || depth > 16) return undefined
-    const key = this.failures.get(error)
-    if (key !== undefined) return key
-    if (error instanceof AggregateError) {
-      for (const inner of error.errors) {
-        const found = this.stepBehind(inner, depth + 1)
-        if (found !== undefined) return found
-      }
-    }
-    return this.stepBehind((error as { cause?: unknown }).cause, depth + 1)
   }
 
   private cancelError(): unknown {
@@ -762,8 +557,4 @@ function reachesProgram(entry: Entry): boolean {
     default:
       return false
   }
-}
-
-function describe(op: Op): string {
-  return `${op.kind} step "${op.key}" (name ${op.name}${op.check === undefined ? '' : `, check ${op.check}`})`
 }

@@ -5,16 +5,13 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
-import type { AskedStep } from './asked.ts'
-import { intend, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
 import type { Entry, EntryOf, Op, Signal } from './entry.ts'
-import { LeaseLostError, RunError, SelvageError } from './errors.ts'
+import { LeaseLostError, SelvageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
+import { Starter } from './starter.ts'
 
-/** Claims in a row that died at one place before the steps that would start there are given up. Rule 9. */
-const MAX_CRASHES = 5
 /** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
 const LINGER_MS = 25
 /** Macrotasks that a replayed program may take, beyond one, to ask for what its journal still holds. */
@@ -30,10 +27,10 @@ export class Turn {
   private readonly rotate: (fiber: Fiber) => Promise<Seed>
   private readonly incoming: Signal[]
   private readonly begunAt: number
+  private readonly starter: Starter
   private readonly appends: ((at: number, entries: readonly Entry[]) => Promise<void>) | undefined
   private news = false
   private wake: (() => void) | undefined
-  private appended = 0
 
   constructor(
     fiber: Fiber,
@@ -50,6 +47,7 @@ export class Turn {
     this.incoming = [...request.signals]
     this.begunAt = fiber.env.runtime.clock.monotonic()
     const { journal } = control
+    this.starter = new Starter(fiber, request, control, manifest)
     this.appends = manifest.journal === 'store' ? journal.append?.bind(journal) : undefined
   }
 
@@ -81,16 +79,16 @@ export class Turn {
       await fiber.settleAll()
       this.check()
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
-      if (fiber.disagreement === undefined) {
+      if (fiber.agreement.disagreement === undefined) {
         if (!fiber.live && !(await this.catchUp())) continue
-        this.startIntended()
+        this.starter.startIntended()
         this.takeSignals()
-        fiber.expireWaits(fiber.clock())
+        fiber.mailbox.expire(fiber.clock())
       }
-      if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.disagreement === undefined)) {
+      if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.agreement.disagreement === undefined)) {
         await this.end()
         if (this.mayRotate()) return this.reply({ kind: 'rotate', seed: await this.rotate(fiber) })
-        if (fiber.produced.length === 0) this.start()
+        if (fiber.produced.length === 0) this.starter.start()
       }
       if (fiber.produced.length > 0) {
         const reply = await this.handOver()
@@ -116,11 +114,11 @@ export class Turn {
       return true
     }
     await fiber.drain()
-    for (let turns = 0; turns < PATIENCE && fiber.passedBy() !== undefined && !fiber.unsettled; turns++)
+    for (let turns = 0; turns < PATIENCE && fiber.agreement.passedBy() !== undefined && !fiber.unsettled; turns++)
       await fiber.drain()
     if (fiber.unsettled) return false
     fiber.goLive()
-    if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.startStep(step)
+    if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.starter.startStep(step)
     return true
   }
 
@@ -138,105 +136,12 @@ export class Turn {
 
   private takeSignals(): void {
     const { fiber } = this
-    for (const signal of this.incoming.splice(0)) fiber.accept(signal)
+    for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
     const { deadline } = fiber.start
     if (deadline !== undefined && fiber.clock() >= deadline && fiber.known.cancelled === undefined) {
       const payload = `the deadline ${new Date(deadline).toISOString()} has passed`
-      fiber.accept({ id: '$deadline', name: '$cancel', payload })
+      fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload })
     }
-  }
-
-  // ── starting steps ────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private start(): void {
-    const { fiber } = this
-    if (fiber.known.outcome !== undefined || fiber.finished !== undefined) return
-    if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.startStep(step)
-    else if (this.intendFirst()) return
-    for (const step of fiber.steps.values()) this.startStep(step)
-  }
-
-  /** Before anything else: the reply to the request that acknowledges an intent must say how it went on. */
-  private startIntended(): void {
-    const { fiber } = this
-    if (fiber.known.intents.size === 0 || fiber.finished !== undefined) return
-    for (const key of fiber.known.intents.keys()) {
-      const step = fiber.steps.get(key)
-      if (step !== undefined) this.startStep(step)
-    }
-  }
-
-  /**
-   * Where the engine keeps the journal intents are handed over before anything else starts, so that nothing in flight
-   * delays them.
-   */
-  private intendFirst(): boolean {
-    const { fiber } = this
-    let intended = false
-    for (const step of fiber.steps.values()) {
-      if (step.op.effect !== 'once' || !this.isReady(step) || fiber.known.intents.has(step.op.key)) continue
-      if (this.isPoisoned(step)) return true
-      intend(fiber, step)
-      intended = true
-    }
-    return intended
-  }
-
-  private isReady(step: AskedStep): boolean {
-    return step.phase === 'asked' && step.notBefore <= this.fiber.clock()
-  }
-
-  private startStep(step: AskedStep): void {
-    const { fiber } = this
-    if (fiber.dropped) return
-    const intent = fiber.known.intents.get(step.op.key)
-    if (step.phase === 'intended') {
-      if (intent === undefined) return
-      if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
-      else if (this.mayBegin(intent, true)) runAttempt(fiber, step, this.control.heartbeat)
-      else resolveIntent(fiber, step, intent, 'its first delivery may have begun elsewhere')
-      return
-    }
-    if (!this.isReady(step)) return
-    if (intent !== undefined) {
-      step.attempt = intent.attempt
-      if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
-      else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
-      else resolveIntent(fiber, step, intent, `its worker (${intent.host}) died between intent and result`)
-      return
-    }
-    if (!fiber.checkNothingPassedBy(`${step.op.kind} step "${step.op.key}"`) || this.isPoisoned(step)) return
-    if (step.op.effect === 'once') intend(fiber, step)
-    else runAttempt(fiber, step, this.control.heartbeat)
-  }
-
-  /** Rule 4: whether nobody can have begun the effect of an acknowledged intent. */
-  private mayBegin(intent: EntryOf<'intent'>, mine: boolean): boolean {
-    if (this.appends !== undefined) return mine
-    if (!this.manifest.countsDeliveries) return mine
-    return this.control.delivery === 1 && this.acknowledgedNow(intent)
-  }
-
-  private acknowledgedNow(intent: EntryOf<'intent'>): boolean {
-    const { acknowledges } = this.request
-    return acknowledges !== undefined && intent.seq >= acknowledges.from
-  }
-
-  private get isCrashLoop(): boolean {
-    return this.control.delivery > MAX_CRASHES && this.appended === 0
-  }
-
-  /** Rule 9. An effect `once` gets here only before its intent: a dangling intent is settled as unknown anyway. */
-  private isPoisoned(step: AskedStep): boolean {
-    const { fiber } = this
-    if (!this.isCrashLoop || fiber.finished !== undefined) return false
-    const message = `Run ${fiber.runId} killed its process ${this.control.delivery - 1} times before step ${step.op.key} was recorded.`
-    const hint = 'Mend what crashes (memory, a native module, process.exit), then retry the run.'
-    fiber.finished = {
-      error: new RunError('CRASH_LOOP', message, { hint, details: { runId: fiber.runId, step: step.op.key } }),
-    }
-    this.onEvent()
-    return true
   }
 
   // ── handing over ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -244,11 +149,16 @@ export class Turn {
   /** Produces the end, if the run is over. */
   private async end(): Promise<void> {
     const { fiber } = this
-    if (fiber.finished !== undefined) fiber.checkNothingPassedBy('the end of the program')
+    if (fiber.finished !== undefined) fiber.agreement.checkNothingPassedBy('the end of the program')
     const over =
-      fiber.disagreement !== undefined || this.graceOver || (fiber.finished !== undefined && !fiber.isSettlingOnce)
+      fiber.agreement.disagreement !== undefined ||
+      this.graceOver ||
+      (fiber.finished !== undefined && !fiber.isSettlingOnce)
     if (!over) return
-    const outcome = fiber.disagreement === undefined ? await fiber.outcome() : fiber.failureOutcome(fiber.disagreement)
+    const outcome =
+      fiber.agreement.disagreement === undefined
+        ? await fiber.outcome()
+        : fiber.failureOutcome(fiber.agreement.disagreement)
     probe('host.before-end')
     await this.tellParent(outcome)
     fiber.produce({ type: 'end', outcome })
@@ -290,7 +200,7 @@ export class Turn {
       }
       probe('host.after-append')
       this.check()
-      this.appended += batch.length
+      this.starter.appended += batch.length
       fiber.drained()
       fiber.acknowledge(batch)
       return undefined
@@ -342,9 +252,12 @@ export class Turn {
     const { fiber } = this
     const mayLeave = fiber.inFlight === 0 || this.manifest.affinity || this.appends !== undefined
     if (!mayLeave) return false
-    if (budget.entries !== undefined && this.appended >= budget.entries) return true
+    if (budget.entries !== undefined && this.starter.appended >= budget.entries) return true
     if (budget.ms === undefined) return false
-    return fiber.env.runtime.clock.monotonic() - this.begunAt >= budget.ms && (this.appended > 0 || fiber.inFlight > 0)
+    return (
+      fiber.env.runtime.clock.monotonic() - this.begunAt >= budget.ms &&
+      (this.starter.appended > 0 || fiber.inFlight > 0)
+    )
   }
 
   private done(outcome: EntryOf<'end'>['outcome']): Progress {
@@ -372,7 +285,7 @@ export class Turn {
 
   /** Which of the request's signals need not be sent again. */
   private received(): readonly string[] {
-    return this.request.signals.filter((signal) => this.fiber.knows(signal)).map((signal) => signal.id)
+    return this.request.signals.filter((signal) => this.fiber.mailbox.knows(signal)).map((signal) => signal.id)
   }
 
   // ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────

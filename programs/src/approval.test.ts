@@ -41,6 +41,7 @@ describe('an approval', () => {
         name: 'publish',
         tool: 'send',
         input: { to: 'x' },
+        inputHash: expect.stringMatching(/^[\w-]{16}$/),
         reason: { day: { $s: ['date', '1970-01-01T00:00:00.000Z'] } },
         assignee: 'ann',
       },

@@ -1,0 +1,51 @@
+/**
+ * What a program is told of a step that did not succeed, and which step or wait stands behind the error that ended a
+ * program, however it was wrapped: `run.retry()` begins there.
+ */
+import { errorFromJson } from './codec.ts'
+import type { EntryOf } from './entry.ts'
+import { InterruptedError, StepError } from './errors.ts'
+
+/** How many causes of an error are looked through. */
+const DEPTH = 16
+
+export class Failures {
+  private readonly keys = new WeakMap<object, string>()
+
+  blame(error: object, key: string): void {
+    this.keys.set(error, key)
+  }
+
+  behind(error: unknown, depth: number = 0): string | undefined {
+    if (typeof error !== 'object' || error === null || depth > DEPTH) return undefined
+    const key = this.keys.get(error)
+    if (key !== undefined) return key
+    const inner: readonly unknown[] = error instanceof AggregateError ? error.errors : []
+    for (const each of [...inner, (error as { cause?: unknown }).cause]) {
+      const found = this.behind(each, depth + 1)
+      if (found !== undefined) return found
+    }
+    return undefined
+  }
+
+  /** The error of a recorded outcome other than `ok`. */
+  of(runId: string, entry: EntryOf<'step'>, idempotencyKey: () => string): StepError | InterruptedError {
+    const { outcome, key, attempt } = entry
+    if ('interrupts' in outcome) return new InterruptedError(outcome.interrupts)
+    const details = { runId, step: key, attempt }
+    let error: StepError
+    if ('error' in outcome) {
+      const cause = errorFromJson(outcome.error)
+      const message = `Step ${key} of run ${runId} failed at attempt ${attempt}: ${cause.message}`
+      error = new StepError('STEP_FAILED', message, { cause, details })
+      this.blame(cause, key)
+    } else {
+      const why = 'unknown' in outcome ? outcome.unknown : ''
+      const message = `Nobody can tell whether step ${key} of run ${runId} happened: ${why}.`
+      const known = { ...details, startedAt: entry.startedAt, idempotencyKey: idempotencyKey() }
+      error = new StepError('OUTCOME_UNKNOWN', message, { details: known })
+    }
+    this.blame(error, key)
+    return error
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * What a program writes into its journal without running anything: questions (`open`) and state (`state`). A note that
+ * the journal has already is not written again; one of a replaying program is matched with its entry by key and order.
+ */
+import type { AskedNote } from './asked.ts'
+import type { EntryOf } from './entry.ts'
+import type { Fiber } from './fiber.ts'
+
+export class Notes {
+  private readonly fiber: Fiber
+  private readonly pending: AskedNote[] = []
+  /** `state` entries that replay came to before the program did, by key. */
+  private readonly passed = new Map<string, number>()
+  private readonly marks = new Set<string>()
+
+  constructor(fiber: Fiber) {
+    this.fiber = fiber
+  }
+
+  /** A key that the journal of a replaying program holds. */
+  mark(key: string): void {
+    this.marks.add(key)
+  }
+
+  marked(key: string): boolean {
+    return this.marks.has(key)
+  }
+
+  write(body: AskedNote['body']): Promise<void> {
+    const { fiber } = this
+    if (this.isWritten(body)) return Promise.resolve()
+    return new Promise((resolve) => {
+      const note: AskedNote = { body, resolve, produced: false }
+      this.pending.push(note)
+      if (fiber.live) this.produce(note)
+      fiber.asked()
+    })
+  }
+
+  private isWritten(body: AskedNote['body']): boolean {
+    if (body.type === 'open') return this.fiber.known.opened.has(body.key)
+    if (this.fiber.program.resume === 'replay') this.marks.add(body.key)
+    const passed = this.passed.get(body.key) ?? 0
+    if (passed > 0) this.passed.set(body.key, passed - 1)
+    return passed > 0
+  }
+
+  settle(entry: EntryOf<'open'> | EntryOf<'state'>): void {
+    const index = this.pending.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
+    if (index >= 0) this.pending.splice(index, 1)[0]?.resolve()
+    else if (entry.type === 'state') this.passed.set(entry.key, (this.passed.get(entry.key) ?? 0) + 1)
+  }
+
+  goLive(): void {
+    for (const note of this.pending) this.produce(note)
+  }
+
+  private produce(note: AskedNote): void {
+    if (note.produced) return
+    note.produced = true
+    this.fiber.produce(note.body)
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Which of the steps that a program asked for may start in this advance, and how: at once, after an intent, by asking
+ * the target system first, or not at all (rules 1, 4 and 9).
+ */
+import type { AskedStep } from './asked.ts'
+import { intend, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
+import type { EntryOf } from './entry.ts'
+import { RunError } from './errors.ts'
+import type { Fiber } from './fiber.ts'
+import type { Advance, Control, Manifest } from './ports.ts'
+
+/** Claims in a row that died at one place before the steps that would start there are given up. Rule 9. */
+const MAX_CRASHES = 5
+
+export class Starter {
+  /** Entries that this advance has made durable: whoever got so far is not in a crash loop. */
+  appended = 0
+  private readonly fiber: Fiber
+  private readonly request: Advance
+  private readonly control: Control
+  private readonly manifest: Manifest
+
+  constructor(fiber: Fiber, request: Advance, control: Control, manifest: Manifest) {
+    this.fiber = fiber
+    this.request = request
+    this.control = control
+    this.manifest = manifest
+  }
+
+  private get storeKeepsJournal(): boolean {
+    return this.manifest.journal === 'store'
+  }
+
+  /** Starts whatever may start now. */
+  start(): void {
+    const { fiber } = this
+    if (fiber.known.outcome !== undefined || fiber.finished !== undefined) return
+    if (this.storeKeepsJournal) fiber.startsAtOnce = (step) => this.startStep(step)
+    else if (this.intendFirst()) return
+    for (const step of fiber.steps.values()) this.startStep(step)
+  }
+
+  /** Before anything else: the reply to the request that acknowledges an intent must say how it went on. */
+  startIntended(): void {
+    const { fiber } = this
+    if (fiber.known.intents.size === 0 || fiber.finished !== undefined) return
+    for (const key of fiber.known.intents.keys()) {
+      const step = fiber.steps.get(key)
+      if (step !== undefined) this.startStep(step)
+    }
+  }
+
+  /**
+   * Where the engine keeps the journal intents are handed over before anything else starts, so that nothing in flight
+   * delays them.
+   */
+  private intendFirst(): boolean {
+    const { fiber } = this
+    let intended = false
+    for (const step of fiber.steps.values()) {
+      if (step.op.effect !== 'once' || !this.isReady(step) || fiber.known.intents.has(step.op.key)) continue
+      if (this.isPoisoned(step)) return true
+      intend(fiber, step)
+      intended = true
+    }
+    return intended
+  }
+
+  private isReady(step: AskedStep): boolean {
+    return step.phase === 'asked' && step.notBefore <= this.fiber.clock()
+  }
+
+  startStep(step: AskedStep): void {
+    const { fiber } = this
+    if (fiber.dropped) return
+    const intent = fiber.known.intents.get(step.op.key)
+    if (step.phase === 'intended') {
+      if (intent === undefined) return
+      if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
+      else if (this.mayBegin(intent, true)) runAttempt(fiber, step, this.control.heartbeat)
+      else resolveIntent(fiber, step, intent, 'its first delivery may have begun elsewhere')
+      return
+    }
+    if (!this.isReady(step)) return
+    if (intent !== undefined) {
+      step.attempt = intent.attempt
+      if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
+      else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
+      else resolveIntent(fiber, step, intent, `its worker (${intent.host}) died between intent and result`)
+      return
+    }
+    if (!fiber.agreement.checkNothingPassedBy(`${step.op.kind} step "${step.op.key}"`) || this.isPoisoned(step)) return
+    if (step.op.effect === 'once') intend(fiber, step)
+    else runAttempt(fiber, step, this.control.heartbeat)
+  }
+
+  /** Rule 4: whether nobody can have begun the effect of an acknowledged intent. */
+  private mayBegin(intent: EntryOf<'intent'>, mine: boolean): boolean {
+    if (this.storeKeepsJournal) return mine
+    if (!this.manifest.countsDeliveries) return mine
+    return this.control.delivery === 1 && this.acknowledgedNow(intent)
+  }
+
+  private acknowledgedNow(intent: EntryOf<'intent'>): boolean {
+    const { acknowledges } = this.request
+    return acknowledges !== undefined && intent.seq >= acknowledges.from
+  }
+
+  private get isCrashLoop(): boolean {
+    return this.control.delivery > MAX_CRASHES && this.appended === 0
+  }
+
+  /** Rule 9. An effect `once` gets here only before its intent: a dangling intent is settled as unknown anyway. */
+  private isPoisoned(step: AskedStep): boolean {
+    const { fiber } = this
+    if (!this.isCrashLoop || fiber.finished !== undefined) return false
+    const message = `Run ${fiber.runId} killed its process ${this.control.delivery - 1} times before step ${step.op.key} was recorded.`
+    const hint = 'Mend what crashes (memory, a native module, process.exit), then retry the run.'
+    fiber.finished = {
+      error: new RunError('CRASH_LOOP', message, { hint, details: { runId: fiber.runId, step: step.op.key } }),
+    }
+    fiber.onEvent()
+    return true
+  }
+}
