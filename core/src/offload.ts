@@ -9,14 +9,17 @@ import { EngineError, SelvageError } from './errors.ts'
 import type { Json } from './json.ts'
 import type { Blobs, Runtime } from './ports.ts'
 
-/** Bytes of JSON text (UTF-8) above which a value goes to a blob. */
+/** Bytes of JSON text (UTF-8, control characters counted as three) above which a value goes to a blob. */
 export const OFFLOAD_BYTES: number = 32 * 1024
 
 /** Compression that saves less than this share is not worth inflating on every read. */
 const WORTH = 0.1
 
-/** Bytes that a UTF-16 unit may become: `\u0000`. */
-const LONGEST_UNIT = 6
+/**
+ * Bytes that a UTF-16 unit may take. An escaped control character takes six: text full of those may stay where it is up
+ * to twice the threshold, so that nobody need look for them.
+ */
+const LONGEST_UNIT = 3
 /** `-2.2250738585072014e-308`, and one to spare. */
 const LONGEST_SCALAR = 25
 
