@@ -248,6 +248,31 @@ export interface RunSummary {
   readonly steps: number
   /** Claims whose worker died without moving the cursor, since the cursor last moved. */
   readonly crashes: number
+  /** While running: who has it. */
+  readonly owner?: RunOwner
+}
+
+export interface RunOwner {
+  readonly worker: string
+  readonly pid: number
+  readonly host: string
+  /** False: it died and nobody has noticed, so the next worker takes the run over. Not there where nobody has looked. */
+  readonly alive?: boolean
+}
+
+/** That a worker had the run: from its claim to the next one, the journal is its work. */
+export interface RunClaim {
+  /** Grows with each claim of the run. */
+  readonly fence: number
+  readonly worker: string
+  readonly pid: number
+  readonly host: string
+  /** Epoch milliseconds. */
+  readonly at: number
+  /** Entries in the journal at the claim. */
+  readonly from: number
+  /** The dead worker that it was taken from. Not there if the run was free. */
+  readonly recoveredFrom?: string
 }
 
 export interface RunDescription extends RunSummary {
@@ -255,10 +280,15 @@ export interface RunDescription extends RunSummary {
   readonly outcome?: Outcome
   /** While suspended: what it waits for. */
   readonly waitsFor?: { readonly signals: readonly string[]; readonly until?: number }
-  /** While running: who has it. */
-  readonly owner?: { readonly worker: string; readonly pid: number; readonly host: string }
+  /** Who has had it, oldest first: the newest 100. Only where asked for, and where the engine knows. */
+  readonly claims?: readonly RunClaim[]
   /** The value of `Durable.status`. */
   readonly note?: Json
+}
+
+export interface DescribeOptions {
+  /** Also `claims`, and whether `owner` is alive: for people, as it costs more than a look at each step may. */
+  readonly claims?: boolean
 }
 
 export interface RunQuery {
@@ -311,7 +341,7 @@ export interface Engine {
   signal(runId: string, signal: Signal): Promise<SignalReceipt>
   cancel(runId: string, reason: string): Promise<void>
   /** NOT_FOUND for an unknown run. */
-  describe(runId: string): Promise<RunDescription>
+  describe(runId: string, options?: DescribeOptions): Promise<RunDescription>
   /** Entries from `from` on, at most `limit` (default 1,000). */
   journal(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
   /**

@@ -17,6 +17,7 @@ import type {
   Page,
   QuestionQuery,
   QuestionRecord,
+  RunClaim,
   RunDescription,
   RunQuery,
   RunSummary,
@@ -76,6 +77,8 @@ export interface Store {
   dismiss(workerId: string): Promise<void>
   /** Runs of workers that are dead by lock or lease become claimable. Returns how many. Cheap when nobody died. */
   reap(now: number): Promise<number>
+  /** Workers that `reap` would find dead. Changes nothing. Whoever has a run afterwards and is not among them is alive. */
+  dead(now: number): Promise<readonly string[]>
 
   // transitions
   /** Writes the run and entry 0 in one commit. `existing`: the run was there with an equal start. RUN_CONFLICT if with another. */
@@ -108,6 +111,8 @@ export interface Store {
   // reads
   load(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
   describe(runId: string): Promise<RunDescription>
+  /** Claims of a run, oldest first: the newest 100. */
+  claims(runId: string): Promise<readonly RunClaim[]>
   list(query: RunQuery): Promise<Page<RunSummary>>
   questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question(id: string): Promise<QuestionRecord>

@@ -8,6 +8,7 @@
  */
 import {
   type Attachment,
+  type DescribeOptions,
   type Engine,
   EngineError,
   type Entry,
@@ -144,9 +145,12 @@ class EmbeddedEngine implements Engine {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async describe(runId: string): ReturnType<Engine['describe']> {
+  async describe(runId: string, options: DescribeOptions = {}): ReturnType<Engine['describe']> {
     this.checkOpen()
-    return await this.store.describe(runId)
+    if (options.claims !== true) return await this.store.describe(runId)
+    const dead = await this.dead()
+    const run = withLiveness(await this.store.describe(runId), dead)
+    return { ...run, claims: await this.store.claims(runId) }
   }
 
   async journal(runId: string, from: number, limit: number = JOURNAL_PAGE): Promise<readonly Entry[]> {
@@ -161,7 +165,9 @@ class EmbeddedEngine implements Engine {
 
   async list(query: RunQuery): Promise<Page<RunSummary>> {
     this.checkOpen()
-    return await this.store.list(query)
+    const dead = await this.dead()
+    const page = await this.store.list(query)
+    return { ...page, items: page.items.map((run) => withLiveness(run, dead)) }
   }
 
   async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {
@@ -172,6 +178,11 @@ class EmbeddedEngine implements Engine {
   async question(id: string): Promise<QuestionRecord> {
     this.checkOpen()
     return await this.store.question(id)
+  }
+
+  /** To be asked before a run is looked at: the other way round, a worker that just left in order would pass for dead. */
+  private async dead(): Promise<ReadonlySet<string>> {
+    return new Set(await this.store.dead(this.runtime.clock.now()))
   }
 
   // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -230,6 +241,12 @@ class EmbeddedEngine implements Engine {
       hint: 'Open it again to go on.',
     })
   }
+}
+
+/** A dead owner still stands in the store until somebody takes its runs over. */
+function withLiveness<Run extends RunSummary>(run: Run, dead: ReadonlySet<string>): Run {
+  const { owner } = run
+  return owner === undefined ? run : { ...run, owner: { ...owner, alive: !dead.has(owner.worker) } }
 }
 
 function badOption(name: string, got: unknown, expected: string): UsageError {

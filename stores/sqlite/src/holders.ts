@@ -47,14 +47,16 @@ export function claimsOf(commits: Commits, database: Database, runId: string): P
   return commits.read(() => {
     const sql = `select fence, at, length, worker, pid, host, recovered_from from claim
       where run = (select n from run where id = ?) order by fence`
-    return database.all<ClaimRow>(sql, toText(runId)).map(({ fence, at, length, worker, pid, host, recovered_from }) => ({
-      fence,
-      worker: fromText(worker),
-      pid,
-      host: fromText(host),
-      at,
-      from: length,
-      ...(recovered_from === null ? {} : { recoveredFrom: fromText(recovered_from) }),
-    }))
+    return database
+      .all<ClaimRow>(sql, toText(runId))
+      .map(({ fence, at, length, worker, pid, host, recovered_from }) => ({
+        fence,
+        worker: fromText(worker),
+        pid,
+        host: fromText(host),
+        at,
+        from: length,
+        ...(recovered_from === null ? {} : { recoveredFrom: fromText(recovered_from) }),
+      }))
   })
 }

@@ -94,7 +94,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
     dismiss: (workerId) => workers.dismiss(workerId),
     reap: (now) => workers.reap(now),
-    living: (workerIds, now) => workers.living(workerIds, now),
+    dead: (now) => workers.dead(now),
 
     create: (run) => create(commits, database, names, run),
     claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),

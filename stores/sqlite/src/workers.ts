@@ -103,8 +103,7 @@ export class Workers {
   }
 
   async reap(now: number): Promise<number> {
-    const workers = await this.#commits.read(() => this.#database.all<WorkerRow>('select * from worker'))
-    const dead = workers.filter((worker) => !this.#isAlive(worker, now))
+    const dead = await this.#dead(now)
     if (dead.length === 0) return 0
     const buried = await this.#commits.write(
       () => dead.map((worker) => ({ worker, runs: this.#bury(worker.id, now) })),
@@ -119,14 +118,8 @@ export class Workers {
     return runs
   }
 
-  /** Those that are alive; nobody is buried. */
-  living(workerIds: readonly string[], now: number): Promise<string[]> {
-    return this.#commits.read(() =>
-      workerIds.filter((id) => {
-        const worker = this.#database.get<WorkerRow>('select * from worker where id = ?', toText(id))
-        return worker !== undefined && this.#isAlive(worker, now)
-      }),
-    )
+  async dead(now: number): Promise<string[]> {
+    return (await this.#dead(now)).map(({ id }) => fromText(id))
   }
 
   /** Inside a unit: that worker, if it is alive; if it is dead its runs are taken back. */
@@ -141,6 +134,11 @@ export class Workers {
   /** Inside a unit: a run may only be claimed by a worker whose death would be noticed. */
   requireEnlisted(workerId: string): void {
     if (this.#database.get('select 1 from worker where id = ?', toText(workerId)) === undefined) throw unknown(workerId)
+  }
+
+  async #dead(now: number): Promise<WorkerRow[]> {
+    const workers = await this.#commits.read(() => this.#database.all<WorkerRow>('select * from worker'))
+    return workers.filter((worker) => !this.#isAlive(worker, now))
   }
 
   #isAlive(worker: WorkerRow, now: number): boolean {
