@@ -42,7 +42,7 @@ export interface Start {
   readonly tenant?: string
   readonly queue?: string
   readonly tags?: { readonly [key: string]: string }
-  /** Epoch milliseconds; after it the run is cancelled with the reason DEADLINE. */
+  /** Epoch milliseconds; after it the run is cancelled, with `deadlineReason` as the reason. */
   readonly deadline?: number
 }
 

@@ -1,4 +1,5 @@
 export * from './codec.ts'
+export { deadlineReason } from './deadline.ts'
 export * from './drive.ts'
 export * from './duration.ts'
 export * from './entry.ts'

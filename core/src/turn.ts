@@ -5,6 +5,7 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
+import { deadlineReason } from './deadline.ts'
 import type { Entry, EntryOf, Op, Signal } from './entry.ts'
 import { LeaseLostError, SelvageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
@@ -139,8 +140,7 @@ export class Turn {
     for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
     const { deadline } = fiber.start
     if (deadline !== undefined && fiber.clock() >= deadline && fiber.known.cancelled === undefined) {
-      const payload = `the deadline ${new Date(deadline).toISOString()} has passed`
-      fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload })
+      fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload: deadlineReason(deadline) })
     }
   }
 

@@ -1,21 +1,37 @@
 import type { Json, Outcome } from '@selvage/core'
-import { errorFromJson, RunError } from '@selvage/core'
+import { deadlineReason, errorFromJson, RunError } from '@selvage/core'
 
 /** What a program hands to its caller from what was recorded. */
 export type Present<Result> = (recorded: Json) => Result
 
-/** The result of an ended run, or the error that a caller is told. */
-export function settle<Result>(runId: string, outcome: Outcome, present: Present<Result>): Result {
+/** The result of an ended run, or the error that a caller is told. `deadline`: that of the run, if it has one. */
+export function settle<Result>(
+  runId: string,
+  outcome: Outcome,
+  deadline: number | undefined,
+  present: Present<Result>,
+): Result {
   if ('ok' in outcome) return present(outcome.ok)
   if ('cancelled' in outcome) {
+    if (deadline !== undefined && outcome.cancelled === deadlineReason(deadline)) {
+      throw new RunError('DEADLINE', `Run ${runId} was cancelled: ${outcome.cancelled}.`, {
+        hint: 'Start it under another run id with a later deadline.',
+        details: { runId, deadline },
+      })
+    }
     throw new RunError('RUN_CANCELLED', `Run ${runId} was cancelled: ${outcome.cancelled}`, {
       details: { runId, reason: outcome.cancelled },
     })
   }
   const at = outcome.step === undefined ? '' : ` in step '${outcome.step}'`
-  throw new RunError('RUN_FAILED', `Run ${runId} failed${at}: ${outcome.error.message}`, {
-    hint: 'run.retry() makes the failed step again.',
+  throw new RunError('RUN_FAILED', `Run ${runId} failed${at}: ${sentence(outcome.error.message)}`, {
+    hint: 'A retry of the run makes again what failed; what was done stands.',
     cause: errorFromJson(outcome.error),
     details: { runId, ...(outcome.step === undefined ? {} : { step: outcome.step }) },
   })
+}
+
+/** A message of an author's, so that a hint can stand behind it. */
+function sentence(text: string): string {
+  return /[.!?…:]$/.test(text) ? text : `${text}.`
 }

@@ -18,7 +18,7 @@ export interface StartOptions {
   readonly tags?: { readonly [key: string]: string }
   /** Not before. */
   readonly startAt?: When
-  /** The run is cancelled if it has not ended by then. */
+  /** The run is cancelled if it has not ended by then: `result()` rejects with DEADLINE. */
   readonly deadline?: When
   /** Reserved. */
   readonly concurrencyKey?: string

@@ -67,17 +67,17 @@ export class Run<Result = unknown> {
   }
 
   /**
-   * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run) or
-   * RUN_CANCELLED if that end is no result.
+   * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run),
+   * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline.
    */
   async result(options: ResultOptions = {}): Promise<Result> {
     const { records, engine } = this.#ports
     const release = keepAlive()
     try {
       for (;;) {
-        const { status, outcome } = await engine.describe(this.id)
+        const { status, outcome, start } = await engine.describe(this.id)
         if (hasEnded(status) && outcome !== undefined) {
-          return settle(this.id, await records.outcome(outcome), this.#present)
+          return settle(this.id, await records.outcome(outcome), start.deadline, this.#present)
         }
         options.abortSignal?.throwIfAborted()
         await engine.changed(this.id, { status }, options.abortSignal)
