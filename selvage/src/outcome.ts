@@ -1,4 +1,4 @@
-import type { Json, Outcome } from '@selvage/core'
+import type { ErrorJson, Json, Outcome } from '@selvage/core'
 import { deadlineReason, errorFromJson, RunError } from '@selvage/core'
 
 /** What a program hands to its caller from what was recorded. */
@@ -24,11 +24,16 @@ export function settle<Result>(
     })
   }
   const at = outcome.step === undefined ? '' : ` in step '${outcome.step}'`
-  throw new RunError('RUN_FAILED', `Run ${runId} failed${at}: ${sentence(outcome.error.message)}`, {
+  throw new RunError('RUN_FAILED', `Run ${runId} failed${at}: ${sentence(whyOf(outcome))}`, {
     hint: 'A retry of the run makes again what failed; what was done stands.',
     cause: errorFromJson(outcome.error),
     details: { runId, ...(outcome.step === undefined ? {} : { step: outcome.step }) },
   })
+}
+
+/** What the author threw; the error around it would only say the step again. */
+function whyOf({ error, step }: { readonly error: ErrorJson; readonly step?: string }): string {
+  return (step !== undefined && error.code === 'STEP_FAILED' && error.cause?.message) || error.message
 }
 
 /** A message of an author's, so that a hint can stand behind it. */
