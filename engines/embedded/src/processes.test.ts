@@ -146,6 +146,32 @@ describe('a worker that is killed', () => {
     expect((await engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'step', 'step', 'step', 'end'])
   })
 
+  it('is told to be dead before anybody takes its runs over, and to have had them afterwards', async () => {
+    const { engine } = await place()
+    const killed = spawnWorker('slow')
+    await engine.start('r', START)
+    await killed.says('two')
+    const { pid } = killed.process
+    expect(await engine.describe('r', { claims: true })).toMatchObject({
+      status: 'running',
+      owner: { pid, alive: true },
+      claims: [{ pid, from: 1 }],
+    })
+    killed.process.kill('SIGKILL')
+    await killed.exited
+    const dead = await engine.describe('r', { claims: true })
+    expect(dead).toMatchObject({ status: 'running', owner: { pid, alive: false } })
+    expect(await engine.list?.({})).toMatchObject({ items: [{ id: 'r', owner: { pid, alive: false } }] })
+    const next = spawnWorker('next')
+    await outcome(engine)
+    const { claims } = await engine.describe('r', { claims: true })
+    expect(claims).toMatchObject([
+      { pid, from: 1 },
+      { pid: next.process.pid, from: 2, recoveredFrom: dead.owner?.worker },
+    ])
+    expect(await engine.describe('r')).not.toHaveProperty('claims')
+  })
+
   it('is noticed by one that was serving all along', async () => {
     const { engine } = await place()
     const killed = spawnWorker('slow')
@@ -233,6 +259,8 @@ describe('an attached process', () => {
     child.process.kill('SIGKILL')
     await child.exited
     const { ended } = await attach()
+    const { claims } = await engine.describe('r', { claims: true })
+    expect(claims).toMatchObject([{ pid: child.process.pid }, { pid: process.pid, recoveredFrom: expect.any(String) }])
     await engine.signal('r', { id: 's', name: 'answer', payload: null })
     expect(await ended).toEqual({ ok: 'answered' })
   })
