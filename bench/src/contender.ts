@@ -19,13 +19,42 @@ export interface StepShape {
 
 /** Steps that each record a value. */
 export interface StepSession {
-  /** One step after another in one run. Resolves to milliseconds from the first asked for to the last acknowledged. */
-  inOneRun(steps: number): Promise<number>
+  /** One step after another in one run. Resolves to how long each took, in milliseconds, from asked for to acknowledged. */
+  inOneRun(steps: number): Promise<readonly number[]>
   /** So many runs at once with so many steps each, from start to the last result. */
   atOnce?(runs: number, steps: number): Promise<number>
   /** Ends what is open and puts everything into the database file. */
   close(): Promise<void>
 }
+
+export interface AgentShape {
+  readonly cycles: number
+  /** UTF-8 bytes of text in each tool result. */
+  readonly resultBytes: number
+}
+
+export interface AgentBytes {
+  /** Sum of the JSON of all messages, as the SDK writes them. */
+  readonly messageBytes: number
+  readonly messages: number
+  readonly ms: number
+}
+
+/** Milliseconds since the process was started. */
+export interface Recovery {
+  readonly nodeStarted: number
+  readonly imported: number
+  readonly opened: number
+  readonly claimed: number
+  readonly loaded: number
+  /** The first step that the journal did not have has begun. */
+  readonly nextStep: number
+  /** Bodies of recorded steps that ran again. */
+  readonly repeated: number
+}
+
+/** Who sends: the process that works on the run, or another one. */
+export type SignalSender = 'same process' | 'another process'
 
 export interface Contender {
   /** Of its folder. */
@@ -36,6 +65,18 @@ export interface Contender {
   durability(durability: Durability): string
   /** Opens a session on an empty folder. */
   readonly steps?: (folder: string, shape: StepShape) => Promise<StepSession>
-  /** How many steps a folder holds, read without the contender's code, and the statement that says so. */
+  /** How many steps a folder holds, read without the contender's code. */
   readonly countSteps?: (folder: string) => number
+  /** One agent run, one tool call a cycle, with a model and a tool that answer at once. */
+  readonly agent?: (folder: string, shape: AgentShape) => Promise<AgentBytes>
+  /** What the contender keeps in a folder, once nothing is open. */
+  readonly databaseFile?: (folder: string) => string
+  readonly recovery?: {
+    /** Leaves a run whose process was killed (SIGKILL) in the step after so many. */
+    prepare(folder: string, steps: number): Promise<void>
+    /** A cold process takes it up and is killed after one more step. May be called again and again. */
+    take(folder: string, steps: number): Promise<Recovery>
+  }
+  /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
+  readonly signals?: (folder: string, count: number, sender: SignalSender) => Promise<readonly number[]>
 }

@@ -12,6 +12,8 @@ export type Request =
 
 export interface Answer {
   readonly ms: number
+  /** Of `inOneRun`: how long each step took. */
+  readonly stepMs: readonly number[]
   /** User and system time of the process, milliseconds. */
   readonly cpuMs: number
   /** Of a 2 ms timer beside the work; only `atOnce` and `idle` have one. */
@@ -39,13 +41,15 @@ async function answer(request: Request): Promise<Answer> {
   const watched = request.what === 'atOnce' || request.what === 'idle'
   const cpu = process.cpuUsage()
   if (watched) lateness.begin()
-  const ms = await perform(request)
+  const done = await perform(request)
   const worstLatenessMs = watched ? lateness.end() : 0
   const { user, system } = process.cpuUsage(cpu)
-  return { ms, cpuMs: (user + system) / 1_000, worstLatenessMs }
+  const stepMs = typeof done === 'number' ? [] : done
+  const ms = typeof done === 'number' ? done : done.reduce((sum, each) => sum + each, 0)
+  return { ms, stepMs, cpuMs: (user + system) / 1_000, worstLatenessMs }
 }
 
-async function perform(request: Request): Promise<number> {
+async function perform(request: Request): Promise<number | readonly number[]> {
   switch (request.what) {
     case 'inOneRun':
       return session.inOneRun(request.steps)

@@ -12,9 +12,15 @@ export class Session {
   private readonly child: ChildProcess
   private made = 0
 
-  static async open(name: string, label: string, shape: StepShape): Promise<Session> {
+  /** `traced`: under strace, its syncs written to that file. */
+  static async open(name: string, label: string, shape: StepShape, traced?: string): Promise<Session> {
     const folder = scratchFolder()
-    const child = fork(new URL('./session-process.js', import.meta.url), [name, folder, JSON.stringify(shape)])
+    const tracer = ['-f', '-qq', '-e', 'trace=fsync,fdatasync', '-o', traced ?? '', process.execPath]
+    const child = fork(
+      new URL('./session-process.js', import.meta.url),
+      [name, folder, JSON.stringify(shape)],
+      traced === undefined ? {} : { execPath: 'strace', execArgv: tracer },
+    )
     await reply(child)
     return new Session(name, label, folder, child)
   }

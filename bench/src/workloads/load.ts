@@ -32,6 +32,7 @@ export const load: Workload = {
     const sizes = [alone, RUNS * each, alone, RUNS * each]
     const times = sizes.map((size, index) => (answers[index] ?? []).map(({ ms }) => (ms * 1_000) / size))
     const cpu = sizes.map((size, index) => median((answers[index] ?? []).map(({ cpuMs }) => (cpuMs * 1_000) / size)))
+    const longestInsert = Math.max(...(answers[0] ?? []).flatMap(({ stepMs }) => stepMs))
     const late = answers.map((block) => block.map(({ worstLatenessMs }) => worstLatenessMs))
     let counted = 0
     for (const session of [floor, one, many]) counted += await session.close()
@@ -68,6 +69,7 @@ export const load: Workload = {
       tables: [table],
       verdicts,
       notes: [
+        `The longest single insert of the floor meanwhile: ${figure(longestInsert)} ms. An fsync blocks the event loop: no timer can be more punctual than the disk.`,
         `Counted in the databases afterwards: ${figure(counted)} steps.`,
         'The lateness of a process that does nothing is the machine’s own: a figure below it cannot be measured here.',
       ],

@@ -4,7 +4,8 @@ import { contender } from '../contenders/all.ts'
 import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
 import { Session } from '../session.ts'
-import { median, ratios, spread } from '../statistics.ts'
+import { median, quantile, ratios, spread } from '../statistics.ts'
+import { countSyncs } from '../syncs.ts'
 import type { Workload } from '../workload.ts'
 
 const PROMISED_STEP = 1.3
@@ -33,9 +34,30 @@ export const step: Workload = {
         'figures are medians, with quartiles in brackets.',
       tables,
       verdicts,
-      notes: [`Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`],
+      notes: [
+        await syncsNote(),
+        `Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`,
+      ],
     }
   },
+}
+
+const TRACED_STEPS = 200
+
+async function syncsNote(): Promise<string> {
+  const counts: string[] = []
+  for (const [label, name, once] of [
+    ['floor', 'bare-sqlite', false],
+    ['step', 'selvage', false],
+    ["step 'once'", 'selvage', true],
+  ] as const) {
+    const full = await countSyncs(name, { durability: 'full', bytes: 300, once }, TRACED_STEPS)
+    const normal = await countSyncs(name, { durability: 'normal', bytes: 300, once }, TRACED_STEPS)
+    if (full === undefined || normal === undefined) return 'Syncs were not counted: there is no strace on this machine.'
+    if (full < TRACED_STEPS * (once ? 2 : 1)) throw new Error(`${label}: ${full} syncs for ${TRACED_STEPS} steps`)
+    counts.push(`${label} ${full} (normal: ${normal})`)
+  }
+  return `Syncs counted by strace during a run of ${TRACED_STEPS} steps, its start and end included: ${counts.join(', ')}.`
 }
 
 async function compare(
@@ -52,6 +74,7 @@ async function compare(
   const answers = await interleave(blocks, { warmUp: 5, rounds })
   const times = answers.map((block) => block.map(({ ms }) => (ms * 1_000) / steps))
   const cpu = answers.map((block) => median(block.map(({ cpuMs }) => (cpuMs * 1_000) / steps)))
+  const single = answers.map((block) => block.flatMap(({ stepMs }) => stepMs.map((ms) => ms * 1_000)))
   const base = times[0] ?? []
   let counted = 0
   for (const session of sessions) counted += await session.close()
@@ -59,7 +82,14 @@ async function compare(
   const rows = sessions.map((session, index) => {
     const own = times[index] ?? []
     const ratio = index === 0 ? '1' : withQuartiles(spread(ratios(own, base)))
-    return [session.label, withQuartiles(spread(own)), ratio, figure(cpu[index] ?? 0), figure(1e6 / median(own))]
+    return [
+      session.label,
+      withQuartiles(spread(own)),
+      ratio,
+      figure(quantile(single[index] ?? [], 0.99)),
+      figure(cpu[index] ?? 0),
+      figure(1e6 / median(own)),
+    ]
   })
   const settings = ['bare-sqlite', 'selvage'].map((name) => contender(name).durability(durability)).join('; ')
   const verdict = (index: number, promised: number): Verdict => {
@@ -74,7 +104,7 @@ async function compare(
   return {
     table: {
       caption: `**${figure(bytes)} B, durability ${durability}** (${settings})`,
-      head: ['', 'µs a step', '× floor', 'CPU µs', 'steps/s'],
+      head: ['', 'µs a step', '× floor', 'p99 µs', 'CPU µs', 'steps/s'],
       rows,
     },
     verdicts: durability === 'full' ? [verdict(1, PROMISED_STEP), verdict(2, PROMISED_ONCE)] : [],

@@ -14,9 +14,7 @@ export async function steps(folder: string, { durability, bytes }: StepShape): P
   const payload = payloads(bytes)
   return {
     async inOneRun(count) {
-      const began = performance.now()
-      for (let n = 0; n < count; n++) insert.run(JSON.stringify(payload(n)))
-      return performance.now() - began
+      return timed(count, (n) => insert.run(JSON.stringify(payload(n))))
     },
     async atOnce(runs, each) {
       const began = performance.now()
@@ -32,6 +30,16 @@ export async function steps(folder: string, { durability, bytes }: StepShape): P
       database.close()
     },
   }
+}
+
+function timed(count: number, step: (n: number) => void): number[] {
+  const times = new Array<number>(count)
+  for (let n = 0; n < count; n++) {
+    const began = performance.now()
+    step(n)
+    times[n] = performance.now() - began
+  }
+  return times
 }
 
 export function countRows(folder: string): number {

@@ -1,5 +1,9 @@
 import { readFileSync } from 'node:fs'
 import type { Contender } from '../../contender.ts'
+import { agent } from './agent.ts'
+import { databaseFile } from './database.ts'
+import { recovery } from './recovery.ts'
+import { signals } from './signals.ts'
 import { countSteps, steps } from './steps.ts'
 
 export const selvage: Contender = {
@@ -9,6 +13,10 @@ export const selvage: Contender = {
   durability: (durability) => `openSelvage({ durability: '${durability}' }): WAL, synchronous=${durability}`,
   steps,
   countSteps,
+  agent,
+  databaseFile,
+  recovery,
+  signals,
 }
 
 function versionOf(name: string): string {

@@ -1,0 +1,15 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import type { SignalSender } from '../../contender.ts'
+
+export async function signals(folder: string, count: number, sender: SignalSender): Promise<readonly number[]> {
+  const begin = (role: string): ChildProcess =>
+    fork(new URL('./signals-process.js', import.meta.url), [folder, String(count), role], { serialization: 'advanced' })
+  const worker = begin(sender === 'same process' ? 'both' : 'work')
+  await once(worker, 'message')
+  const latencies = once(worker, 'message')
+  if (sender === 'another process') begin('send')
+  const [measured] = await latencies
+  await once(worker, 'exit')
+  return measured as readonly number[]
+}
