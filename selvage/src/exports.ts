@@ -22,7 +22,9 @@ export {
   type ReconcileContext,
   type Reconciled,
   RetryableError,
+  type RunClaim,
   RunError,
+  type RunOwner,
   type RunQuery,
   type RunStatus,
   type RunSummary,
@@ -57,6 +59,7 @@ export { currentStep } from './current-step.ts'
 export type { EffectQuery, EffectRecord } from './effect-ledger.ts'
 export type { RunEvent } from './event.ts'
 export type { EventsOptions } from './event-stream.ts'
+export type { InlineState } from './inline.ts'
 export { inspect } from './inspect.ts'
 export type { Logger } from './logger.ts'
 export type { ProgramHandle, ProgramShape, StartArguments, StartOptions } from './program-handle.ts'

@@ -4,6 +4,7 @@ import { answer } from './answers.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
 import { follow, hasEnded } from './event-stream.ts'
+import { type InlineState, inlineState } from './inline.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
@@ -28,6 +29,8 @@ export type RunState = Omit<RunDescription, 'start' | 'outcome' | 'note'> & {
   /** Of an ended run. */
   readonly outcome?: { readonly ok: unknown } | Exclude<Outcome, { readonly ok: Json }>
   readonly deadline?: number
+  /** Of a run of `durable()` that has not ended: what its status cannot say. */
+  readonly inline?: InlineState
 }
 
 export interface ResultOptions {
@@ -56,9 +59,12 @@ export class Run<Result = unknown> {
 
   async status(): Promise<RunState> {
     const { records, engine } = this.#ports
-    const { start, outcome, note, ...summary } = await engine.describe(this.id)
+    const description = await engine.describe(this.id, { claims: true })
+    const { start, outcome, note, ...summary } = description
+    const inline = await inlineState(engine, description)
     return {
       ...summary,
+      ...(inline === undefined ? {} : { inline }),
       input: decode(await records.value(start.input)),
       ...(start.deadline === undefined ? {} : { deadline: start.deadline }),
       ...(note === undefined ? {} : { note: decode(note) }),
