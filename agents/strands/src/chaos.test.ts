@@ -67,7 +67,11 @@ function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agen
     if (cycle !== undefined && once(`throttle ${answer}`, cycle.throttles)) return { error: throttled() }
     if (cycle?.refused && once(`refuse ${answer}`, 1)) return 'refuse me'
     if (cycle === undefined) return `Done after ${answer - 1}.`
-    const tools = cycle.tools.map((name, n) => ({ name, input: { n: 10 * answer + n }, id: sameIds ? `call_${n}` : `call_${answer}_${n}` }))
+    const tools = cycle.tools.map((name, n) => ({
+      name,
+      input: { n: 10 * answer + n },
+      id: sameIds ? `call_${n}` : `call_${answer}_${n}`,
+    }))
     return { text: `Cycle ${answer}.`, tools }
   }
   const config: AgentConfig = {
@@ -93,7 +97,8 @@ function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agen
   })
   agent.addHook(AfterToolCallEvent, (event) => {
     const { name, toolUseId } = event.toolUse
-    if (name === 'secret') event.result = new ToolResultBlock({ toolUseId, status: 'success', content: [new TextBlock('***')] })
+    if (name === 'secret')
+      event.result = new ToolResultBlock({ toolUseId, status: 'success', content: [new TextBlock('***')] })
   })
   return agent
 }
@@ -136,7 +141,10 @@ function answer(question: Question): Json {
   return n % 3 === 1 ? { approved: true } : { approved: true, input: { n: n + 100 } }
 }
 
-async function run(plan: Plan, deaths: readonly number[]): Promise<{ agent: Agent; entries: readonly Entry[]; result: unknown; died: number }> {
+async function run(
+  plan: Plan,
+  deaths: readonly number[],
+): Promise<{ agent: Agent; entries: readonly Entry[]; result: unknown; died: number }> {
   const engine = new MemoryEngine(runtime)
   const remembered = new Map<string, number>()
   let agent: Agent | undefined
@@ -156,9 +164,17 @@ async function run(plan: Plan, deaths: readonly number[]): Promise<{ agent: Agen
     const next = schedule.shift()
     engine.diesBehind = next === undefined ? undefined : engine.entries('r').length + next
     const how = await engine.execute('r', program)
-    if ('outcome' in how) return { agent: agent as Agent, entries: engine.entries('r'), result: 'ok' in how.outcome ? how.outcome.ok : how.outcome, died }
+    if ('outcome' in how)
+      return {
+        agent: agent as Agent,
+        entries: engine.entries('r'),
+        result: 'ok' in how.outcome ? how.outcome.ok : how.outcome,
+        died,
+      }
     if ('died' in how) died++
-    else for (const question of questionsOf(engine.entries('r'))) await engine.signal('r', { id: question.id, name: question.id, payload: answer(question) })
+    else
+      for (const question of questionsOf(engine.entries('r')))
+        await engine.signal('r', { id: question.id, name: question.id, payload: answer(question) })
   }
   throw new Error('the run does not end')
 }
@@ -169,7 +185,9 @@ async function bare(plan: Plan): Promise<Agent> {
   let result = await agent.invoke('go')
   while (result.stopReason === 'interrupt') {
     result = await agent.invoke(
-      (result.interrupts ?? []).map(({ id, reason }) => ({ interruptResponse: { interruptId: id, response: `re ${JSON.stringify(reason)}` } })),
+      (result.interrupts ?? []).map(({ id, reason }) => ({
+        interruptResponse: { interruptId: id, response: `re ${JSON.stringify(reason)}` },
+      })),
     )
   }
   return agent

@@ -333,7 +333,7 @@ describe('open questions', () => {
     const engine = await engineWith([])
     const process = new Process(engine, { script: ask, config: asking, wait: true })
     const invoked = process.invoke('Q4')
-    await new Promise((resolve) => setTimeout(resolve, 30))
+    await engine.until('q4', (entries) => questionsOf(entries).length > 0)
     const [question] = questionsOf(engine.entries('q4'))
     await engine.signal('q4', { id: question?.id ?? '', name: question?.id ?? '', payload: { value: 1 } })
     expect(String(await invoked)).toBe('Done.')

@@ -10,7 +10,7 @@ import { type AskedInterrupt, askInterrupt } from '@selvage/programs'
 import type { InterruptResponseContentData } from '@strands-agents/sdk'
 import type { Unanswered } from './asking.ts'
 import type { Scope } from './scope.ts'
-import type { AnsweredInterrupt, InterruptJson } from './seams.ts'
+import type { InterruptJson } from './seams.ts'
 
 const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
 const APPROVE_KEY = /^approve:(.+)@\d+(?:\/\d+)?$/s
@@ -64,7 +64,10 @@ export interface HookQuestion {
   readonly asked: AskedInterrupt
 }
 
-/** Asks what the interrupts of hooks ask, which no gate has seen. Those that a gate raised are asked already. */
+/**
+ * Asks what the interrupts of hooks ask, which no gate has seen. Those that a gate raised are asked already. A hook that
+ * runs again after a resume raises its interrupt again: that is the same question, answered or not.
+ */
 export async function askForHooks(scope: Scope, interrupts: readonly InterruptJson[]): Promise<HookQuestion[]> {
   const fromHooks = interrupts.filter(({ id }) => !scope.raised.has(id))
   return await Promise.all(
@@ -78,25 +81,6 @@ export async function askForHooks(scope: Scope, interrupts: readonly InterruptJs
       return { interrupt, key, asked }
     }),
   )
-}
-
-/**
- * Answers to interrupts of hooks in the open cycle: the loop must find them when it comes there again. What has no
- * answer yet the hook raises once more.
- */
-export async function answeredHooks(scope: Scope): Promise<AnsweredInterrupt[]> {
-  const found: AnsweredInterrupt[] = []
-  for (const [key, question] of scope.fold.questions) {
-    const id = question.kind === 'interrupt' ? interruptIdOf(scope, key) : undefined
-    if (id === undefined || id.startsWith('tool:') || id.startsWith('middleware:executeTool:')) continue
-    if (!scope.waits && !scope.isAnswered(key, question.id)) await scope.caughtUp()
-    if (!scope.isAnswered(key, question.id)) continue
-    const result = await scope.durable.wait<{ value?: Json }>(key, question.id)
-    const response = (result.ok ? result.value?.value : undefined) ?? null
-    const source = id.startsWith('hook:') ? 'hook' : 'middleware'
-    found.push({ id, name: question.name, source, response: response as AnsweredInterrupt['response'] })
-  }
-  return found
 }
 
 // ── answers that an invocation brings ───────────────────────────────────────────────────────────────────────────────

@@ -142,29 +142,18 @@ function probeInterrupt(ctx: ExecuteToolContext): Error & { interrupts: Interrup
   throw new Error('This version of the Strands SDK answered an interrupt that nobody had raised.')
 }
 
-/** Interrupts that are answered before the loop comes to them. */
-export interface AnsweredInterrupt extends InterruptJson {
-  readonly response: NonNullable<Interrupt['response']> | null
-}
-
 /**
- * Sets the interrupt state as a resume would leave it, and returns what the loop must then be invoked with. Without
- * answers: as new. With answers: `activated`, so that the SDK clears them at the end of the cycle, which it refuses to
- * enter without a response among its arguments. No `pendingToolExecution`: the gates answer for what has been done.
+ * The interrupt state of a new agent: nothing is pending, for the loop begins at the model call, and the gates answer for
+ * what has been done since.
  */
-export function restoreInterrupts(
-  agent: Agent,
-  answered: readonly AnsweredInterrupt[],
-): InterruptResponseContentData[] {
-  const interrupts = Object.fromEntries(answered.map((interrupt) => [interrupt.id, { ...interrupt }]))
+export function resetInterrupts(agent: Agent): void {
   agent.loadSnapshot({
     scope: 'agent',
     schemaVersion: SNAPSHOT_SCHEMA_VERSION,
     createdAt: '',
-    data: { interrupts: { interrupts, activated: answered.length > 0 } as never },
+    data: { interrupts: { interrupts: {}, activated: false } },
     appData: {},
   })
-  return answered.map(({ id, response }) => ({ interruptResponse: { interruptId: id, response } }))
 }
 
 /** What `Agent.stream` does with interrupt responses before each pass; needed where a pass is repeated below it. */

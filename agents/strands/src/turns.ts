@@ -26,10 +26,10 @@ import { markIfReplayed, markReplayed, turnEvents } from './events.ts'
 import type { RecordedTurn, TurnEnd } from './fold.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import type { Policy } from './policy.ts'
-import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
+import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
 import { replaceAll, Scope, toJson } from './scope.ts'
-import { type Invocation, interruptJson, restoreInterrupts, restoreMetrics, resumeInterrupts } from './seams.ts'
+import { type Invocation, interruptJson, resetInterrupts, restoreMetrics, resumeInterrupts } from './seams.ts'
 import type { StateWatch } from './state-watch.ts'
 import { NO_USAGE } from './usage.ts'
 
@@ -205,16 +205,15 @@ export class Turns {
   ): AsyncGenerator<AgentStreamEvent, InvokeArgs | undefined, undefined> {
     const { agent } = this.#options
     const { conversation } = scope
+    resetInterrupts(agent)
     if (!conversation.hasBegun) {
-      restoreInterrupts(agent, [])
       // A failed attempt of this process may have left its input behind.
       if (this.#before?.turn === n) replaceAll(agent.messages, this.#before.messages)
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
-    const answered = restoreInterrupts(agent, await answeredHooks(scope))
     yield* turnEvents(agent, conversation.shown, state)
-    return answered
+    return []
   }
 
   /** The recorded end of a turn. */
@@ -222,7 +221,7 @@ export class Turns {
     const { agent } = this.#options
     const { conversation } = scope
     this.#load(scope)
-    restoreInterrupts(agent, [])
+    resetInterrupts(agent)
     yield* turnEvents(agent, conversation.shown, invocationState)
     this.#ended = n
     if (end.error !== undefined) {

@@ -103,6 +103,11 @@ export class MemoryEngine {
     return { accepted: true }
   }
 
+  /** Resolves when the journal of a run is as wished. */
+  async until(id: string, isSo: (entries: readonly Entry[]) => boolean): Promise<void> {
+    while (!this.runs.has(id) || !isSo(this.entries(id))) await new Promise((resolve) => void setImmediate(resolve))
+  }
+
   /** The process that has the run dies. */
   kill(id: string): void {
     this.#run(id).held?.lose()

@@ -1,0 +1,277 @@
+/** The contract of each seam with the SDK: run against every version that is to be supported (docs/durable.md says how). */
+import {
+  AfterInvocationEvent,
+  Agent,
+  type AgentConfig,
+  BeforeInvocationEvent,
+  ContentBlockEvent,
+  type ExecuteToolContext,
+  ExecuteToolStage,
+  InvokeModelStage,
+  MessageAddedEvent,
+  TextBlock,
+  type ToolContext,
+  tool,
+} from '@strands-agents/sdk'
+import { describe, expect, it } from 'vitest'
+import { plain } from '../test/agents.ts'
+import {
+  forgetInterrupt,
+  hasBackgroundTasks,
+  hasCheckpointing,
+  interruptJson,
+  isInterruptError,
+  makeOutermost,
+  raiseInterrupts,
+  resetInterrupts,
+  respond,
+  restoreMetrics,
+  resumeInterrupts,
+  throwIfCancelled,
+  wrapInvocation,
+} from './seams.ts'
+import { type Script, scriptedModel } from './testing/index.ts'
+
+const USE: Script = [{ tools: [{ name: 'ask' }, { name: 'look' }] }, 'Done.']
+
+function agentWith(config: AgentConfig = {}, script: Script = USE): Agent {
+  const look = tool({ name: 'look', description: 'x', inputSchema: { type: 'object' }, callback: () => 'seen' })
+  return new Agent({ model: scriptedModel(script), printer: false, tools: [look, asking()], ...config })
+}
+
+function asking() {
+  return tool({
+    name: 'ask',
+    description: 'x',
+    inputSchema: { type: 'object' },
+    callback: (_, context) => `re ${(context as ToolContext).interrupt<string>({ name: 'q', reason: 'why' })}`,
+  })
+}
+
+describe('wrapInvocation', () => {
+  it('stands between Before- and AfterInvocation, once per pass, and its events reach no hook', async () => {
+    const agent = agentWith({}, ['Done.'])
+    const order: unknown[] = []
+    agent.addHook(BeforeInvocationEvent, () => void order.push('before'))
+    agent.addHook(AfterInvocationEvent, () => void order.push('after'))
+    agent.addHook(ContentBlockEvent, () => void order.push('hooked'))
+    wrapInvocation(
+      agent,
+      (original) =>
+        async function* (args, options, state, continuation) {
+          order.push(args)
+          yield new ContentBlockEvent({ agent, contentBlock: new TextBlock('shown'), invocationState: state })
+          order.push('shown')
+          return yield* original(args, options, state, continuation)
+        },
+    )
+    const seen: string[] = []
+    for await (const event of agent.stream('go'))
+      if (event.type === 'contentBlockEvent') seen.push(JSON.stringify(event))
+    expect(order).toEqual(['before', 'go', 'shown', 'hooked', 'after'])
+    expect(seen[0]).toContain('shown')
+    expect(seen).toHaveLength(2)
+  })
+
+  it('an empty input goes on with the messages that are there', async () => {
+    const agent = agentWith({ messages: [{ role: 'user', content: [{ text: 'before' }] }] }, ['Done.'])
+    await agent.invoke([])
+    expect(plain(agent.messages)).toEqual([
+      { role: 'user', content: [{ text: 'before' }] },
+      { role: 'assistant', content: [{ text: 'Done.' }] },
+    ])
+  })
+})
+
+describe('cancel', () => {
+  it('throws what the loop takes for a cancel', async () => {
+    const agent = agentWith()
+    agent.addMiddleware(InvokeModelStage, async function* () {
+      yield* []
+      agent.cancel()
+      throwIfCancelled(agent)
+      throw new Error('not cancelled')
+    })
+    expect((await agent.invoke('go')).stopReason).toBe('cancelled')
+  })
+})
+
+describe('interrupts', () => {
+  /** Runs the tools of a cycle, with this around each of them. */
+  async function around(wrap: (ctx: ExecuteToolContext, agent: Agent, run: () => Promise<unknown>) => Promise<void>) {
+    const agent = agentWith()
+    agent.addMiddleware(ExecuteToolStage, async function* (ctx, next) {
+      const events = next(ctx)
+      let result: Awaited<ReturnType<typeof events.next>> | undefined
+      await wrap(ctx, agent, async () => {
+        result = await events.next()
+      })
+      result ??= await next(ctx).next()
+      if (!result.done) throw new Error('no result')
+      yield* []
+      return result.value
+    })
+    return { agent, result: await agent.invoke('go') }
+  }
+
+  it('are known by name, and say what they are', async () => {
+    const seen: unknown[] = []
+    await around(async ({ toolUse }, _, run) => {
+      try {
+        await run()
+      } catch (error) {
+        expect(isInterruptError(error)).toBe(true)
+        if (isInterruptError(error)) seen.push(toolUse.name, ...error.interrupts.map(interruptJson))
+        throw error
+      }
+    })
+    expect(seen).toEqual(['ask', { id: 'tool:call_1_1:q', name: 'q', reason: 'why', source: 'tool' }])
+    expect(isInterruptError(new Error('x'))).toBe(false)
+  })
+
+  it('find the response that was laid out, until it is forgotten', async () => {
+    const { agent, result } = await around(async ({ toolUse }, agent, run) => {
+      if (toolUse.name === 'ask')
+        respond(agent, { id: `tool:${toolUse.toolUseId}:q`, name: 'q', source: 'tool' }, 'laid out')
+      await run()
+      forgetInterrupt(agent, `tool:${toolUse.toolUseId}:q`)
+    })
+    expect(result.stopReason).toBe('endTurn')
+    expect(JSON.stringify(plain(agent.messages))).toContain('re laid out')
+    expect(agent.takeSnapshot({ include: ['interrupts'] }).data.interrupts).toMatchObject({ interrupts: {} })
+  })
+
+  it('are raised again, all of them, and resumed as usual', async () => {
+    let raised = 0
+    const { agent, result } = await around(async (ctx, agent, run) => {
+      if (raised++ < 2)
+        raiseInterrupts(ctx, agent, [{ id: `tool:${ctx.toolUse.toolUseId}:q`, name: 'q', source: 'tool' }])
+      await run()
+    })
+    expect(result.stopReason).toBe('interrupt')
+    expect(result.interrupts?.map(({ id }) => id)).toEqual(['tool:call_1_1:q', 'tool:call_1_2:q'])
+    expect(result.interrupts?.[0]?.toJSON()).toMatchObject({ name: 'q', source: 'tool' })
+    const answers = (result.interrupts ?? []).map(({ id }) => ({
+      interruptResponse: { interruptId: id, response: 'late' },
+    }))
+    expect((await agent.invoke(answers)).stopReason).toBe('endTurn')
+    expect(JSON.stringify(plain(agent.messages))).toContain('re late')
+  })
+
+  it('are reset to those of a new agent', async () => {
+    const agent = agentWith()
+    expect((await agent.invoke('go')).stopReason).toBe('interrupt')
+    resetInterrupts(agent)
+    // The loop begins at the model call.
+    const again = await agent.invoke([])
+    expect(again.stopReason).toBe('interrupt')
+    expect((agent.model as ReturnType<typeof scriptedModel>).calls).toBe(2)
+  })
+
+  it('are answered below stream()', async () => {
+    const agent = agentWith()
+    wrapInvocation(
+      agent,
+      (original) =>
+        async function* (args, options, state, continuation) {
+          const result = yield* original(args, options, state, continuation)
+          const responses = (result.interrupts ?? []).map(({ id }) => ({
+            interruptResponse: { interruptId: id, response: 'below' },
+          }))
+          resumeInterrupts(agent, responses)
+          return yield* original(responses, options, state, undefined)
+        },
+    )
+    expect((await agent.invoke('go')).stopReason).toBe('endTurn')
+    expect(JSON.stringify(plain(agent.messages))).toContain('re below')
+  })
+})
+
+describe('what stands around us', () => {
+  it('background tasks and checkpoints are seen', () => {
+    expect(hasBackgroundTasks(agentWith())).toBe(false)
+    expect(hasBackgroundTasks(agentWith({ backgroundTasks: true }))).toBe(true)
+    expect(hasCheckpointing(agentWith())).toBe(false)
+    expect(hasCheckpointing(agentWith({ checkpointing: true }))).toBe(true)
+  })
+
+  it('a handler becomes the outermost', async () => {
+    const agent = agentWith({}, ['Done.'])
+    const order: string[] = []
+    const handler = (name: string) =>
+      async function* (ctx: never, next: (ctx: never) => AsyncGenerator) {
+        order.push(name)
+        return yield* next(ctx)
+      } as never
+    const [early, late] = [handler('early'), handler('late')]
+    agent.addMiddleware(InvokeModelStage, early)
+    agent.addMiddleware(InvokeModelStage, late)
+    expect(makeOutermost(agent, InvokeModelStage, late)).toBe(true)
+    expect(makeOutermost(agent, InvokeModelStage, () => {})).toBe(false)
+    await agent.invoke('go')
+    expect(order).toEqual(['late', 'early'])
+  })
+})
+
+describe('metrics', () => {
+  it('go on where they were', async () => {
+    const agent = agentWith({}, () => 'Done.')
+    const usage = { inputTokens: 100, outputTokens: 10, totalTokens: 110 }
+    restoreMetrics(agent, usage, 3, [usage])
+    const { metrics } = await agent.invoke('go', { limits: { turns: 3 } })
+    const spent = metrics?.latestAgentInvocation?.cycles[1]?.usage
+    expect(metrics?.accumulatedUsage.totalTokens).toBe(110 + (spent?.totalTokens ?? 0))
+    expect(metrics?.cycleCount).toBe(5)
+    expect(metrics?.latestAgentInvocation).toMatchObject({ cycles: [{ cycleId: 'cycle-4' }, { cycleId: 'cycle-5' }] })
+    // Limits of the invocation count what was done before.
+    restoreMetrics(agent, usage, 3, [usage, usage, usage])
+    expect((await agent.invoke('more', { limits: { turns: 3 } })).stopReason).toBe('limitTurns')
+    // Only once.
+    expect((await agent.invoke('more', { limits: { turns: 3 } })).stopReason).toBe('endTurn')
+  })
+})
+
+describe('what is public and yet relied on to the letter', () => {
+  it('the loop appends the very answer it got, and results in the order of the calls, of the very blocks it got', async () => {
+    const agent = agentWith({}, [{ tools: [{ name: 'look' }, { name: 'nowhere' }] }, 'Done.'])
+    const answers: unknown[] = []
+    const blocks: unknown[] = []
+    agent.addMiddleware(InvokeModelStage, async function* (ctx, next) {
+      const answer = yield* next(ctx)
+      answers.push(answer.result.message)
+      return answer
+    })
+    agent.addMiddleware(ExecuteToolStage, async function* (ctx, next) {
+      const done = yield* next(ctx)
+      blocks.push(done.result)
+      return done
+    })
+    await agent.invoke('go')
+    expect(agent.messages[1]).toBe(answers[0])
+    expect(agent.messages[3]).toBe(answers[1])
+    expect(agent.messages[2]?.content.every((block) => blocks.includes(block))).toBe(true)
+  })
+
+  it('a message can be named as it is added', async () => {
+    const agent = agentWith({}, ['Done.'])
+    agent.addHook(MessageAddedEvent, ({ message }) => {
+      Object.assign(message, { trackingId: `${message.role}-id` })
+    })
+    await agent.invoke('go')
+    expect(agent.messages.map(({ trackingId }) => trackingId)).toEqual(['user-id', 'assistant-id'])
+  })
+
+  it('appState is written through methods that an instance can have for itself', () => {
+    const { appState } = agentWith()
+    const { set } = appState
+    const seen: string[] = []
+    Object.assign(appState, {
+      set: (key: string, value: never) => {
+        seen.push(key)
+        set.call(appState, key, value)
+      },
+    })
+    appState.set('a', 1)
+    expect([seen, appState.getAll()]).toEqual([['a'], { a: 1 }])
+  })
+})
