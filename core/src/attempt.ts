@@ -78,8 +78,14 @@ class Attempt implements StepContext {
   }
 }
 
-/** Settles an effect `once` whose intent was found without an outcome. */
-export function resolveIntent(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
+/** Settles an effect `once` whose intent was found without an outcome. `isOver`: nobody can still be about to begin it. */
+export function resolveIntent(
+  fiber: Fiber,
+  step: AskedStep,
+  intent: EntryOf<'intent'>,
+  why: string,
+  isOver = true,
+): void {
   const { reconcile } = step.behaviour
   step.phase = 'running'
   step.attempt = intent.attempt
@@ -97,7 +103,8 @@ export function resolveIntent(fiber: Fiber, step: AskedStep, intent: EntryOf<'in
     })
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
-    else intendAgain(fiber, step, intent)
+    else if (isOver) intendAgain(fiber, step, intent)
+    else record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
   }
   ask().catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error)

@@ -76,9 +76,9 @@ export class Starter {
     const intent = fiber.known.intents.get(step.op.key)
     if (step.phase === 'intended') {
       if (intent === undefined) return
-      if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
-      else if (this.mayBegin(intent, true)) runAttempt(fiber, step, this.control.heartbeat)
-      else resolveIntent(fiber, step, intent, 'its first delivery may have begun elsewhere')
+      if (!this.mayBegin(intent, true)) this.resolve(step, intent, 'its first delivery may have begun elsewhere')
+      else if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
+      else runAttempt(fiber, step, this.control.heartbeat)
       return
     }
     if (!this.isReady(step)) return
@@ -86,12 +86,19 @@ export class Starter {
       step.attempt = intent.attempt
       if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
       else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
-      else resolveIntent(fiber, step, intent, `its worker (${intent.host}) died between intent and result`)
+      else this.resolve(step, intent, `its worker (${intent.host}) died between intent and result`)
       return
     }
     if (!fiber.agreement.checkNothingPassedBy(`${step.op.kind} step "${step.op.key}"`) || this.isPoisoned(step)) return
     if (step.op.effect === 'once') intend(fiber, step)
     else runAttempt(fiber, step, this.control.heartbeat)
+  }
+
+  private resolve(step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
+    const { journal, affinity, countsDeliveries } = this.manifest
+    // Where nobody can tell whether the fiber that intended is still about to begin, "not done" is no last word.
+    const isOver = journal === 'store' || affinity || countsDeliveries
+    resolveIntent(this.fiber, step, intent, why, isOver)
   }
 
   /** Rule 4: whether nobody can have begun the effect of an acknowledged intent. */
