@@ -2,6 +2,7 @@
 import {
   EngineError,
   type Entry,
+  type Host,
   type Outcome,
   type RunDescription,
   type RunStatus,
@@ -25,7 +26,7 @@ export class TurnRun {
   /** Of a store: the newest right to append. */
   fence = 0
   /** Host that has the fiber, where the engine is faithful to it. */
-  home = 0
+  home: Host | undefined
   outcome: Outcome | undefined
   status: RunStatus = 'pending'
   updatedAt: number
