@@ -1,0 +1,31 @@
+/**
+ * Runs the tests of this package against another version of the SDK:
+ *
+ *   npm install --prefix <folder> @strands-agents/sdk@1.16.0 zod
+ *   STRANDS_SDK=<folder> npx vitest run --config agents/strands/test/any-sdk/vitest.config.ts
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { defineConfig } from 'vitest/config'
+
+const folder = process.env.STRANDS_SDK
+if (folder === undefined) throw new Error('STRANDS_SDK names the folder in which the SDK was installed.')
+const sdk = join(folder, 'node_modules/@strands-agents/sdk')
+console.log(`Strands SDK ${JSON.parse(readFileSync(join(sdk, 'package.json'), 'utf8')).version}`)
+
+const conditions = ['@selvage/source', 'node', 'development|production']
+const entry = join(sdk, 'dist/src/index.node.js')
+
+export default defineConfig({
+  root: join(import.meta.dirname, '../../../..'),
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
+  plugins: [
+    {
+      name: 'another-sdk',
+      enforce: 'pre',
+      resolveId: (id: string) => (id === '@strands-agents/sdk' ? { id: entry, external: true } : undefined),
+    },
+  ],
+  test: { include: ['agents/strands/**/*.test.ts'], pool: 'forks', maxWorkers: 2, testTimeout: 30_000 },
+})
