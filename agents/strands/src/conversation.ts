@@ -221,8 +221,8 @@ export class Conversation {
     const uses = message.content.filter((block) => block.type === 'toolUseBlock')
     if (uses.length === 0) return [...this.#input, message]
     const content = uses.flatMap((use) => results.get(use.toolUseId) ?? [])
-    const reply = new Message({ role: 'user', content })
-    this.#rename(reply, 'results', n, 0)
+    const trackingId = this.#name?.('results', n, 0)
+    const reply = new Message({ role: 'user', content, ...(trackingId !== undefined && { trackingId }) })
     return [...this.#input, message, reply]
   }
 

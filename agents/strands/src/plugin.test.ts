@@ -1,77 +1,19 @@
-import type { Entry, Program } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import type {
-  AgentConfig,
-  AgentResult,
-  AgentStreamEvent,
-  InvokeArgs,
-  JSONValue,
-  ToolContext,
-} from '@strands-agents/sdk'
+import type { AgentConfig, AgentStreamEvent, JSONValue, ToolContext } from '@strands-agents/sdk'
 import { tool } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
-import { MemoryEngine } from '../test/memory-engine.ts'
+import { engineWith, Process, script } from '../test/process.ts'
 import { keysOf, questionsOf, recordedSteps } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
-import { createDurablePlugin, type DurableOptions, type DurablePlugin } from './plugin.ts'
+import { createDurablePlugin } from './plugin.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
 
-const script: Script = (messages, { answer }) =>
-  answer % 2 === 1
-    ? { text: 'I look.', tools: [1, 2, 3].map((n) => ({ name: 'look', input: { n } })) }
-    : `Seen all of ${/"text":"(\w+)"/.exec(JSON.stringify(messages[0]))?.[1]}.`
-
-/** A program of a user: one agent with the plugin, in a process of its own. */
-class Process {
-  readonly engine: MemoryEngine
-  readonly ledger: Ledger
-  readonly lines: string[] = []
-  readonly agent
-  readonly plugin: DurablePlugin
-
-  constructor(
-    engine: MemoryEngine,
-    options: Partial<DurableOptions> & {
-      script?: Script
-      config?: (ledger: Ledger) => AgentConfig
-      ledger?: Ledger
-    } = {},
-  ) {
-    this.engine = engine
-    const { script: given = script, config, ledger = new Ledger(), ...rest } = options
-    this.ledger = ledger
-    this.plugin = createDurablePlugin({ runId: 'q4', log: (line) => this.lines.push(line), ...rest }, async () => ({
-      engine: engine.engine,
-      createHost: (programs: () => readonly Program[]) => engine.host(programs),
-    }))
-    const more = config?.(this.ledger) ?? { tools: [noting(this.ledger, 'look')] }
-    this.agent = makeAgent(this.ledger, given, { ...more, plugins: [this.plugin, ...(more.plugins ?? [])] }).agent
-  }
-
-  invoke(args: InvokeArgs): Promise<AgentResult> {
-    return this.agent.invoke(args)
-  }
-
-  async stream(args: InvokeArgs): Promise<AgentStreamEvent[]> {
-    const events: AgentStreamEvent[] = []
-    for await (const event of this.agent.stream(args)) events.push(event)
-    return events
-  }
-}
-
-/** An engine whose run has this journal. */
-async function engineWith(entries: readonly Entry[]): Promise<MemoryEngine> {
-  const engine = new MemoryEngine(runtime)
-  if (entries.length > 0) await engine.start('q4', { program: 'inline:Strands Agent', input: null }, entries)
-  return engine
-}
-
 describe('durable() on an unmodified agent', () => {
   it('runs as without, and goes on from every entry of its journal', async () => {
-    const whole = new Process(await engineWith([]))
+    const whole = new Process(await engineWith(runtime, []))
     const results = [await whole.invoke('Q4'), await whole.invoke('more')]
     const { agent: bare } = makeAgent(new Ledger(), script, { tools: [noting(new Ledger(), 'look')] })
     await bare.invoke('Q4')
@@ -82,7 +24,7 @@ describe('durable() on an unmodified agent', () => {
     expect(keysOf(entries)).toHaveLength(10)
     for (let length = 1; length <= entries.length; length++) {
       const prefix = entries.slice(0, length)
-      const again = new Process(await engineWith(prefix))
+      const again = new Process(await engineWith(runtime, prefix))
       const repeated = [await again.invoke('Q4'), await again.invoke('more')]
       expect(repeated.map(String)).toEqual(results.map(String))
       expect(plain(again.agent.messages)).toEqual(plain(bare.messages))
@@ -93,7 +35,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('dies at any entry, as often as it likes', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const ledger = new Ledger()
     for (let behind = 1; behind < 14; behind++) {
       engine.diesBehind = behind
@@ -109,7 +51,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('shows the recorded part of a stream again, marked', async () => {
-    const live = await new Process(await engineWith([])).stream('Q4')
+    const live = await new Process(await engineWith(runtime, [])).stream('Q4')
     expect(live.some(isReplayed)).toBe(false)
     const texts = (events: readonly AgentStreamEvent[], only?: (event: AgentStreamEvent) => boolean): string =>
       events
@@ -125,11 +67,11 @@ describe('durable() on an unmodified agent', () => {
     const kinds = (events: readonly AgentStreamEvent[]): string[] =>
       events.filter(({ type }) => /^(modelMessage|toolResult|messageAdded)Event$/.test(type)).map(({ type }) => type)
 
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     await new Process(engine).invoke('Q4')
     const entries = [...engine.entries('q4')]
     for (let length = 1; length <= entries.length; length++) {
-      const events = await new Process(await engineWith(entries.slice(0, length))).stream('Q4')
+      const events = await new Process(await engineWith(runtime, entries.slice(0, length))).stream('Q4')
       expect(texts(events)).toBe(texts(live))
       expect(kinds(events)).toEqual(kinds(live))
       const recorded = entries.slice(0, length).filter((entry) => entry.type === 'step')
@@ -142,7 +84,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('gives a finished turn back without a model, whatever was between', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine)
     await first.invoke('Q4')
     await first.plugin.detach()
@@ -156,7 +98,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('another input for a turn is a conflict that shows both, and changes nothing', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     await new Process(engine).invoke('Q4').then(() => engine.kill('q4'))
     const before = engine.entries('q4').length
     const again = new Process(engine)
@@ -171,7 +113,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('a second live process is told that the run is held', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine)
     await first.invoke('Q4')
     const second = new Process(engine)
@@ -182,7 +124,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('an agent whose run is taken over says so, and nothing of it goes on', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const begun = Promise.withResolvers<void>()
     const first = new Process(engine, {
       config: (ledger) => ({
@@ -202,7 +144,7 @@ describe('durable() on an unmodified agent', () => {
 
   it('an invocation that failed is gone on with by the next, in the same process too', async () => {
     let broken = true
-    const process = new Process(await engineWith([]), {
+    const process = new Process(await engineWith(runtime, []), {
       script: (messages, { answer }) =>
         answer === 2 && broken
           ? { error: new Error('no route') }
@@ -219,7 +161,7 @@ describe('durable() on an unmodified agent', () => {
 
   it('an invocation that failed before its first answer does not leave its input twice', async () => {
     let broken = true
-    const process = new Process(await engineWith([]), {
+    const process = new Process(await engineWith(runtime, []), {
       script: (messages) => (broken ? { error: new Error('no route') } : `${messages.length}`),
     })
     await expect(process.invoke('Q4')).rejects.toThrow('no route')
@@ -228,7 +170,7 @@ describe('durable() on an unmodified agent', () => {
   })
 
   it('a consumer that leaves the stream leaves the turn open', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const process = new Process(engine)
     for await (const event of process.agent.stream('Q4')) if (event.type === 'toolResultEvent') break
     const again = new Process(engine)
@@ -242,7 +184,7 @@ describe('durable() on an unmodified agent', () => {
     const chat: Script = (messages) =>
       `answer to ${JSON.stringify(messages.at(-1)?.content[0])}, ${messages.length} messages`
     const turns = Array.from({ length: 30 }, (_, n) => `question ${n}`)
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine, { script: chat })
     for (const turn of turns.slice(0, 25)) await first.invoke(turn)
     await first.plugin.detach()
@@ -278,7 +220,7 @@ describe('open questions', () => {
   const ask: Script = [{ tools: [{ name: 'charge' }, { name: 'look', input: { n: 1 } }] }, 'Done.']
 
   it('end the invocation as the SDK does; the program goes on once somebody has answered', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine, { script: ask, config: asking })
     const result = await first.invoke('Q4')
     expect(result.stopReason).toBe('interrupt')
@@ -304,7 +246,7 @@ describe('open questions', () => {
   })
 
   it.each(['the same process', 'another process'])('native responses resume in %s', async (where) => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine, { script: ask, config: asking })
     await first.invoke('Q4')
     const second = where === 'the same process' ? first : new Process(engine, { script: ask, config: asking })
@@ -317,6 +259,7 @@ describe('open questions', () => {
     // A second answer is told who was first.
     const late = new Process(
       await engineWith(
+        runtime,
         engine.entries('q4').slice(
           0,
           engine.entries('q4').findIndex((entry) => entry.type === 'step' && entry.key.endsWith('~2')),
@@ -330,7 +273,7 @@ describe('open questions', () => {
   })
 
   it('stay pending with wait: true', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const process = new Process(engine, { script: ask, config: asking, wait: true })
     const invoked = process.invoke('Q4')
     await engine.until('q4', (entries) => questionsOf(entries).length > 0)
@@ -346,7 +289,7 @@ describe('open questions', () => {
       approvals: { charge: true as const },
       config: (ledger: Ledger) => ({ tools: [noting(ledger, 'charge'), noting(ledger, 'look')] }),
     }
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const first = new Process(engine, options)
     const result = await first.invoke('Q4')
     expect(result.stopReason).toBe('interrupt')
@@ -367,7 +310,7 @@ describe('open questions', () => {
 
 describe('what cannot be durable', () => {
   it('is refused with a reason', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const background = new Process(engine, { config: () => ({ backgroundTasks: true }) })
     await expect(background.invoke('x')).rejects.toMatchObject({
       code: 'UNSUPPORTED',
@@ -382,7 +325,7 @@ describe('what cannot be durable', () => {
   })
 
   it('a cancelled run ends, and stays ended', async () => {
-    const engine = await engineWith([])
+    const engine = await engineWith(runtime, [])
     const begun = Promise.withResolvers<void>()
     const process = new Process(engine, {
       config: (ledger) => ({
