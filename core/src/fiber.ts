@@ -313,15 +313,17 @@ export class Fiber implements Durable {
     this.notes.goLive()
   }
 
-  /** What the program waits for: names of signals, and the earliest time-out or time of another attempt. */
-  openWaits(): { readonly signals: readonly string[]; readonly until: number | undefined } {
+  /** What the program waits for: names of signals, and the earliest time-out or time of another attempt (one after `seen`). */
+  openWaits(seen: number = 0): { readonly signals: readonly string[]; readonly until: number | undefined } {
     const signals = new Set<string>()
     const times: number[] = []
     for (const wait of this.mailbox.open()) {
       signals.add(wait.signalName)
       if (wait.until !== undefined) times.push(wait.until)
     }
-    for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > 0) times.push(step.notBefore)
+    for (const { phase, notBefore } of this.steps.values()) {
+      if (phase === 'asked' && notBefore > seen) times.push(notBefore)
+    }
     return { signals: [...signals], until: times.length === 0 ? undefined : Math.min(...times) }
   }
 

@@ -32,6 +32,9 @@ export class Turn {
   private readonly appends: ((at: number, entries: readonly Entry[]) => Promise<void>) | undefined
   private news = false
   private wake: (() => void) | undefined
+  /** What was due by then (host time; milliseconds of this turn) has been looked at: what is due later needs a timer. */
+  private seenUntil = 0
+  private seenElapsed = 0
 
   constructor(
     fiber: Fiber,
@@ -79,6 +82,8 @@ export class Turn {
     while (true) {
       await fiber.settleAll()
       this.check()
+      this.seenUntil = fiber.clock()
+      this.seenElapsed = this.elapsed
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
       if (fiber.agreement.disagreement === undefined) {
         if (!fiber.live && !(await this.catchUp())) continue
@@ -206,7 +211,7 @@ export class Turn {
       return undefined
     }
     if (!this.manifest.affinity && fiber.inFlight > 0 && !this.graceOver) {
-      await this.event(this.nextDue(fiber.openWaits().until))
+      await this.event()
       return undefined
     }
     fiber.replied = fiber.produced.splice(0)
@@ -233,17 +238,20 @@ export class Turn {
       probe('host.before-wait')
       return this.reply({ kind: 'wait', signals: waits.signals, ...(due !== undefined && { until: due }) })
     }
-    await this.event(due)
+    await this.event()
     return undefined
   }
 
-  private nextDue(until: number | undefined): number | undefined {
+  /** The end of a grace that is over by `seen` is not due again. */
+  private nextDue(until: number | undefined, seen: number = 0): number | undefined {
     const { fiber } = this
     const { cancelled } = fiber.known
-    const times = [until, fiber.start.deadline]
-    if (cancelled !== undefined) times[1] = cancelled.at + fiber.env.cancelGraceMs
-    const known = times.filter((time) => time !== undefined)
-    return known.length === 0 ? undefined : Math.min(...known)
+    const times = until === undefined ? [] : [until]
+    if (cancelled !== undefined) {
+      const over = cancelled.at + fiber.env.cancelGraceMs
+      if (over > seen) times.push(over)
+    } else if (fiber.start.deadline !== undefined) times.push(fiber.start.deadline)
+    return times.length === 0 ? undefined : Math.min(...times)
   }
 
   private overBudget(): boolean {
@@ -254,10 +262,11 @@ export class Turn {
     if (!mayLeave) return false
     if (budget.entries !== undefined && this.starter.appended >= budget.entries) return true
     if (budget.ms === undefined) return false
-    return (
-      fiber.env.runtime.clock.monotonic() - this.begunAt >= budget.ms &&
-      (this.starter.appended > 0 || fiber.inFlight > 0)
-    )
+    return this.elapsed >= budget.ms && (this.starter.appended > 0 || fiber.inFlight > 0)
+  }
+
+  private get elapsed(): number {
+    return this.fiber.env.runtime.clock.monotonic() - this.begunAt
   }
 
   private done(outcome: EntryOf<'end'>['outcome']): Progress {
@@ -295,8 +304,12 @@ export class Turn {
     this.wake?.()
   }
 
-  /** Resolves when something has happened, or at host time `due`, or when the budget is over. */
-  private async event(due?: number): Promise<void> {
+  /**
+   * Resolves when something has happened, when something is due, or when the budget is over: at once where that came
+   * while this turn was looking around. What it has looked at and could not act on (a retry behind what is to be handed
+   * over) waits for an event.
+   */
+  private async event(): Promise<void> {
     if (this.news) {
       this.news = false
       return
@@ -304,11 +317,12 @@ export class Turn {
     const { fiber } = this
     const { clock } = fiber.env.runtime
     const limits: number[] = []
-    if (due !== undefined) limits.push(due - fiber.clock())
-    if (this.request.budget?.ms !== undefined) limits.push(this.request.budget.ms - (clock.monotonic() - this.begunAt))
-    const positive = limits.filter((ms) => ms > 0)
+    const due = this.nextDue(fiber.openWaits(this.seenUntil).until, this.seenUntil)
+    if (due !== undefined) limits.push(Math.max(0, due - fiber.clock()))
+    const { ms = 0 } = this.request.budget ?? {}
+    if (ms > this.seenElapsed) limits.push(Math.max(0, ms - this.elapsed))
     await new Promise<void>((resolve) => {
-      const stop = positive.length === 0 ? undefined : clock.timer(Math.ceil(Math.min(...positive)), resolve)
+      const stop = limits.length === 0 ? undefined : clock.timer(Math.ceil(Math.min(...limits)), resolve)
       this.wake = () => {
         stop?.()
         resolve()
@@ -327,7 +341,7 @@ export class Turn {
     if (fiber.startsAtOnce !== undefined) {
       for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
         await null
-        if (fiber.inFlight > 0) return this.event(this.nextDue(fiber.openWaits().until))
+        if (fiber.inFlight > 0) return this.event()
       }
       if (fiber.produced.length > 0) return
     }

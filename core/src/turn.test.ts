@@ -1,0 +1,109 @@
+/** Time passes while a turn looks around: nothing that becomes due meanwhile is missed. */
+import { nodeRuntime } from '@selvage/runtime-node'
+import { expect, test } from 'vitest'
+import { type Clock, createHost, type Durable, type Entry, type Manifest, type Outcome, type Program } from './index.ts'
+
+const MANIFEST: Manifest = {
+  name: 'memory',
+  limits: {},
+  journal: 'store',
+  affinity: false,
+  countsDeliveries: true,
+  survives: 'nothing',
+  abilities: { list: false, approvals: false, attach: false, rotate: false },
+}
+
+/** A millisecond passes each time that somebody looks at it. */
+function glancingClock(): Clock {
+  let time = 1_000_000
+  return {
+    now: () => ++time,
+    monotonic: () => ++time,
+    timer(ms, callback) {
+      const immediate = setImmediate(() => {
+        time += ms
+        callback()
+      })
+      return () => clearImmediate(immediate)
+    },
+  }
+}
+
+async function runToEnd(program: Program, cancelGraceMs = 30_000, cancelled = false): Promise<Outcome> {
+  const clock = glancingClock()
+  const runtime = { ...nodeRuntime(), clock }
+  const unused = async (): Promise<never> => {
+    throw new Error('not used here')
+  }
+  const outbound = { start: unused, signal: unused, cancel: unused }
+  const host = createHost({ runtime, manifest: MANIFEST, programs: () => [program], outbound, cancelGraceMs })
+  const entries: Entry[] = []
+  const journal = {
+    load: async (from: number) => entries.slice(from),
+    append: async (_: number, more: readonly Entry[]) => {
+      await new Promise((resolve) => void setImmediate(resolve))
+      entries.push(...more)
+    },
+  }
+  const signals = cancelled ? [{ id: '$cancel', name: '$cancel', payload: 'enough' }] : []
+  for (;;) {
+    const request = {
+      runId: 'r',
+      start: { program: program.name, input: null },
+      cursor: entries.length,
+      signals,
+      now: clock.now(),
+    }
+    const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
+    const progress = await host.advance(request, control)
+    if (progress.kind === 'done') return progress.outcome
+  }
+}
+
+const program = (run: (durable: Durable) => Promise<unknown>): Program => ({ name: 'p', resume: 'replay', run })
+const op = (key: string) => ({ key, kind: 'code', name: key }) as const
+const DELAYS = Array.from({ length: 60 }, (_, ms) => ms)
+
+test('a sleep is over, however long it takes to come to rest', async () => {
+  for (const ms of DELAYS) {
+    const sleeper = program(async (durable) => (await durable.wait('sleep', '$sleep', durable.clock() + ms)).ok)
+    expect(await runToEnd(sleeper)).toEqual({ ok: false })
+  }
+})
+
+test('an attempt is made again, however long it takes to come to rest', async () => {
+  for (const ms of DELAYS) {
+    const retrying = program(async (durable) =>
+      durable.step(
+        op('flaky'),
+        ({ attempt }) => {
+          if (attempt === 1) throw new Error('not yet')
+          return attempt
+        },
+        { retryAfterMs: () => ms },
+      ),
+    )
+    expect(await runToEnd(retrying)).toEqual({ ok: 2 })
+  }
+})
+
+test('a time-out ends beside a step in flight, also one that lies in the past', async () => {
+  for (const ms of [-10, ...DELAYS]) {
+    const racing = program(async (durable) => {
+      const released = Promise.withResolvers<void>()
+      const step = durable.step(op('long'), () => released.promise)
+      const { ok } = await durable.wait('late', 'never', durable.clock() + ms)
+      released.resolve()
+      await step
+      return ok
+    })
+    expect(await runToEnd(racing)).toEqual({ ok: false })
+  }
+})
+
+test('a cancelled run ends after its grace, whatever a step in flight does', async () => {
+  for (const ms of DELAYS) {
+    const stubborn = program(async (durable) => durable.step(op('stubborn'), () => new Promise<never>(() => {})))
+    expect(await runToEnd(stubborn, ms, true)).toEqual({ cancelled: 'enough' })
+  }
+})
