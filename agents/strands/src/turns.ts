@@ -66,6 +66,7 @@ type Events = ReturnType<Invocation>
 interface Open {
   readonly session: Session
   readonly scope: Scope
+  readonly unlessLost: UnlessLost
 }
 
 export class Turns {
@@ -140,7 +141,7 @@ export class Turns {
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
       for (const line of policy.remarks(agent.name, agent.tools)) log(line)
       checkCode(scope, onCodeChange, log)
-      return { session, scope }
+      return { session, scope, unlessLost: unlessRejected(session.lost) }
     } catch (error) {
       await session.close?.()
       throw error
@@ -321,14 +322,12 @@ async function* marked(events: Events): Events {
  * Ends with an error as soon as the run is lost, whatever the loop waits for: nothing settles any more. When the consumer
  * leaves, what is in flight is finished and recorded, and nothing new begins.
  */
-async function* guarded(events: Events, { scope, session: { lost = NEVER } }: Open): Events {
-  let isLost = false
+async function* guarded(events: Events, { scope, unlessLost }: Open): Events {
   let isOver = false
-  const taken = async (next: Promise<IteratorResult<AgentStreamEvent, AgentResult>>): typeof next => {
+  const taken = async (step: Promise<IteratorResult<AgentStreamEvent, AgentResult>>): typeof step => {
     try {
-      return await Promise.race([next, lost])
+      return await unlessLost(step)
     } catch (error) {
-      isLost = scope.isLost
       isOver = true
       throw error
     }
@@ -349,11 +348,28 @@ async function* guarded(events: Events, { scope, session: { lost = NEVER } }: Op
   } finally {
     scope.hasLeft = !isOver
     // The SDK's loop would go on with another model call, and is told that there is none.
-    if (!isLost && !isOver) await events.return(undefined as never).catch(() => {})
+    if (!isOver) await events.return(undefined as never).catch(() => {})
   }
 }
 
-const NEVER = new Promise<never>(() => {})
+type UnlessLost = <T>(pending: Promise<T>) => Promise<T>
+
+/** Rejects in place of what is pending once `lost` does. Unlike Promise.race it leaves nothing behind on `lost` each time. */
+function unlessRejected(lost: Promise<never> | undefined): UnlessLost {
+  if (lost === undefined) return (pending) => pending
+  let failure: { readonly error: unknown } | undefined
+  let fail: (error: unknown) => void = () => {}
+  lost.catch((error: unknown) => {
+    failure = { error }
+    fail(error)
+  })
+  return (pending) =>
+    new Promise((resolve, reject) => {
+      fail = reject
+      pending.then(resolve, reject)
+      if (failure !== undefined) reject(failure.error)
+    })
+}
 
 function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Json): void {
   if (isSameInput(input, got)) return
