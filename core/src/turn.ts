@@ -258,8 +258,8 @@ export class Turn {
     const { budget } = this.request
     if (budget === undefined) return false
     const { fiber } = this
-    const mayLeave = fiber.inFlight === 0 || this.manifest.affinity || this.appends !== undefined
-    if (!mayLeave) return false
+    // Without affinity the next advance may come to another host, which would start what is in flight again.
+    if (fiber.inFlight > 0 && !this.manifest.affinity) return false
     if (budget.entries !== undefined && this.starter.appended >= budget.entries) return true
     if (budget.ms === undefined) return false
     return this.elapsed >= budget.ms && (this.starter.appended > 0 || fiber.inFlight > 0)
