@@ -22,6 +22,7 @@ export function anyCase(journal: Case['journal'], affinity: boolean, countsDeliv
           delaysSignals: chance,
           offers: chance,
           wakesForNothing: chance,
+          budgetMs: fc.constantFrom(1, 4),
           ...(journal === 'store' ? { failsAppends: chance } : { rotatesEvery: fc.constant(3) }),
         },
         { requiredKeys: [] },

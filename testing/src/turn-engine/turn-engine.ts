@@ -55,7 +55,7 @@ export interface TurnEngine extends Engine {
   ended(runId: string): Promise<Outcome>
   /** Everything durable of a run, over all generations. */
   entries(runId: string): readonly Entry[]
-  /** The highest cursor this host was given for this run. */
+  /** How much of a run this host can know to be durable: the highest cursor it was given, or what it could append. */
   granted(host: Host, runId: string): number
   /** Lengths of the journal at which something was done to this run. */
   harmed(runId: string): readonly number[]
@@ -194,7 +194,9 @@ class HostileEngine implements TurnEngine {
   }
 
   granted(host: Host, runId: string): number {
-    return this.check.granted(host, runId)
+    if (this.manifest.journal === 'engine') return this.check.granted(host, runId)
+    const { owner, entries, lostAt } = this.run(runId)
+    return owner === host ? entries.length : (lostAt.get(host) ?? -1)
   }
 
   harmed(runId: string): readonly number[] {
@@ -285,6 +287,7 @@ class HostileEngine implements TurnEngine {
     this.check.taken(request, progress, run.entries, inReply)
     if (inReply) run.entries.push(...progress.entries)
     run.advances++
+    run.returned()
     run.updatedAt = this.clock.now()
     run.status = progress.kind === 'wait' ? 'suspended' : 'running'
     run.waitsFor = progress.kind === 'wait' ? progress : undefined

@@ -23,8 +23,11 @@ export class TurnRun {
   seed: Seed | undefined
   /** Advances of this generation. */
   advances = 0
-  /** Of a store: the newest right to append. */
+  /** Of a store: the newest right to append, and whose it is. */
   fence = 0
+  owner: Host | undefined
+  /** How long the journal was when a host lost that right. */
+  readonly lostAt: Map<Host, number> = new Map()
   /** Host that has the fiber, where the engine is faithful to it. */
   home: Host | undefined
   outcome: Outcome | undefined
@@ -59,12 +62,19 @@ export class TurnRun {
     return this.entries.slice(from)
   }
 
-  /** 1 + claims in a row that did not move the journal. */
-  claim(): number {
+  /** 1 + claims in a row that came to no reply and did not move the journal. */
+  claim(host: Host): number {
+    if (this.owner !== undefined && this.owner !== host) this.lostAt.set(this.owner, this.entries.length)
+    this.owner = host
     if (this.claimedAt === this.entries.length) return ++this.claims
     this.claimedAt = this.entries.length
     this.claims = 1
     return this.claims
+  }
+
+  /** An advance came back in good order. */
+  returned(): void {
+    this.claimedAt = -1
   }
 
   arrive(signal: Signal): void {
