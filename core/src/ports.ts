@@ -280,15 +280,18 @@ export interface RunDescription extends RunSummary {
   readonly outcome?: Outcome
   /** While suspended: what it waits for. */
   readonly waitsFor?: { readonly signals: readonly string[]; readonly until?: number }
-  /** Who has had it, oldest first: the newest 100. Only where asked for, and where the engine knows. */
+  /** Who has had it, oldest first, the newest 100: where it was asked for and the engine knows. */
   readonly claims?: readonly RunClaim[]
   /** The value of `Durable.status`. */
   readonly note?: Json
 }
 
+/** What costs more than a look at each step may. */
 export interface DescribeOptions {
-  /** Also `claims`, and whether `owner` is alive: for people, as it costs more than a look at each step may. */
+  /** Also `claims`. */
   readonly claims?: boolean
+  /** Also whether `owner` is alive. */
+  readonly liveness?: boolean
 }
 
 export interface RunQuery {

@@ -1,9 +1,10 @@
-import type { Engine, Entry, Host, RunStatus } from '@selvage/core'
+import type { Engine, Entry, Host, QuestionRecord, RunDescription, RunStatus } from '@selvage/core'
 import { UsageError } from '@selvage/core'
-import type { RunEvent } from './event.ts'
-import { entriesBefore, entryEvent } from './event.ts'
+import type { Position, RunEvent } from './event.ts'
+import { cursorOf, entryEvent, positionOf } from './event.ts'
 import { keepAlive } from './keep-alive.ts'
 import { LiveNotes } from './live-notes.ts'
+import { Takeovers } from './takeovers.ts'
 
 export interface EventsOptions {
   /** The `cursor` of the last event seen: the stream goes on behind it. Default: from the beginning. */
@@ -25,41 +26,99 @@ const PAGE = 500
 
 /** Follows a run until it has ended. UsageError at once for options that are none. The stream of an ended run is its journal. */
 export function follow(source: EventSource, runId: string, options: EventsOptions): AsyncGenerator<RunEvent, void> {
-  return read(source, runId, beginning(options), options.abortSignal ?? new AbortController().signal)
+  const reader = new Reader(source, runId, beginning(options))
+  return reader.events(options.abortSignal ?? new AbortController().signal)
 }
 
-async function* read(
-  source: EventSource,
-  runId: string,
-  from: number,
-  abortSignal: AbortSignal,
-): AsyncGenerator<RunEvent, void> {
-  const { engine, host } = source
-  const known = (await engine.describe(runId)).entries
-  const notes = new LiveNotes()
-  const unsubscribe = host?.subscribe(runId, (note) => notes.push(note))
-  const release = keepAlive()
-  try {
-    let seen = from
-    while (!abortSignal.aborted) {
-      const { status, entries } = await engine.describe(runId)
-      for (let page = await source.load(seen, PAGE); page.length > 0; page = await source.load(seen, PAGE)) {
+/** One reader of one run. */
+class Reader {
+  readonly #source: EventSource
+  readonly #runId: string
+  readonly #notes = new LiveNotes()
+  readonly #takeovers: Takeovers
+  /** What was told so far. */
+  #seen: Position
+  /** How many entries there were before this reader. */
+  #known = 0
+  #toldSuspended = false
+
+  constructor(source: EventSource, runId: string, after: Position) {
+    this.#source = source
+    this.#runId = runId
+    this.#seen = after
+    this.#takeovers = new Takeovers(source.engine, runId, after)
+  }
+
+  async *events(abortSignal: AbortSignal): AsyncGenerator<RunEvent, void> {
+    const { engine, host, load } = this.#source
+    const runId = this.#runId
+    this.#known = (await engine.describe(runId)).entries
+    if (this.#seen.entries > this.#known) throw noCursor(cursorOf(this.#seen), `Run ${runId} is not that long.`)
+    const unsubscribe = host?.subscribe(runId, (note) => this.#notes.push(note))
+    const release = keepAlive()
+    try {
+      while (!abortSignal.aborted) {
+        const page = await load(this.#seen.entries, PAGE)
+        const run = await engine.describe(runId)
+        await this.#takeovers.look(run)
         for (const entry of page) {
-          if (entry.type === 'step' || entry.type === 'retry') yield* notes.through(entry.key, entry.attempt, seen)
-          if (entry.type === 'end') yield* notes.all(seen)
-          seen = entry.seq + 1
-          const event = entryEvent(entry, entry.seq < known)
-          if (event !== undefined) yield event
+          yield* this.#recorded(entry)
           if (abortSignal.aborted) return
         }
+        // There is more by now, and it comes before what is live.
+        if (this.#seen.entries < run.entries) continue
+        yield* this.#taken()
+        if (hasEnded(run.status)) return
+        yield* this.#status(run)
+        yield* this.#notes.all(this.#seen)
+        yield* live(engine, runId, run.status, this.#notes, this.#seen, abortSignal)
       }
-      if (hasEnded(status) && seen >= entries) return
-      yield* notes.all(seen)
-      yield* live(engine, runId, { entries: seen, status }, notes, abortSignal)
+    } finally {
+      release()
+      unsubscribe?.()
     }
-  } finally {
-    release()
-    unsubscribe?.()
+  }
+
+  /** What an entry says, behind everything that came before it. */
+  async *#recorded(entry: Entry): AsyncGenerator<RunEvent> {
+    yield* this.#taken()
+    if (this.#toldSuspended) yield this.#resumed(entry.at)
+    if (entry.type === 'step' || entry.type === 'retry') {
+      yield* this.#notes.through(entry.key, entry.attempt, this.#seen)
+    }
+    if (entry.type === 'end') yield* this.#notes.all(this.#seen)
+    this.#seen = { entries: entry.seq + 1 }
+    const event = entryEvent(entry, entry.seq < this.#known)
+    if (event?.type === 'questionOpened') yield { ...event, ...(await this.#answered(event.question.id)) }
+    else if (event !== undefined) yield event
+  }
+
+  *#taken(): Generator<RunEvent> {
+    for (const event of this.#takeovers.before(this.#seen.entries)) {
+      this.#seen = positionOf(event.cursor) ?? this.#seen
+      yield event
+    }
+  }
+
+  *#status({ status, waitsFor, updatedAt }: RunDescription): Generator<RunEvent> {
+    if (this.#toldSuspended && status !== 'suspended') yield this.#resumed(updatedAt)
+    if (this.#toldSuspended || waitsFor === undefined) return
+    this.#toldSuspended = true
+    yield { ...this.#now(updatedAt), type: 'runSuspended', waitsFor }
+  }
+
+  #resumed(at: number): RunEvent {
+    this.#toldSuspended = false
+    return { ...this.#now(at), type: 'runResumed' }
+  }
+
+  #now(at: number): { readonly cursor: string; readonly at: number; readonly replayed: false } {
+    return { cursor: cursorOf(this.#seen), at, replayed: false }
+  }
+
+  async #answered(questionId: string): Promise<{ readonly status?: QuestionRecord['status'] }> {
+    const { engine } = this.#source
+    return engine.question === undefined ? {} : { status: (await engine.question(questionId)).status }
   }
 }
 
@@ -67,15 +126,16 @@ async function* read(
 async function* live(
   engine: Engine,
   runId: string,
-  since: { readonly entries: number; readonly status: RunStatus },
+  status: RunStatus,
   notes: LiveNotes,
+  seen: Position,
   abortSignal: AbortSignal,
 ): AsyncGenerator<RunEvent, void> {
   const left = new AbortController()
   let changed = false
   let failure: { readonly error: unknown } | undefined
   engine
-    .changed(runId, since, AbortSignal.any([abortSignal, left.signal]))
+    .changed(runId, { entries: seen.entries, status }, AbortSignal.any([abortSignal, left.signal]))
     .then(
       () => {
         changed = true
@@ -90,24 +150,28 @@ async function* live(
       await notes.next()
       if (failure !== undefined && !abortSignal.aborted) throw failure.error
       if (changed || notes.hasStart() || abortSignal.aborted) return
-      yield* notes.all(since.entries)
+      yield* notes.all(seen)
     }
   } finally {
     left.abort()
   }
 }
 
-function beginning(options: EventsOptions): number {
+function beginning(options: EventsOptions): Position {
   if (options.as !== undefined) {
     throw new UsageError('UNSUPPORTED', `events({ as: '${options.as}' }) is not built yet.`, {
       hint: 'Read events() and translate them yourself.',
     })
   }
-  if (options.after === undefined) return 0
-  const entries = entriesBefore(options.after)
-  if (entries !== undefined) return entries
-  throw new UsageError('BAD_INPUT', `events({ after: '${options.after}' }): that is no cursor.`, {
-    hint: 'Hand in the cursor of an event of this run as it was.',
+  if (options.after === undefined) return { entries: 0 }
+  const position = positionOf(options.after)
+  if (position !== undefined) return position
+  throw noCursor(options.after, 'Cursors are not made by hand.')
+}
+
+function noCursor(after: string, why: string): UsageError {
+  return new UsageError('BAD_INPUT', `events({ after: '${after}' }): that is no cursor of this run. ${why}`, {
+    hint: 'Hand in the cursor of one of its events as it was.',
   })
 }
 

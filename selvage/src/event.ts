@@ -1,11 +1,23 @@
 /**
  * What a reader of a run sees: entries of the journal, told in the reader's words, and the live chunks between them.
  *
- * A cursor says how many entries lie behind it, so a reader who hands back the last one it saw misses nothing that was
- * recorded and sees nothing twice. Chunks are not recorded; they carry the cursor of the entry before them, and a
- * reader who comes later sees the step's result in their place.
+ * A cursor says how many entries lie behind it, and which takeover if one was told there, so a reader who hands back the
+ * last one it saw misses nothing that was recorded and sees nothing twice. What is not recorded (chunks; that a run was
+ * suspended or resumed, as this reader saw it) carries the cursor of what was told before it.
  */
-import type { Effect, Entry, ErrorJson, Json, LiveNote, Op, OpKind, Question } from '@selvage/core'
+import type {
+  Effect,
+  Entry,
+  ErrorJson,
+  Json,
+  LiveNote,
+  Op,
+  OpKind,
+  Question,
+  QuestionRecord,
+  RunClaim,
+  RunDescription,
+} from '@selvage/core'
 import { decode } from '@selvage/core'
 
 interface Base {
@@ -50,9 +62,27 @@ export type RunEvent =
       readonly by?: string
       readonly payload: unknown
     })
-  | (Base & { readonly type: 'questionOpened'; readonly question: Question })
+  /** `status` is that of now, not of then: a question that is not `open` needs no answer. Not there where the engine keeps no questions. */
+  | (Base & {
+      readonly type: 'questionOpened'
+      readonly question: Question
+      readonly status?: QuestionRecord['status']
+    })
   /** Without a `signalId` the wait was over by time. */
   | (Base & { readonly type: 'waitEnded'; readonly key: string; readonly signalId?: string })
+  /** A worker took the run over from one that died: what was told before was recorded, and is not done again. */
+  | (Base & {
+      readonly type: 'runRecovered'
+      readonly worker: string
+      readonly pid: number
+      readonly host: string
+      /** The dead worker. */
+      readonly recoveredFrom: string
+    })
+  /** Nobody works on the run until one of the signals or the time has come. Only as this reader sees it happen: short ones are missed. */
+  | (Base & { readonly type: 'runSuspended'; readonly waitsFor: NonNullable<RunDescription['waitsFor']> })
+  /** Follows each `runSuspended` that was told, before whatever else is told then. */
+  | (Base & { readonly type: 'runResumed' })
   | (Base & { readonly type: 'runReopened'; readonly voided: readonly string[]; readonly by?: string })
   | (Base & { readonly type: 'runCompleted'; readonly output: unknown })
   | (Base & { readonly type: 'runFailed'; readonly error: ErrorJson; readonly step?: string })
@@ -60,7 +90,7 @@ export type RunEvent =
 
 /** The event of an entry; undefined for what only folding needs. */
 export function entryEvent(entry: Entry, replayed: boolean): RunEvent | undefined {
-  const base: Base = { cursor: cursorOf(entry.seq + 1), at: entry.at, replayed }
+  const base: Base = { cursor: cursorOf({ entries: entry.seq + 1 }), at: entry.at, replayed }
   switch (entry.type) {
     case 'start': {
       const { program, version, input } = entry.start
@@ -134,9 +164,9 @@ export function entryEvent(entry: Entry, replayed: boolean): RunEvent | undefine
   }
 }
 
-/** The event of what a host told beside the journal. `entries`: how many this reader has seen. */
-export function liveEvent(note: LiveNote, op: Op | undefined, entries: number): RunEvent {
-  const base: Base = { cursor: cursorOf(entries), at: note.at, replayed: false }
+/** The event of what a host told beside the journal. `behind`: what this reader has seen. */
+export function liveEvent(note: LiveNote, op: Op | undefined, behind: Position): RunEvent {
+  const base: Base = { cursor: cursorOf(behind), at: note.at, replayed: false }
   if (note.type === 'started') {
     return {
       ...base,
@@ -149,13 +179,42 @@ export function liveEvent(note: LiveNote, op: Op | undefined, entries: number): 
   return { ...base, ...step, type: 'chunk', chunk: note.chunk }
 }
 
-/** Where `cursor` stands in the journal; undefined if it is none of ours. */
-export function entriesBefore(cursor: string): number | undefined {
-  return /^\d{1,15}$/.test(cursor) ? Number(cursor) : undefined
+/** The event of a claim that took the run from a dead worker. */
+export function takeoverEvent(
+  claim: Takeover,
+  entries: number,
+  replayed: boolean,
+): RunEvent & { readonly type: 'runRecovered' } {
+  const { worker, pid, host, recoveredFrom, at, fence } = claim
+  return {
+    cursor: cursorOf({ entries, fence }),
+    at,
+    replayed,
+    type: 'runRecovered',
+    worker,
+    pid,
+    host,
+    recoveredFrom,
+  }
 }
 
-function cursorOf(entries: number): string {
-  return String(entries)
+export type Takeover = RunClaim & { readonly recoveredFrom: string }
+
+/** How far a reader has come: so many entries, and behind them the takeover of that fence, if one was told. */
+export interface Position {
+  readonly entries: number
+  readonly fence?: number
+}
+
+/** Where `cursor` stands; undefined if it is none of ours. */
+export function positionOf(cursor: string): Position | undefined {
+  const [, entries, fence] = /^(\d{1,15})(?:\.(\d{1,15}))?$/.exec(cursor) ?? []
+  if (entries === undefined) return undefined
+  return { entries: Number(entries), ...(fence === undefined ? {} : { fence: Number(fence) }) }
+}
+
+export function cursorOf({ entries, fence }: Position): string {
+  return fence === undefined ? `${entries}` : `${entries}.${fence}`
 }
 
 function stepOf(op: Op, attempt: number): Pick<OfStep, 'step' | 'name' | 'kind' | 'attempt'> {

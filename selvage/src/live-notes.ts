@@ -5,7 +5,7 @@
  * notes of a step are handed out with its entry at the latest, and a start only after the journal was read.
  */
 import type { LiveNote, Op } from '@selvage/core'
-import type { RunEvent } from './event.ts'
+import type { Position, RunEvent } from './event.ts'
 import { liveEvent } from './event.ts'
 
 export class LiveNotes {
@@ -44,17 +44,17 @@ export class LiveNotes {
   }
 
   /** Everything up to the last note of this attempt. */
-  *through(key: string, attempt: number, entries: number): Generator<RunEvent> {
+  *through(key: string, attempt: number, behind: Position): Generator<RunEvent> {
     const last = this.#queue.findLastIndex((note) => keyOf(note) === key && note.attempt <= attempt)
-    yield* this.#events(this.#queue.splice(0, last + 1), entries)
+    yield* this.#events(this.#queue.splice(0, last + 1), behind)
   }
 
-  *all(entries: number): Generator<RunEvent> {
-    yield* this.#events(this.#queue.splice(0), entries)
+  *all(behind: Position): Generator<RunEvent> {
+    yield* this.#events(this.#queue.splice(0), behind)
   }
 
-  *#events(notes: readonly LiveNote[], entries: number): Generator<RunEvent> {
-    for (const note of notes) yield liveEvent(note, this.#ops.get(keyOf(note)), entries)
+  *#events(notes: readonly LiveNote[], behind: Position): Generator<RunEvent> {
+    for (const note of notes) yield liveEvent(note, this.#ops.get(keyOf(note)), behind)
   }
 
   #arm(): void {

@@ -59,7 +59,7 @@ export class Run<Result = unknown> {
 
   async status(): Promise<RunState> {
     const { records, engine } = this.#ports
-    const description = await engine.describe(this.id, { claims: true })
+    const description = await engine.describe(this.id, { claims: true, liveness: true })
     const { start, outcome, note, ...summary } = description
     const inline = await inlineState(engine, description)
     return {

@@ -105,7 +105,7 @@ class EmbeddedEngine implements Engine {
       ...(startAt !== undefined && { startAt }),
       at: this.runtime.clock.now(),
     })
-    if (receipt.created) this.changes.touched(runId)
+    if (receipt.created) this.changes.touched(runId, { status: 'pending' })
     return receipt
   }
 
@@ -147,10 +147,12 @@ class EmbeddedEngine implements Engine {
 
   async describe(runId: string, options: DescribeOptions = {}): ReturnType<Engine['describe']> {
     this.checkOpen()
-    if (options.claims !== true) return await this.store.describe(runId)
-    const dead = await this.dead()
-    const run = withLiveness(await this.store.describe(runId), dead)
-    return { ...run, claims: await this.store.claims(runId) }
+    const dead = options.liveness === true ? await this.dead() : undefined
+    const run = await this.store.describe(runId)
+    return {
+      ...(dead === undefined ? run : withLiveness(run, dead)),
+      ...(options.claims === true && { claims: await this.store.claims(runId) }),
+    }
   }
 
   async journal(runId: string, from: number, limit: number = JOURNAL_PAGE): Promise<readonly Entry[]> {

@@ -152,14 +152,14 @@ describe('a worker that is killed', () => {
     await engine.start('r', START)
     await killed.says('two')
     const { pid } = killed.process
-    expect(await engine.describe('r', { claims: true })).toMatchObject({
+    expect(await engine.describe('r', { claims: true, liveness: true })).toMatchObject({
       status: 'running',
       owner: { pid, alive: true },
       claims: [{ pid, from: 1 }],
     })
     killed.process.kill('SIGKILL')
     await killed.exited
-    const dead = await engine.describe('r', { claims: true })
+    const dead = await engine.describe('r', { liveness: true })
     expect(dead).toMatchObject({ status: 'running', owner: { pid, alive: false } })
     expect(await engine.list?.({})).toMatchObject({ items: [{ id: 'r', owner: { pid, alive: false } }] })
     const next = spawnWorker('next')
