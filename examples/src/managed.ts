@@ -15,7 +15,9 @@ const analyst = selvage.agent('analyst', () => new Agent({ model, tools: [search
 const run = await analyst.start('Analyse Q4 market trends', { runId: 'q4' })
 for await (const event of run.events()) {
   if (event.type === 'stepCompleted') console.log(event.replayed ? 'recovered' : 'executed', event.step)
-  if (event.type === 'questionOpened') console.log(`Say yes: npx selvage approve ${event.question.id}`)
+  if (event.type === 'questionOpened' && event.status === 'open') {
+    console.log(`Say yes: npx selvage approve ${event.question.id}`)
+  }
 }
 const result = await run.result()
 console.log(result.text)

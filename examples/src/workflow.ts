@@ -31,9 +31,9 @@ const report = selvage.workflow(
 const run = await report.start('Q4 market trends', { runId: 'q4-trends' })
 // #endregion
 for await (const event of run.events()) {
-  if (event.type !== 'questionOpened') continue
-  const { id, status } = await selvage.approval(event.question.id)
-  if (status === 'open') await run.approve(id, { by: 'the example' })
+  if (event.type === 'questionOpened' && event.status === 'open') {
+    await run.approve(event.question.id, { by: 'the example' })
+  }
 }
 const { text, published } = await run.result()
 console.log(text)
