@@ -1,7 +1,7 @@
 /**
  * Reading journals from outside a run: entries as they were recorded, with the values that went to blobs put back.
  */
-import type { Blobs, Engine, Entry, Json, Offload, Op, Outcome, Runtime } from '@selvage/core'
+import type { Blobs, Engine, Entry, Json, Offload, Op, Outcome, Runtime, Signal } from '@selvage/core'
 import { createOffload } from '@selvage/core'
 
 const PAGE = 1_000
@@ -47,12 +47,19 @@ async function whole(offload: Offload, entry: Entry): Promise<Entry> {
       return 'ok' in outcome ? { ...entry, op, outcome: { ok: await offload.unpack(outcome.ok) } } : { ...entry, op }
     }
     case 'signal':
-      return { ...entry, signal: { ...entry.signal, payload: await offload.unpack(entry.signal.payload) } }
+      return { ...entry, signal: { ...entry.signal, payload: await wholePayload(offload, entry.signal) } }
     case 'end':
       return { ...entry, outcome: await wholeOutcome(offload, entry.outcome) }
     default:
       return entry
   }
+}
+
+/** The result of a child is packed inside the outcome that its signal brings. */
+async function wholePayload(offload: Offload, { name, payload }: Signal): Promise<Json> {
+  const whole = await offload.unpack(payload)
+  if (!name.startsWith('child:') || typeof whole !== 'object' || whole === null || !('ok' in whole)) return whole
+  return { ok: await offload.unpack(whole.ok) }
 }
 
 async function wholeOp(offload: Offload, op: Op): Promise<Op> {

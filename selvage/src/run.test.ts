@@ -207,3 +207,17 @@ test('work: false starts runs and answers them, and leaves them to others', asyn
     rmSync(folder, { recursive: true, force: true })
   }
 })
+
+test('a child that hands back more than an entry holds is read from outside as it was', async () => {
+  const long = 'x'.repeat(100_000)
+  const part = selvage.workflow('part', () => long)
+  const whole = selvage.workflow('whole', (ctx) => ctx.child(part, undefined, { key: 'part' }))
+  const run = await whole.start()
+  expect(await run.result()).toBe(long)
+  const payloads: unknown[] = []
+  for await (const event of run.events()) if (event.type === 'signalReceived') payloads.push(event.payload)
+  expect(payloads).toEqual([{ ok: long }])
+  expect((await run.journal()).find((entry) => entry.type === 'signal')).toMatchObject({
+    signal: { payload: { ok: long } },
+  })
+})
