@@ -18,16 +18,10 @@
  * whatever the SDK's loop remembers inside a cycle is as it was.
  */
 import type { Json } from '@selvage/core'
-import { Message, type MessageData, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import { Message, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
 import type { StatePatch } from './record.ts'
+import { bare, findSplice, isEmpty, isSame, type Splice } from './splice.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
-
-/** At `at` of what is implied, `remove` messages are replaced by `add`. */
-export interface Splice {
-  readonly at: number
-  readonly remove: number
-  readonly add: readonly MessageData[]
-}
 
 /** What differs from what is implied. */
 export interface Difference {
@@ -266,7 +260,11 @@ export class Conversation {
       }
       if (this.#pending?.message !== undefined && more.length === this.#input.length) return { dropped: true }
     }
-    return { messages: findSplice([...messages, ...implied], actual, messages.length) }
+    const change = findSplice([...messages, ...implied], actual, messages.length)
+    if (!isEmpty(change)) return { messages: change }
+    this.commit(actual.slice(messages.length))
+    this.messages = [...actual]
+    return undefined
   }
 
   /** Whether the agent's list begins with the committed messages. */
@@ -285,34 +283,5 @@ export class Conversation {
   /** What the request about to be made has beyond the last one, as text: for its hash. */
   sinceLastAnswer(): string {
     return JSON.stringify(this.#since.map(bare))
-  }
-}
-
-/** Messages without what differs from run to run: ids, latency. */
-function bare(part: unknown): unknown {
-  if (!Array.isArray(part)) return part
-  return part.map((message: Message) => ({ role: message.role, content: message.content }))
-}
-
-function isSame(one: Message, other: Message | undefined): boolean {
-  if (one === other) return true
-  if (other === undefined || one.role !== other.role || one.content.length !== other.content.length) return false
-  if (one.content.every((block, index) => block === other.content[index])) return true
-  return JSON.stringify(one.content) === JSON.stringify(other.content)
-}
-
-/** The smallest range that differs. Behind `known` lie implied messages, which may be other objects of the same content. */
-function findSplice(before: readonly Message[], after: readonly Message[], known: number): Splice {
-  const shorter = Math.min(before.length, after.length)
-  const isUnchanged = (one: number, other: number): boolean =>
-    before[one] === after[other] || (one >= known && isSame(before[one] as Message, after[other]))
-  let start = 0
-  while (start < shorter && isUnchanged(start, start)) start++
-  let end = 0
-  while (end < shorter - start && isUnchanged(before.length - 1 - end, after.length - 1 - end)) end++
-  return {
-    at: start,
-    remove: before.length - start - end,
-    add: after.slice(start, after.length - end).map((message) => message.toJSON()),
   }
 }

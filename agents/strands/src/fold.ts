@@ -10,9 +10,10 @@
  */
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
 import type { AgentResult, MessageData } from '@strands-agents/sdk'
-import { Conversation, type Difference, type Splice } from './conversation.ts'
+import { Conversation, type Difference } from './conversation.ts'
 import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
 import { type AnswerRecord, answerMessage, resultBlock, type StatePatch, type ToolRecord, usageOf } from './record.ts'
+import type { Splice } from './splice.ts'
 
 /** What a `sync` or a turn's end says. */
 export interface SyncPatch {

@@ -66,6 +66,17 @@ describe('turns', () => {
     expect(JSON.stringify(plain(whole.agent.messages)).match(/note/g)).toHaveLength(3)
   })
 
+  it('of an agent whose messages were copied are stored once all the same', async () => {
+    const process = new Process(await engineWith(runtime, []), { script: count })
+    for (const input of ['first question', 'b', 'c']) {
+      await process.invoke(input)
+      process.agent.messages = process.agent.messages.map((message) => message.clone())
+    }
+    const text = JSON.stringify(process.engine.entries('q4'))
+    expect(text.match(/first question/g)).toHaveLength(1)
+    expect(text.match(/answer 3/g)).toHaveLength(1)
+  })
+
   it('that a hook denies are none', async () => {
     const process = new Process(await engineWith(runtime, []), { script: count })
     process.agent.addHook(BeforeInvocationEvent, (event) => {

@@ -22,8 +22,9 @@ import {
   type Usage,
 } from '@strands-agents/sdk'
 import { checkCode } from './code-change.ts'
-import { markIfReplayed, markReplayed, turnEvents } from './events.ts'
+import { markReplayed, turnEvents } from './events.ts'
 import type { RecordedTurn, TurnEnd } from './fold.ts'
+import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import type { Policy } from './policy.ts'
 import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
@@ -296,79 +297,6 @@ export class Turns {
     resumeInterrupts(this.#options.agent, responses)
     return responses
   }
-}
-
-/** Events that the SDK makes of what comes from the journal are marked. */
-async function* marked(events: Events): Events {
-  try {
-    let next = await events.next()
-    while (!next.done) {
-      markIfReplayed(next.value)
-      try {
-        yield next.value
-      } catch (error) {
-        next = await events.throw(error)
-        continue
-      }
-      next = await events.next()
-    }
-    return next.value
-  } finally {
-    await events.return(undefined as never)
-  }
-}
-
-/**
- * Ends with an error as soon as the run is lost, whatever the loop waits for: nothing settles any more. When the consumer
- * leaves, what is in flight is finished and recorded, and nothing new begins.
- */
-async function* guarded(events: Events, { scope, unlessLost }: Open): Events {
-  let isOver = false
-  const taken = async (step: Promise<IteratorResult<AgentStreamEvent, AgentResult>>): typeof step => {
-    try {
-      return await unlessLost(step)
-    } catch (error) {
-      isOver = true
-      throw error
-    }
-  }
-  try {
-    let next = await taken(events.next())
-    while (!next.done) {
-      try {
-        yield next.value
-      } catch (error) {
-        next = await taken(events.throw(error))
-        continue
-      }
-      next = await taken(events.next())
-    }
-    isOver = true
-    return next.value
-  } finally {
-    scope.hasLeft = !isOver
-    // The SDK's loop would go on with another model call, and is told that there is none.
-    if (!isOver) await events.return(undefined as never).catch(() => {})
-  }
-}
-
-type UnlessLost = <T>(pending: Promise<T>) => Promise<T>
-
-/** Rejects in place of what is pending once `lost` does. Unlike Promise.race it leaves nothing behind on `lost` each time. */
-function unlessRejected(lost: Promise<never> | undefined): UnlessLost {
-  if (lost === undefined) return (pending) => pending
-  let failure: { readonly error: unknown } | undefined
-  let fail: (error: unknown) => void = () => {}
-  lost.catch((error: unknown) => {
-    failure = { error }
-    fail(error)
-  })
-  return (pending) =>
-    new Promise((resolve, reject) => {
-      fail = reject
-      pending.then(resolve, reject)
-      if (failure !== undefined) reject(failure.error)
-    })
 }
 
 function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Json): void {
