@@ -1,0 +1,87 @@
+/** I3: of several live workers one has the run; the others write nothing. */
+import { expect, test } from 'vitest'
+import { checkEnd, checkMoment, expectedOf } from '../crash/invariants.ts'
+import type { Moment } from '../crash/kill-switch.ts'
+import { playUndisturbed } from '../crash/play.ts'
+import { Site } from '../crash/site.ts'
+import { ORDER, PATIENT_MS } from './given.ts'
+import type { Section } from './section.ts'
+
+/** So short that a worker that stands still is given up at once. */
+const LEASE_MS = 400
+
+/** Where a worker is stopped, and whether it tries to append when it wakes. */
+const STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly appends: boolean }[] = [
+  { moment: 'host.before-append', hit: 3, appends: true },
+  { moment: 'host.before-append', hit: 12, appends: true },
+  { moment: 'host.before-effect', hit: 2, appends: false },
+  { moment: 'effect.after', hit: 6, appends: false },
+  { moment: 'engine.before-suspend', hit: 2, appends: false },
+  { moment: 'engine.before-finish', hit: 2, appends: false },
+]
+
+export const rivals: Section = {
+  title: 'only who holds the run writes',
+  skip({ journal, survives }) {
+    if (survives === 'nothing') return 'its runs cannot be seen by two processes'
+    return journal === 'engine'
+      ? 'the engine keeps the journal, so its workers append nothing that could be refused'
+      : undefined
+  },
+  register({ under }) {
+    test(
+      'two live workers race: every effect happens once',
+      async () => {
+        const site = new Site(under, ORDER)
+        try {
+          const processes = [site.spawn('drive'), site.spawn('drive')]
+          const exits = await Promise.all(processes.map(({ exited }) => exited))
+          expect(exits.map(({ code }) => code)).toEqual([0, 0])
+          const sight = await site.look()
+          const { scenario } = ORDER
+          expect(checkMoment(scenario, sight)).toEqual([])
+          expect(checkEnd(scenario, expectedOf(scenario, sight), sight)).toEqual([])
+          const effects = sight.lines.map(({ runId, key, attempt }) => `${runId} ${key} ${attempt}`)
+          expect(effects).toEqual([...new Set(effects)])
+        } finally {
+          await site.close()
+        }
+      },
+      PATIENT_MS,
+    )
+
+    test.each(STOPS)(
+      'a worker that was stopped at $moment (hit $hit) and wakes after its run was taken',
+      async ({ moment, hit, appends }) => {
+        const { scenario } = ORDER
+        const baseline = await playUndisturbed(under, ORDER)
+        const site = new Site(under, ORDER, { leaseMs: LEASE_MS })
+        try {
+          const stopped = site.spawn('drive', { kill: { moment, hit, signal: 'SIGSTOP' } })
+          await stopped.says((news) => news.stopping)
+          const before = await site.look()
+          const next = site.spawn('drive')
+          expect(await next.exited).toEqual({ code: 0, signal: null })
+          const taken = await site.look()
+          expect(checkMoment(scenario, taken)).toEqual([])
+          expect(checkEnd(scenario, baseline, taken)).toEqual([])
+
+          stopped.kill('SIGCONT')
+          expect(await stopped.exited).toEqual({ code: 0, signal: null })
+          const after = await site.look()
+          expect(after.runs).toEqual(taken.runs)
+          if (appends) expect(stopped.news.map(({ refused }) => refused)).toContain('LEASE_LOST')
+          // What it does after it has woken is at most the step that it had in flight.
+          const late = after.lines.slice(taken.lines.length)
+          expect(late.length).toBeLessThanOrEqual(moment === 'host.before-effect' ? 1 : 0)
+          const keys = new Map(taken.lines.map(({ key, idempotencyKey }) => [key, idempotencyKey]))
+          for (const { key, idempotencyKey } of late) expect(idempotencyKey).toBe(keys.get(key))
+          expect(before.lines.length).toBeLessThan(taken.lines.length + 1)
+        } finally {
+          await site.close()
+        }
+      },
+      PATIENT_MS,
+    )
+  },
+}

@@ -1,0 +1,39 @@
+/** Kills or stops the process that it is in, by a real signal, when execution comes to a named moment for the n-th time. */
+import { writeSync } from 'node:fs'
+import type { ProbeName } from '@selvage/core'
+
+/** A probe, or the moment before or after an effect happens outside. */
+export type Moment = ProbeName | 'effect.before' | 'effect.after'
+
+export interface KillAt {
+  readonly moment: Moment
+  /** 1: the first time. */
+  readonly hit: number
+  /** Default SIGKILL. */
+  readonly signal?: 'SIGKILL' | 'SIGSTOP'
+}
+
+export type Hits = { readonly [moment in Moment]?: number }
+
+export class KillSwitch {
+  private readonly counts: { [moment in Moment]?: number } = {}
+  private readonly at: KillAt | undefined
+
+  constructor(at: KillAt | undefined) {
+    this.at = at
+  }
+
+  get hits(): Hits {
+    return this.counts
+  }
+
+  pass(moment: Moment): void {
+    const count = (this.counts[moment] ?? 0) + 1
+    this.counts[moment] = count
+    if (this.at?.moment !== moment || this.at.hit !== count) return
+    const { signal = 'SIGKILL' } = this.at
+    // Written at once: nothing that is queued leaves a process that dies here.
+    if (signal === 'SIGSTOP') writeSync(1, `${JSON.stringify({ stopping: moment })}\n`)
+    process.kill(process.pid, signal)
+  }
+}

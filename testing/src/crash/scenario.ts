@@ -1,0 +1,26 @@
+/**
+ * What is run, killed and finished: programs, what is sent to them and answered, and what must hold of their effects. A
+ * scenario is a module, so that each child process loads it anew.
+ */
+import type { Entry, Json, Program, QuestionRecord, Signal, Start } from '@selvage/core'
+import type { Outside } from './outside.ts'
+
+export interface Scenario {
+  programs(outside: Outside): readonly Program[]
+  readonly start: Start
+  /** Sent as soon as the run is there, by every process that drives it. */
+  readonly signals?: readonly Signal[]
+  /** The payload that answers a question. Truthful: asked whether an effect happened, it looks at the outside. */
+  answer?(question: QuestionRecord, outside: Outside): Json
+  /**
+   * Of a step, by its key: the keys whose steps and waits are durable before its effect happens. Keys of children of the
+   * run are unlike those of the run.
+   */
+  readonly needs?: { readonly [key: string]: readonly string[] }
+  /** More that must be the same however often a process died, beside the outcome. */
+  extract?(entries: readonly Entry[]): unknown
+}
+
+export interface ScenarioModule {
+  readonly scenario: Scenario
+}

@@ -1,0 +1,26 @@
+import type { Engine, Host, ProbeName, Program } from '@selvage/core'
+
+export interface PlaceOptions {
+  /** How long a worker that stands still keeps its runs, in milliseconds. An engine that has no such thing ignores it. */
+  readonly leaseMs?: number
+}
+
+/** An engine that is open, and the hosts that go with it. */
+export interface OpenedEngine {
+  readonly engine: Engine
+  host(programs: readonly Program[]): Host
+}
+
+/** What the module of an engine under test exports. */
+export interface EngineModule {
+  /** Opens the engine on what is kept under `folder`, which exists. `engine.close()` closes all of it. */
+  open(folder: string, options?: PlaceOptions): Promise<OpenedEngine>
+}
+
+/** An engine as the conformance sections are given it. */
+export interface EngineUnderTest extends EngineModule {
+  /** URL of a module whose exports are an EngineModule: child processes import it. */
+  readonly module: string
+  /** Probes that this engine never comes to, each with the reason. */
+  readonly neverHit?: { readonly [name in ProbeName]?: string }
+}
