@@ -249,7 +249,9 @@ describe('finish', () => {
   it('is refused before the journal has the end, and to others', async () => {
     const { fence } = await claimed(store)
     await expect(store.finish('r', fence, { ok: 1 }, 1)).rejects.toMatchObject({ code: 'JOURNAL_GAP' })
-    await store.append('r', fence, 1, [end(1)])
+    await store.append('r', fence, 1, [step(1)])
+    await expect(store.finish('r', fence, { ok: 1 }, 1)).rejects.toMatchObject({ code: 'JOURNAL_GAP' })
+    await store.append('r', fence, 2, [end(2)])
     await expect(store.finish('r', fence + 1, { ok: 1 }, 1)).rejects.toMatchObject({ code: 'LEASE_LOST' })
     expect(await store.describe('r')).toMatchObject({ status: 'running', owner: { worker: 'w' } })
   })
@@ -271,8 +273,15 @@ describe('reopen', () => {
     await store.append('r', 2, 5, [step(5, { key: 'k2', outcome: ERROR }), end(6, ERROR)])
     await store.finish('r', 2, ERROR, 6_000)
     expect(await store.describe('r')).toMatchObject({ steps: 2 })
-    await store.reopen('r', 7, ['k2'], 7_000)
-    expect(await store.describe('r')).toMatchObject({ steps: 1 })
+    await store.reopen('r', 7, ['k2', 'k1'], 7_000)
+    expect(await store.describe('r')).toMatchObject({ steps: 0 })
+
+    // Void before and not made again: not counted when the run is reopened once more.
+    await claimOne(7_000)
+    await store.append('r', 3, 8, [end(8, ERROR)])
+    await store.finish('r', 3, ERROR, 8_000)
+    await store.reopen('r', 9, [], 9_000)
+    expect(await store.describe('r')).toMatchObject({ steps: 0 })
   })
 
   it('is refused for runs that go on, that completed, that are unknown, and from two sides at once', async () => {

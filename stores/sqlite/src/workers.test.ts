@@ -83,6 +83,15 @@ describe('a worker that is stopped', () => {
     expect((await store.load('r', 0)).length).toBe(2)
   })
 
+  it('is not buried if it renews its lease between the look and the burial', async () => {
+    await enlisted(store, 'w1', 1_000)
+    await claimed(store, 'r', 'w1')
+    const late = 1_000 + LEASE_MS
+    const [reaped] = await Promise.all([store.reap(late), store.heartbeat('w1', LEASE_MS, late)])
+    expect(reaped).toBe(0)
+    await store.append('r', 1, 1, [step(1)])
+  })
+
   it('learns at its next heartbeat that it was declared dead', async () => {
     await enlisted(store, 'w1', 1_000)
     await store.heartbeat('w1', LEASE_MS, 5_000)
