@@ -341,7 +341,7 @@ export class Turn {
     if (fiber.startsAtOnce !== undefined) {
       for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
         await null
-        if (fiber.inFlight > 0) return this.event()
+        if (fiber.inFlight > 0 && fiber.finished === undefined) return this.event()
       }
       if (fiber.produced.length > 0) return
     }
