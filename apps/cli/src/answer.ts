@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import { UsageError } from '@selvage/core'
 import type { Session } from './session.ts'
 
@@ -41,6 +42,11 @@ export function parseJson(text: string, what: string): unknown {
   }
 }
 
+/** The user of the operating system; in a container that knows no name for it, its number. */
 export function defaultBy(): string {
-  return process.env.USER ?? process.env.LOGNAME ?? 'cli'
+  try {
+    return userInfo().username
+  } catch {
+    return process.env.USER ?? process.env.LOGNAME ?? `uid ${process.getuid?.() ?? 'unknown'}`
+  }
 }

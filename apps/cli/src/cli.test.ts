@@ -2,12 +2,15 @@
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { openSelvage, type Run, type Selvage } from 'selvage/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 
 const MAIN = join(import.meta.dirname, '../dist/main.js')
+
+/** Who answers unless told otherwise, whatever the environment says. */
+const ME = userInfo().username
 
 interface Told {
   readonly code: number
@@ -26,7 +29,7 @@ function cli(...args: readonly string[]): Promise<Told> {
 
 function cliAt(at: string | undefined, ...args: readonly string[]): Promise<Told> {
   const { SELVAGE_URL: _, FORCE_COLOR: __, ...environment } = process.env
-  const env = { ...environment, USER: 'ann', ...(at === undefined ? {} : { SELVAGE_URL: at }) }
+  const env = { ...environment, USER: 'nobody at all', ...(at === undefined ? {} : { SELVAGE_URL: at }) }
   return new Promise((resolve) => {
     execFile(process.execPath, [MAIN, ...args], { env, cwd: folder }, (error, out, err) => {
       resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
@@ -147,7 +150,7 @@ describe('show', () => {
     expect(await run.result()).toEqual({ sent: true })
     const after = lines((await cli('show', 'p 1')).out)
     expect(after[0]).toBe('p 1 completed publish v3')
-    expect(after.find((line) => line.includes('approval:publish'))).toMatch(/wait answered .* by ann$/)
+    expect(after.find((line) => line.includes('approval:publish'))).toMatch(new RegExp(`wait answered .* by ${ME}$`))
     expect(after.some((line) => line.startsWith('selvage'))).toBe(false)
   })
 
@@ -158,6 +161,7 @@ describe('show', () => {
       run: { id: 'p', status: 'suspended', program: 'publish', version: '3', input: 'hello' },
       timeline: [
         { what: 'run', state: 'started' },
+        { what: 'worker', state: 'claimed', worker: { pid: process.pid } },
         { what: 'step', key: 'draft', state: 'executed', attempts: 1 },
         { what: 'wait', key: 'approval:publish', state: 'waiting', detail: id },
       ],
@@ -172,12 +176,112 @@ describe('show', () => {
     await (await whole.start(undefined, { runId: 'w' })).result().catch(() => {})
     const text = lines((await cli('show', 'w')).out)
     expect(text).toContain('child w/part failed part')
+    expect(text.find((line) => line.includes('child:part/done'))).toContain('answered')
+    expect(text.find((line) => line.includes('child:part/done'))).toMatch(/w\/part failed: .*no luck$/)
     expect(text.at(-1)).toBe('to let it go on: selvage retry w')
     expect(
       lines((await cli('show', 'w/part')).out).some(
         (line) => line.includes('break code failed') && line.includes('no luck'),
       ),
     ).toBe(true)
+  })
+
+  test('a worker that was killed: dead until the next one takes the run over, which then stands in the timeline', async () => {
+    await selvage.close()
+    writeFileSync(
+      join(folder, 'slow.mjs'),
+      `export default (selvage) => selvage.workflow('slow', async (ctx) => {
+        await ctx.step('first', () => 1)
+        await ctx.step('second', () => process.env.HANG && (console.log('hanging'), new Promise(() => {})))
+      })`,
+    )
+    const front = await openSelvage({ url, work: false })
+    try {
+      const run = await front.workflow('slow', () => {}).start(undefined, { runId: 's' })
+      const work = (hang: string) =>
+        spawn(process.execPath, [MAIN, 'work', 'slow.mjs', '--url', url], {
+          cwd: folder,
+          env: { ...process.env, HANG: hang },
+          stdio: ['ignore', 'pipe', 'inherit'],
+        })
+      const killed = work('1')
+      for await (const text of killed.stdout) if (String(text).includes('hanging')) break
+      const alive = await cli('show', 's')
+      expect(lines(alive.out)[0]).toBe('s running slow')
+      expect(alive.out).not.toContain('dead')
+      killed.kill('SIGKILL')
+      await once(killed, 'exit')
+
+      expect(lines((await cli('list')).out)[1]).toMatch(/^s running \(worker dead\) slow /)
+      expect(json(await cli('list', '--json'))).toMatchObject({ items: [{ owner: { pid: killed.pid, alive: false } }] })
+      const dead = lines((await cli('show', 's')).out)
+      expect(dead.slice(0, 2)).toEqual([
+        's running slow',
+        'running, but its worker is dead: the next worker takes it over',
+      ])
+      expect(dead.find((line) => line.startsWith('worker'))).toContain(`pid ${killed.pid} on `)
+      expect(dead.find((line) => line.includes('first code'))).toContain('executed')
+
+      const next = work('')
+      try {
+        await run.result()
+        const text = lines((await cli('show', 's')).out)
+        const takeover = text.findIndex((line) => line.startsWith(`── worker pid ${next.pid} on `))
+        expect(text[takeover]).toMatch(new RegExp(`took over \\(pid ${killed.pid} died\\)$`))
+        expect(text[takeover - 1]).toMatch(/first code recovered/)
+        expect(text[takeover + 1]).toMatch(/second code executed/)
+        const { run: state, timeline } = json<{ readonly run: unknown; readonly timeline: unknown }>(
+          await cli('show', 's', '--json'),
+        )
+        expect(state).toMatchObject({
+          claims: [
+            { pid: killed.pid, from: 1 },
+            { pid: next.pid, from: 2, recoveredFrom: expect.any(String) },
+          ],
+        })
+        expect(timeline).toMatchObject([
+          { what: 'run' },
+          { what: 'worker', state: 'claimed' },
+          { key: 'first', state: 'recovered', worker: { pid: killed.pid } },
+          { what: 'worker', state: 'recovered', worker: { pid: next.pid }, recoveredFrom: { pid: killed.pid } },
+          { key: 'second', state: 'executed', worker: { pid: next.pid } },
+          { what: 'run' },
+        ])
+      } finally {
+        next.kill('SIGKILL')
+      }
+    } finally {
+      await front.close()
+    }
+  })
+
+  test('a run of durable() says what its status cannot', async () => {
+    const inline = selvage.program<null, unknown>(
+      {
+        name: 'inline:a',
+        resume: 'fold',
+        run: async (durable) => {
+          await durable.state('turn#1', { input: 'x' })
+          await durable.wait('attached', 'detached')
+          await durable.state('turn#1.end', {})
+          await durable.wait('attached again', 'detached again')
+        },
+      },
+      { input: () => null, result: (recorded) => recorded },
+    )
+    const run = await inline.start(null, { runId: 'i' })
+    const waiting = async (name: string) => {
+      for await (const event of run.events()) {
+        if (event.type === 'runSuspended' && event.waitsFor.signals.includes(name)) return
+      }
+    }
+    await waiting('detached')
+    expect(lines((await cli('show', 'i')).out)[1]).toBe('inline: turn 1 was interrupted: run the program again')
+    expect(lines((await cli('list')).out)[1]).toMatch(/^i suspended \(inline, turn 1 interrupted\) inline:a /)
+    await run.signal('detached')
+    await waiting('detached again')
+    expect(lines((await cli('show', 'i')).out)[1]).toBe('inline: turn 1 is done, nothing is left to do')
+    expect(json(await cli('list', '--json'))).toMatchObject({ items: [{ inline: { turn: 1, state: 'idle' } }] })
   })
 
   test('text of a run cannot write to the terminal', async () => {
@@ -208,14 +312,14 @@ describe('answers', () => {
     const run = await pay.start(undefined, { runId: 'pay' })
     const id = await questionOf(run)
     const told = await cli('approve', id, '--input', '{"amount":10}', '--json')
-    expect(json(told)).toEqual({ id, runId: 'pay', answer: 'approved', by: 'ann' })
-    expect(await run.result()).toMatchObject({ approved: true, input: { amount: 10 }, by: 'ann' })
+    expect(json(told)).toEqual({ id, runId: 'pay', answer: 'approved', by: ME })
+    expect(await run.result()).toMatchObject({ approved: true, input: { amount: 10 }, by: ME })
     const second = await cli('reject', id, '--reason', 'no', '--by', 'bob')
-    expect(second).toMatchObject({ code: 4, out: '', err: expect.stringContaining('was answered before by ann') })
+    expect(second).toMatchObject({ code: 4, out: '', err: expect.stringContaining(`was answered before by ${ME}`) })
     const third = await cli('approve', id, '--json')
     expect(third.code).toBe(4)
     expect(JSON.parse(third.err)).toMatchObject({
-      error: { code: 'ALREADY_ANSWERED', details: { by: 'ann', value: { approved: true, input: { amount: 10 } } } },
+      error: { code: 'ALREADY_ANSWERED', details: { by: ME, value: { approved: true, input: { amount: 10 } } } },
     })
   })
 

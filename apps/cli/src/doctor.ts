@@ -5,6 +5,7 @@ import { type Inspection, inspect, openSelvage, type RunSummary, type Selvage } 
 import { EXIT } from './exit-codes.ts'
 import { createOutput, type Output } from './output.ts'
 import { type GlobalOptions, location } from './session.ts'
+import { isInline } from './standing.ts'
 import { ago, bytes, plural } from './words.ts'
 
 export interface Check {
@@ -21,8 +22,6 @@ const LARGE_LOG_BYTES = 64 * 1024 * 1024
 /** A pending run that nobody took for so long waits for a worker that does not exist. */
 const OVERDUE_MS = 60_000
 const LOOKED_AT = 200
-/** Runs of `durable()`: no worker takes them, their author's own program does when it is run again. */
-const INLINE = 'inline:'
 
 /** `selvage doctor`: exit code 1 if anything is wrong. */
 export async function doctor(options: GlobalOptions): Promise<void> {
@@ -172,7 +171,7 @@ function where({ pid, host }: { readonly pid: number; readonly host: string }): 
 async function overdue(selvage: Selvage, now: number): Promise<Check> {
   const name = 'overdue'
   const { items } = await selvage.runs({ status: 'pending', limit: LOOKED_AT })
-  const late = items.filter((run) => now - run.updatedAt > OVERDUE_MS && !run.program.startsWith(INLINE))
+  const late = items.filter((run) => now - run.updatedAt > OVERDUE_MS && !isInline(run))
   const [oldest] = late.toSorted((a, b) => a.updatedAt - b.updatedAt)
   if (oldest === undefined) return { name, state: 'ok', found: 'no run waits for a worker for long' }
   const programs = [...new Set(late.map(label))]
@@ -187,15 +186,16 @@ async function overdue(selvage: Selvage, now: number): Promise<Check> {
 
 async function unfinished(selvage: Selvage): Promise<Check> {
   const name = 'inline'
-  const { items } = await selvage.runs({ status: 'pending', limit: LOOKED_AT })
-  const left = items.filter((run) => run.program.startsWith(INLINE))
-  if (left.length === 0) return { name, state: 'ok', found: 'no run of durable() was left behind' }
+  const { items } = await selvage.runs({ status: ['pending', 'running'], limit: LOOKED_AT })
+  const runs = await Promise.all(items.filter(isInline).map(({ id }) => selvage.run(id).status()))
+  const left = runs.filter(({ inline }) => inline?.state === 'interrupted')
+  if (left.length === 0) return { name, state: 'ok', found: 'no run of durable() was left in the middle of a turn' }
   const ids = left.slice(0, 3).map((run) => run.id)
   const advice = 'Run its program again: it goes on where it stopped.'
   return {
     name,
     state: 'warn',
-    found: `${plural(left.length, 'run')} of durable() left by its process: ${ids.join(', ')}`,
+    found: `${plural(left.length, 'run')} of durable() interrupted: ${ids.join(', ')}`,
     advice,
   }
 }
@@ -203,7 +203,8 @@ async function unfinished(selvage: Selvage): Promise<Check> {
 async function crashing(selvage: Selvage): Promise<Check> {
   const name = 'crashes'
   const { items } = await selvage.runs({ status: ['pending', 'running', 'suspended'], limit: 1_000 })
-  const stuck = items.filter((run) => run.crashes > 0)
+  // An inline run counts each end of a process that was given nothing to do.
+  const stuck = items.filter((run) => run.crashes > 0 && !isInline(run))
   if (stuck.length === 0) return { name, state: 'ok', found: 'no run kills its workers' }
   const worst = stuck.toSorted((a, b) => b.crashes - a.crashes).slice(0, 3)
   return {

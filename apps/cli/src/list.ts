@@ -1,7 +1,9 @@
 import type { RunQuery, RunStatus } from '@selvage/core'
 import { UsageError } from '@selvage/core'
+import type { InlineState, RunSummary, Selvage } from 'selvage/core'
 import type { Session } from './session.ts'
 import { quote } from './session.ts'
+import { isInline, standing } from './standing.ts'
 import { table } from './table.ts'
 import { ago, brief, statusWord } from './words.ts'
 
@@ -18,7 +20,8 @@ const STATUSES: readonly RunStatus[] = ['pending', 'running', 'suspended', 'comp
 
 /** `selvage list`: one page of runs, newest first. */
 export async function list({ selvage, output, again }: Session, options: ListOptions): Promise<void> {
-  const page = await selvage.runs(queryOf(options))
+  const found = await selvage.runs(queryOf(options))
+  const page = { ...found, items: await Promise.all(found.items.map((run) => withInline(selvage, run))) }
   if (output.json) return output.document(page)
   if (page.items.length === 0) return output.note(`No such runs in ${selvage.location}.`)
   const now = Date.now()
@@ -27,7 +30,7 @@ export async function list({ selvage, output, again }: Session, options: ListOpt
   )
   const rows = page.items.map((run) => [
     brief(run.id, 500),
-    statusWord(output, run.status),
+    [statusWord(output, run.status), ...standing(run).map(({ brief }) => output.style('dim', `(${brief})`))].join(' '),
     brief(run.version === undefined ? run.program : `${run.program} v${run.version}`, 60),
     String(run.steps),
     ago(run.createdAt, now),
@@ -39,6 +42,13 @@ export async function list({ selvage, output, again }: Session, options: ListOpt
   ])
   for (const line of table([head, ...rows], output.width)) output.line(line)
   if (page.next !== undefined) output.note(`More: selvage list --after ${quote(page.next)}${again}`)
+}
+
+/** What its status does not say follows from its journal, which is looked at for these runs only. */
+async function withInline(selvage: Selvage, run: RunSummary): Promise<RunSummary & { readonly inline?: InlineState }> {
+  if (!isInline(run) || run.endedAt !== undefined) return run
+  const { inline } = await selvage.run(run.id).status()
+  return inline === undefined ? run : { ...run, inline }
 }
 
 function queryOf(options: ListOptions): RunQuery {

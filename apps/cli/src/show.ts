@@ -1,8 +1,10 @@
 import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
 import type { Output } from './output.ts'
+import type { Row, RowState } from './row.ts'
 import { quote, type Session } from './session.ts'
-import { table } from './table.ts'
-import { type Row, type RowState, timeline } from './timeline.ts'
+import { standing } from './standing.ts'
+import { cut, table } from './table.ts'
+import { timeline } from './timeline.ts'
 import { ago, brief, moment, plural, statusWord, took } from './words.ts'
 
 /** `selvage show`: what a run is, what it did, and what it waits for. */
@@ -15,11 +17,11 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   const callbacks = await selvage.approvals({ runId: run.id, kind: 'callback', limit: 1_000 })
   const children = await selvage.runs({ parent: run.id, limit: 1_000 })
   const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
-  const rows = timeline(entries)
+  const rows = timeline(entries, state.claims)
   if (output.json) return output.document({ run: state, timeline: rows, questions, children: children.items })
   for (const line of header(output, state)) output.line(line)
   output.line()
-  for (const line of rowLines(output, rows)) output.line(line)
+  for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
   for (const line of childLines(output, children.items)) output.line(line)
   for (const question of questions) {
@@ -46,16 +48,22 @@ function header(output: Output, state: RunState): string[] {
   if (state.tenant !== undefined) facts.push(['tenant', state.tenant])
   const tags = Object.entries(state.tags).map(([key, value]) => `${key}=${value}`)
   if (tags.length > 0) facts.push(['tags', brief(tags.join(' '), 200)])
-  if (state.owner !== undefined) facts.push(['worker', `pid ${state.owner.pid} on ${state.owner.host}`])
-  if (state.crashes > 0) facts.push(['crashes', `${plural(state.crashes, 'worker')} died here without getting further`])
+  if (state.owner !== undefined) facts.push(['worker', ownerOf(state.owner)])
+  if (state.crashes > 0 && state.inline === undefined)
+    facts.push(['crashes', `${plural(state.crashes, 'worker')} died here without getting further`])
   if (state.deadline !== undefined)
     facts.push(['deadline', `${moment(state.deadline, now)} (${ago(state.deadline, now)})`])
   if (state.waitsFor !== undefined) facts.push(['waits for', waits(state.waitsFor, now)])
   if (state.note !== undefined) facts.push(['note', brief(state.note, 200)])
   return [
     `${output.style('bold', brief(state.id, 500))}  ${statusWord(output, state.status)}  ${brief(state.program + version, 100)}`,
+    ...standing(state).map(({ told }) => `  ${output.style('yellow', told)}`),
     ...facts.map(([name, fact]) => `  ${name === '' ? '' : `${dim(name)} `}${fact}`),
   ]
+}
+
+function ownerOf({ pid, host, alive }: NonNullable<RunState['owner']>): string {
+  return `pid ${pid} on ${brief(host, 60)}${alive === false ? ', which is gone' : ''}`
 }
 
 function waits(waiting: NonNullable<RunState['waitsFor']>, now: number): string {
@@ -80,23 +88,53 @@ const COLOUR: { readonly [state in RowState]: Parameters<Output['style']>[0] } =
   retried: 'cyan',
   completed: 'green',
   cancelled: 'magenta',
+  claimed: 'dim',
+  reconciled: 'cyan',
 }
 
-function rowLines(output: Output, rows: readonly Row[]): string[] {
+function rowLines(output: Output, rows: readonly Row[], state: RunState): string[] {
   const began = rows[0]?.at ?? 0
-  return table(
-    rows.map((row) => [
-      output.style('dim', `+${took(row.at - began)}`),
-      called(output, row),
-      output.style('dim', row.kind ?? row.what),
-      output.style(COLOUR[row.state], row.state),
-      row.attempts !== undefined && row.attempts > 1 ? `attempt ${row.attempts}` : '',
-      row.tookMs === undefined ? '' : took(row.tookMs),
-      brief(row.detail ?? '', 160),
-    ]),
+  let worker: string | undefined
+  const cells = table(
+    rows.flatMap((row) => {
+      if (row.what !== 'worker') return [cellsOf(output, row, began, worker)]
+      worker = row.worker?.id
+      return []
+    }),
     output.width,
     '  ',
-  )
+  ).values()
+  return rows.map((row) => (row.what === 'worker' ? workerLine(output, row, state) : (cells.next().value ?? '')))
+}
+
+/** `worker`: the one whose part of the timeline the row stands in. */
+function cellsOf(output: Output, row: Row, began: number, worker: string | undefined): string[] {
+  const elsewhere = row.worker !== undefined && row.worker.id !== worker ? `by pid ${row.worker.pid}: ` : ''
+  return [
+    output.style('dim', `+${took(row.at - began)}`),
+    called(output, row),
+    output.style('dim', row.kind ?? row.what),
+    output.style(COLOUR[row.state], row.state),
+    row.attempts !== undefined && row.attempts > 1 ? `attempt ${row.attempts}` : '',
+    row.tookMs === undefined ? '' : took(row.tookMs),
+    brief(`${elsewhere}${row.detail ?? ''}`, 160),
+  ]
+}
+
+/** A line through the timeline: from here on it is the work of another process. */
+function workerLine(output: Output, { worker, recoveredFrom }: Row, { inline }: RunState): string {
+  const here = worker === undefined ? 'a worker' : processOf(worker)
+  if (recoveredFrom === undefined) return cut(output.style('dim', `  ── ${here}`), output.width)
+  const { pid, host = worker?.host } = recoveredFrom
+  const dead =
+    pid === undefined ? recoveredFrom.id : host === worker?.host ? `pid ${pid}` : `pid ${pid} on ${brief(host, 60)}`
+  // A process that had done all it had to do leaves its inline run in the same way.
+  const how = inline === undefined ? 'died' : 'has gone'
+  return cut(output.style('blue', `  ── ${here} took over (${dead} ${how})`), output.width)
+}
+
+function processOf({ pid, host }: { readonly pid: number; readonly host: string }): string {
+  return `worker pid ${pid} on ${brief(host, 60)}`
 }
 
 /** The name where the key does not say it; keys of model calls do. */

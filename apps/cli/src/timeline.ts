@@ -1,50 +1,22 @@
 /**
- * A run as a person reads it: one row per step, wait or signal, in the order in which they were first heard of.
- * A step that was tried several times, intended on one process and settled on another, or voided by a retry is one row.
+ * A run as a person reads it: one row per step, wait or signal, in the order in which they were first heard of, and one
+ * for each worker that came to it. A step that was tried several times, intended on one process and settled on another,
+ * or voided by a retry is one row.
  */
-import type { Entry, EntryOf, OpKind } from '@selvage/core'
+import type { Entry, EntryOf, RunClaim } from '@selvage/core'
 import { decode } from '@selvage/core'
+import { byWhom, type Told } from './by-whom.ts'
+import { childEnd } from './child-end.ts'
+import type { Row } from './row.ts'
 import { summary } from './summary.ts'
 
-export type RowState =
-  | 'started'
-  | 'executed'
-  | 'recovered'
-  | 'retrying'
-  | 'failed'
-  | 'unknown'
-  | 'asked'
-  | 'intended'
-  | 'waiting'
-  | 'answered'
-  | 'expired'
-  | 'received'
-  | 'retried'
-  | 'completed'
-  | 'cancelled'
-
-export interface Row {
-  readonly seq: number
-  /** Epoch milliseconds at which it was first heard of. */
-  readonly at: number
-  readonly what: 'run' | 'step' | 'wait' | 'signal'
-  readonly key: string
-  /** Of a step or a question: a tool, a workflow's step, what is to be approved. */
-  readonly name?: string
-  readonly kind?: OpKind
-  readonly state: RowState
-  /** How often it was tried. */
-  readonly attempts?: number
-  /** Milliseconds: of the last attempt, or of the whole wait. */
-  readonly tookMs?: number
-  readonly detail?: string
-  /** The processes that meant to do it, where that was recorded. */
-  readonly hosts?: readonly string[]
+/** Signals that answer a wait are told by the wait. `claims`: oldest first. */
+export function timeline(entries: readonly Entry[], claims: readonly RunClaim[] = []): Row[] {
+  return byWhom(stepsAndWaits(entries), claims)
 }
 
-/** Signals that answer a wait are told by the wait. */
-export function timeline(entries: readonly Entry[]): Row[] {
-  const rows = new Map<string, Row>()
+function stepsAndWaits(entries: readonly Entry[]): Told[] {
+  const rows = new Map<string, Told>()
   const signals = new Map(entries.filter(isSignal).map((entry) => [entry.signal.id, entry]))
   const consumed = new Set(
     entries.flatMap((entry) => (entry.type === 'wait' && entry.signalId ? [entry.signalId] : [])),
@@ -54,7 +26,9 @@ export function timeline(entries: readonly Entry[]): Row[] {
     const before = rows.get(id)
     const row = rowOf(entry, before, signals)
     if (row === undefined || (entry.type === 'signal' && consumed.has(entry.signal.id))) continue
-    rows.set(id, before === undefined ? row : { ...row, seq: before.seq, at: before.at })
+    const intended = entry.type === 'intent' ? entry.seq : before?.intended
+    const first = before === undefined ? {} : { seq: before.seq, at: before.at }
+    rows.set(id, { ...row, ...first, last: entry.seq, ...(intended === undefined ? {} : { intended }) })
   }
   return [...rows.values()]
 }
@@ -131,17 +105,20 @@ function stepRow(entry: EntryOf<'intent'> | EntryOf<'retry'> | EntryOf<'step'>, 
   if ('error' in outcome) return { ...settled, state: 'failed', detail: outcome.error.message }
   if ('unknown' in outcome) return { ...settled, state: 'unknown', detail: outcome.unknown }
   if ('interrupts' in outcome) return { ...settled, state: 'asked', detail: 'stopped to ask' }
-  const state = new Set(hosts).size > 1 ? 'recovered' : 'executed'
-  return { ...settled, state, detail: summary(decode(outcome.ok)) }
+  return { ...settled, state: 'executed', detail: summary(decode(outcome.ok)) }
 }
 
 function waitRow(entry: EntryOf<'wait'>, before: Row | undefined, signal: EntryOf<'signal'> | undefined): Row {
   const base = { seq: entry.seq, at: entry.at, what: 'wait', key: entry.key } as const
   const lasted = before === undefined ? {} : { name: before.name ?? entry.key, tookMs: entry.at - before.at }
   if (entry.signalId === undefined) return { ...base, ...lasted, state: 'expired', detail: 'over by time' }
-  const detail =
-    signal === undefined ? entry.signalId : `${summary(decode(signal.signal.payload))}${by(signal.signal.by)}`
-  return { ...base, ...lasted, state: 'answered', detail }
+  return { ...base, ...lasted, state: 'answered', detail: answerOf(entry.signalId, signal) }
+}
+
+function answerOf(id: string, signal: EntryOf<'signal'> | undefined): string {
+  if (signal === undefined) return id
+  const { name, payload, by: who } = signal.signal
+  return childEnd(name, payload) ?? `${summary(decode(payload))}${by(who)}`
 }
 
 function endRow(entry: EntryOf<'end'>): Row {
