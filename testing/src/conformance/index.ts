@@ -20,7 +20,7 @@ import { starting } from './starting.ts'
 import { takeover } from './takeover.ts'
 
 export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
-export { type AgentKills, killInEveryStep } from './every-step.ts'
+export { type EveryStep, killInEveryStep } from './every-step.ts'
 export type { Kit, Section } from './section.ts'
 
 export const SECTIONS: readonly Section[] = [starting, crashMatrix, randomKills, rivals, takeover, oneAnswer]

@@ -5,7 +5,7 @@ import { Site } from '../crash/site.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
 
-const PROCESSES = 50
+const PROCESSES = 10
 
 export const oneAnswer: Section = {
   title: 'one answer counts',

@@ -1,0 +1,3 @@
+import { agentScenario } from './agent-scenario.ts'
+
+export const scenario = agentScenario([[1, 2, 3, 4, 5]])
