@@ -238,7 +238,6 @@ export class Fiber implements Durable {
 
   private settle(entry: Entry): Promise<void> | undefined {
     this.known.take(entry)
-    if (reachesProgram(entry)) this.settledAt = entry.at
     switch (entry.type) {
       case 'step':
         return this.settleStep(entry)
@@ -246,7 +245,7 @@ export class Fiber implements Durable {
         return this.settleRetry(entry)
       case 'signal':
         this.mailbox.settleSignal(entry.signal)
-        if (entry.signal.name === '$cancel') this.settleCancel()
+        if (entry.signal.name === '$cancel') this.settleCancel(entry.at)
         return undefined
       case 'wait':
         return this.mailbox.settleWait(entry.key)
@@ -276,8 +275,9 @@ export class Fiber implements Durable {
     step.notBefore = entry.retryAt
   }
 
-  private settleCancel(): void {
+  private settleCancel(at: number): void {
     const error = this.cancelError()
+    this.given(at)
     this.abort.abort(error)
     for (const [key, step] of this.steps) {
       if (step.shielded) continue
@@ -291,7 +291,13 @@ export class Fiber implements Durable {
     this.mailbox.cancel(error)
   }
 
+  /** The program is given what an entry says; the entry may be older than others that nobody has asked for. */
+  given(at: number): void {
+    this.settledAt = Math.max(this.settledAt, at)
+  }
+
   private async deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> {
+    this.given(entry.at)
     if ('ok' in entry.outcome) {
       const json = this.env.offload.unpack(entry.outcome.ok)
       step.resolve(decode(json instanceof Promise ? await json : json))
@@ -395,7 +401,7 @@ export class Fiber implements Durable {
     shielded: boolean,
   ): Promise<T> {
     const outer = this.env.runtime.context.get()
-    if (outer?.runId === this.runId) return Promise.resolve(live(outer))
+    if (outer?.runId === this.runId) return new Promise((resolve) => resolve(live(outer)))
     if (this.dropped) return new Promise(() => {})
     if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
     if (this.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))

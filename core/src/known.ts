@@ -6,6 +6,12 @@ import type { Entry, EntryOf, Outcome, Signal } from './entry.ts'
 
 const NONE: readonly Signal[] = []
 
+export interface EndedWait {
+  /** What ended it; without one, time did. */
+  readonly signal: Signal | undefined
+  readonly at: number
+}
+
 export class Known {
   salt = ''
   /** Host time of the newest entry. */
@@ -15,9 +21,10 @@ export class Known {
   outcome: Outcome | undefined
   /** Final outcomes that nobody has asked for yet. */
   readonly steps: Map<string, EntryOf<'step'>> = new Map()
-  /** Ended waits that nobody has asked for yet, with the signal that ended them. */
-  readonly waits: Map<string, Signal | undefined> = new Map()
-  readonly opened: Set<string> = new Set()
+  /** Ended waits that nobody has asked for yet. */
+  readonly waits: Map<string, EndedWait> = new Map()
+  /** Questions that were asked, and when. */
+  readonly opened: Map<string, number> = new Map()
   /** Failed attempts of steps without a final outcome. */
   readonly attempts: Map<string, EntryOf<'retry'>> = new Map()
   /** Intents without an outcome. */
@@ -57,10 +64,13 @@ export class Known {
         this.takeSignal(entry.signal, entry.at)
         break
       case 'open':
-        this.opened.add(entry.key)
+        this.opened.set(entry.key, entry.at)
         break
       case 'wait':
-        this.waits.set(entry.key, entry.signalId === undefined ? undefined : this.consume(entry.signalId))
+        this.waits.set(entry.key, {
+          signal: entry.signalId === undefined ? undefined : this.consume(entry.signalId),
+          at: entry.at,
+        })
         break
       case 'end':
         this.outcome = entry.outcome

@@ -12,6 +12,7 @@ import { decode } from './codec.ts'
 import type { Signal } from './entry.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
+import type { EndedWait } from './known.ts'
 import type { WaitResult } from './ports.ts'
 
 export class Mailbox {
@@ -83,10 +84,10 @@ export class Mailbox {
         recorded: false,
       }
       const { waits } = fiber.known
-      if (waits.has(key)) {
-        const signal = waits.get(key)
+      const ended = waits.get(key)
+      if (ended !== undefined) {
         waits.delete(key)
-        fiber.guard(this.answer(wait, signal))
+        fiber.guard(this.answer(wait, ended))
         return
       }
       this.waits.set(key, wait)
@@ -100,10 +101,11 @@ export class Mailbox {
     if (wait === undefined) return undefined
     this.waits.delete(key)
     const { waits } = this.fiber.known
-    const signal = waits.get(key)
+    const ended = waits.get(key)
     waits.delete(key)
-    if (signal !== undefined) this.claimed.delete(signal.id)
-    return this.answer(wait, signal)
+    if (ended === undefined) return undefined
+    if (ended.signal !== undefined) this.claimed.delete(ended.signal.id)
+    return this.answer(wait, ended)
   }
 
   /** What came during replay ends the waits that the journal left open. */
@@ -141,7 +143,8 @@ export class Mailbox {
     this.fiber.produce({ type: 'wait', key: wait.key, signalId: signal.id })
   }
 
-  private async answer(wait: AskedWait, signal: Signal | undefined): Promise<void> {
+  private async answer(wait: AskedWait, { signal, at }: EndedWait): Promise<void> {
+    this.fiber.given(at)
     if (signal === undefined) {
       wait.resolve({ ok: false })
       return

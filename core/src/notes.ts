@@ -9,8 +9,8 @@ import type { Fiber } from './fiber.ts'
 export class Notes {
   private readonly fiber: Fiber
   private readonly pending: AskedNote[] = []
-  /** `state` entries that replay came to before the program did, by key. */
-  private readonly passed = new Map<string, number>()
+  /** When the `state` entries were made that replay came to before the program did, by key. */
+  private readonly passed = new Map<string, number[]>()
   private readonly marks = new Set<string>()
 
   constructor(fiber: Fiber) {
@@ -28,7 +28,11 @@ export class Notes {
 
   write(body: AskedNote['body']): Promise<void> {
     const { fiber } = this
-    if (this.isWritten(body)) return Promise.resolve()
+    const writtenAt = this.writtenAt(body)
+    if (writtenAt !== undefined) {
+      fiber.given(writtenAt)
+      return Promise.resolve()
+    }
     return new Promise((resolve) => {
       const note: AskedNote = { body, resolve, produced: false }
       this.pending.push(note)
@@ -37,18 +41,22 @@ export class Notes {
     })
   }
 
-  private isWritten(body: AskedNote['body']): boolean {
-    if (body.type === 'open') return this.fiber.known.opened.has(body.key)
+  private writtenAt(body: AskedNote['body']): number | undefined {
+    if (body.type === 'open') return this.fiber.known.opened.get(body.key)
     if (this.fiber.program.resume === 'replay') this.marks.add(body.key)
-    const passed = this.passed.get(body.key) ?? 0
-    if (passed > 0) this.passed.set(body.key, passed - 1)
-    return passed > 0
+    return this.passed.get(body.key)?.shift()
   }
 
   settle(entry: EntryOf<'open'> | EntryOf<'state'>): void {
     const index = this.pending.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
-    if (index >= 0) this.pending.splice(index, 1)[0]?.resolve()
-    else if (entry.type === 'state') this.passed.set(entry.key, (this.passed.get(entry.key) ?? 0) + 1)
+    if (index >= 0) {
+      this.fiber.given(entry.at)
+      this.pending.splice(index, 1)[0]?.resolve()
+    } else if (entry.type === 'state') {
+      const passed = this.passed.get(entry.key)
+      if (passed === undefined) this.passed.set(entry.key, [entry.at])
+      else passed.push(entry.at)
+    }
   }
 
   goLive(): void {

@@ -85,7 +85,7 @@ export interface Durable {
   current(): StepContext | undefined
   /** Shows a value beside the run's status. */
   status(value: Json): void
-  /** Host time of the last entry that was settled: the same live and on replay. Epoch milliseconds. */
+  /** Host time of the newest entry that the program was given: the same live and on replay. Epoch milliseconds. */
   now(): number
   /** Host time as it passes. Differs on replay: for deadlines of waits, which are recorded once they are over. */
   clock(): number
