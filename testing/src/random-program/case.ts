@@ -2,7 +2,16 @@
  * One case of the property tests: a random program on a hostile engine, and everything that must hold whatever the
  * engine did. `runCase` returns what did not hold.
  */
-import { createHost, type Entry, type Host, idempotencyKey, type Json, type Outcome, type Runtime } from '@selvage/core'
+import {
+  createHost,
+  type Entry,
+  type Host,
+  idempotencyKey,
+  type Json,
+  type Outcome,
+  type Program,
+  type Runtime,
+} from '@selvage/core'
 import { memoryBlobs } from '../memory-blobs.ts'
 import { type Random, seededRandom } from '../random.ts'
 import { type TickingClock, tickingClock } from '../ticking-clock.ts'
@@ -15,6 +24,8 @@ import { replay } from './replay.ts'
 
 export interface Case {
   readonly plan: Plan
+  /** Default `replay`. */
+  readonly resume?: Program['resume']
   readonly journal: 'engine' | 'store'
   readonly affinity: boolean
   readonly countsDeliveries: boolean
@@ -105,7 +116,7 @@ class CaseRun {
       const host = createHost({
         runtime: { ...this.runtime, identity: process },
         manifest: this.engine.manifest,
-        programs: () => [planProgram(this.outside, process)],
+        programs: () => [planProgram(this.outside, process, this.each.resume)],
         outbound: this.engine,
         blobs: this.blobs,
         offloadBytes: OFFLOAD_BYTES,
@@ -198,7 +209,7 @@ class CaseRun {
     const outcome = await replay({
       runId,
       entries,
-      program: planProgram(passive, 'replay'),
+      program: planProgram(passive, 'replay', this.each.resume),
       runtime: this.runtime,
       blobs: this.blobs,
       offloadBytes: OFFLOAD_BYTES,

@@ -4,6 +4,7 @@
  * than before asks for other keys and other checks, and shows it.
  */
 import { type Durable, encode, type Json, type Program, type StepContext } from '@selvage/core'
+import { turns } from '../turn-engine/hostility.ts'
 import type { Outside, Sight } from './outside.ts'
 import type { Plan, StepPlan } from './plan.ts'
 
@@ -68,6 +69,8 @@ class Interpreter {
         return this.saw('-draw', [durable.random('draw'), durable.id('x_', this.key('id')), durable.now()])
       case 'child':
         return this.child(plan.of, durable)
+      case 'pause':
+        return turns(plan.turns)
       case 'finally':
         try {
           return await this.run(plan.of, durable)

@@ -103,6 +103,7 @@ export class Outside {
     for (const { what } of sight.seen) {
       if (!durable.has(what) && !what.startsWith('-')) this.violations.push(`I2: ${where}, but has seen ${what}`)
     }
+    if (durable.has('$cancel') && !key.startsWith('$cancel/')) this.violations.push(`I7: ${where}, after the cancel`)
     this.effectOf(at.idempotencyKey).begun++
     if (at.effect !== 'once') return
     const intended = known.some((entry) => entry.type === 'intent' && entry.key === key && entry.attempt === at.attempt)

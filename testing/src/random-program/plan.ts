@@ -18,6 +18,8 @@ export type Plan =
   /** Chance, an id and the time. */
   | { readonly do: 'draw' }
   | { readonly do: 'child'; readonly of: Plan }
+  /** Turns of the event loop of the author's own, which replay knows nothing about. */
+  | { readonly do: 'pause'; readonly turns: number }
   /** In spite of a cancel. */
   | { readonly do: 'finally'; readonly of: Plan; readonly last: Plan }
 
