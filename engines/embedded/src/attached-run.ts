@@ -25,7 +25,7 @@ export class AttachedRun implements Attachment {
       store,
       host,
       clock: runtime.clock,
-      touched: (runId, entries) => changes.touched(runId, entries),
+      touched: (runId, now) => changes.touched(runId, now),
       onWait: (_, waits) => this.idle(waits),
       onWake: () => {
         this.run.woken = true

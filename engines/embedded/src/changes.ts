@@ -12,6 +12,9 @@ export interface Seen {
   readonly entries?: number
 }
 
+/** What is known of a run that this process has just changed. */
+export type Now = Pick<Seen, 'status'> | { readonly entries: number }
+
 interface Waiter {
   readonly runId: string
   readonly since: Seen
@@ -34,12 +37,12 @@ export class Changes {
     this.poke = poke
   }
 
-  /** This process has changed a run: its status, or, with `entries`, only its journal, which holds so many now. */
-  touched(runId: string, entries?: number): void {
-    if (entries === undefined) this.poke()
+  /** This process has changed a run; without `now` it does not know what became of it. */
+  touched(runId: string, now?: Now): void {
+    if (now === undefined || 'status' in now) this.poke()
     for (const waiter of this.waiters.get(runId) ?? []) {
-      if (entries === undefined) void this.look(waiter)
-      else if (waiter.since.entries !== undefined && entries !== waiter.since.entries) waiter.resolve()
+      if (now === undefined) void this.look(waiter)
+      else if (differs(now, waiter.since)) waiter.resolve()
     }
   }
 
@@ -92,6 +95,11 @@ export class Changes {
   private *all(): Iterable<Waiter> {
     for (const waiters of [...this.waiters.values()]) yield* waiters
   }
+}
+
+function differs(now: Now, { status, entries }: Seen): boolean {
+  if ('status' in now) return now.status !== status
+  return entries !== undefined && now.entries !== entries
 }
 
 const closedError = (runId: string): EngineError =>

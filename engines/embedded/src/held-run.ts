@@ -21,11 +21,13 @@ import {
   type Outcome,
   type Progress,
   probe,
+  type RunStatus,
   SelvageError,
   type Signal,
   type Store,
   UsageError,
 } from '@selvage/core'
+import type { Now } from './changes.ts'
 
 /** The host refuses signals while it folds or replays a journal, which takes milliseconds as a rule. */
 const FIRST_OFFER_AGAIN_MS = 2
@@ -43,7 +45,7 @@ export interface Holder {
   readonly host: Host
   readonly clock: Clock
   /** The journal or status of the run has changed. */
-  touched(runId: string, entries?: number): void
+  touched(runId: string, now: Now): void
   /** The program waits. True: the run was given up; false: advance again. */
   onWait(run: HeldRun, waits: Waits): Promise<boolean>
   /** A suspended program asks for something, perhaps after its run was given up. */
@@ -120,7 +122,7 @@ export class HeldRun {
       this.lose()
       return { kind: 'lost' }
     }
-    touched(this.runId)
+    touched(this.runId, { status: 'pending' })
     return { kind: 'released' }
   }
 
@@ -215,7 +217,7 @@ export class HeldRun {
       if (entry.type === 'intent') this.intents.add(entry.key)
       else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)
     }
-    this.holder.touched(this.runId, at + entries.length)
+    this.holder.touched(this.runId, { entries: at + entries.length })
     if (this.state !== 'stopping' || this.intents.size > 0 || entries.at(-1)?.type === 'end') return
     // The durable point. What was appended stands; the program must not start more on it here.
     this.withdraw()
@@ -228,7 +230,7 @@ export class HeldRun {
     await store.finish(this.runId, this.claim.fence, outcome, clock.now())
     probe('engine.after-finish')
     host.evict(this.runId)
-    touched(this.runId)
+    touched(this.runId, { status: statusOf(outcome) })
     return { kind: 'finished', outcome }
   }
 
@@ -238,7 +240,7 @@ export class HeldRun {
   }): Promise<boolean> {
     const { store, clock, touched } = this.holder
     const suspended = await store.suspend(this.runId, this.claim.fence, waits, this.status, clock.now())
-    if (suspended) touched(this.runId)
+    if (suspended) touched(this.runId, { status: 'suspended' })
     return suspended
   }
 
@@ -247,6 +249,11 @@ export class HeldRun {
       details: { runId: this.runId, fence: this.claim.fence },
     })
   }
+}
+
+function statusOf(outcome: Outcome): RunStatus {
+  if ('ok' in outcome) return 'completed'
+  return 'error' in outcome ? 'failed' : 'cancelled'
 }
 
 const neverRotates = (runId: string): UsageError =>

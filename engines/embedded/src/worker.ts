@@ -62,7 +62,7 @@ export class Worker {
       store,
       host,
       clock: runtime.clock,
-      touched: (runId, entries) => changes.touched(runId, entries),
+      touched: (runId, now) => changes.touched(runId, now),
       onWait: (run, waits) => run.suspend(waits),
       onWake: (runId) => this.wake(runId),
     }
@@ -186,7 +186,7 @@ export class Worker {
     const run = new HeldRun(claim, this.holder)
     if (this.stopping) run.stop()
     this.held.add(run)
-    this.parts.changes.touched(run.runId)
+    this.parts.changes.touched(run.runId, { status: 'running' })
     const work = this.work(run)
     this.working.add(work)
     void work.then(() => this.working.delete(work))

@@ -122,9 +122,9 @@ export function entryOf(database: Database, runId: string, entry: number): Entry
 
 /** Entry 0. */
 export function startOf(database: Database, runId: string, n: number): Extract<Entry, { type: 'start' }> {
-  const row = database.get<{ n: number }>(ANCHOR, n, 0)
-  const entry = entryOf(database, runId, row?.n ?? 0)
-  if (entry.type === 'start' && entry.seq === 0) return entry
+  const row = database.get<EntryRow>(`select ${ROW} from entry where run = ? and seq = 0 and seq % 64 = 0`, n)
+  const entry = row === undefined ? undefined : fromRow(row, readBody(database, row), runId)
+  if (entry?.type === 'start') return entry
   throw new EngineError('CORRUPT', `The journal of run ${runId} does not begin with its start.`, {
     hint: 'The database is damaged; put a backup in its place.',
     details: { runId },
