@@ -27,5 +27,12 @@ export default defineConfig({
       resolveId: (id: string) => (id === '@strands-agents/sdk' ? { id: entry, external: true } : undefined),
     },
   ],
-  test: { include: ['agents/strands/**/*.test.ts'], pool: 'forks', maxWorkers: 2, testTimeout: 30_000 },
+  test: {
+    include: ['agents/strands/**/*.test.ts'],
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    // What is kept of a module does not say by which SDK.
+    fsModuleCache: false,
+  },
 })
