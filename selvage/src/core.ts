@@ -1,4 +1,6 @@
 /** Selvage without Strands: importing this loads no agent SDK. */
+import './node-version.ts'
+
 import { assemble, type OpenOptions } from './assemble.ts'
 import { CoreSelvage } from './core-selvage.ts'
 

@@ -533,3 +533,18 @@ describe('doctor', () => {
     })
   })
 })
+
+test('an old Node is told so, in a sentence and in JSON', async () => {
+  const bin = join(import.meta.dirname, '../bin/selvage.js')
+  const pretence = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '20.11.0' } })`
+  const run = (...args: readonly string[]) =>
+    new Promise<{ readonly code: unknown; readonly err: string }>((resolve) => {
+      const all = ['--no-experimental-sqlite', '--import', pretence, bin, ...args]
+      execFile(process.execPath, all, (error, _out, err) => resolve({ code: error?.code, err }))
+    })
+  const message = 'Selvage needs Node 22.13 or newer; this is Node 20.11.0.'
+  expect(await run('list')).toEqual({ code: 2, err: `selvage: ${message}\n` })
+  const { code, err } = await run('list', '--json')
+  expect(code).toBe(2)
+  expect(JSON.parse(err)).toMatchObject({ error: { code: 'UNSUPPORTED', message } })
+})

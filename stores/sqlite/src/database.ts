@@ -5,7 +5,7 @@
  * reused. While a connection is open, nothing else in this process may open the file: closing any descriptor of a file
  * frees the POSIX locks that the process holds on it.
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { DatabaseSync, type SQLInputValue, type StatementSync } from './sqlite.ts'
 
 export type Value = SQLInputValue
 

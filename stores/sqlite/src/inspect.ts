@@ -3,9 +3,9 @@
  */
 import { readdirSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import type { RunStatus } from '@selvage/core'
 import { failure } from './failure.ts'
+import { DatabaseSync } from './sqlite.ts'
 import { statusName } from './status.ts'
 import { fromText } from './text.ts'
 import { isLocked, lockFile } from './workers.ts'
