@@ -109,10 +109,12 @@ function systemCode(error: unknown): number | undefined {
   }
 }
 
-/** The folder, and the file if it is there. Asking opens neither: see database.ts. */
+/** The folder (of those above it the first that is there), and the file if it is. Asking opens none: see database.ts. */
 function isWritable(path: string): boolean {
   try {
-    accessSync(dirname(path), constants.W_OK)
+    let folder = dirname(path)
+    while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder)
+    accessSync(folder, constants.W_OK)
     if (existsSync(path)) accessSync(path, constants.R_OK | constants.W_OK)
     return true
   } catch (error) {
