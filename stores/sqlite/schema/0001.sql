@@ -13,7 +13,8 @@
 -- holds that fence may append to the journal, suspend, release or finish, and only while the run is running: each such
 -- write looks for the row in `live` with its fence, and changes nothing where there is none. The death of a worker takes
 -- its runs back to pending at once, so that a worker that was only stopped finds its writes refused when it wakes.
--- Anybody may write to the inbox of a run that has not ended; that moves `due`, never `status`.
+-- Anybody may write to the inbox of a run that has not ended (the end of a child also to one that has, as it may be
+-- reopened); that moves `due`, never `status`.
 --
 -- What is never true:
 --   two entries with one (run, seq), or a seq without the one before it
