@@ -24,6 +24,11 @@ export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
   readonly status?: QuestionRecord['status'] | 'any'
 }
 
+export interface ReferenceOptions<Input> extends Pick<WorkflowOptions<Input>, 'input'> {
+  /** That of the runs to be started. Default: none, as for a program registered without one. */
+  readonly version?: string
+}
+
 /** A question with its values as the program gave them. */
 export interface Approval extends Omit<QuestionRecord, 'input' | 'reason'> {
   readonly input?: unknown
@@ -88,12 +93,22 @@ export class CoreSelvage {
   program<Input, Result>(program: Program, shape: ProgramShape<Input, Result>): ProgramHandle<Input, Result> {
     this.#open()
     this.#registry.add(program)
-    return new ProgramHandle(program, shape, {
-      engine: this.#parts.engine,
-      runtime: this.#parts.runtime,
-      beginWork: () => this.#beginWork(),
-      runPorts: this.#runPorts,
-    })
+    return this.#handle(program, shape, () => this.#beginWork())
+  }
+
+  /**
+   * A program that other processes register, by its name and version: for a web server that starts runs and answers their
+   * questions, and for `ctx.child`. Nobody here can tell whether there is such a program: its runs stay pending until a
+   * worker has it. `input`: as for the workflow.
+   */
+  reference<Input = unknown, Result = unknown>(
+    name: string,
+    options: ReferenceOptions<Input> = {},
+  ): ProgramHandle<Input, Result> {
+    this.#open()
+    const { version, input } = options
+    const program = { name, ...(version === undefined ? {} : { version }) }
+    return this.#handle(program, plainShape<Input, Result>(`program '${name}'`, input), async () => {})
   }
 
   /**
@@ -107,15 +122,7 @@ export class CoreSelvage {
   ): ProgramHandle<Input, Result> {
     const { log } = this.#parts
     const program = createWorkflow<Input, Result>(name, fn, log === undefined ? options : { log, ...options })
-    const { input: schema } = options
-    return this.program<Input, Result>(program, {
-      ...(schema === undefined ? {} : { schema }),
-      input: async (given) => {
-        const input = schema === undefined ? given : await validateInput(schema, given)
-        return encode(input, `the input of workflow '${name}'`)
-      },
-      result: (recorded) => decode(recorded) as Result,
-    })
+    return this.program(program, plainShape<Input, Result>(`workflow '${name}'`, options.input))
   }
 
   /** Reserved. */
@@ -207,6 +214,15 @@ export class CoreSelvage {
     return this.close()
   }
 
+  #handle<Input, Result>(
+    program: { readonly name: string; readonly version?: string },
+    shape: ProgramShape<Input, Result>,
+    beginWork: () => Promise<void>,
+  ): ProgramHandle<Input, Result> {
+    const { engine, runtime } = this.#parts
+    return new ProgramHandle(program, shape, { engine, runtime, beginWork, runPorts: this.#runPorts })
+  }
+
   async #beginWork(): Promise<void> {
     if (this.#mayWork) await this.#worker.begin()
   }
@@ -228,6 +244,16 @@ export class CoreSelvage {
     return new UsageError('UNSUPPORTED', `Engine '${this.#parts.engine.manifest.name}' keeps no ${what}.`, {
       hint: instead,
     })
+  }
+}
+
+/** Values as they are, the input checked by its schema if there is one. */
+function plainShape<Input, Result>(what: string, schema: WorkflowOptions<Input>['input']): ProgramShape<Input, Result> {
+  return {
+    ...(schema === undefined ? {} : { schema }),
+    input: async (given) =>
+      encode(schema === undefined ? given : await validateInput(schema, given), `the input of ${what}`),
+    result: (recorded) => decode(recorded) as Result,
   }
 }
 

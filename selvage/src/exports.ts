@@ -54,7 +54,7 @@ export type {
 export type { Inspection } from '@selvage/store-sqlite'
 export type { FirstAnswer } from './answers.ts'
 export type { OpenOptions } from './assemble.ts'
-export type { Approval, ApprovalQuery, Working } from './core-selvage.ts'
+export type { Approval, ApprovalQuery, ReferenceOptions, Working } from './core-selvage.ts'
 export { currentStep } from './current-step.ts'
 export type { EffectQuery, EffectRecord } from './effect-ledger.ts'
 export type { RunEvent } from './event.ts'

@@ -221,3 +221,40 @@ test('a child that hands back more than an entry holds is read from outside as i
     signal: { payload: { ok: long } },
   })
 })
+
+test('a program that others register is started, answered and called as a child by its name and version', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'selvage-run-'))
+  const url = `sqlite:${join(folder, 'a.db')}`
+  const front = await openSelvage({ url })
+  const back = await openSelvage({ url })
+  try {
+    const input = z.object({ amount: z.number() })
+    const pay = front.reference<{ readonly amount: number }, boolean>('pay', { version: '2', input })
+    await expect(pay.start({ amount: 'much' } as never)).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    const run = await pay.start({ amount: 12 })
+    expect(front.programs()).toEqual([])
+    expect((await run.status()).status).toBe('pending')
+    expect(await (await front.reference('pay').start(null, { runId: 'other' })).status()).not.toHaveProperty('version')
+
+    back.workflow('pay', async (ctx, { amount }) => (await ctx.approval('pay', { input: { amount } })).approved, {
+      version: '2',
+      input,
+    })
+    await back.work()
+    for await (const event of run.events()) {
+      if (event.type === 'questionOpened') await run.approve(event.question.id)
+    }
+    expect(await run.result()).toBe(true)
+    // No worker has that version.
+    expect((await front.run('other').status()).status).toBe('pending')
+
+    const double = back.workflow('double', (_ctx, n: number) => n * 2)
+    const twice = back.reference<number, number>(double.name)
+    const whole = back.workflow('whole', (ctx, n: number) => ctx.child(twice, n))
+    expect(await (await whole.start(4)).result()).toBe(8)
+  } finally {
+    await front.close()
+    await back.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+})

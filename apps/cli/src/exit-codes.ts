@@ -16,7 +16,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const EXIT_MEANING: { readonly [name in keyof typeof EXIT]: string } = {
   ok: 'done',
   failure: 'could not be done: the database cannot be used, a check of doctor failed, or something unforeseen',
-  usage: 'a wrong argument, or something that is not built yet',
+  usage: 'a wrong argument, something that is not built yet, or a Node that is too old',
   notFound: 'no such run, approval or database',
   conflict: 'it cannot be done any more: answered before, expired, ended, or held by another process',
 }
