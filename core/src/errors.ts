@@ -16,7 +16,10 @@ const BRAND = Symbol.for('selvage.error')
  * LeaseLostError: never reaches authors. EngineError: infrastructure, may work later.
  */
 export const ERROR_CODES = {
-  UNSUPPORTED: { class: 'UsageError', meaning: 'The engine, or this Node, lacks this ability, or it is not built yet.' },
+  UNSUPPORTED: {
+    class: 'UsageError',
+    meaning: 'The engine, or this Node, lacks this ability, or it is not built yet.',
+  },
   NOT_SERIALISABLE: {
     class: 'UsageError',
     meaning: 'A value cannot be recorded; the path of the offending part is given.',
