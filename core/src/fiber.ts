@@ -198,8 +198,24 @@ export class Fiber implements Durable {
     }
   }
 
+  /** A cancel is durable, but the program has not been told: what it asks for meanwhile will be refused. */
+  get isCancelAhead(): boolean {
+    for (let at = this.queueAt; at < this.queue.length; at++) {
+      const entry = this.queue[at] as Entry
+      if (entry.type === 'signal' && entry.signal.name === '$cancel') return true
+    }
+    return false
+  }
+
   get unsettled(): boolean {
     return this.queueAt < this.queue.length
+  }
+
+  /** The journal holds steps that the program will ask for, if it follows it: outcomes, and effects that were intended. */
+  get hasMoreToAsk(): boolean {
+    if (this.agreement.passedBy() !== undefined) return true
+    for (const key of this.known.intents.keys()) if (!this.steps.has(key)) return true
+    return false
   }
 
   get isReplaying(): boolean {
@@ -270,6 +286,11 @@ export class Fiber implements Durable {
   private settleRetry(entry: EntryOf<'retry'>): undefined {
     const step = this.steps.get(entry.key)
     if (step === undefined) return
+    if (this.abort.signal.aborted && !step.shielded) {
+      // The cancel came while the attempt failed.
+      this.steps.delete(entry.key)
+      return
+    }
     step.phase = 'asked'
     step.attempt = entry.attempt + 1
     step.notBefore = entry.retryAt

@@ -72,7 +72,7 @@ export class Starter {
 
   startStep(step: AskedStep): void {
     const { fiber } = this
-    if (fiber.dropped) return
+    if (fiber.dropped || (fiber.isCancelAhead && !step.shielded)) return
     const intent = fiber.known.intents.get(step.op.key)
     if (step.phase === 'intended') {
       if (intent === undefined) return

@@ -120,8 +120,7 @@ export class Turn {
       return true
     }
     await fiber.drain()
-    for (let turns = 0; turns < PATIENCE && fiber.agreement.passedBy() !== undefined && !fiber.unsettled; turns++)
-      await fiber.drain()
+    for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && !fiber.unsettled; turns++) await fiber.drain()
     if (fiber.unsettled) return false
     fiber.goLive()
     if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.starter.startStep(step)
