@@ -201,19 +201,21 @@ export interface Held {
   readonly begun: string[]
   /** Ends the body that has waited longest. */
   end(value?: unknown): void
+  fail(error: unknown): void
   body(at: { readonly idempotencyKey: string }): Promise<unknown>
 }
 
 /** A body that ends when the test says so. */
 export function held(): Held {
   const begun: string[] = []
-  const waiting: ((value: unknown) => void)[] = []
+  const waiting: { resolve(value: unknown): void; reject(error: unknown): void }[] = []
   return {
     begun,
-    end: (value) => waiting.shift()?.(value),
+    end: (value) => waiting.shift()?.resolve(value),
+    fail: (error) => waiting.shift()?.reject(error),
     body: (at) => {
       begun.push(at.idempotencyKey)
-      return new Promise((resolve) => void waiting.push(resolve))
+      return new Promise((resolve, reject) => void waiting.push({ resolve, reject }))
     },
   }
 }

@@ -106,6 +106,24 @@ describe('I7: a cancel', () => {
     expect(reason).toMatchObject({ name: 'AbortError', code: 'RUN_CANCELLED' })
   })
 
+  it('takes the next attempt from a step that failed while the cancel was on its way', async () => {
+    const slow = held()
+    const engine = byHand((durable) => durable.step(code('slow'), slow.body, { retryAfterMs: () => 0 }), {
+      manifest: { journal: 'store' },
+    })
+    const host = engine.host()
+    const end = engine.ask(host)
+    await turns(5)
+    engine.beforeAppend = (entries) => {
+      // The cancel is being written when the attempt fails.
+      if (entries.some(({ type }) => type === 'signal')) slow.fail(new Error('no luck'))
+    }
+    host.offer('r', cancel[0] as Signal)
+    expect(await end).toMatchObject({ outcome: { cancelled: 'enough' } })
+    expect(engine.story).toContain('retry slow')
+    expect(slow.begun).toHaveLength(1)
+  })
+
   it('ends the run after its grace, whatever the code does', async () => {
     const engine = byHand(
       async (durable) => {

@@ -99,6 +99,19 @@ describe('rule 4: an effect `once` travels with its intent', () => {
     expect(engine.entries.find(({ type }) => type === 'step')).toMatchObject({ outcome: { ok: 1 } })
   })
 
+  it('a cold program that takes its time to ask for what was intended is waited for', async () => {
+    let runs = 0
+    const engine = byHand(async (durable) => {
+      await turns(4)
+      await durable.step(code('charge', 'once'), () => ++runs)
+    }, noAffinity)
+    const first = engine.host('a')
+    while (engine.entries.at(-1)?.type !== 'intent') await engine.step(first)
+    const signals = [{ id: 's', name: 'noise', payload: null }]
+    await engine.finish(engine.host('b'), { signals })
+    expect(runs).toBe(1)
+  })
+
   it('two intents of one reply both begin, and one that has begun is not begun again by the next', async () => {
     const begun: string[] = []
     const slow = held()

@@ -25,34 +25,45 @@ export interface Hostility {
   /** Milliseconds after which an advance is asked to return. */
   readonly budgetMs?: number
   /**
-   * An engine that only harms cannot be told from one that is broken: acts against one request, at most. Default 2: six deliveries
-   * would look like a program that kills its process.
+   * An engine that only harms cannot be told from one that is broken: acts before the journal grows again, at most.
+   * Default 2: six deliveries would look like a program that kills its process.
    */
-  readonly actsPerRequest?: number
+  readonly actsPerEntry?: number
 }
 
 /** Turns of the event loop that a delay may take. */
 const LONGEST_DELAY = 12
 
-/** Draws what happens next. One per request, so that no request is harmed for ever. */
+/** What was done to a run, as lengths of its journal at that time. */
+export interface Harmed {
+  readonly harmed: number[]
+  readonly entries: { readonly length: number }
+}
+
+/** Draws what happens next to a run. */
 export class Harm {
   private readonly hostility: Hostility
   private readonly random: Random
-  private readonly onAct: () => void
-  private left: number
+  private readonly run: Harmed
+  private at = -1
+  private left = 0
 
-  constructor(hostility: Hostility, random: Random, onAct: () => void) {
+  constructor(hostility: Hostility, random: Random, run: Harmed) {
     this.hostility = hostility
     this.random = random
-    this.onAct = onAct
-    this.left = hostility.actsPerRequest ?? 2
+    this.run = run
   }
 
   /** Whether this act happens now; it is counted if it does. */
-  strikes(act: Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerRequest'>): boolean {
+  strikes(act: Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'>): boolean {
+    const { length } = this.run.entries
+    if (this.at !== length) {
+      this.at = length
+      this.left = this.hostility.actsPerEntry ?? 2
+    }
     if (this.left === 0 || !this.random.chance(this.hostility[act] ?? 0)) return false
     this.left--
-    this.onAct()
+    this.run.harmed.push(length)
     return true
   }
 

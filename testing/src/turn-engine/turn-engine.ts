@@ -75,6 +75,7 @@ class HostileEngine implements TurnEngine {
   private readonly check = new ProtocolCheck()
   private readonly runs = new Map<string, TurnRun>()
   private readonly deliveries: Deliveries
+  private readonly harms = new Map<TurnRun, Harm>()
 
   constructor(options: TurnEngineOptions) {
     const { clock, journal = 'engine', affinity = true, countsDeliveries = true, hostility = {} } = options
@@ -295,7 +296,9 @@ class HostileEngine implements TurnEngine {
   }
 
   private harm(run: TurnRun): Harm {
-    return new Harm(this.hostility, this.random, () => run.harmed.push(run.entries.length))
+    const harm = this.harms.get(run) ?? new Harm(this.hostility, this.random, run)
+    this.harms.set(run, harm)
+    return harm
   }
 
   private run(runId: string): TurnRun {
