@@ -25,6 +25,11 @@ export interface AgentOptions extends ToolPolicies {
    * stand either way. `continue` (default): one line says so. `stop`: the run fails with CODE_CHANGED.
    */
   readonly onCodeChange?: 'continue' | 'stop'
+  /**
+   * Whether the agent's own loop is relieved of what it does to all messages in each cycle: without that, long runs cost
+   * the square of their cycles. Default true; `false` leaves the SDK's loop as it is. See docs/durable.md.
+   */
+  readonly linear?: boolean
   /** Where lines for the author go. Default: `console.warn`. */
   readonly log?: (line: string) => void
 }
@@ -40,12 +45,12 @@ export interface AgentRunResult {
   readonly structuredOutput?: unknown
 }
 
-const KNOWN = ['version', 'effects', 'defaultEffect', 'approvals', 'onCodeChange', 'log']
+const KNOWN = ['version', 'effects', 'defaultEffect', 'approvals', 'onCodeChange', 'linear', 'log']
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
   refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
-  const { version, onCodeChange = 'continue', log = warn } = options
+  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
   const policy = new Policy(options)
   return {
     name,
@@ -63,6 +68,7 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
         log,
         open: async () => ({ durable }),
         firstInput: recordInput(args),
+        linear,
         writesEnds: false,
       })
       const result = await agent.invoke(args)

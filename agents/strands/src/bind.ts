@@ -1,12 +1,14 @@
 /** Putting the gates around an agent. */
 import { type Json, UsageError } from '@selvage/core'
 import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@strands-agents/sdk'
+import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
 import type { Policy } from './policy.ts'
 import { hasBackgroundTasks, hasCheckpointing, makeOutermost, wrapInvocation } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { toolGate } from './tool-gate.ts'
 import { type Session, Turns } from './turns.ts'
+import { unwatched } from './unwatched.ts'
 
 export interface Binding {
   readonly policy: Policy
@@ -15,6 +17,8 @@ export interface Binding {
   readonly log: (line: string) => void
   readonly open: () => Promise<Session>
   readonly firstInput?: Json
+  /** See linear.ts. */
+  readonly linear: boolean
   readonly writesEnds: boolean
 }
 
@@ -37,8 +41,16 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
   bound.add(agent)
   const scope = (): Turns['scope'] => turns.scope
   const watch = new StateWatch(agent.appState, () => scope()?.durable.current()?.key)
-  const turns: Turns = new Turns({ ...binding, firstInput: binding.firstInput, agent, watch, prefix: '' })
-  const model = modelGate(scope)
+  const turns: Turns = new Turns({
+    ...binding,
+    firstInput: binding.firstInput,
+    agent,
+    watch,
+    prefix: '',
+    isUnwatched: unwatched(agent),
+  })
+  const gate = modelGate(scope)
+  const model = binding.linear ? makeLinear(agent, gate, binding.log) : gate
   const tool = toolGate(scope)
   agent.addMiddleware(InvokeModelStage, model)
   agent.addMiddleware(ExecuteToolStage, tool)

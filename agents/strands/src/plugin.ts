@@ -34,6 +34,11 @@ export interface DurableOptions extends ToolPolicies {
   readonly tenant?: string
   /** Found again by `runs({ tag })`. */
   readonly tags?: { readonly [key: string]: string }
+  /**
+   * Whether the agent's own loop is relieved of what it does to all messages in each cycle: without that, long runs cost
+   * the square of their cycles. Default true; `false` leaves the SDK's loop as it is. See docs/durable.md.
+   */
+  readonly linear?: boolean
   /** Where lines for the author go. Default: `console.warn`. */
   readonly log?: (line: string) => void
 }
@@ -50,7 +55,18 @@ export interface DurablePlugin extends Plugin {
 }
 
 const NAME = 'selvage:durable'
-const KNOWN = ['runId', 'wait', 'onCodeChange', 'effects', 'defaultEffect', 'approvals', 'tenant', 'tags', 'log']
+const KNOWN = [
+  'runId',
+  'wait',
+  'onCodeChange',
+  'effects',
+  'defaultEffect',
+  'approvals',
+  'tenant',
+  'tags',
+  'linear',
+  'log',
+]
 
 /**
  * The plugin, for one Agent. UsageError for options that are not built yet
@@ -66,7 +82,7 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
       hint: 'Give it one that says what the run is for: the same id goes on with the same run.',
     })
   }
-  const { wait = false, onCodeChange = 'continue', log = warn } = options
+  const { wait = false, onCodeChange = 'continue', linear = true, log = warn } = options
   const policy = new Policy(options)
   const run = new InlineRun(options, open)
   let release = async (): Promise<void> => {}
@@ -79,6 +95,7 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
         onCodeChange,
         log,
         open: () => run.attach(bound.name),
+        linear,
         writesEnds: true,
       })
       release = () => turns.release()

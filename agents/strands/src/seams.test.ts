@@ -8,19 +8,22 @@ import {
   type ExecuteToolContext,
   ExecuteToolStage,
   InvokeModelStage,
+  Message,
   MessageAddedEvent,
   TextBlock,
   type ToolContext,
   tool,
 } from '@strands-agents/sdk'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
+  copyMessagesBy,
   forgetInterrupt,
   hasBackgroundTasks,
   hasCheckpointing,
   interruptJson,
   isInterruptError,
+  isOnlyHandler,
   makeOutermost,
   raiseInterrupts,
   resetInterrupts,
@@ -28,9 +31,11 @@ import {
   restoreMetrics,
   resumeInterrupts,
   throwIfCancelled,
+  traceOnlyRecording,
   wrapInvocation,
 } from './seams.ts'
 import { type Script, scriptedModel } from './testing/index.ts'
+import { unwatched } from './unwatched.ts'
 
 const USE: Script = [{ tools: [{ name: 'ask' }, { name: 'look' }] }, 'Done.']
 
@@ -210,6 +215,81 @@ describe('what stands around us', () => {
     expect(makeOutermost(agent, InvokeModelStage, () => {})).toBe(false)
     await agent.invoke('go')
     expect(order).toEqual(['late', 'early'])
+  })
+})
+
+describe('what is done to all messages in each cycle', () => {
+  it('copies are made of the whole list, before anything else runs, once per model call', async () => {
+    const agent = agentWith()
+    const asked: number[] = []
+    const missed: string[] = []
+    const given: (readonly Message[])[] = []
+    copyMessagesBy(
+      agent,
+      (messages, one) => {
+        expect(messages).toBe(agent.messages)
+        asked.push(messages.length)
+        return messages.map((message) => Object.assign(one(message), { by: 'us' }))
+      },
+      () => missed.push('missed'),
+    )
+    agent.addMiddleware(InvokeModelStage.Input, (ctx) => {
+      given.push(ctx.messages)
+      expect(Object.hasOwn(agent.messages, 'map')).toBe(false)
+      return ctx
+    })
+    const result = await agent.invoke('go')
+    await agent.invoke(
+      (result.interrupts ?? []).map(({ id: interruptId }) => ({ interruptResponse: { interruptId, response: 'x' } })),
+    )
+    expect(asked).toEqual([1, 3])
+    expect(given.map((list) => list.map((message) => 'by' in message))).toEqual([[true], [true, true, true]])
+    expect(given[1]?.map((message) => message.toJSON())).toEqual(agent.messages.slice(0, 3).map((one) => one.toJSON()))
+    expect(missed).toEqual([])
+  })
+
+  it('a handler is known to be the only one, as long as it is', () => {
+    const agent = agentWith()
+    const handler = async function* (ctx: never, next: (ctx: never) => AsyncGenerator) {
+      return yield* next(ctx)
+    } as never
+    expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(false)
+    agent.addMiddleware(InvokeModelStage, handler)
+    expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(true)
+    const remove = agent.addMiddleware(InvokeModelStage.Output, (result) => result)
+    expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(false)
+    remove()
+    expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(true)
+  })
+
+  it('all messages are written out for tracing at one place', async () => {
+    const agent = agentWith({ messages: [{ role: 'user', content: [{ text: 'of old' }] }] })
+    expect(traceOnlyRecording(agent)).toBe(true)
+    const written = vi.spyOn(TextBlock.prototype, 'toJSON')
+    const clone = vi.spyOn(Message.prototype, 'clone').mockImplementation(function (this: Message) {
+      return this
+    })
+    await agent.invoke('go')
+    expect(written.mock.contexts.filter((block) => (block as TextBlock).text === 'of old')).toEqual([])
+    expect(clone).toHaveBeenCalled()
+    vi.restoreAllMocks()
+  })
+
+  it('invoke() passes its options on as they are, and the events of stream() are seen', async () => {
+    const agent = agentWith({}, () => 'Done.')
+    const isUnwatched = unwatched(agent)
+    const seen: boolean[] = []
+    wrapInvocation(agent, (original) => (args, options, state, continuation) => {
+      seen.push(isUnwatched(options))
+      return original(args, options, state, continuation)
+    })
+    const invocationState = { mine: true }
+    await agent.invoke('go')
+    expect((await agent.invoke('go', { invocationState })).invocationState).toBe(invocationState)
+    for await (const _ of agent.stream('go', { invocationState })) {
+      // To the end.
+    }
+    expect(seen).toEqual([true, true, false])
   })
 })
 

@@ -15,6 +15,7 @@ import {
   type InvocationState,
   type InvokeArgs,
   type InvokeOptions,
+  type Message,
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
 } from '@strands-agents/sdk'
@@ -30,6 +31,8 @@ export type Invocation = (
 
 interface Inside {
   _streamWithMiddleware: Invocation
+  _invokeModelWithMiddleware?: ((...args: unknown[]) => AsyncGenerator) | undefined
+  readonly _tracer?: { _addEventMessages?: ((span: unknown, messages: unknown) => void) | undefined }
   _throwIfCancelled(): void
   readonly _interruptState: InterruptStateInside
   readonly _middlewareRegistry?: { readonly _handlers?: Map<unknown, unknown> }
@@ -183,6 +186,92 @@ export function makeOutermost(agent: Agent, stage: object, handler: unknown): bo
   const at = handlers.findIndex((entry: { handler?: unknown }) => entry.handler === handler)
   if (at < 0) return false
   handlers.unshift(...handlers.splice(at, 1))
+  return true
+}
+
+/** Whether a handler is the only one of a stage. False where this version keeps them otherwise. */
+export function isOnlyHandler(agent: Agent, stage: object, handler: unknown): boolean {
+  const handlers: unknown = inside(agent)._middlewareRegistry?._handlers?.get(stage)
+  return Array.isArray(handlers) && handlers.length === 1 && handlers[0]?.handler === handler
+}
+
+// ── what is done to all messages in each cycle ──────────────────────────────────────────────────────────────────────
+
+/** `one` is how the SDK copies a message. */
+export type CopyAll = (messages: readonly Message[], one: (message: Message) => Message) => Message[]
+
+/**
+ * `Agent._invokeModelWithMiddleware` begins with `this.messages.map((msg) => msg.clone())`, before anything else can run.
+ * While it takes that first step, the list has a `map` of its own, which asks `copyAll`. `missed` is called once, and all
+ * is as it was, if this version of the SDK does it in another way.
+ */
+export function copyMessagesBy(agent: Agent, copyAll: CopyAll, missed: () => void): void {
+  const self = inside(agent)
+  const original = self._invokeModelWithMiddleware
+  if (typeof original !== 'function') {
+    missed()
+    return
+  }
+  self._invokeModelWithMiddleware = (...args) => {
+    const events = original.apply(agent, args)
+    const next: unknown = events?.next
+    let isFirst = true
+    const asBefore = (): void => {
+      self._invokeModelWithMiddleware = original
+      missed()
+    }
+    if (typeof next !== 'function') asBefore()
+    else
+      events.next = (...values) => {
+        if (!isFirst) return next.apply(events, values)
+        isFirst = false
+        const { result, wasAsked } = withMap(agent.messages, copyAll, () => next.apply(events, values))
+        if (!wasAsked) asBefore()
+        return result
+      }
+    return events
+  }
+}
+
+type Each = (message: Message) => Message
+
+/** Runs `body` while `messages.map` is `copyAll` for whoever clones them all. */
+function withMap<T>(messages: Message[], copyAll: CopyAll, body: () => T): { result: T; wasAsked: boolean } {
+  let wasAsked = false
+  const map = (each: Each, ...rest: unknown[]): unknown[] => {
+    if (!isCloning(each)) return Array.prototype.map.call(messages, each as never, ...rest)
+    Reflect.deleteProperty(messages, 'map')
+    wasAsked = true
+    return copyAll(messages, each)
+  }
+  Object.defineProperty(messages, 'map', { value: map, configurable: true, writable: true })
+  try {
+    return { result: body(), wasAsked }
+  } finally {
+    Reflect.deleteProperty(messages, 'map')
+  }
+}
+
+function isCloning(each: (message: Message) => unknown): boolean {
+  const clone = {}
+  try {
+    return each({ clone: () => clone } as Message) === clone
+  } catch {
+    return false
+  }
+}
+
+/**
+ * `Tracer._addEventMessages(span, messages)` writes all messages out and gives the text to the span. A span that does not
+ * record (there is no tracer provider, or it was not sampled) drops it. False if this version traces in another way.
+ */
+export function traceOnlyRecording(agent: Agent): boolean {
+  const tracer = inside(agent)._tracer
+  const original = tracer?._addEventMessages
+  if (tracer === undefined || typeof original !== 'function') return false
+  tracer._addEventMessages = (span, messages) => {
+    if ((span as { isRecording?(): boolean }).isRecording?.() !== false) original.call(tracer, span, messages)
+  }
   return true
 }
 

@@ -58,6 +58,8 @@ export interface TurnsOptions {
   readonly firstInput: Json | undefined
   /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
   readonly writesEnds: boolean
+  /** Whether nobody sees the events of an invocation with these options. */
+  readonly isUnwatched: (options: InvokeOptions | undefined) => boolean
 }
 
 /** The SDK's own pass, with the input that it shall get. `goesOn`: not the first of its turn. */
@@ -74,6 +76,7 @@ export class Turns {
   readonly #options: TurnsOptions
   #open: Open | undefined
   #isRunning = false
+  #isUnwatched = false
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
   /** The agent's messages as the open turn found them. */
@@ -106,6 +109,7 @@ export class Turns {
     const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
     let isOver = false
     this.#isRunning = true
+    this.#isUnwatched = this.#options.isUnwatched(options)
     try {
       const result = yield* guarded(this.#turn(scope, args, state, pass), open)
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
@@ -214,7 +218,7 @@ export class Turns {
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
-    yield* turnEvents(agent, conversation.shown, state)
+    yield* this.#shown(conversation.shown, state)
     return []
   }
 
@@ -224,7 +228,7 @@ export class Turns {
     const { conversation } = scope
     this.#load(scope)
     resetInterrupts(agent)
-    yield* turnEvents(agent, conversation.shown, invocationState)
+    yield* this.#shown(conversation.shown, invocationState)
     this.#ended = n
     if (end.error !== undefined) {
       const error = errorFromJson(end.error)
@@ -241,6 +245,12 @@ export class Turns {
         ...(end.structuredOutput !== undefined && { structuredOutput: end.structuredOutput }),
       }),
     )
+  }
+
+  /** What was recorded, for whoever watches. */
+  *#shown(messages: readonly Message[], state: InvocationState): Generator<AgentStreamEvent> {
+    if (this.#isUnwatched) for (const message of messages) markReplayed(message)
+    else yield* turnEvents(this.#options.agent, messages, state)
   }
 
   #load(scope: Scope): void {

@@ -1,0 +1,103 @@
+/**
+ * Linear cost: what the SDK's loop does to all messages in each cycle is done to the new ones only.
+ *
+ * In each cycle the loop copies every message for the model's stage, and writes every message out for a tracer, twice,
+ * whether anybody traces or not: together the square of the cycles. A durable agent has, for itself alone,
+ *
+ *  - copies that are made once. They are frozen, and lent where nobody but our own gate and the model sees them; as soon
+ *    as other code has a handler at the stage, everybody gets copies of their own again, made from the frozen ones
+ *    without the detour over JSON text. A model that writes to what it is given is asked again with copies of its own,
+ *    and never lent any after that.
+ *  - a tracer that writes messages out for a span that records, and for no other.
+ *
+ * Where a version of the SDK does things in another way this switches itself off, and says so in one line.
+ */
+import {
+  type Agent,
+  InvokeModelStage,
+  type Message,
+  type MiddlewareHandlerOf,
+  type MiddlewareNextOf,
+} from '@strands-agents/sdk'
+import { type CopyMessage, MessageCopies } from './message-copies.ts'
+import { copyMessagesBy, isOnlyHandler, traceOnlyRecording } from './seams.ts'
+
+type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
+type Next = MiddlewareNextOf<typeof InvokeModelStage>
+type Events = ReturnType<Next>
+
+/**
+ * Gives an agent linear cost, once and for good. Returns what is to be registered at the model's stage in place of its
+ * gate.
+ */
+export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => void): Handler {
+  const copies = new MessageCopies()
+  const lent = new WeakSet<readonly Message[]>()
+  let lends = true
+
+  const handler: Handler = (ctx, next) =>
+    gate(ctx, (given) => {
+      if (!lent.has(given.messages)) return next(given)
+      const again = (): Events => next({ ...given, messages: given.messages.map((message) => message.clone()) })
+      return asked(next(given), again, () => {
+        lends = false
+      })
+    })
+  const copyAll = (messages: readonly Message[], copy: CopyMessage): Message[] => {
+    const lend = lends && isOnlyHandler(agent, InvokeModelStage, handler)
+    const list = copies.of(messages, copy, lend)
+    if (lend) lent.add(list)
+    return list
+  }
+  const tellMissed = (what: string): void =>
+    log(
+      `Agent "${agent.name}": this version of the Strands SDK ${what} in a way that Selvage does not know; the cost of long runs grows with the square of their cycles.`,
+    )
+  copyMessagesBy(agent, copyAll, () => tellMissed('copies messages'))
+  if (!traceOnlyRecording(agent)) tellMissed('traces messages')
+  return handler
+}
+
+/**
+ * The events of a model call. If the model writes to messages that are lent to it, `wrote` is told, and the call is made
+ * again unless it has given something.
+ */
+async function* asked(events: Events, again: () => Events, wrote: () => void): Events {
+  let isFirst = true
+  const taken = async (next: ReturnType<Events['next']>): ReturnType<Events['next']> => {
+    try {
+      return await next
+    } catch (error) {
+      if (!isWriteToFrozen(error)) throw error
+      wrote()
+      if (!isFirst) throw error
+      events = again()
+      return await events.next()
+    } finally {
+      isFirst = false
+    }
+  }
+  try {
+    let next = await taken(events.next())
+    while (!next.done) {
+      try {
+        yield next.value
+      } catch (error) {
+        next = await taken(events.throw(error))
+        continue
+      }
+      next = await taken(events.next())
+    }
+    return next.value
+  } finally {
+    await events.return(undefined as never)
+  }
+}
+
+const WRITES = /read only property|not extensible|Cannot (?:delete|redefine) property/
+
+/** What engines say when a frozen object is written to; the SDK wraps it. */
+function isWriteToFrozen(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return (error instanceof TypeError && WRITES.test(error.message)) || isWriteToFrozen(error.cause)
+}

@@ -1,0 +1,324 @@
+/**
+ * One copy of each message, made once and kept as long as the message stays as it is.
+ *
+ *   new ─▶ copied as the SDK copies, and frozen ─▶ lent as it is, or copied again from the frozen copy
+ *               ▲                                        │
+ *               └────────── edited in place ◀────────────┘
+ *
+ * Anybody may edit a message in place at any time (an offload strategy writes `content[i]`, a pin writes `metadata`), and
+ * nothing tells. So what the message was is kept beside its copy, down to the values inside of tool inputs and JSON
+ * results, and is compared whenever the copy is asked for. Not looked into: bytes, which are compared by reference and
+ * never lent, and the numbers of `usage` and `metrics`. A message with anything unknown in it is copied each time, as the
+ * SDK does.
+ */
+import {
+  AudioBlock,
+  CachePointBlock,
+  CitationsBlock,
+  type ContentBlock,
+  DocumentBlock,
+  GuardContentBlock,
+  ImageBlock,
+  JsonBlock,
+  Message,
+  ReasoningBlock,
+  S3Location,
+  TextBlock,
+  ToolResultBlock,
+  type ToolResultContent,
+  ToolUseBlock,
+  VideoBlock,
+} from '@strands-agents/sdk'
+
+/** How the SDK copies a message. */
+export type CopyMessage = (message: Message) => Message
+
+interface Kept {
+  readonly message: Message
+  readonly seen: SeenMessage
+  readonly frozen: Message
+  readonly hasBytes: boolean
+}
+
+export class MessageCopies {
+  /** In the order of the last conversation, where a message is looked for first. */
+  #last: (Kept | undefined)[] = []
+  readonly #kept = new WeakMap<Message, Kept>()
+
+  /** A new list of copies. `lend`: of frozen ones, the same each time; else of new ones that the caller may write to. */
+  of(messages: readonly Message[], copy: CopyMessage, lend: boolean): Message[] {
+    const last = this.#last
+    const kept: (Kept | undefined)[] = []
+    const list: Message[] = []
+    for (let index = 0; index < messages.length; index++) {
+      const message = messages[index] as Message
+      const before = last[index]
+      const one =
+        before !== undefined && before.message === message && isAsSeen(message, before.seen)
+          ? before
+          : this.#keep(message, copy)
+      kept.push(one)
+      if (one === undefined) list.push(copy(message))
+      else list.push(lend && !one.hasBytes ? one.frozen : copyMessage(one.frozen))
+    }
+    this.#last = kept
+    return list
+  }
+
+  #keep(message: Message, copy: CopyMessage): Kept | undefined {
+    const before = this.#kept.get(message)
+    if (before !== undefined && isAsSeen(message, before.seen)) return before
+    const isCommon = isCommonMessage(message)
+    if (!isCommon && !isKnown(message)) return undefined
+    const frozen = isCommon ? copyMessage(message) : copy(message)
+    const one = { message, seen: see(message), frozen, hasBytes: freeze(frozen) }
+    this.#kept.set(message, one)
+    return one
+  }
+}
+
+// ── what a message was ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Flat, and with the fields in fixed places: it is compared for each message at each model call. */
+interface SeenMessage {
+  readonly role: Message['role']
+  readonly trackingId: string
+  readonly content: readonly ContentBlock[]
+  readonly blocks: readonly SeenBlock[]
+  readonly metadata: Message['metadata']
+  readonly usage: unknown
+  readonly metrics: unknown
+  readonly custom: unknown
+}
+
+interface SeenBlock {
+  readonly block: Block
+  readonly kind: 'text' | 'use' | 'result' | 'other'
+  /** Of a tool use: its id; of a result: the tool use's. */
+  readonly id: string | undefined
+  /** Text, name of the tool, status. */
+  readonly text: string | undefined
+  /** What is inside, of everything else. */
+  readonly json: unknown
+  readonly content: readonly ToolResultContent[] | undefined
+  readonly blocks: readonly SeenBlock[]
+}
+
+type Block = ContentBlock | ToolResultContent
+
+function see({ role, trackingId, content, metadata }: Message): SeenMessage {
+  const { usage, metrics, custom } = metadata ?? {}
+  return {
+    role,
+    trackingId,
+    content,
+    blocks: content.map(seeBlock),
+    metadata,
+    usage,
+    metrics,
+    custom: snapshotOf(custom),
+  }
+}
+
+function seeBlock(block: Block): SeenBlock {
+  if (block instanceof TextBlock) return seen(block, 'text', undefined, block.text, undefined, undefined)
+  if (block instanceof ToolUseBlock && block.reasoningSignature === undefined) {
+    return seen(block, 'use', block.toolUseId, block.name, snapshotOf(block.input), undefined)
+  }
+  if (block instanceof ToolResultBlock)
+    return seen(block, 'result', block.toolUseId, block.status, undefined, block.content)
+  return seen(block, 'other', undefined, undefined, snapshotOf(block), undefined)
+}
+
+function seen(
+  block: Block,
+  kind: SeenBlock['kind'],
+  id: string | undefined,
+  text: string | undefined,
+  json: unknown,
+  content: readonly ToolResultContent[] | undefined,
+): SeenBlock {
+  return { block, kind, id, text, json, content, blocks: content?.map(seeBlock) ?? [] }
+}
+
+function isAsSeen(message: Message, seen: SeenMessage): boolean {
+  if (message.content !== seen.content || message.metadata !== seen.metadata) return false
+  if (message.role !== seen.role || message.trackingId !== seen.trackingId) return false
+  if (!areBlocks(message.content, seen.blocks)) return false
+  const { metadata } = message
+  if (metadata === undefined) return true
+  if (metadata.usage !== seen.usage || metadata.metrics !== seen.metrics) return false
+  return isSame(metadata.custom, seen.custom)
+}
+
+function areBlocks(blocks: readonly Block[], seen: readonly SeenBlock[]): boolean {
+  if (blocks.length !== seen.length) return false
+  for (let index = 0; index < seen.length; index++)
+    if (!isBlock(blocks[index] as Block, seen[index] as SeenBlock)) return false
+  return true
+}
+
+function isBlock(block: Block, seen: SeenBlock): boolean {
+  if (block !== seen.block) return false
+  switch (seen.kind) {
+    case 'text':
+      return (block as TextBlock).text === seen.text
+    case 'use': {
+      const { toolUseId, name, input, reasoningSignature } = block as ToolUseBlock
+      if (toolUseId !== seen.id || name !== seen.text || reasoningSignature !== undefined) return false
+      return isSame(input, seen.json)
+    }
+    case 'result': {
+      const { toolUseId, status, content } = block as ToolResultBlock
+      if (toolUseId !== seen.id || status !== seen.text || content !== seen.content) return false
+      return areBlocks(content, seen.blocks)
+    }
+    default:
+      return isSame(block, seen.json)
+  }
+}
+
+/** A copy with the very bytes, of nothing but plain objects. */
+function snapshotOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return value
+  if (Array.isArray(value)) return value.map(snapshotOf)
+  return copyFields({ ...value }, snapshotOf)
+}
+
+/** Whether a value still says what its snapshot says. */
+function isSame(now: unknown, was: unknown): boolean {
+  if (now === was) return true
+  if (typeof now !== 'object' || typeof was !== 'object' || now === null || was === null) return false
+  if (Array.isArray(was)) {
+    if (!Array.isArray(now) || now.length !== was.length) return false
+    for (let index = 0; index < was.length; index++) if (!isSame(now[index], was[index])) return false
+    return true
+  }
+  if (Array.isArray(now) || now instanceof Uint8Array) return false
+  const keys = Object.keys(now)
+  if (keys.length !== Object.keys(was).length) return false
+  for (const key of keys) if (!isSame(now[key as never], was[key as never])) return false
+  return true
+}
+
+// ── copies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function copyMessage({ role, content, trackingId, metadata }: Message): Message {
+  const copies = content.map(copyBlock)
+  if (metadata === undefined) return new Message({ role, content: copies, trackingId })
+  return new Message({ role, content: copies, trackingId, metadata: copyOf(metadata) as NonNullable<typeof metadata> })
+}
+
+/** Common ones by their constructors, which is several times faster. */
+function copyBlock<B extends Block>(block: B): B {
+  if (block instanceof TextBlock) return new TextBlock(block.text) as B
+  if (block instanceof ToolResultBlock) {
+    const { toolUseId, status, content } = block
+    return new ToolResultBlock({ toolUseId, status, content: content.map(copyBlock) }) as B
+  }
+  return copyOf(block) as B
+}
+
+/** Of JSON and of the SDK's blocks, whose fields are all that they have. */
+function copyOf(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) return value.map(copyOf)
+  if (value instanceof Uint8Array) return Uint8Array.prototype.slice.call(value)
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // By spreading, a key `__proto__` that a model made up stays a key.
+  return copyFields(
+    isPlain(prototype) ? { ...value } : Object.assign(Object.create(prototype as object), value),
+    copyOf,
+  )
+}
+
+function copyFields(copy: { [key: string]: unknown }, copied: (value: unknown) => unknown): object {
+  for (const key of Object.keys(copy)) if (typeof copy[key] === 'object') copy[key] = copied(copy[key])
+  return copy
+}
+
+/** Freezes it throughout. Says whether there are bytes in it, which cannot be frozen. */
+function freeze(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (value instanceof Uint8Array) return true
+  Object.freeze(value)
+  let hasBytes = false
+  for (const key in value) if (freeze(value[key as never])) hasBytes = true
+  return hasBytes
+}
+
+// ── what is known ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Nothing that nests deeper is looked through. */
+const MAX_DEPTH = 100
+
+/** Whether a message is one of most: texts, tool calls and their results, of which a copy by field is a copy by JSON. */
+function isCommonMessage(message: Message): boolean {
+  const { role, content, trackingId, metadata } = message
+  if (!isOwn(message) || typeof role !== 'string' || typeof trackingId !== 'string' || trackingId === '') return false
+  return Array.isArray(content) && content.every(isCommon) && (metadata === undefined || isJson(metadata, 0))
+}
+
+function isCommon(block: Block): boolean {
+  switch (Object.getPrototypeOf(block)) {
+    case TextBlock.prototype:
+      return typeof (block as TextBlock).text === 'string'
+    case ToolUseBlock.prototype: {
+      const { toolUseId, name, input, reasoningSignature } = block as ToolUseBlock
+      if (typeof toolUseId !== 'string' || typeof name !== 'string' || reasoningSignature !== undefined) return false
+      return isJson(input, 0)
+    }
+    case ToolResultBlock.prototype: {
+      const { toolUseId, status, content } = block as ToolResultBlock
+      return typeof toolUseId === 'string' && typeof status === 'string' && content.every(isCommonContent)
+    }
+    default:
+      return false
+  }
+}
+
+function isCommonContent(block: ToolResultContent): boolean {
+  if (Object.getPrototypeOf(block) === JsonBlock.prototype) return isJson((block as JsonBlock).json, 0)
+  return Object.getPrototypeOf(block) === TextBlock.prototype && typeof (block as TextBlock).text === 'string'
+}
+
+/** Whether JSON text would say all of it. */
+function isJson(value: unknown, depth: number): boolean {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
+  if (typeof value !== 'object' || depth > MAX_DEPTH) return false
+  if (!Array.isArray(value) && !isPlain(Object.getPrototypeOf(value))) return false
+  for (const key of Object.keys(value)) if (!isJson(value[key as never], depth + 1)) return false
+  return !Array.isArray(value) || Object.keys(value).length === value.length
+}
+
+const CLASSES = new Set<unknown>([
+  ...[Array, TextBlock, ToolUseBlock, ToolResultBlock, JsonBlock, ReasoningBlock, CachePointBlock, GuardContentBlock],
+  ...[CitationsBlock, ImageBlock, VideoBlock, DocumentBlock, AudioBlock, S3Location],
+])
+
+/** Whether a message is of the SDK's own classes and plain objects throughout, so that its fields say all there is. */
+function isKnown(message: Message): boolean {
+  const { usage, metrics, custom, ...others } = message.metadata ?? {}
+  if (!isOwn(message) || Object.keys(others).length > 0) return false
+  return isKnownValue(custom, 0) && isKnownValue(message.content, 0)
+}
+
+function isKnownValue(value: unknown, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'function' && typeof value !== 'symbol'
+  if (value instanceof Uint8Array) return true
+  const prototype = Object.getPrototypeOf(value)
+  if (depth > MAX_DEPTH || !(isPlain(prototype) || CLASSES.has(prototype.constructor))) return false
+  // The error of a result is in no copy.
+  const inside: object = value instanceof ToolResultBlock ? value.content : value
+  return Object.values(inside).every((one) => isKnownValue(one, depth + 1))
+}
+
+/** Of the SDK's class, and copied by its method. */
+function isOwn(message: Message): boolean {
+  return Object.getPrototypeOf(message) === Message.prototype && !Object.hasOwn(message, 'clone')
+}
+
+function isPlain(prototype: unknown): boolean {
+  return prototype === Object.prototype || prototype === null
+}
