@@ -21,7 +21,7 @@ import {
   ModelStreamUpdateEvent,
   ToolResultEvent,
 } from '@strands-agents/sdk'
-import { recordOf } from './record.ts'
+import { recordOf, toldBy } from './record.ts'
 
 const replayed = new WeakSet<object>()
 
@@ -77,8 +77,9 @@ export function* answerEvents(
     yield markReplayed(new ContentBlockEvent({ agent, contentBlock, invocationState }))
   }
   yield update(new ModelMessageStopEvent({ type: 'modelMessageStopEvent', stopReason: stopReasonOf(message) }))
-  if (record?.metadata !== undefined) {
-    yield update(new ModelMetadataEvent({ type: 'modelMetadataEvent', ...record.metadata }))
+  const told = record === undefined ? undefined : toldBy(record)
+  if (told !== undefined) {
+    yield update(new ModelMetadataEvent({ type: 'modelMetadataEvent', ...told }))
   }
 }
 

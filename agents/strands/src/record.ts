@@ -18,13 +18,14 @@ import {
 
 type ModelResult = InvokeModelResult['result']
 type Metadata = Omit<ModelMetadataEvent, 'type'>
+type RecordedMetadata = Omit<Metadata, 'usage'> & { readonly usage?: Omit<Usage, 'totalTokens'> & Partial<Usage> }
 
 /** The recorded outcome of a model step. */
 export interface AnswerRecord {
   readonly content: MessageData['content']
   readonly stopReason: ModelResult['stopReason']
-  /** Usage, metrics and trace, as the model told them. */
-  readonly metadata?: Metadata
+  /** Usage, metrics and trace as the model told them, without a total that is the sum. */
+  readonly metadata?: RecordedMetadata
   /** Only where the message says something else about itself than the model told. */
   readonly messageMetadata?: MessageData['metadata'] | null
   /** A guardrail's text in place of the user's message. */
@@ -38,14 +39,14 @@ export function recordAnswer({ message, stopReason, metadata, redaction }: Model
   return {
     content,
     stopReason,
-    ...(told !== undefined && { metadata: told }),
+    ...(told !== undefined && { metadata: withoutSum(told) }),
     ...(!isSameJson(own, impliedMetadata(told)) && { messageMetadata: own ?? null }),
     ...(redaction?.userMessage !== undefined && { redaction: redaction.userMessage }),
   }
 }
 
 export function answerMessage(record: AnswerRecord, trackingId: string | undefined): Message {
-  const implied = impliedMetadata(record.metadata)
+  const implied = impliedMetadata(toldBy(record))
   const metadata = record.messageMetadata === undefined ? implied : (record.messageMetadata ?? undefined)
   const message = Message.fromMessageData({
     role: 'assistant',
@@ -65,18 +66,17 @@ export function recordOf(message: Message): AnswerRecord | undefined {
 }
 
 export function answerResult(record: AnswerRecord, message: Message): ModelResult {
+  const told = toldBy(record)
   return {
     message,
     stopReason: record.stopReason,
-    ...(record.metadata !== undefined && {
-      metadata: new ModelMetadataEvent({ type: 'modelMetadataEvent', ...record.metadata }),
-    }),
+    ...(told !== undefined && { metadata: new ModelMetadataEvent({ type: 'modelMetadataEvent', ...told }) }),
     ...(record.redaction !== undefined && { redaction: { userMessage: record.redaction } }),
   }
 }
 
 export function usageOf(record: AnswerRecord): Usage | undefined {
-  return record.metadata?.usage ?? record.messageMetadata?.usage
+  return toldBy(record)?.usage ?? record.messageMetadata?.usage
 }
 
 function metadataOf({ usage, metrics, trace }: Metadata): Metadata {
@@ -85,6 +85,20 @@ function metadataOf({ usage, metrics, trace }: Metadata): Metadata {
     ...(metrics !== undefined && { metrics }),
     ...(trace !== undefined && { trace }),
   }
+}
+
+/** Most models count a total that is the sum: then it is not worth its bytes in every answer. */
+function withoutSum({ usage, ...rest }: Metadata): RecordedMetadata {
+  if (usage === undefined) return rest
+  const { totalTokens, ...parts } = usage
+  return { ...rest, usage: totalTokens === parts.inputTokens + parts.outputTokens ? parts : usage }
+}
+
+/** Usage, metrics and trace as the model told them. */
+export function toldBy({ metadata }: AnswerRecord): Metadata | undefined {
+  if (metadata?.usage === undefined) return metadata as Metadata | undefined
+  const { usage } = metadata
+  return { ...metadata, usage: { totalTokens: usage.inputTokens + usage.outputTokens, ...usage } }
 }
 
 /** What `Model.streamAggregated` writes into the message. */
