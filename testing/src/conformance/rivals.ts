@@ -1,16 +1,16 @@
 /** I3: of several live workers one has the run; the others write nothing. */
-import { expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { checkEnd, checkMoment, expectedOf } from '../crash/invariants.ts'
 import type { Moment } from '../crash/kill-switch.ts'
-import { playUndisturbed } from '../crash/play.ts'
-import { Site } from '../crash/site.ts'
+import { type Baseline, playUndisturbed } from '../crash/play.ts'
+import { ended, Site } from '../crash/site.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
 
 /** So short that a worker that stands still is given up at once. */
 const LEASE_MS = 400
 
-/** Where a worker is stopped, and whether it tries to append when it wakes. */
+/** Where a worker is stopped, to wake when another one has finished its run. */
 const STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly appends: boolean }[] = [
   { moment: 'host.before-append', hit: 3, appends: true },
   { moment: 'host.before-append', hit: 12, appends: true },
@@ -18,6 +18,13 @@ const STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly 
   { moment: 'effect.after', hit: 6, appends: false },
   { moment: 'engine.before-suspend', hit: 2, appends: false },
   { moment: 'engine.before-finish', hit: 2, appends: false },
+]
+
+/** Where a worker is stopped, to wake when another one has claimed its run and done nothing yet. */
+const EARLY_STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly appends: boolean }[] = [
+  { moment: 'host.before-append', hit: 3, appends: true },
+  { moment: 'host.after-effect', hit: 3, appends: true },
+  { moment: 'engine.before-suspend', hit: 1, appends: false },
 ]
 
 export const rivals: Section = {
@@ -29,6 +36,11 @@ export const rivals: Section = {
       : undefined
   },
   register({ under }) {
+    let baseline: Baseline
+    beforeAll(async () => {
+      baseline = await playUndisturbed(under, ORDER)
+    }, PATIENT_MS)
+
     test(
       'two live workers race: every effect happens once',
       async () => {
@@ -54,12 +66,10 @@ export const rivals: Section = {
       'a worker that was stopped at $moment (hit $hit) and wakes after its run was taken',
       async ({ moment, hit, appends }) => {
         const { scenario } = ORDER
-        const baseline = await playUndisturbed(under, ORDER)
         const site = new Site(under, ORDER, { leaseMs: LEASE_MS })
         try {
           const stopped = site.spawn('drive', { kill: { moment, hit, signal: 'SIGSTOP' } })
           await stopped.says((news) => news.stopping)
-          const before = await site.look()
           const next = site.spawn('drive')
           expect(await next.exited).toEqual({ code: 0, signal: null })
           const taken = await site.look()
@@ -76,7 +86,46 @@ export const rivals: Section = {
           expect(late.length).toBeLessThanOrEqual(moment === 'host.before-effect' ? 1 : 0)
           const keys = new Map(taken.lines.map(({ key, idempotencyKey }) => [key, idempotencyKey]))
           for (const { key, idempotencyKey } of late) expect(idempotencyKey).toBe(keys.get(key))
-          expect(before.lines.length).toBeLessThan(taken.lines.length + 1)
+        } finally {
+          await site.close()
+        }
+      },
+      PATIENT_MS,
+    )
+
+    test.each(EARLY_STOPS)(
+      'a worker that was stopped at $moment and wakes when another one has just claimed its run',
+      async ({ moment, hit, appends }) => {
+        const { scenario } = ORDER
+        const site = new Site(under, ORDER, { leaseMs: LEASE_MS })
+        try {
+          await site.with((engine) => engine.start(site.runId, scenario.start))
+          const stopped = site.spawn('work', { kill: { moment, hit, signal: 'SIGSTOP' } })
+          await stopped.says((news) => news.stopping)
+          const claim = { moment: 'engine.after-claim', hit: 1, signal: 'SIGSTOP' } as const
+          const next = site.spawn('drive', { kill: claim, options: {} })
+          await next.says((news) => news.stopping)
+          const claimed = await site.look()
+
+          stopped.kill('SIGCONT')
+          // What it had begun is behind it when it has done another run.
+          await site.with(async (engine) => {
+            await engine.start('other', { program: 'box', input: [] })
+            await ended(engine, 'other')
+            expect((await engine.describe(site.runId)).owner).toMatchObject({ pid: next.pid })
+          })
+          const woken = await site.look()
+          expect(woken.runs).toEqual(claimed.runs)
+          // It finishes what it had in flight: at most the quotes, which are made at once.
+          const late = woken.lines.slice(claimed.lines.length)
+          expect(late.filter(({ name }) => name !== 'quote')).toEqual([])
+          if (appends) expect(stopped.news.map(({ refused }) => refused)).toContain('LEASE_LOST')
+
+          next.kill('SIGCONT')
+          expect(await next.exited).toEqual({ code: 0, signal: null })
+          await site.finishDescendants()
+          const after = await site.look()
+          expect([...checkMoment(scenario, after), ...checkEnd(scenario, baseline, after)]).toEqual([])
         } finally {
           await site.close()
         }

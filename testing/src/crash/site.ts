@@ -65,7 +65,7 @@ export class Site {
     this.outside = new Outside(this.ledger, new KillSwitch(undefined))
   }
 
-  spawn(role: Task['role'], rest: Pick<Task, 'kill' | 'question'> = {}): TaskProcess {
+  spawn(role: Task['role'], rest: Partial<Pick<Task, 'kill' | 'question' | 'options'>> = {}): TaskProcess {
     const { under, given, folder, options, runId, ledger } = this
     const process = new TaskProcess({
       engine: under.module,
@@ -92,7 +92,8 @@ export class Site {
   }
 
   async look(): Promise<Sight> {
-    const lines = this.ledger.read()
+    const isOurs = ({ runId }: LedgerLine): boolean => `${runId}/`.startsWith(`${this.runId}/`)
+    const lines = this.ledger.read().filter(isOurs)
     const runs = await this.with(async (engine) => {
       const seen: SeenRun[] = []
       await this.lookAt(engine, this.runId, seen)
