@@ -371,6 +371,27 @@ describe('the switch', () => {
     ])
   })
 
+  it('leaves alone what else is mapped in that step', async () => {
+    const roles: unknown[] = []
+    const lines: string[] = []
+    const prepare = (agent: Agent): void => {
+      const { _invokeModelWithMiddleware: made } = internals(agent) as { _invokeModelWithMiddleware: Made }
+      internals(agent)._invokeModelWithMiddleware = (...args: unknown[]) => {
+        const events = made.apply(agent, args)
+        const { next } = events
+        events.next = () => {
+          roles.push(agent.messages.map(({ role }, index) => [index, role]))
+          return next.apply(events)
+        }
+        return events
+      }
+    }
+    await play(runtime, scenario(cycles(1), { prepare, options: { log: (line) => lines.push(line) } }))
+    expect(roles[0]).toEqual([[0, 'user']])
+    expect(roles.at(-1)).toContainEqual([2, 'user'])
+    expect(lines.filter((line) => line.includes('square'))).toEqual([])
+  })
+
   it('is off, in one line, where messages are traced in another way', async () => {
     const lines: string[] = []
     const prepare = (agent: Agent): void => {
