@@ -97,6 +97,10 @@ export class Site {
     const runs = await this.with(async (engine) => {
       const seen: SeenRun[] = []
       await this.lookAt(engine, this.runId, seen)
+      // A child can be at work before its parent has recorded that it was started.
+      for (const { runId } of lines) {
+        if (!seen.some((run) => run.runId === runId)) await this.lookAt(engine, runId, seen)
+      }
       return seen
     })
     return { lines, runs }
