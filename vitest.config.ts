@@ -11,6 +11,8 @@ export default defineConfig({
   resolve: { conditions },
   ssr: { resolve: { conditions } },
   test: {
+    // A broken module must not be found again by a run that did not break it, nor the other way round.
+    ...(mutation !== undefined && { fsModuleCache: false }),
     include: ['**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
