@@ -6,6 +6,7 @@ import { median, ratios, spread } from '../statistics.ts'
 import type { Workload } from '../workload.ts'
 
 const RUNS = 64
+const WARM_UP_STEPS = 2_000
 const PROMISED_SPEEDUP = 5
 const PROMISED_LATENESS_MS = 20
 
@@ -19,6 +20,8 @@ export const load: Workload = {
     const floor = await Session.open('bare-sqlite', 'floor', shape)
     const one = await Session.open('selvage', 'Selvage: 1 run', shape)
     const many = await Session.open('selvage', `Selvage: ${RUNS} runs at once`, shape)
+    await one.atOnce(1, WARM_UP_STEPS)
+    await many.atOnce(RUNS, WARM_UP_STEPS / 20)
     const answers = await interleave(
       [
         () => floor.inOneRun(alone),
@@ -27,7 +30,7 @@ export const load: Workload = {
         () => many.atOnce(RUNS, each),
         () => floor.idle(200),
       ],
-      { warmUp: 2, rounds },
+      { warmUp: 1, rounds },
     )
     const sizes = [alone, RUNS * each, alone, RUNS * each]
     const times = sizes.map((size, index) => (answers[index] ?? []).map(({ ms }) => (ms * 1_000) / size))

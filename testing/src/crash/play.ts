@@ -25,7 +25,7 @@ export interface Baseline extends Expected {
 }
 
 /** After this a process is stuck. */
-const PATIENCE_MS = 30_000
+const PATIENCE_MS = 60_000
 
 export async function playUndisturbed(under: EngineUnderTest, given: Given): Promise<Baseline> {
   const site = new Site(under, given)

@@ -157,11 +157,13 @@ class HostileEngine implements TurnEngine {
 
   async changed(
     runId: string,
-    since: { readonly entries: number; readonly status: RunStatus },
+    since: { readonly entries?: number; readonly status: RunStatus },
     abortSignal?: AbortSignal,
   ): Promise<void> {
     const run = this.run(runId)
-    while (run.entries.length === since.entries && run.status === since.status && abortSignal?.aborted !== true) {
+    const { entries, status } = since
+    const isSame = (): boolean => run.status === status && (entries === undefined || run.entries.length === entries)
+    while (isSame() && abortSignal?.aborted !== true) {
       await run.nextChange((done) => {
         abortSignal?.addEventListener('abort', done, { once: true })
         return () => abortSignal?.removeEventListener('abort', done)
