@@ -18,8 +18,8 @@ import { probe } from './probe.ts'
 export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void): void {
   const { op, attempt } = step
   const startedAt = fiber.clock()
-  const deadline = stepAbort(fiber, step)
-  const at = new Attempt(fiber, step, deadline.signal, heartbeat)
+  const deadline = op.timeoutMs === undefined ? undefined : stepDeadline(fiber, step, op.timeoutMs)
+  const at = new Attempt(fiber, step, deadline?.signal ?? abortSignalOf(fiber, step), heartbeat)
   step.phase = 'running'
   fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
   probe('host.before-effect')
@@ -29,14 +29,14 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
   } catch (error) {
     running = Promise.reject(error)
   }
-  const settled = deadline.expired === undefined ? running : Promise.race([running, deadline.expired])
+  const settled = deadline === undefined ? running : Promise.race([running, deadline.expired])
   settled.then(
     (value) => {
-      deadline.cancel()
+      deadline?.cancel()
       succeed(fiber, step, startedAt, value)
     },
     (error: unknown) => {
-      deadline.cancel()
+      deadline?.cancel()
       fail(fiber, step, startedAt, error)
     },
   )
@@ -99,7 +99,7 @@ export function resolveIntent(
       idempotencyKey: fiber.keyOf(intent.key),
       intendedAt: intent.at,
       attempt: intent.attempt,
-      abortSignal: step.shielded ? fiber.lifetimeSignal : fiber.abortSignal,
+      abortSignal: abortSignalOf(fiber, step),
     })
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
@@ -205,18 +205,22 @@ function recorded(step: AskedStep): AskedStep['op'] {
   return op
 }
 
-/** The abortSignal of an attempt: cancel, loss of the run, or its own time-out. */
-function stepAbort(
+/** What ends an attempt from outside: a cancel, or the loss of the run. */
+function abortSignalOf(fiber: Fiber, step: AskedStep): AbortSignal {
+  return step.shielded ? fiber.lifetimeSignal : fiber.abortSignal
+}
+
+/** The same with a time-out of its own. */
+function stepDeadline(
   fiber: Fiber,
   step: AskedStep,
+  timeoutMs: number,
 ): {
   readonly signal: AbortSignal
-  readonly expired: Promise<never> | undefined
+  readonly expired: Promise<never>
   cancel(): void
 } {
-  const parent = step.shielded ? fiber.lifetimeSignal : fiber.abortSignal
-  const { timeoutMs } = step.op
-  if (timeoutMs === undefined) return { signal: parent, expired: undefined, cancel: () => {} }
+  const parent = abortSignalOf(fiber, step)
   const own = new AbortController()
   const forward = (): void => own.abort(parent.reason)
   if (parent.aborted) forward()

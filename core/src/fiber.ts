@@ -25,6 +25,7 @@ import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
 import type { Durable, LiveNote, Outbound, Program, Runtime, StepBehaviour, StepContext, WaitResult } from './ports.ts'
 import { shield } from './shield.ts'
+import { earlier } from './time.ts'
 
 export interface FiberEnvironment {
   readonly runtime: Runtime
@@ -317,12 +318,17 @@ export class Fiber implements Durable {
     this.settledAt = Math.max(this.settledAt, at)
   }
 
-  private async deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> {
+  /** A promise only where the value has to be fetched. Throws, or rejects, if it cannot be read. */
+  private deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
     this.given(entry.at)
-    if ('ok' in entry.outcome) {
-      const json = this.env.offload.unpack(entry.outcome.ok)
-      step.resolve(decode(json instanceof Promise ? await json : json))
-    } else step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
+    if (!('ok' in entry.outcome)) {
+      step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
+      return undefined
+    }
+    const json = this.env.offload.unpack(entry.outcome.ok)
+    if (json instanceof Promise) return json.then((whole) => step.resolve(decode(whole)))
+    step.resolve(decode(json))
+    return undefined
   }
 
   private async unpackEntry(entry: Entry): Promise<Entry> {
@@ -340,22 +346,25 @@ export class Fiber implements Durable {
     this.notes.goLive()
   }
 
-  /** What the program waits for: names of signals, and the earliest time-out or time of another attempt (one after `seen`). */
-  openWaits(seen: number = 0): { readonly signals: readonly string[]; readonly until: number | undefined } {
+  /** Names of the signals that the program waits for. */
+  awaitedSignals(): readonly string[] {
     const signals = new Set<string>()
-    const times: number[] = []
-    for (const wait of this.mailbox.open()) {
-      signals.add(wait.signalName)
-      if (wait.until !== undefined) times.push(wait.until)
-    }
+    for (const wait of this.mailbox.open()) signals.add(wait.signalName)
+    return [...signals]
+  }
+
+  /** The earliest time-out of a wait, or time of another attempt (one after `seen`). */
+  nextTime(seen: number = 0): number | undefined {
+    let first: number | undefined
+    for (const wait of this.mailbox.open()) first = earlier(first, wait.until)
     for (const { phase, notBefore } of this.steps.values()) {
-      if (phase === 'asked' && notBefore > seen) times.push(notBefore)
+      if (phase === 'asked' && notBefore > seen) first = earlier(first, notBefore)
     }
-    return { signals: [...signals], until: times.length === 0 ? undefined : Math.min(...times) }
+    return first
   }
 
   get isWaiting(): boolean {
-    for (const _ of this.mailbox.open()) return true
+    if (this.mailbox.open().length > 0) return true
     for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > this.clock()) return true
     return false
   }
@@ -374,8 +383,12 @@ export class Fiber implements Durable {
   }
 
   /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
-  guard(delivery: Promise<void>): void {
-    delivery.catch((error: unknown) => this.breakDown(error))
+  guard(deliver: () => Promise<void> | undefined): void {
+    try {
+      deliver()?.catch((error: unknown) => this.breakDown(error))
+    } catch (error) {
+      this.breakDown(error)
+    }
   }
 
   breakDown(error: unknown): void {
@@ -426,30 +439,31 @@ export class Fiber implements Durable {
     if (this.dropped) return new Promise(() => {})
     if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
     if (this.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))
-    const promise = new Promise<T>((resolve, reject) => {
-      const retried = this.known.attempts.get(op.key)
-      const step: AskedStep = {
-        op,
-        live,
-        behaviour: behaviour as StepBehaviour<unknown>,
-        shielded,
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        phase: 'asked',
-        attempt: retried === undefined ? 1 : retried.attempt + 1,
-        notBefore: retried?.retryAt ?? 0,
-      }
-      const passed = this.known.steps.get(op.key)
-      if (passed !== undefined) {
-        this.known.steps.delete(op.key)
-        if (this.agreement.matches(op, passed)) this.guard(this.deliver(step, passed))
-        return
-      }
-      this.steps.set(op.key, step)
-      if (this.live) this.startsAtOnce?.(step)
-      this.asked()
-    })
-    promise.catch(() => {})
+    const { promise, resolve, reject } = Promise.withResolvers<T>()
+    const retried = this.known.attempts.get(op.key)
+    const step: AskedStep = {
+      op,
+      live,
+      behaviour: behaviour as StepBehaviour<unknown>,
+      shielded,
+      resolve: resolve as (value: unknown) => void,
+      reject: (error) => {
+        promise.catch(ignored)
+        reject(error)
+      },
+      phase: 'asked',
+      attempt: retried === undefined ? 1 : retried.attempt + 1,
+      notBefore: retried?.retryAt ?? 0,
+    }
+    const passed = this.known.steps.get(op.key)
+    if (passed !== undefined) {
+      this.known.steps.delete(op.key)
+      if (this.agreement.matches(op, passed)) this.guard(() => this.deliver(step, passed))
+      return promise
+    }
+    this.steps.set(op.key, step)
+    if (this.live) this.startsAtOnce?.(step)
+    this.asked()
     return promise
   }
 
@@ -568,6 +582,8 @@ export class Fiber implements Durable {
     })
   }
 }
+
+const ignored = (): void => {}
 
 /** Whether only the program can have caused the entry. */
 function isOfProgram({ type }: Entry): boolean {

@@ -15,6 +15,8 @@ import type { Json } from './json.ts'
 import type { EndedWait } from './known.ts'
 import type { WaitResult } from './ports.ts'
 
+const NONE: readonly AskedWait[] = []
+
 export class Mailbox {
   private readonly fiber: Fiber
   private readonly waits = new Map<string, AskedWait>()
@@ -87,7 +89,7 @@ export class Mailbox {
       const ended = waits.get(key)
       if (ended !== undefined) {
         waits.delete(key)
-        fiber.guard(this.answer(wait, ended))
+        fiber.guard(() => this.answer(wait, ended))
         return
       }
       this.waits.set(key, wait)
@@ -131,8 +133,8 @@ export class Mailbox {
   }
 
   /** Waits that nothing has ended yet. */
-  *open(): Iterable<AskedWait> {
-    for (const wait of this.waits.values()) if (!wait.recorded) yield wait
+  open(): readonly AskedWait[] {
+    return this.waits.size === 0 ? NONE : [...this.waits.values()].filter((wait) => !wait.recorded)
   }
 
   private match(wait: AskedWait): void {

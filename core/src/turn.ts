@@ -12,6 +12,7 @@ import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
 import { Starter } from './starter.ts'
+import { earlier } from './time.ts'
 
 /** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
 const LINGER_MS = 25
@@ -80,19 +81,22 @@ export class Turn {
     const { fiber } = this
     if (fiber.acknowledged === 0 && fiber.produced.length === 0 && fiber.replied.length === 0) this.produceStart()
     while (true) {
-      await fiber.settleAll()
+      if (fiber.unsettled) await fiber.settleAll()
       this.check()
       this.seenUntil = fiber.clock()
       this.seenElapsed = this.elapsed
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
       if (fiber.agreement.disagreement === undefined) {
-        if (!fiber.live && !(await this.catchUp())) continue
+        const wasLive = fiber.live
+        if (!wasLive && !(await this.catchUp())) continue
         this.starter.startIntended()
         this.takeSignals()
         fiber.mailbox.expire(fiber.clock())
+        // What was asked for while nothing could start need not wait until the program has been drained.
+        if (!wasLive && fiber.startsAtOnce !== undefined && fiber.produced.length === 0) this.starter.start()
       }
       if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.agreement.disagreement === undefined)) {
-        await this.end()
+        if (this.isOver()) await this.end()
         if (this.mayRotate()) return this.reply({ kind: 'rotate', seed: await this.rotate(fiber) })
         if (fiber.produced.length === 0) this.starter.start()
       }
@@ -119,8 +123,11 @@ export class Turn {
       fiber.live = true
       return true
     }
-    await fiber.drain()
-    for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && !fiber.unsettled; turns++) await fiber.drain()
+    // A journal that is nothing but its start has no outcome that the program could ask for.
+    if (fiber.acknowledged > 1) {
+      await fiber.drain()
+      for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && !fiber.unsettled; turns++) await fiber.drain()
+    }
     if (fiber.unsettled) return false
     fiber.goLive()
     if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.starter.startStep(step)
@@ -141,7 +148,7 @@ export class Turn {
 
   private takeSignals(): void {
     const { fiber } = this
-    for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
+    if (this.incoming.length > 0) for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
     const { deadline } = fiber.start
     if (deadline !== undefined && fiber.clock() >= deadline && fiber.known.cancelled === undefined) {
       fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload: deadlineReason(deadline) })
@@ -150,15 +157,16 @@ export class Turn {
 
   // ── handing over ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Produces the end, if the run is over. */
-  private async end(): Promise<void> {
+  /** Whether the program has ended, or must: where it left recorded steps out, that ends it as well. */
+  private isOver(): boolean {
     const { fiber } = this
     if (fiber.finished !== undefined) fiber.agreement.checkNothingPassedBy('the end of the program')
-    const over =
-      fiber.agreement.disagreement !== undefined ||
-      this.graceOver ||
-      (fiber.finished !== undefined && !fiber.isSettlingOnce)
-    if (!over) return
+    if (fiber.agreement.disagreement !== undefined || this.graceOver) return true
+    return fiber.finished !== undefined && !fiber.isSettlingOnce
+  }
+
+  private async end(): Promise<void> {
+    const { fiber } = this
     const outcome =
       fiber.agreement.disagreement === undefined
         ? await fiber.outcome()
@@ -190,7 +198,8 @@ export class Turn {
   private async handOver(): Promise<Progress | undefined> {
     const { fiber } = this
     if (this.appends !== undefined) {
-      const batch = fiber.produced.splice(0)
+      const batch = fiber.produced
+      fiber.produced = []
       probe('host.before-append')
       fiber.appending = batch.length
       try {
@@ -230,12 +239,14 @@ export class Turn {
   /** Nothing to settle, start or hand over: wait here, or let the engine wait. */
   private async rest(): Promise<Progress | undefined> {
     const { fiber } = this
-    const waits = fiber.openWaits()
-    const due = this.nextDue(waits.until)
-    const soon = due !== undefined && this.appends !== undefined && due - fiber.clock() <= LINGER_MS
-    if (fiber.inFlight === 0 && fiber.isWaiting && !soon && fiber.finished === undefined) {
-      probe('host.before-wait')
-      return this.reply({ kind: 'wait', signals: waits.signals, ...(due !== undefined && { until: due }) })
+    if (fiber.inFlight === 0 && fiber.isWaiting && fiber.finished === undefined) {
+      const due = this.nextDue(fiber.nextTime())
+      const soon = due !== undefined && this.appends !== undefined && due - fiber.clock() <= LINGER_MS
+      if (!soon) {
+        probe('host.before-wait')
+        const signals = fiber.awaitedSignals()
+        return this.reply({ kind: 'wait', signals, ...(due !== undefined && { until: due }) })
+      }
     }
     await this.event()
     return undefined
@@ -245,12 +256,9 @@ export class Turn {
   private nextDue(until: number | undefined, seen: number = 0): number | undefined {
     const { fiber } = this
     const { cancelled } = fiber.known
-    const times = until === undefined ? [] : [until]
-    if (cancelled !== undefined) {
-      const over = cancelled.at + fiber.env.cancelGraceMs
-      if (over > seen) times.push(over)
-    } else if (fiber.start.deadline !== undefined) times.push(fiber.start.deadline)
-    return times.length === 0 ? undefined : Math.min(...times)
+    if (cancelled === undefined) return earlier(until, fiber.start.deadline)
+    const over = cancelled.at + fiber.env.cancelGraceMs
+    return over > seen ? earlier(until, over) : until
   }
 
   private overBudget(): boolean {
@@ -315,13 +323,13 @@ export class Turn {
     }
     const { fiber } = this
     const { clock } = fiber.env.runtime
-    const limits: number[] = []
-    const due = this.nextDue(fiber.openWaits(this.seenUntil).until, this.seenUntil)
-    if (due !== undefined) limits.push(Math.max(0, due - fiber.clock()))
+    const due = this.nextDue(fiber.nextTime(this.seenUntil), this.seenUntil)
+    const dueMs = due === undefined ? Number.POSITIVE_INFINITY : Math.max(0, due - fiber.clock())
     const { ms = 0 } = this.request.budget ?? {}
-    if (ms > this.seenElapsed) limits.push(Math.max(0, ms - this.elapsed))
+    const budgetMs = ms > this.seenElapsed ? Math.max(0, ms - this.elapsed) : Number.POSITIVE_INFINITY
+    const limitMs = Math.min(dueMs, budgetMs)
     await new Promise<void>((resolve) => {
-      const stop = limits.length === 0 ? undefined : clock.timer(Math.ceil(Math.min(...limits)), resolve)
+      const stop = Number.isFinite(limitMs) ? clock.timer(Math.ceil(limitMs), resolve) : undefined
       this.wake = () => {
         stop?.()
         resolve()

@@ -24,6 +24,9 @@ export interface RetryPolicy {
   on?: (error: unknown) => boolean
 }
 
+/** After how many milliseconds a failed attempt is made again; undefined: never. */
+export type RetryAfter = (error: unknown, attempt: number) => number | undefined
+
 /**
  * `retryAfterMs` of a step under this policy.
  *
@@ -31,10 +34,7 @@ export interface RetryPolicy {
  * `on` says. RetryableError is always worth one, and its `after` (milliseconds) is taken as it is. `random` gives
  * [0, 1): `() => durable.random(stream)`. UsageError BAD_INPUT for numbers out of range.
  */
-export function retryBehaviour(
-  policy: RetryPolicy,
-  random: () => number,
-): (error: unknown, attempt: number) => number | undefined {
+export function retryBehaviour(policy: RetryPolicy, random: () => number): RetryAfter {
   const maxAttempts = atLeast(1, policy.maxAttempts ?? 3, 'maxAttempts')
   const factor = atLeast(1, policy.factor ?? 2, 'factor')
   const initialMs = toMs(policy.initial ?? 1_000, 'initial of a retry policy')

@@ -14,7 +14,7 @@ import type { Context, StepOptions, WaitOptions } from './context.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
 import { type Polled, type PollOptions, pollUntil } from './poll.ts'
-import { ONLY_RETRYABLE, type RetryPolicy, retryBehaviour } from './retry.ts'
+import { ONLY_RETRYABLE, type RetryAfter, type RetryPolicy, retryBehaviour } from './retry.ts'
 import { awaitSignal, type Callback, callbackId, callbackQuestion, type Wanted } from './signals.ts'
 import { sleepUntil } from './sleep.ts'
 import { uuidFrom } from './uuid.ts'
@@ -83,16 +83,23 @@ export class WorkflowContext implements Context {
     try {
       const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of step "${name}"`)
       const op: Op = timeoutMs === undefined ? { key, kind: 'code', name } : { key, kind: 'code', name, timeoutMs }
-      const retry = retryBehaviour(this.#policyOf(options), () => this.#durable.random(`retry:${key}`))
+      const retry = this.#retryOf(key, options)
       if (this.#opening !== undefined) await this.#opening
-      return await effectStep(this.#durable, op, body, declarationOf(options), retry)
+      const declaration = declarationOf(options)
+      return await (declaration === undefined
+        ? this.#durable.step(op, body, { retryAfterMs: retry })
+        : effectStep(this.#durable, op, body, declaration, retry))
     } finally {
       close()
     }
   }
 
-  #policyOf({ retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryPolicy {
-    return retry ?? (effect === 'once' ? undefined : this.#settings.retry) ?? ONLY_RETRYABLE
+  #retryOf(key: string, { retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryAfter {
+    const policy = retry ?? (effect === 'once' ? undefined : this.#settings.retry)
+    const random = (): number => this.#durable.random(`retry:${key}`)
+    if (policy !== undefined) return retryBehaviour(policy, random)
+    // Most steps never fail: what their policy costs is left until one does.
+    return (error, attempt) => retryBehaviour(ONLY_RETRYABLE, random)(error, attempt)
   }
 
   child<Input, Result>(

@@ -203,16 +203,20 @@ export class HeldRun {
     })
   }
 
-  private async append(at: number, entries: readonly Entry[]): Promise<void> {
-    if (this.state === 'withdrawn' || this.state === 'lost') throw this.lostError()
+  private append(at: number, entries: readonly Entry[]): Promise<void> {
+    if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
     const { store } = this.holder
     this.appending = store.append(this.runId, this.claim.fence, at, entries)
-    try {
-      await this.appending
-    } catch (error) {
-      if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
-      throw error
-    }
+    return this.appending.then(
+      () => this.appended(at, entries),
+      (error: unknown) => {
+        if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
+        throw error
+      },
+    )
+  }
+
+  private appended(at: number, entries: readonly Entry[]): void {
     for (const entry of entries) {
       if (entry.type === 'intent') this.intents.add(entry.key)
       else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)

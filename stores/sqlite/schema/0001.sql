@@ -69,18 +69,21 @@ create table label (
   primary key (name, value, created, run)
 ) without rowid;
 
--- What changes with each entry of a running run, apart from all that does not: the few rows of the runs at work share a
--- page or two, whatever number of runs there is.
+-- What changes with the entries of a running run, apart from all that does not: the few rows of the runs at work share a
+-- page or two, whatever number of runs there is. A row that is `behind` may lack up to 32 entries of its run, which stand
+-- after `last`: a run that has the store to itself writes its entries and nothing else. The heartbeat of its worker, too,
+-- brings the row up to date, so that nobody ever looks through more entries than those of a few seconds.
 create table live (
   run integer primary key,
   fence integer not null,
   length integer not null,
   steps integer not null,
-  last integer not null
+  last integer not null,
+  behind integer not null              -- 0, 1
 );
 
 -- The journals of all runs, in the order of their commits. An append, whichever run it is for, dirties the last page of
--- this table and that of its row in `live`; an index on (run, seq) would dirty a page for each run. So each entry points
+-- this table, and now and then that of its row in `live`; an index on (run, seq) would dirty a page for each run. So each entry points
 -- to the `previous` one of its run, and only one in 64 is in the index, as a place to walk back from.
 create table entry (
   n integer primary key,

@@ -1,33 +1,59 @@
 /**
- * Appending to a journal, by the holder of a run. Its row in `live` has the fence and the length to compare with: the
- * first entry is inserted `from live where run = ? and fence = ? and length = ?`, so that a check costs no statement,
- * and an append is two statements on two pages, whichever run it is for.
+ * Appending to a journal, by the holder of a run. The first entry is inserted `from live where run = ? and fence = ?`, so
+ * that the check of the fence costs no statement. Where a journal ends is kept in memory: a fence has one holder, and
+ * that is a client of this store. So an append of one entry that has its commit to itself is a single statement on a
+ * single page; the row in `live` is written only now and then, and says that it is behind (live.ts).
  */
 import type { Entry } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
-import { columnsOf, type EntryValues, isFinalStep, toRow } from './entries.ts'
+import { columnsOf, type EntryValues, isFinalStep, isOneRow, toRow } from './entries.ts'
 import { recordSignal } from './inbox.ts'
 import { INSERT, insertEntry, insertRest } from './journal.ts'
 import { liveOf } from './live.ts'
 import type { Names } from './names.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
-import { gap } from './refusals.ts'
-import { toText } from './text.ts'
+import { gap, refused } from './refusals.ts'
 
-/** So many runs may be known by number before all are forgotten. */
-const KNOWN_RUNS = 10_000
+/** So many tails may be known before all are forgotten. */
+const KNOWN_TAILS = 10_000
+/** Entries that the row in `live` may lack. Readers look through them; writing it in one commit of 32 costs nothing. */
+const BEHIND = 32
 
 const APPEND = `${INSERT}
-  select run, length, last, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from live where run = ? and fence = ? and length = ?`
-const GROW = 'update live set length = length + ?, steps = steps + ?, last = ? where run = ?'
+  select run, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from live where run = ? and fence = ?`
+const GROW = 'update live set length = ?, steps = ?, last = ?, behind = ? where run = ? and fence = ?'
+
+/** Where the journal of a claimed run ends. */
+interface KnownTail {
+  readonly n: number
+  readonly fence: number
+  length: number
+  steps: number
+  last: number | null
+  /** As the row in `live` has it; undefined while that says that it is not behind. */
+  written: number | undefined
+}
+
+interface Batch {
+  readonly runId: string
+  readonly fence: number
+  readonly at: number
+  readonly entries: readonly Entry[]
+  readonly rows: readonly EntryValues[]
+  readonly steps: number
+  /** Signals and questions have rows of their own. */
+  readonly projects: boolean
+}
 
 export class Appends {
   readonly #commits: Commits
   readonly #database: Database
   readonly #names: Names
-  /** Run id → n. */
-  readonly #runs: Map<string, number> = new Map()
+  /** By run id. */
+  readonly #tails: Map<string, KnownTail> = new Map()
+  /** Those whose row in `live` says that it is behind. */
+  readonly #behind: Set<KnownTail> = new Set()
 
   constructor(commits: Commits, database: Database, names: Names) {
     this.#commits = commits
@@ -35,53 +61,101 @@ export class Appends {
     this.#names = names
   }
 
-  async append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
+  append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
     let steps = 0
     let projects = false
     let asks = false
     // Rows are made outside the transaction: what cannot be written concerns nobody else.
-    const [row, ...more] = entries.map((entry, index) => {
-      if (entry.seq !== at + index) throw gap(runId, at + index, entry.seq)
-      if (isFinalStep(entry)) steps += 1
-      if (entry.type === 'open') asks = true
-      projects ||= entry.type === 'signal' || entry.type === 'open' || entry.type === 'wait'
-      return toRow(entry)
-    })
-    if (row === undefined) return
-    await this.#commits.write(
-      () => {
-        const n = this.#numberOf(runId)
-        const first = this.#insertFirst(runId, n, fence, at, row)
-        let last = first
-        more.forEach((each, index) => {
-          last = insertEntry(this.#database, this.#names, n, at + 1 + index, last, each)
-        })
-        this.#database.run(GROW, entries.length, steps, last, n)
-        if (projects) project(this.#database, runId, n, entries, first)
-      },
-      { ring: asks ? 'now' : 'soon', plain: !projects },
-    )
-  }
-
-  #insertFirst(runId: string, n: number, fence: number, at: number, row: EntryValues): number {
-    const entry = this.#database.insertIf(APPEND, ...columnsOf(row, this.#names), n, fence, at)
-    if (entry !== undefined) {
-      if (row.rest.length > 0) insertRest(this.#database, entry, row.rest)
-      return entry
+    const rows: EntryValues[] = []
+    try {
+      for (const entry of entries) {
+        if (entry.seq !== at + rows.length) throw gap(runId, at + rows.length, entry.seq)
+        if (isFinalStep(entry)) steps += 1
+        if (entry.type === 'open') asks = true
+        projects ||= entry.type === 'signal' || entry.type === 'open' || entry.type === 'wait'
+        rows.push(toRow(entry))
+      }
+    } catch (error) {
+      return Promise.reject(error)
     }
-    this.#runs.delete(runId)
-    throw gap(runId, liveOf(this.#database, runId, fence).length, at)
+    if (rows.length === 0) return Promise.resolve()
+    const batch: Batch = { runId, fence, at, entries, rows, steps, projects }
+    return this.#commits.write((alone) => this.#write(batch, alone), {
+      ring: asks ? 'now' : 'soon',
+      plain: !projects,
+      isOneStatement: () => this.#isOneStatement(batch),
+    })
   }
 
-  #numberOf(runId: string): number {
-    const known = this.#runs.get(runId)
-    if (known !== undefined) return known
-    // A run that is not there is refused by the insert.
-    const n = this.#database.get<{ n: number }>('select n from run where id = ?', toText(runId))?.n ?? 0
-    if (this.#runs.size >= KNOWN_RUNS) this.#runs.clear()
-    this.#runs.set(runId, n)
-    return n
+  /** Inside a unit: no row in `live` is behind for longer than from one heartbeat to the next. */
+  catchUp(): void {
+    for (const tail of this.#behind) {
+      this.#grow(tail, tail, false)
+      tail.written = undefined
+    }
+    this.#behind.clear()
   }
+
+  /** What was written was taken back. */
+  forget(): void {
+    this.#tails.clear()
+    this.#behind.clear()
+  }
+
+  #isOneStatement({ runId, fence, entries, rows, projects }: Batch): boolean {
+    const [row] = rows
+    const tail = this.#tails.get(runId)
+    if (row === undefined || rows.length > 1 || projects || tail === undefined || tail.fence !== fence) return false
+    return isOneRow(row, this.#names) && mayStayBehind(tail, entries.length)
+  }
+
+  #write({ runId, fence, at, entries, rows, steps, projects }: Batch, alone: boolean): void {
+    const known = this.#tailOf(runId, fence)
+    if (known.length !== at) throw gap(runId, known.length, at)
+    let last = known.last
+    let first = 0
+    rows.forEach((row, index) => {
+      if (index === 0) last = first = this.#insertFirst(runId, known, row)
+      else last = insertEntry(this.#database, this.#names, known.n, at + index, last, row)
+    })
+    const grown = { length: at + rows.length, steps: known.steps + steps, last }
+    if (!alone || !mayStayBehind(known, rows.length)) {
+      this.#grow(known, grown, alone)
+      known.written = alone ? grown.length : undefined
+      if (alone) this.#behind.add(known)
+      else this.#behind.delete(known)
+    }
+    if (projects) project(this.#database, runId, known.n, entries, first)
+    Object.assign(known, grown)
+  }
+
+  #insertFirst(runId: string, { n, fence, length, last }: KnownTail, row: EntryValues): number {
+    const entry = this.#database.insertIf(APPEND, length, last, ...columnsOf(row, this.#names), n, fence)
+    if (entry === undefined) {
+      this.#tails.delete(runId)
+      throw refused(this.#database, runId, fence)
+    }
+    if (row.rest.length > 0) insertRest(this.#database, entry, row.rest)
+    return entry
+  }
+
+  #grow({ n, fence }: KnownTail, to: Pick<KnownTail, 'length' | 'steps' | 'last'>, behind: boolean): void {
+    this.#database.run(GROW, to.length, to.steps, to.last, behind ? 1 : 0, n, fence)
+  }
+
+  #tailOf(runId: string, fence: number): KnownTail {
+    const known = this.#tails.get(runId)
+    if (known?.fence === fence) return known
+    const { n, length, steps, last } = liveOf(this.#database, runId, fence)
+    const tail: KnownTail = { n, fence, length, steps, last, written: undefined }
+    if (this.#tails.size >= KNOWN_TAILS) this.#tails.clear()
+    this.#tails.set(runId, tail)
+    return tail
+  }
+}
+
+function mayStayBehind({ length, written }: KnownTail, more: number): boolean {
+  return written !== undefined && length + more - written <= BEHIND
 }
 
 /** Entries of one append have keys that follow each other. */

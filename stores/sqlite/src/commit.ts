@@ -6,6 +6,8 @@
  *                 ▲                        │ busy: wait, then the same again
  *                 └────────────────────────┘
  *
+ * A unit that is alone and a single statement needs no `begin`: the statement is its own transaction.
+ *
  * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
  * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
  * most, and the next begins in a later turn of the event loop: tokens and timers flow beside a store that never rests.
@@ -25,12 +27,15 @@ export interface UnitOptions {
   readonly ring?: Ring
   /** It refuses only before it has written anything: no savepoint is needed to take it back. */
   readonly plain?: boolean
+  /** Asked when it is alone: whether its body, told so, is one statement. */
+  readonly isOneStatement?: () => boolean
 }
 
 interface Unit {
-  readonly body: () => unknown
+  readonly body: (alone: boolean) => unknown
   readonly ring: Ring
   readonly plain: boolean
+  readonly isOneStatement: (() => boolean) | undefined
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void
   refusal: SelvageError | undefined
@@ -57,14 +62,18 @@ export class Commits {
     this.#onRollback = onRollback
   }
 
-  /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
-  write<T>(body: () => T, options: UnitOptions = {}): Promise<T> {
+  /**
+   * Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. It
+   * is told whether its transaction is its own.
+   */
+  write<T>(body: (alone: boolean) => T, options: UnitOptions = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closedError(this.#database.path))
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({
         body,
         ring: options.ring ?? 'none',
         plain: options.plain ?? false,
+        isOneStatement: options.isOneStatement,
         resolve: resolve as (value: unknown) => void,
         reject,
         refusal: undefined,
@@ -131,21 +140,29 @@ export class Commits {
 
   #commit(group: Unit[]): void {
     const database = this.#database
+    const [first] = this.#queue
+    const alone = this.#queue.length === 1
+    if (alone && first?.isOneStatement?.() === true) {
+      group.push(first)
+      probe('store.before-commit')
+      this.#take(first, true)
+      return
+    }
     database.run('begin immediate')
     const until = performance.now() + GROUP_MS
     for (const unit of this.#queue) {
       group.push(unit)
-      if (unit.plain) this.#take(unit)
-      else this.#takeAtomically(unit)
+      if (unit.plain) this.#take(unit, alone)
+      else this.#takeAtomically(unit, alone)
       if (performance.now() > until) break
     }
     probe('store.before-commit')
     database.run('commit')
   }
 
-  #take(unit: Unit): void {
+  #take(unit: Unit, alone: boolean): void {
     try {
-      unit.value = unit.body()
+      unit.value = unit.body(alone)
       unit.refusal = undefined
     } catch (error) {
       if (!SelvageError.is(error)) throw error
@@ -153,9 +170,9 @@ export class Commits {
     }
   }
 
-  #takeAtomically(unit: Unit): void {
+  #takeAtomically(unit: Unit, alone: boolean): void {
     this.#database.run('savepoint unit')
-    this.#take(unit)
+    this.#take(unit, alone)
     if (unit.refusal !== undefined) {
       this.#database.run('rollback to unit')
       this.#onRollback()

@@ -84,6 +84,11 @@ export function columnsOf({ interned, columns }: EntryValues, names: Names): Val
   return interned ? columns.with(NAME_COLUMN, names.numberOf(String(columns[NAME_COLUMN]))) : columns
 }
 
+/** Whether it is nothing but its row: no pieces of its body elsewhere, no new name. */
+export function isOneRow({ interned, columns, rest }: EntryValues, names: Names): boolean {
+  return rest.length === 0 && (!interned || names.knows(String(columns[NAME_COLUMN])))
+}
+
 const KINDS: readonly OpKind[] = ['model', 'tool', 'code', 'child']
 const EFFECTS: readonly (Effect | undefined)[] = [undefined, 'read', 'idempotent', 'once']
 

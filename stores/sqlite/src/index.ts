@@ -72,9 +72,12 @@ interface Place {
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
   const names = new Names(database)
-  const commits = new Commits(database, turns, bell, () => names.forget())
+  const commits = new Commits(database, turns, bell, () => {
+    names.forget()
+    appends.forget()
+  })
   const appends = new Appends(commits, database, names)
-  const workers = new Workers(commits, database, turns, place.lockPrefix)
+  const workers = new Workers(commits, database, turns, place.lockPrefix, () => appends.catchUp())
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {

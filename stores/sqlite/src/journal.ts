@@ -19,26 +19,12 @@ import {
   TYPE,
   toRow,
 } from './entries.ts'
+import { caughtUp, JOIN_LIVE, TAIL, type Tail, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
 import { notFound } from './refusals.ts'
 import { toText } from './text.ts'
 
 const PAGE = 512
-
-/** A run and how its journal ends. */
-export interface Tail {
-  readonly n: number
-  readonly length: number
-  /** Steps with a final outcome. */
-  readonly steps: number
-  /** The last entry; null in an empty journal. */
-  readonly last: number | null
-}
-
-/** Columns of a `Tail`, and of what they need beside `run`. */
-export const TAIL = `run.n, coalesce(live.length, run.length) as length, coalesce(live.steps, run.steps) as steps,
-  coalesce(live.last, run.last) as last`
-export const JOIN_LIVE = 'left join live on live.run = run.n'
 
 export const INSERT: string = `insert into entry (run, seq, previous, ${COLUMNS})`
 const INSERT_VALUES = `${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
@@ -145,8 +131,9 @@ export function countSteps(database: Database, tail: Tail, voided: readonly stri
 }
 
 function walk(database: Database, runId: string, from: number, before: number): Entry[] {
-  const tail = database.get<Tail>(`select ${TAIL} from run ${JOIN_LIVE} where run.id = ?`, toText(runId))
-  if (tail === undefined) throw notFound(runId)
+  const row = database.get<TailRow>(`select ${TAIL} from run ${JOIN_LIVE} where run.id = ?`, toText(runId))
+  if (row === undefined) throw notFound(runId)
+  const tail = caughtUp(database, row)
   if (from >= tail.length) return []
   const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
   return database

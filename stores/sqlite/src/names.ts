@@ -33,6 +33,10 @@ export class Names {
     return number
   }
 
+  knows(text: string): boolean {
+    return this.#numbers.has(text)
+  }
+
   /** What was written was taken back. */
   forget(): void {
     this.#numbers.clear()

@@ -6,8 +6,9 @@ import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import type { Waits } from './inbox.ts'
-import { entryOf, JOIN_LIVE, startOf, TAIL } from './journal.ts'
+import { entryOf, startOf } from './journal.ts'
 import { ANY_RUN, rarestLabel } from './labels.ts'
+import { caughtUp, JOIN_LIVE, TAIL } from './live.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { badInput, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
@@ -34,6 +35,7 @@ interface RunRow {
   readonly length: number
   readonly steps: number
   readonly last: number
+  readonly behind: number
   readonly last_at: number
 }
 
@@ -43,8 +45,9 @@ const JOIN_LAST = `${JOIN_LIVE} cross join entry on entry.n = coalesce(live.last
 
 export function describe(commits: Commits, database: Database, runId: string): Promise<RunDescription> {
   return commits.read(() => {
-    const row = database.get<RunRow>(`${SELECT} from run ${JOIN_LAST} where run.id = ?`, toText(runId))
-    if (row === undefined) throw notFound(runId)
+    const found = database.get<RunRow>(`${SELECT} from run ${JOIN_LAST} where run.id = ?`, toText(runId))
+    if (found === undefined) throw notFound(runId)
+    const row = caughtUp(database, found)
     const end = hasEnded(row.status) ? entryOf(database, runId, row.last) : undefined
     return {
       ...summary(database, row),
@@ -66,7 +69,7 @@ export function list(commits: Commits, database: Database, query: RunQuery): Pro
     return pageOf(
       rows,
       limit,
-      (row) => summary(database, row),
+      (row) => summary(database, caughtUp(database, row)),
       (row) => [row.created, row.n],
     )
   })

@@ -4,9 +4,9 @@ import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { toRow } from './entries.ts'
 import { isWaitedFor, pendingOf, type Waits } from './inbox.ts'
-import { countSteps, entryOf, extend, insertEntry, JOIN_LIVE, TAIL, type Tail } from './journal.ts'
+import { countSteps, entryOf, extend, insertEntry } from './journal.ts'
 import { labelsOf } from './labels.ts'
-import { leave, liveOf } from './live.ts'
+import { JOIN_LIVE, leave, liveOf, TAIL, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
 import { closeQuestions, reopenQuestions } from './questions.ts'
 import { badInput, ended, gap, notFound } from './refusals.ts'
@@ -152,7 +152,7 @@ export function reopen(
   return commits.write(
     () => {
       const sql = `select status, ${TAIL} from run ${JOIN_LIVE} where run.id = ?`
-      const run = database.get<Tail & { status: number }>(sql, toText(runId))
+      const run = database.get<TailRow & { status: number }>(sql, toText(runId))
       if (run === undefined) throw notFound(runId)
       if (run.status === COMPLETED) throw ended(runId, statusName(run.status))
       if (run.length !== at) throw gap(runId, run.length, at)

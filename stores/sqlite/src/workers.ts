@@ -46,12 +46,15 @@ export class Workers {
   /** Undefined for a database that no other process can open: there the lease alone decides. */
   readonly #prefix: string | undefined
   readonly #locks: Map<string, DatabaseSync | undefined> = new Map()
+  readonly #onHeartbeat: () => void
 
-  constructor(commits: Commits, database: Database, turns: Turns, prefix: string | undefined) {
+  /** `onHeartbeat`: what else is to be written from time to time; called inside a unit. */
+  constructor(commits: Commits, database: Database, turns: Turns, prefix: string | undefined, onHeartbeat: () => void) {
     this.#commits = commits
     this.#database = database
     this.#turns = turns
     this.#prefix = prefix
+    this.#onHeartbeat = onHeartbeat
   }
 
   async enlist(worker: WorkerIdentity, leaseMs: number, now: number): Promise<void> {
@@ -73,6 +76,7 @@ export class Workers {
       () => {
         const sql = 'update worker set lease_until = ? where id = ?'
         if (this.#database.run(sql, now + leaseMs, toText(workerId)) === 0) throw unknown(workerId)
+        this.#onHeartbeat()
       },
       { plain: true },
     )

@@ -8,7 +8,7 @@ import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
 
 /** Kills at one probe; beyond that they are spread over its hits. */
-const KILLS = 12
+const KILLS = 10
 
 export const crashMatrix: Section = {
   title: 'a process killed at any probe is followed by one that finishes as if nothing had been',

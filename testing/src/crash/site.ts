@@ -156,11 +156,18 @@ export class Site {
       page = page.length < PAGE ? [] : await engine.journal(runId, entries.length, PAGE)
     }
     seen.push({ runId, status, outcome, entries })
-    for (const entry of entries) {
-      const key = entry.type === 'step' && entry.op.kind === 'child' && !entry.key.endsWith('/cancel') && entry.key
-      if (key !== false && key.startsWith('child:')) {
-        await this.lookAt(engine, `${runId}/${key.slice('child:'.length)}`, seen)
-      }
-    }
+    for (const child of await childrenOf(engine, runId, entries)) await this.lookAt(engine, child, seen)
   }
+}
+
+/** Those that the journal names; where the engine can list runs also one that was started and is not named yet. */
+async function childrenOf(engine: Engine, runId: string, entries: readonly Entry[]): Promise<ReadonlySet<string>> {
+  const prefix = 'child:'
+  const named = entries.flatMap((entry) =>
+    entry.type === 'step' && entry.op.kind === 'child' && !entry.key.endsWith('/cancel')
+      ? [`${runId}/${entry.key.slice(prefix.length)}`]
+      : [],
+  )
+  const listed = await engine.list?.({ parent: runId })
+  return new Set([...named, ...(listed?.items.map(({ id }) => id) ?? [])])
 }
