@@ -20,8 +20,9 @@ const KNOWN_TAILS = 10_000
 /** Entries that the row in `live` may lack. Readers look through them; writing it in one commit of 32 costs nothing. */
 const BEHIND = 32
 
+/** The columns of the entry; its seq and the entry before it; run and fence. */
 const APPEND = `${INSERT}
-  select run, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from live where run = ? and fence = ?`
+  select run, ?11, ?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 from live where run = ?13 and fence = ?14`
 const GROW = 'update live set length = ?, steps = ?, last = ?, behind = ? where run = ? and fence = ?'
 
 /** Where the journal of a claimed run ends. */
@@ -89,11 +90,7 @@ export class Appends {
 
   /** Inside a unit: no row in `live` is behind for longer than from one heartbeat to the next. */
   catchUp(): void {
-    for (const tail of this.#behind) {
-      this.#grow(tail, tail, false)
-      tail.written = undefined
-    }
-    this.#behind.clear()
+    for (const tail of this.#behind) this.#grow(tail, false)
   }
 
   /** What was written was taken back. */
@@ -112,25 +109,20 @@ export class Appends {
   #write({ runId, fence, at, entries, rows, steps, projects }: Batch, alone: boolean): void {
     const known = this.#tailOf(runId, fence)
     if (known.length !== at) throw gap(runId, known.length, at)
-    let last = known.last
-    let first = 0
-    rows.forEach((row, index) => {
-      if (index === 0) last = first = this.#insertFirst(runId, known, row)
-      else last = insertEntry(this.#database, this.#names, known.n, at + index, last, row)
-    })
-    const grown = { length: at + rows.length, steps: known.steps + steps, last }
-    if (!alone || !mayStayBehind(known, rows.length)) {
-      this.#grow(known, grown, alone)
-      known.written = alone ? grown.length : undefined
-      if (alone) this.#behind.add(known)
-      else this.#behind.delete(known)
+    const mayLag = alone && mayStayBehind(known, rows.length)
+    const first = this.#insertFirst(runId, known, rows[0] as EntryValues)
+    known.last = first
+    for (let index = 1; index < rows.length; index++) {
+      known.last = insertEntry(this.#database, this.#names, known.n, at + index, known.last, rows[index] as EntryValues)
     }
+    known.length += rows.length
+    known.steps += steps
+    if (!mayLag) this.#grow(known, alone)
     if (projects) project(this.#database, runId, known.n, entries, first)
-    Object.assign(known, grown)
   }
 
   #insertFirst(runId: string, { n, fence, length, last }: KnownTail, row: EntryValues): number {
-    const entry = this.#database.insertIf(APPEND, length, last, ...columnsOf(row, this.#names), n, fence)
+    const entry = this.#database.insertIf(APPEND, [...columnsOf(row, this.#names), length, last, n, fence])
     if (entry === undefined) {
       this.#tails.delete(runId)
       throw refused(this.#database, runId, fence)
@@ -139,8 +131,13 @@ export class Appends {
     return entry
   }
 
-  #grow({ n, fence }: KnownTail, to: Pick<KnownTail, 'length' | 'steps' | 'last'>, behind: boolean): void {
-    this.#database.run(GROW, to.length, to.steps, to.last, behind ? 1 : 0, n, fence)
+  /** Brings the row in `live` up to date; `behind`: more entries may come without it. */
+  #grow(tail: KnownTail, behind: boolean): void {
+    const { n, fence, length, steps, last } = tail
+    this.#database.run(GROW, length, steps, last, behind ? 1 : 0, n, fence)
+    tail.written = behind ? length : undefined
+    if (behind) this.#behind.add(tail)
+    else this.#behind.delete(tail)
   }
 
   #tailOf(runId: string, fence: number): KnownTail {

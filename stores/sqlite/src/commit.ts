@@ -125,7 +125,8 @@ export class Commits {
       this.#next()
       return
     }
-    this.#queue.splice(0, group.length)
+    if (group.length === this.#queue.length) this.#queue = []
+    else this.#queue.splice(0, group.length)
     this.#wait = undefined
     probe('store.after-commit')
     this.#settle(group)

@@ -43,7 +43,7 @@ export class Database {
   }
 
   /** The same for an insert that may find nothing to insert. */
-  insertIf(sql: string, ...values: Value[]): number | undefined {
+  insertIf(sql: string, values: readonly Value[]): number | undefined {
     const { changes, lastInsertRowid } = this.#statement(sql).run(...values)
     return changes === 0 ? undefined : Number(lastInsertRowid)
   }
