@@ -19,7 +19,7 @@ const CACHE_KIB = 16 * 1024
 /** A write-ahead log that grew beyond this is cut back when it is reused. */
 const LOG_BYTES = 16 * 1024 * 1024
 /** So many pages in the log, and they are moved into the file. */
-const CHECKPOINT_PAGES = 2000
+const CHECKPOINT_PAGES = 1000
 
 export interface Pragmas {
   readonly durability: 'full' | 'normal'
