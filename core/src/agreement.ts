@@ -29,14 +29,17 @@ export class Agreement {
   }
 
   /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
-  checkNothingPassedBy(got: string): boolean {
+  checkNothingPassedBy(got: Op | 'the end of the program'): boolean {
     const passed = this.fiber.known.cancelled === undefined ? this.passedBy() : undefined
-    if (passed !== undefined) this.disagree(passed.seq, describe(passed.op), got)
-    return passed === undefined
+    if (passed === undefined) return true
+    const asked = typeof got === 'string' ? got : `${got.kind} step "${got.key}"`
+    this.disagree(passed.seq, describe(passed.op), asked)
+    return false
   }
 
   /** A recorded step that code has not asked for. */
   passedBy(): EntryOf<'step'> | undefined {
+    if (this.fiber.known.steps.size === 0) return undefined
     for (const entry of this.fiber.known.steps.values()) if (entry.seq < this.replayEnd) return entry
     return undefined
   }

@@ -56,6 +56,7 @@ interface Walk {
  * `what` names the value in its message: 'the result of step charge in run q4'.
  */
 export function encode(value: unknown, what: string): Json {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
   return encodeInside(value, what, [])
 }
 

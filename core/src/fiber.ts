@@ -223,19 +223,19 @@ export class Fiber implements Durable {
     return !this.live && this.acknowledged > 1 && this.program.resume === 'replay'
   }
 
-  /** Settles everything that is acknowledged. */
-  async settleAll(): Promise<void> {
+  /** Settles everything that is acknowledged. A promise only where something has to be waited for: mostly it is one entry. */
+  settleAll(): Promise<void> | undefined {
     while (this.unsettled && !this.dropped) {
       const entry = this.queue[this.queueAt] as Entry
-      if (this.undrained && reachesProgram(entry)) await this.drain()
-      if (this.dropped) return
+      if (this.undrained && reachesProgram(entry)) return this.drain().then(() => this.settleAll())
       this.queueAt++
       // A program that disagrees with its journal is told nothing more.
       if (this.agreement.disagreement !== undefined && entry.type !== 'end') continue
       const settling = this.settle(entry)
-      if (settling !== undefined) await settling
       if (reachesProgram(entry)) this.undrained = true
+      if (settling !== undefined) return settling.then(() => this.settleAll())
     }
+    return undefined
   }
 
   /** Lets the program react to what it was given. */
@@ -254,10 +254,9 @@ export class Fiber implements Durable {
   }
 
   private settle(entry: Entry): Promise<void> | undefined {
+    if (entry.type === 'step') return this.settleStep(entry)
     this.known.take(entry)
     switch (entry.type) {
-      case 'step':
-        return this.settleStep(entry)
       case 'retry':
         return this.settleRetry(entry)
       case 'signal':
@@ -276,11 +275,12 @@ export class Fiber implements Durable {
   }
 
   private settleStep(entry: EntryOf<'step'>): Promise<void> | undefined {
-    if (this.abandoned.delete(entry.key)) this.known.steps.delete(entry.key)
     const step = this.steps.get(entry.key)
-    if (step === undefined || !this.agreement.matches(step.op, entry)) return undefined
+    const agreed = step !== undefined && this.agreement.matches(step.op, entry)
+    const abandoned = this.abandoned.delete(entry.key)
+    this.known.take(entry, agreed || abandoned)
+    if (!agreed) return undefined
     this.steps.delete(entry.key)
-    this.known.steps.delete(entry.key)
     return this.deliver(step, entry)
   }
 

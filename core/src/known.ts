@@ -42,7 +42,8 @@ export class Known {
     return this.unconsumed.get(name) ?? NONE
   }
 
-  take(entry: Entry): void {
+  /** `asked`: somebody waits for the outcome of that step, and is given it. */
+  take(entry: Entry, asked = false): void {
     this.lastAt = entry.at
     switch (entry.type) {
       case 'start':
@@ -56,7 +57,7 @@ export class Known {
         this.intents.delete(entry.key)
         break
       case 'step':
-        this.steps.set(entry.key, entry)
+        if (!asked) this.steps.set(entry.key, entry)
         this.attempts.delete(entry.key)
         this.intents.delete(entry.key)
         break

@@ -67,7 +67,7 @@ export class Starter {
   }
 
   private isReady(step: AskedStep): boolean {
-    return step.phase === 'asked' && step.notBefore <= this.fiber.clock()
+    return step.phase === 'asked' && (step.notBefore === 0 || step.notBefore <= this.fiber.clock())
   }
 
   startStep(step: AskedStep): void {
@@ -89,7 +89,7 @@ export class Starter {
       else this.resolve(step, intent, `its worker (${intent.host}) died between intent and result`)
       return
     }
-    if (!fiber.agreement.checkNothingPassedBy(`${step.op.kind} step "${step.op.key}"`) || this.isPoisoned(step)) return
+    if (!fiber.agreement.checkNothingPassedBy(step.op) || this.isPoisoned(step)) return
     if (step.op.effect === 'once') intend(fiber, step)
     else runAttempt(fiber, step, this.control.heartbeat)
   }

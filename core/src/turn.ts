@@ -21,6 +21,8 @@ const PATIENCE = 16
 /** Microtasks within which most programs ask for their next step. */
 const REACTIONS = 12
 
+type Append = (at: number, entries: readonly Entry[]) => Promise<void>
+
 export class Turn {
   private readonly fiber: Fiber
   private readonly request: Advance
@@ -30,7 +32,7 @@ export class Turn {
   private readonly incoming: Signal[]
   private readonly begunAt: number
   private readonly starter: Starter
-  private readonly appends: ((at: number, entries: readonly Entry[]) => Promise<void>) | undefined
+  private readonly appends: Append | undefined
   private news = false
   private wake: (() => void) | undefined
   /** What was due by then (host time; milliseconds of this turn) has been looked at: what is due later needs a timer. */
@@ -81,17 +83,18 @@ export class Turn {
     const { fiber } = this
     if (fiber.acknowledged === 0 && fiber.produced.length === 0 && fiber.replied.length === 0) this.produceStart()
     while (true) {
-      if (fiber.unsettled) await fiber.settleAll()
+      const settling = fiber.settleAll()
+      if (settling !== undefined) await settling
       this.check()
       this.seenUntil = fiber.clock()
-      this.seenElapsed = this.elapsed
+      if (this.request.budget !== undefined) this.seenElapsed = this.elapsed
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
       if (fiber.agreement.disagreement === undefined) {
         const wasLive = fiber.live
         if (!wasLive && !(await this.catchUp())) continue
         this.starter.startIntended()
         this.takeSignals()
-        fiber.mailbox.expire(fiber.clock())
+        fiber.mailbox.expire(this.seenUntil)
         // What was asked for while nothing could start need not wait until the program has been drained.
         if (!wasLive && fiber.startsAtOnce !== undefined && fiber.produced.length === 0) this.starter.start()
       }
@@ -101,6 +104,10 @@ export class Turn {
         if (fiber.produced.length === 0) this.starter.start()
       }
       if (fiber.produced.length > 0) {
+        if (this.appends !== undefined) {
+          await this.append(this.appends)
+          continue
+        }
         const reply = await this.handOver()
         if (reply !== undefined) return reply
         continue
@@ -195,29 +202,34 @@ export class Turn {
     }
   }
 
-  private async handOver(): Promise<Progress | undefined> {
+  /** A store takes the entries now. */
+  private append(append: Append): Promise<void> {
     const { fiber } = this
-    if (this.appends !== undefined) {
-      const batch = fiber.produced
-      fiber.produced = []
-      probe('host.before-append')
-      fiber.appending = batch.length
-      try {
-        await this.appends(fiber.acknowledged, batch)
-      } catch (error) {
+    const batch = fiber.produced
+    fiber.produced = []
+    probe('host.before-append')
+    fiber.appending = batch.length
+    return append(fiber.acknowledged, batch).then(
+      () => {
+        fiber.appending = 0
+        probe('host.after-append')
+        this.check()
+        this.starter.appended += batch.length
+        fiber.drained()
+        fiber.acknowledge(batch)
+      },
+      (error: unknown) => {
+        fiber.appending = 0
         // A full disk costs no paid answer: the entries stay here for the next advance, unless the run is lost.
         fiber.produced.unshift(...batch)
         throw error
-      } finally {
-        fiber.appending = 0
-      }
-      probe('host.after-append')
-      this.check()
-      this.starter.appended += batch.length
-      fiber.drained()
-      fiber.acknowledge(batch)
-      return undefined
-    }
+      },
+    )
+  }
+
+  /** The engine takes them with the reply. */
+  private async handOver(): Promise<Progress | undefined> {
+    const { fiber } = this
     if (!this.manifest.affinity && fiber.inFlight > 0 && !this.graceOver) {
       await this.event()
       return undefined

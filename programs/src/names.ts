@@ -19,7 +19,8 @@ export class Names {
   /** Of names, of which the first use has no number. */
   readonly #counts = new Map<string, number>()
   readonly #ordinals = new Map<string, number>()
-  readonly #open = new Set<string>()
+  /** A map of flags, as each name comes again: a set would be rebuilt at every step. */
+  readonly #open = new Map<string, boolean>()
   /** Keys without a number of ours: names at their first use, and keys that the author chose. */
   readonly #plain = new Set<string>()
 
@@ -42,15 +43,15 @@ export class Names {
       this.#takePlain(key, name)
       return { key, close: () => {} }
     }
-    if (this.#open.has(name)) {
+    if (this.#open.get(name) === true) {
       throw new UsageError('KEY_IN_USE', `"${name}" is already open in run ${this.#runId}.`, {
         hint: 'Give each of those that run at once a key of its own: { key: … }.',
         details: { runId: this.#runId, name },
       })
     }
     const next = this.#numbered(name)
-    this.#open.add(name)
-    return { key: next, close: () => void this.#open.delete(name) }
+    this.#open.set(name, true)
+    return { key: next, close: () => void this.#open.set(name, false) }
   }
 
   /** `<prefix>1`, `<prefix>2`, …: for what has no name and may be open many times at once (sleeps, children). */
