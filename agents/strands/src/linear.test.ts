@@ -106,6 +106,20 @@ describe('the cost of a cycle', () => {
 })
 
 describe('what the model is given', () => {
+  it('has no tool name that a provider would reject, however long ago it was made up', async () => {
+    const given: string[] = []
+    const script: Script = (messages, { answer }) => {
+      given.push(JSON.stringify(messages))
+      if (answer > 5) return 'Done.'
+      return { tools: [{ name: answer === 2 ? 'look, please!' : 'look', input: { n: answer } }] }
+    }
+    await play(runtime, scenario(script))
+    expect(given.map((text) => [text.includes('"name":"look, please!"'), text.includes('INVALID_TOOL_NAME')])).toEqual(
+      given.map((_, call) => [false, call >= 2]),
+    )
+    expect(given.length).toBe(6)
+  })
+
   /** Of each call: the messages as they were then, and the objects. */
   function watching(script: Script): { script: Script; texts: string[]; objects: (readonly Message[])[] } {
     const texts: string[] = []

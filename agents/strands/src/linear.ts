@@ -1,26 +1,28 @@
 /**
  * Linear cost: what the SDK's loop does to all messages in each cycle is done to the new ones only.
  *
- * In each cycle the loop copies every message for the model's stage, and writes every message out for a tracer, twice,
- * whether anybody traces or not: together the square of the cycles. A durable agent has, for itself alone,
+ * In each cycle the loop copies every message for the model's stage, looks through the tool names of every message, and
+ * writes every message out for a tracer, twice, whether anybody traces or not: together the square of the cycles. A durable agent has, for itself alone,
  *
  *  - copies that are made once. They are frozen, and lent where nobody but our own gate and the model sees them; as soon
  *    as other code has a handler at the stage, everybody gets copies of their own again, made from the frozen ones
  *    without the detour over JSON text. A model that writes to what it is given is asked again with copies of its own,
  *    and never lent any after that.
+ *  - names of tools that are looked through in messages that are new: the others were found to be valid before.
  *  - a tracer that writes messages out for a span that records, and for no other.
  *
  * Where a version of the SDK does things in another way this switches itself off, and says so in one line.
  */
 import {
   type Agent,
+  BeforeInvocationEvent,
   InvokeModelStage,
   type Message,
   type MiddlewareHandlerOf,
   type MiddlewareNextOf,
 } from '@strands-agents/sdk'
 import { type CopyMessage, MessageCopies } from './message-copies.ts'
-import { copyMessagesBy, isOnlyHandler, traceOnlyRecording } from './seams.ts'
+import { checkNamesFrom, copyMessagesBy, isOnlyHandler, traceOnlyRecording } from './seams.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
 type Next = MiddlewareNextOf<typeof InvokeModelStage>
@@ -34,6 +36,8 @@ export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => v
   const copies = new MessageCopies()
   const lent = new WeakSet<readonly Message[]>()
   let lends = true
+  /** Messages at the start of the last list whose tool names were found to be valid. */
+  let goodNames = 0
 
   const handler: Handler = (ctx, next) =>
     gate(ctx, (given) => {
@@ -46,13 +50,20 @@ export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => v
   const copyAll = (messages: readonly Message[], copy: CopyMessage): Message[] => {
     const lend = lends && isOnlyHandler(agent, InvokeModelStage, handler)
     const list = copies.of(messages, copy, lend)
-    if (lend) lent.add(list)
+    if (lend) {
+      lent.add(list)
+      goodNames = Math.min(goodNames, copies.changedFrom)
+      checkNamesFrom(list, goodNames, (areGood) => {
+        goodNames = areGood ? list.length : 0
+      })
+    }
     return list
   }
   const tellMissed = (what: string): void =>
     log(
       `Agent "${agent.name}": this version of the Strands SDK ${what} in a way that Selvage does not know; the cost of long runs grows with the square of their cycles.`,
     )
+  agent.addHook(BeforeInvocationEvent, () => copies.doubt())
   copyMessagesBy(agent, copyAll, () => tellMissed('copies messages'))
   if (!traceOnlyRecording(agent)) tellMissed('traces messages')
   return handler

@@ -259,3 +259,59 @@ describe('a message that is edited in place', () => {
     }
   })
 })
+
+describe('a message in the middle of a long conversation', () => {
+  const LENGTH = 400
+  const MIDDLE = 200
+
+  function long(): { copies: MessageCopies; take: () => Message[]; middle: Message; messages: Message[] } {
+    const messages = Array.from({ length: LENGTH }, (_, n) =>
+      n === MIDDLE ? use({ city: 'Bonn' }) : new Message({ role: 'user', content: [new TextBlock(`message ${n}`)] }),
+    )
+    const copies = new MessageCopies()
+    const take = (): Message[] => copies.of(messages, new Sdk().clone, true)
+    take()
+    take()
+    return { copies, take, middle: messages[MIDDLE] as Message, messages }
+  }
+
+  it.each([
+    ['a block in place of another', ({ content }: Message) => content.splice(0, 1, new TextBlock('offloaded'))],
+    [
+      'metadata in place of others',
+      (message: Message) => Object.assign(message, { metadata: { custom: { pinned: true } } }),
+    ],
+  ])('is copied anew at once: %s', (_, edit) => {
+    const { take, middle } = long()
+    edit(middle)
+    expect(data(take()[MIDDLE] as Message)).toEqual(data(middle.clone()))
+  })
+
+  it('is copied anew after any code may have run, though only inside of it something was edited', () => {
+    const { copies, take, middle } = long()
+    Object.assign((middle.content[1] as ToolUseBlock).input as object, { city: 'Köln' })
+    copies.doubt()
+    expect(data(take()[MIDDLE] as Message)).toEqual(data(middle.clone()))
+  })
+
+  it('is looked into by and by', () => {
+    const { take, middle } = long()
+    Object.assign((middle.content[1] as ToolUseBlock).input as object, { city: 'Köln' })
+    for (let call = 0; call < LENGTH / 64; call++) take()
+    expect(data(take()[MIDDLE] as Message)).toEqual(data(middle.clone()))
+  })
+
+  it('says from where on the copies are others', () => {
+    const { copies, take, middle, messages } = long()
+    expect(copies.changedFrom).toBe(LENGTH)
+    middle.content.push(new TextBlock('more'))
+    take()
+    expect(copies.changedFrom).toBe(MIDDLE)
+    messages.push(new Message({ role: 'user', content: [new TextBlock('new')] }))
+    take()
+    expect(copies.changedFrom).toBe(LENGTH)
+    messages.splice(10, 1)
+    take()
+    expect(copies.changedFrom).toBe(10)
+  })
+})

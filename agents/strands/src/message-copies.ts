@@ -7,9 +7,11 @@
  *
  * Anybody may edit a message in place at any time (an offload strategy writes `content[i]`, a pin writes `metadata`), and
  * nothing tells. So what the message was is kept beside its copy, down to the values inside of tool inputs and JSON
- * results, and is compared whenever the copy is asked for. Not looked into: bytes, which are compared by reference and
- * never lent, and the numbers of `usage` and `metrics`. A message with anything unknown in it is copied each time, as the
- * SDK does.
+ * results. Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its
+ * metadata: which object each is), and looked into where edits are likely: at both ends of the list, everywhere after
+ * `doubt()`, and in 64 others each time, so that a long list is gone through by and by. Not looked into: bytes, which are
+ * compared by reference and never lent, and the numbers of `usage` and `metrics`. A message with anything unknown in it
+ * is copied each time, as the SDK does.
  */
 import {
   AudioBlock,
@@ -33,6 +35,11 @@ import {
 /** How the SDK copies a message. */
 export type CopyMessage = (message: Message) => Message
 
+/** Messages at both ends that are looked into each time, and how many of those between. */
+const NEAR_START = 8
+const NEAR_END = 56
+const BETWEEN = 64
+
 interface Kept {
   readonly message: Message
   readonly seen: SeenMessage
@@ -42,27 +49,45 @@ interface Kept {
 
 export class MessageCopies {
   /** In the order of the last conversation, where a message is looked for first. */
-  #last: (Kept | undefined)[] = []
+  readonly #last = new Places()
   readonly #kept = new WeakMap<Message, Kept>()
+  #between = NEAR_START
+  #doubts = true
+  /** The first place of the last list where another copy stands than in the one before it. */
+  changedFrom = 0
+
+  /** Code that may have edited anything has run: all are looked into the next time. */
+  doubt(): void {
+    this.#doubts = true
+  }
 
   /** A new list of copies. `lend`: of frozen ones, the same each time; else of new ones that the caller may write to. */
   of(messages: readonly Message[], copy: CopyMessage, lend: boolean): Message[] {
     const last = this.#last
-    const kept: (Kept | undefined)[] = []
-    const list: Message[] = []
-    for (let index = 0; index < messages.length; index++) {
+    const { length } = messages
+    const nearEnd = this.#doubts ? 0 : length - NEAR_END
+    const from = this.#between
+    const to = from + BETWEEN
+    const list = new Array<Message>(length)
+    this.changedFrom = Math.min(length, last.length)
+    last.cut(length)
+    for (let index = 0; index < length; index++) {
       const message = messages[index] as Message
-      const before = last[index]
-      const one =
-        before !== undefined && before.message === message && isAsSeen(message, before.seen)
-          ? before
-          : this.#keep(message, copy)
-      kept.push(one)
-      if (one === undefined) list.push(copy(message))
-      else list.push(lend && !one.hasBytes ? one.frozen : copyMessage(one.frozen))
+      const looksInto = index < NEAR_START || index >= nearEnd || (index >= from && index < to)
+      if (!last.holds(index, message) || (looksInto && !isAsSeen(message, last.at(index)?.seen))) {
+        last.put(index, message, this.#keep(message, copy))
+        if (index < this.changedFrom) this.changedFrom = index
+      }
+      const lent = lend ? last.lendable(index) : undefined
+      list[index] = lent ?? this.#copy(message, last.at(index), copy)
     }
-    this.#last = kept
+    this.#between = to < nearEnd ? to : NEAR_START
+    this.#doubts = false
     return list
+  }
+
+  #copy(message: Message, one: Kept | undefined, copy: CopyMessage): Message {
+    return one === undefined ? copy(message) : copyMessage(one.frozen)
   }
 
   #keep(message: Message, copy: CopyMessage): Kept | undefined {
@@ -74,6 +99,60 @@ export class MessageCopies {
     const one = { message, seen: see(message), frozen, hasBytes: freeze(frozen) }
     this.#kept.set(message, one)
     return one
+  }
+}
+
+/**
+ * What stands at each place of a conversation, a list for each thing that is compared: the whole of it is compared at every
+ * model call, and what that costs is how much memory it touches.
+ */
+class Places {
+  readonly #kept: (Kept | undefined)[] = []
+  readonly #messages: Message[] = []
+  readonly #contents: (readonly ContentBlock[])[] = []
+  readonly #metadata: Message['metadata'][] = []
+  /** The only block of a message; undefined where there are more, or none. */
+  readonly #blocks: (ContentBlock | undefined)[] = []
+  readonly #lendable: (Message | undefined)[] = []
+
+  get length(): number {
+    return this.#kept.length
+  }
+
+  at(index: number): Kept | undefined {
+    return this.#kept[index]
+  }
+
+  /** The frozen copy, if it may be lent. */
+  lendable(index: number): Message | undefined {
+    return this.#lendable[index]
+  }
+
+  /** Whether that message stands there and holds the very objects that it held. */
+  holds(index: number, message: Message): boolean {
+    if (message !== this.#messages[index]) return false
+    const { content } = message
+    if (content !== this.#contents[index] || message.metadata !== this.#metadata[index]) return false
+    const block = this.#blocks[index]
+    if (block !== undefined) return content.length === 1 && content[0] === block
+    const blocks = this.#kept[index]?.seen.blocks
+    return blocks?.length === content.length && blocks.every((each, at) => each.block === content[at])
+  }
+
+  put(index: number, message: Message, kept: Kept | undefined): void {
+    const { content, metadata } = message
+    this.#kept[index] = kept
+    this.#messages[index] = message
+    this.#contents[index] = content
+    this.#metadata[index] = metadata
+    this.#blocks[index] = kept !== undefined && content.length === 1 ? content[0] : undefined
+    this.#lendable[index] = kept?.hasBytes === false ? kept.frozen : undefined
+  }
+
+  cut(length: number): void {
+    if (length >= this.length) return
+    for (const list of [this.#kept, this.#messages, this.#contents, this.#metadata, this.#blocks, this.#lendable])
+      list.length = length
   }
 }
 
@@ -141,7 +220,8 @@ function seen(
   return { block, kind, id, text, json, content, blocks: content?.map(seeBlock) ?? [] }
 }
 
-function isAsSeen(message: Message, seen: SeenMessage): boolean {
+function isAsSeen(message: Message, seen: SeenMessage | undefined): boolean {
+  if (seen === undefined) return false
   if (message.content !== seen.content || message.metadata !== seen.metadata) return false
   if (message.role !== seen.role || message.trackingId !== seen.trackingId) return false
   if (!areBlocks(message.content, seen.blocks)) return false

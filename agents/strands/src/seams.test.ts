@@ -10,6 +10,7 @@ import {
   InvokeModelStage,
   Message,
   MessageAddedEvent,
+  type MessageData,
   TextBlock,
   type ToolContext,
   tool,
@@ -17,6 +18,7 @@ import {
 import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
+  checkNamesFrom,
   copyMessagesBy,
   forgetInterrupt,
   hasBackgroundTasks,
@@ -260,6 +262,34 @@ describe('what is done to all messages in each cycle', () => {
     expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(false)
     remove()
     expect(isOnlyHandler(agent, InvokeModelStage, handler)).toBe(true)
+  })
+
+  it('tool names are looked through right before the model, in a list that nothing else has used', async () => {
+    const called = (name: string): MessageData[] => [
+      { role: 'user', content: [{ text: 'of old' }] },
+      { role: 'assistant', content: [{ toolUse: { name, toolUseId: 'u1', input: {} } }] },
+      { role: 'user', content: [{ toolResult: { toolUseId: 'u1', status: 'success', content: [{ text: 'x' }] } }] },
+      { role: 'assistant', content: [{ text: 'so' }] },
+    ]
+    for (const [name, isGood] of [
+      ['fine_name', true],
+      ['no name!', false],
+    ] as const) {
+      const given: string[] = []
+      const agent = agentWith({ messages: called(name) }, (messages) => {
+        given.push(JSON.stringify(messages))
+        return 'Done.'
+      })
+      const found: boolean[] = []
+      agent.addMiddleware(InvokeModelStage, async function* (ctx, next) {
+        checkNamesFrom(ctx.messages as Message[], 0, (areGood) => void found.push(areGood))
+        return yield* next(ctx)
+      })
+      await agent.invoke('go')
+      await agent.invoke('on')
+      expect(found).toEqual([isGood, isGood])
+      for (const messages of given) expect(messages.includes('INVALID_TOOL_NAME')).toBe(!isGood)
+    }
   })
 
   it('all messages are written out for tracing at one place', async () => {

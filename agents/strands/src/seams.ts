@@ -252,6 +252,25 @@ function withMap<T>(messages: Message[], copyAll: CopyAll, body: () => T): { res
   }
 }
 
+/**
+ * `normalizeToolUseNames(messages)` begins with `messages.map(…)`, whose function gives a message with a bad tool name
+ * back as another one, and is the first to use the list that a model call is given. It is asked about the messages from
+ * `from` on only; if it would change one of them, it gets all of them, as ever. `told` hears what it found. Other versions
+ * of the SDK, and other uses of the list, find it as it is.
+ */
+export function checkNamesFrom(list: Message[], from: number, told: (areGood: boolean) => void): void {
+  const map = (each: Each, ...rest: unknown[]): unknown[] => {
+    Reflect.deleteProperty(list, 'map')
+    if (Function.prototype.toString.call(each).includes('INVALID_TOOL_NAME')) {
+      const areGood = list.slice(from).every((message) => each(message) === message)
+      told(areGood)
+      if (areGood) return list
+    }
+    return Array.prototype.map.call(list, each as never, ...rest)
+  }
+  Object.defineProperty(list, 'map', { value: map, configurable: true, writable: true })
+}
+
 function isCloning(each: (message: Message) => unknown): boolean {
   const clone = {}
   try {

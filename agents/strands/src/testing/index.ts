@@ -1,3 +1,4 @@
+export { relieveLoop } from './relieved.ts'
 export {
   type Script,
   type ScriptedAnswer,

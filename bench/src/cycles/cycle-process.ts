@@ -1,0 +1,35 @@
+/** One run in one way, in a process of its own: node cycle-process.js <way> <shape as JSON>. */
+import { readFileSync } from 'node:fs'
+import { type Shape, WAYS, type WayName } from './ways.ts'
+
+export interface Cycles {
+  readonly ms: number
+  /** Bytes given to `write`; undefined where the system does not count them. */
+  readonly written: number | undefined
+  readonly peakMiB: number
+  readonly modelCalls: number
+  readonly toolCalls: number
+}
+
+const [way = '', shape = '{}'] = process.argv.slice(2)
+const before = written()
+const began = performance.now()
+const { model, tool } = await WAYS[way as WayName](JSON.parse(shape) as Shape)
+const ms = performance.now() - began
+const after = written()
+const answer: Cycles = {
+  ms,
+  written: before === undefined || after === undefined ? undefined : after - before,
+  peakMiB: process.resourceUsage().maxRSS / 1_024,
+  modelCalls: model,
+  toolCalls: tool,
+}
+process.send?.(answer)
+
+function written(): number | undefined {
+  try {
+    return Number(/^wchar: (\d+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1])
+  } catch {
+    return undefined
+  }
+}
