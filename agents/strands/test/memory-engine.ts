@@ -20,6 +20,9 @@ import {
   type Start,
 } from '@selvage/core'
 
+/** Before a test fakes it. */
+const immediate = setImmediate
+
 const MANIFEST: Manifest = {
   name: 'memory',
   limits: {},
@@ -105,7 +108,7 @@ export class MemoryEngine {
 
   /** Resolves when the journal of a run is as wished. */
   async until(id: string, isSo: (entries: readonly Entry[]) => boolean): Promise<void> {
-    while (!this.runs.has(id) || !isSo(this.entries(id))) await new Promise((resolve) => void setImmediate(resolve))
+    while (!this.runs.has(id) || !isSo(this.entries(id))) await new Promise((resolve) => void immediate(resolve))
   }
 
   /** The process that has the run dies. */
@@ -153,7 +156,7 @@ export class MemoryEngine {
     })
     run.held = { lose: () => die(), host, nudge: () => nudge() }
     const append = async (at: number, entries: readonly Entry[]): Promise<void> => {
-      await new Promise((resolve) => void setImmediate(resolve))
+      await new Promise((resolve) => void immediate(resolve))
       if (abort.signal.aborted) throw new LeaseLostError('LEASE_LOST', 'dead')
       if (at !== run.entries.length) throw new Error(`append at ${at}, the journal has ${run.entries.length}`)
       const room = this.diesBehind === undefined ? entries.length : this.diesBehind - run.entries.length

@@ -1,8 +1,6 @@
 /**
- * Runs the tests of this package against another version of the SDK:
- *
- *   npm install --prefix <folder> @strands-agents/sdk@1.16.0 zod
- *   STRANDS_SDK=<folder> npx vitest run --config agents/strands/test/any-sdk/vitest.config.ts
+ * The tests of this package against another version of the SDK, which main.ts beside it has installed into the folder
+ * STRANDS_SDK.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +26,7 @@ export default defineConfig({
     },
   ],
   test: {
-    include: ['agents/strands/**/*.test.ts'],
+    include: ['agents/strands/src/**/*.test.ts'],
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 30_000,
