@@ -9,6 +9,7 @@ import { createHost, UsageError } from '@selvage/core'
 import { embeddedEngine } from '@selvage/engine-embedded'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
+import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
 import { notBuilt } from './reserved.ts'
 import { locate, noDatabase } from './url.ts'
@@ -51,6 +52,8 @@ export interface Parts {
   readonly createHost: (programs: () => readonly Program[]) => Host
   /** Where `ctx.log` prints; undefined for the console. */
   readonly log: ((runId: string, values: readonly unknown[]) => void) | undefined
+  /** Chunks for readers in other processes; undefined where there is no way between them. */
+  readonly live: Live | undefined
   /** For messages: the database, or the engine's name. */
   readonly location: string
 }
@@ -86,6 +89,7 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     logger: logger ?? defaultLogger,
     createHost: (programs) => createHost({ ...settings, programs }),
     log,
+    live: openLive(location),
     location,
   }
 }

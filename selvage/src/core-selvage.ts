@@ -68,6 +68,7 @@ export class CoreSelvage {
       engine: parts.engine,
       runtime: parts.runtime,
       host: this.#host,
+      live: parts.live,
       records: this.#records,
       conversation,
     }
@@ -200,13 +201,16 @@ export class CoreSelvage {
         hint: 'Open it without that to work on runs.',
       })
     }
-    await this.#worker.begin(options)
+    await this.#begin(options)
     return { stop: () => this.#worker.stop() }
   }
 
   /** Stops the worker and closes the engine. Runs stay as they are and go on with the next worker. */
   close(): Promise<void> {
-    this.#closed ??= this.#worker.stop().finally(() => this.#parts.engine.close())
+    this.#closed ??= this.#worker.stop().finally(() => {
+      this.#parts.live?.close()
+      return this.#parts.engine.close()
+    })
     return this.#closed
   }
 
@@ -224,7 +228,12 @@ export class CoreSelvage {
   }
 
   async #beginWork(): Promise<void> {
-    if (this.#mayWork) await this.#worker.begin()
+    if (this.#mayWork) await this.#begin()
+  }
+
+  async #begin(options?: ServeOptions): Promise<void> {
+    this.#parts.live?.tellOf(this.#host)
+    await this.#worker.begin(options)
   }
 
   async #approval({ input, reason, ...record }: QuestionRecord): Promise<Approval> {

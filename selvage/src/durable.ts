@@ -23,7 +23,17 @@ export function durable(options: DurableOptions): DurablePlugin {
   if (url !== undefined && selvage !== undefined) {
     throw new UsageError('BAD_INPUT', 'durable() takes a url or a selvage, not both.')
   }
-  return createDurablePlugin(rest, async () => (selvage === undefined ? shared(url) : selvage.parts))
+  return createDurablePlugin(rest, async () => {
+    const { engine, createHost, live } = selvage === undefined ? await shared(url) : selvage.parts
+    return {
+      engine,
+      createHost: (programs) => {
+        const host = createHost(programs)
+        live?.tellOf(host)
+        return host
+      },
+    }
+  })
 }
 
 const opened = new Map<string, Promise<Parts>>()

@@ -1,8 +1,10 @@
-import type { Engine, Entry, Host, QuestionRecord, RunDescription, RunStatus } from '@selvage/core'
+import type { Engine, Entry, Host, LiveNote, QuestionRecord, RunDescription, RunStatus } from '@selvage/core'
 import { UsageError } from '@selvage/core'
 import type { Position, RunEvent } from './event.ts'
 import { cursorOf, entryEvent, positionOf } from './event.ts'
 import { keepAlive } from './keep-alive.ts'
+import { Fresh } from './live/fresh.ts'
+import type { Elsewhere, Live } from './live/live.ts'
 import { LiveNotes } from './live-notes.ts'
 import { Takeovers } from './takeovers.ts'
 
@@ -17,8 +19,10 @@ export interface EventsOptions {
 
 export interface EventSource {
   readonly engine: Engine
-  /** Live chunks come from here: only of runs that this process works on. */
+  /** Live chunks of runs that this process works on. */
   readonly host: Host | undefined
+  /** Those of other processes. */
+  readonly live?: Live | undefined
   load(from: number, limit: number): Promise<readonly Entry[]>
 }
 
@@ -41,26 +45,37 @@ class Reader {
   /** How many entries there were before this reader. */
   #known = 0
   #toldSuspended = false
+  /** Entries told, the one that is being told included. */
+  #told: number
+  /** What notes from elsewhere are measured by; made of all that was told when the first one comes. */
+  #fresh: Fresh | undefined
+  #catchingUp: Promise<void> | undefined
 
   constructor(source: EventSource, runId: string, after: Position) {
     this.#source = source
     this.#runId = runId
     this.#seen = after
+    this.#told = after.entries
     this.#takeovers = new Takeovers(source.engine, runId, after)
   }
 
   async *events(abortSignal: AbortSignal): AsyncGenerator<RunEvent, void> {
-    const { engine, host, load } = this.#source
+    const { engine, host, live: processes, load } = this.#source
     const runId = this.#runId
     this.#known = (await engine.describe(runId)).entries
     if (this.#seen.entries > this.#known) throw noCursor(cursorOf(this.#seen), `Run ${runId} is not that long.`)
     const unsubscribe = host?.subscribe(runId, (note) => this.#notes.push(note))
+    const elsewhere = processes?.listen(runId, {
+      heard: (note, source) => this.#hear(note, source),
+      left: (source) => this.#fresh?.forget(source),
+    })
     const release = keepAlive()
     try {
       while (!abortSignal.aborted) {
         const page = await load(this.#seen.entries, PAGE)
         const run = await engine.describe(runId)
         await this.#takeovers.look(run)
+        await this.#allHeard(page, elsewhere)
         for (const entry of page) {
           yield* this.#recorded(entry)
           if (abortSignal.aborted) return
@@ -76,11 +91,43 @@ class Reader {
     } finally {
       release()
       unsubscribe?.()
+      elsewhere?.close()
     }
+  }
+
+  #hear(note: LiveNote, source: string): void {
+    this.#catchingUp ??= this.#catchUp()
+    this.#catchingUp.then(
+      () => {
+        if (this.#fresh?.isFresh(note, source)) this.#notes.push(note)
+      },
+      // The reader finds the same in its own turn.
+      () => {},
+    )
+  }
+
+  async #catchUp(): Promise<void> {
+    const fresh = new Fresh()
+    for (let from = 0; from < this.#told; ) {
+      const page = await this.#source.load(from, Math.min(PAGE, this.#told - from))
+      if (page.length === 0) return
+      for (const entry of page) fresh.read(entry)
+      from += page.length
+    }
+    this.#fresh = fresh
+  }
+
+  /** Chunks of a step are told before its entry, and take longer than it to come from another process. */
+  async #allHeard(page: readonly Entry[], elsewhere: Elsewhere | undefined): Promise<void> {
+    if (elsewhere === undefined || !page.some(({ seq, type }) => seq >= this.#known && type !== 'state')) return
+    await elsewhere.settled()
+    await this.#catchingUp
   }
 
   /** What an entry says, behind everything that came before it. */
   async *#recorded(entry: Entry): AsyncGenerator<RunEvent> {
+    this.#told = entry.seq + 1
+    this.#fresh?.read(entry)
     yield* this.#taken()
     if (this.#toldSuspended) yield this.#resumed(entry.at)
     if (entry.type === 'step' || entry.type === 'retry') {
@@ -96,6 +143,7 @@ class Reader {
   *#taken(): Generator<RunEvent> {
     for (const event of this.#takeovers.before(this.#seen.entries)) {
       this.#seen = positionOf(event.cursor) ?? this.#seen
+      this.#fresh?.forget()
       yield event
     }
   }

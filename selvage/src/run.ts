@@ -6,6 +6,7 @@ import type { EventsOptions } from './event-stream.ts'
 import { follow, hasEnded } from './event-stream.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import { keepAlive } from './keep-alive.ts'
+import type { Live } from './live/live.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
 import type { Records } from './records.ts'
@@ -16,6 +17,8 @@ export interface RunPorts {
   readonly engine: Engine
   readonly runtime: Runtime
   readonly host: Host | undefined
+  /** Chunks from other processes. */
+  readonly live: Live | undefined
   readonly records: Records
   /** Messages of an agent's run from its journal; not there without Strands. */
   readonly conversation: ((runId: string, entries: readonly Entry[]) => Promise<unknown[]>) | undefined
@@ -95,8 +98,8 @@ export class Run<Result = unknown> {
 
   /** What was recorded and what happens, until the run has ended. */
   events(options: EventsOptions = {}): AsyncGenerator<RunEvent, void> {
-    const { records, engine, host } = this.#ports
-    return follow({ engine, host, load: (from, limit) => records.load(this.id, from, limit) }, this.id, options)
+    const { records, engine, host, live } = this.#ports
+    return follow({ engine, host, live, load: (from, limit) => records.load(this.id, from, limit) }, this.id, options)
   }
 
   /** Sends a named value; a program that does not wait for it yet will find it. RUN_ENDED if nobody can. */
