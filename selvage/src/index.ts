@@ -4,12 +4,14 @@ export type {
   AgentContext,
   AgentFactory,
   AgentOptions,
+  AgentRun,
   AgentRunResult,
+  AgentStepOptions,
   DurablePlugin,
   ToolApproval,
   ToolPolicies,
 } from '@selvage/strands'
-export { isReplayed } from '@selvage/strands'
+export { isReplayed, runOf } from '@selvage/strands'
 export { type DurableOptions, durable } from './durable.ts'
 export * from './exports.ts'
 export { openSelvage, Selvage } from './selvage.ts'

@@ -4,6 +4,7 @@ import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@s
 import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
 import type { Policy } from './policy.ts'
+import { knowRunOf } from './run-of.ts'
 import { hasBackgroundTasks, hasCheckpointing, makeOutermost, wrapInvocation } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { toolGate } from './tool-gate.ts'
@@ -49,6 +50,7 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
     prefix: '',
     isUnwatched: unwatched(agent),
   })
+  knowRunOf(agent, scope)
   const gate = modelGate(scope)
   const model = binding.linear ? makeLinear(agent, gate, binding.log) : gate
   const tool = toolGate(scope)

@@ -7,6 +7,7 @@
  *
  *   model#n                      tool:<toolUseId>@<cycle>, made again after an interrupt or by a hook: …~2, …~3
  *   approve:<toolUseId>@<cycle>  interrupt:<interruptId>@<cycle>
+ *   hook:…                       steps of the author's code: run-of.ts
  */
 import { type Durable, type Json, type JsonObject, LeaseLostError, type Question } from '@selvage/core'
 import type { ApprovalAnswer } from '@selvage/programs'
@@ -58,8 +59,15 @@ export class Scope implements Answers {
   fatal: { readonly error: unknown } | undefined
   /** Decisions of this cycle, by tool use id. */
   readonly approvals: Map<string, Promise<ApprovalAnswer>> = new Map()
+  /** Steps whose key the author's code has chosen. */
+  readonly chosen: Map<string, Promise<unknown>> = new Map()
   readonly #prefix: string
   readonly #asks = new Map<string, number>()
+  /** Steps of the author's code since the last model outcome. */
+  readonly #places = new Map<string, number>()
+  #placesOf = 0
+  /** Keys of steps in the journal when this process went on with the run. */
+  #recorded: ReadonlySet<string> | undefined
   #check = ''
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
@@ -190,6 +198,21 @@ export class Scope implements Answers {
     const ask = (this.#asks.get(toolUseId) ?? 0) + 1
     this.#asks.set(toolUseId, ask)
     return ask === 1 ? '' : `~${ask}`
+  }
+
+  /** The key for the author's code at a place that has had so many before: as it is, then `~2`, `~3`, … */
+  nextOf(place: string): string {
+    if (this.#placesOf !== this.conversation.answers) this.#places.clear()
+    this.#placesOf = this.conversation.answers
+    const count = (this.#places.get(place) ?? 0) + 1
+    this.#places.set(place, count)
+    return count === 1 ? place : `${place}~${count}`
+  }
+
+  /** Whether the journal had a result of that tool call when this process went on with the run. */
+  hasRecorded(toolUseId: string, cycle: number): boolean {
+    this.#recorded ??= new Set(this.durable.history.flatMap((entry) => (entry.type === 'step' ? [entry.key] : [])))
+    return this.#recorded.has(this.key(`tool:${toolUseId}@${cycle}`))
   }
 
   /** Whether a question has an answer, given before or while this process runs. */
