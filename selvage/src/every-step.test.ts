@@ -3,6 +3,7 @@ import { type EngineUnderTest, killInEveryStep } from '@selvage/testing/conforma
 import { describe } from 'vitest'
 import { scenario as fiveAtOnce } from '../test/agent-five-at-once.ts'
 import { scenario as oneByOne } from '../test/agent-one-by-one.ts'
+import { scenario as hard } from '../test/agent-soak.ts'
 import { open } from '../test/under-test.ts'
 
 const urlOf = (name: string): string => new URL(`../test/${name}.ts`, import.meta.url).href
@@ -14,4 +15,8 @@ describe('an agent that calls one tool a cycle', () => {
 
 describe('an agent that calls five tools at once', () => {
   killInEveryStep(under, { given: { scenario: fiveAtOnce, module: urlOf('agent-five-at-once') }, effects: 2 + 5 })
+})
+
+describe('an agent whose tools ask, pay and write state, some of them at once', () => {
+  killInEveryStep(under, { given: { scenario: hard, module: urlOf('agent-soak') }, effects: 4 + 8 })
 })

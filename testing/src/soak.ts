@@ -1,6 +1,7 @@
 /**
- * `npm run soak -- --seeds N [--from S]`: random kills from as many seeds as you have time for. It prints what did not
- * hold with the seed and the deaths, and ends with exit code 1 if there was any.
+ * `npm run soak -- --seeds N [--from S]`: random kills from as many seeds as you have time for, of each scenario: the order
+ * of the conformance sections, and an agent. It prints what did not hold with the seed and the deaths, and ends with exit
+ * code 1 if there was any.
  */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
@@ -10,12 +11,16 @@ import { ORDER } from './conformance/given.ts'
 import { atOnce } from './crash/at-once.ts'
 import { playUndisturbed } from './crash/play.ts'
 import { playSeed } from './crash/play-seed.ts'
+import type { ScenarioModule } from './crash/scenario.ts'
+import type { Given } from './crash/site.ts'
 import type { EngineModule } from './crash/under-test.ts'
 
 const { values } = parseArgs({
   options: {
     /** Path of the module of the engine under test. */
     engine: { type: 'string' },
+    /** `order`, or the path of the module of a scenario; as often as there are scenarios. */
+    scenario: { type: 'string', multiple: true, default: ['order'] },
     seeds: { type: 'string', default: '100' },
     from: { type: 'string', default: '0' },
   },
@@ -27,17 +32,31 @@ const under = { open, module }
 const from = Number(values.from)
 const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => from + index)
 
-const baseline = await playUndisturbed(under, ORDER)
-let deaths = 0
 let failures = 0
-let done = 0
-await atOnce(availableParallelism(), seeds, async (seed) => {
-  const played = await playSeed(under, ORDER, baseline, seed)
-  deaths += played.deaths
-  done++
-  if (played.wrong.length > 0) failures++
-  for (const each of played.wrong) console.error(each)
-  if (done % 50 === 0) console.log(`${done} of ${seeds.length} seeds, ${deaths} kills, ${failures} failures`)
-})
-console.log(`${seeds.length} seeds from ${from} on: ${deaths} kills, ${failures} failures`)
+for (const name of values.scenario) failures += await soak(name, await given(name))
 process.exitCode = failures === 0 ? 0 : 1
+
+async function given(name: string): Promise<Given> {
+  if (name === 'order') return ORDER
+  const module = pathToFileURL(resolve(name)).href
+  const { scenario } = (await import(module)) as ScenarioModule
+  return { scenario, module }
+}
+
+/** Resolves with the number of seeds of which something did not hold. */
+async function soak(name: string, given: Given): Promise<number> {
+  const baseline = await playUndisturbed(under, given)
+  let deaths = 0
+  let failed = 0
+  let done = 0
+  await atOnce(availableParallelism(), seeds, async (seed) => {
+    const played = await playSeed(under, given, baseline, seed)
+    deaths += played.deaths
+    done++
+    if (played.wrong.length > 0) failed++
+    for (const each of played.wrong) console.error(`${name}: ${each}`)
+    if (done % 50 === 0) console.log(`${name}: ${done} of ${seeds.length} seeds, ${deaths} kills, ${failed} failures`)
+  })
+  console.log(`${name}: ${seeds.length} seeds from ${from} on: ${deaths} kills, ${failed} failures`)
+  return failed
+}

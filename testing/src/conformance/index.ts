@@ -19,6 +19,7 @@ import type { Section } from './section.ts'
 import { starting } from './starting.ts'
 import { takeover } from './takeover.ts'
 
+export type { Scenario } from '../crash/scenario.ts'
 export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
 export { type EveryStep, killInEveryStep } from './every-step.ts'
 export type { Kit, Section } from './section.ts'
