@@ -46,10 +46,7 @@ export const bytes: Workload = {
         'beside the sum of `JSON.stringify(message.toJSON())` over all messages of the conversation.',
       tables: [{ head: ['', 'messages', 'messages KiB', 'file KiB', 'ratio', 'run s'], rows }],
       verdicts,
-      notes: [
-        'Sizes do not vary from round to round; nothing is interleaved here.',
-        'Beyond 500 cycles the two quadratic parts of the SDK’s loop (a copy of all messages and a trace of all messages, per cycle) are switched off for this one agent: they take minutes and record nothing. The seconds are no measure of speed.',
-      ],
+      notes: ['Sizes do not vary from round to round; nothing is interleaved here.'],
     }
   },
 }

@@ -1,13 +1,10 @@
 /** A managed agent, as users write it, with a model that answers at once. */
 import { scriptedModel } from '@selvage/strands/testing'
-import { Agent, MessageAddedEvent, NullConversationManager, tool } from '@strands-agents/sdk'
+import { Agent, NullConversationManager, tool } from '@strands-agents/sdk'
 import { openSelvage } from 'selvage'
 import type { AgentBytes, AgentShape } from '../../contender.ts'
 import { payloads } from '../../payload.ts'
 import { urlOf } from './database.ts'
-
-/** Beyond so many the quadratic parts of the SDK's loop are switched off: they take minutes and record nothing. */
-const QUADRATIC_UP_TO = 500
 
 export async function agent(folder: string, { cycles, resultBytes }: AgentShape): Promise<AgentBytes> {
   const result = payloads(resultBytes + 2)
@@ -26,7 +23,6 @@ export async function agent(folder: string, { cycles, resultBytes }: AgentShape)
         callback: (input) => result((input as { part: number }).part),
       })
       made = new Agent({ model, tools: [read], conversationManager: new NullConversationManager(), printer: false })
-      if (cycles > QUADRATIC_UP_TO) makeLinear(made)
       return made
     },
     { effects: { read: 'read' } },
@@ -42,13 +38,4 @@ export async function agent(folder: string, { cycles, resultBytes }: AgentShape)
     messages: messages.length,
     ms,
   }
-}
-
-/** Per cycle the SDK copies all messages and writes all of them out for a tracer that nobody reads. */
-function makeLinear(agent: Agent): void {
-  const { _tracer: tracer } = agent as unknown as { _tracer: { _addEventMessages: () => void } }
-  tracer._addEventMessages = () => {}
-  agent.addHook(MessageAddedEvent, ({ message }) => {
-    message.clone = () => message
-  })
 }
