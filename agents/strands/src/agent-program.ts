@@ -40,7 +40,7 @@ export interface AgentRunResult {
   readonly text: string
   readonly message: Pick<MessageData, 'role' | 'content'>
   readonly stopReason: StopReason
-  /** Of all model calls of the run, those of processes that died included. */
+  /** Of all model calls of the run, those of inner agents and of processes that died included. */
   readonly usage: Usage
   readonly structuredOutput?: unknown
 }

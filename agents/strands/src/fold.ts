@@ -4,7 +4,7 @@
  * State entries of a scope (each key behind the scope's prefix):
  *
  *   agent        hash of the code's prompt, tools and model: told when it changes
- *   turn#n       the input of turn n; absent for the first turn of a run whose own input it is
+ *   turn#n       the input of turn n; absent for the first turn where the run, or the call around it, has the input
  *   turn#n.end   how it ended, and what of its end the steps do not imply
  *   sync#n       what of the agent, before model call n, the steps do not imply
  */
@@ -37,6 +37,8 @@ export interface TurnEnd extends SyncPatch {
 export interface RecordedTurn {
   readonly n: number
   readonly input: Json
+  /** Of an agent that is a tool and keeps its context: the call that it answers. */
+  readonly call: string | undefined
   /** Absent: the turn is open. */
   readonly end: TurnEnd | undefined
 }
@@ -69,7 +71,7 @@ export class Fold {
   readonly #checks = new Map<number, string>()
   readonly #first: Json | undefined
   #at = 0
-  #turn: { n: number; input: Json; end: TurnEnd | undefined } | undefined
+  #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
 
   /** `first`: the input of a first turn that has no entry of its own. */
   constructor(entries: readonly Entry[], prefix: string, conversation: Conversation, first?: Json) {
@@ -165,6 +167,7 @@ export class Fold {
       if ('ok' in outcome) {
         const record = decode(outcome.ok) as AnswerRecord
         this.conversation.answer(n, answerMessage(record, this.conversation.nameOfAnswer(n)), usageOf(record))
+        if (record.modelState !== undefined) this.conversation.modelState = record.modelState
       } else this.conversation.answer(n, undefined, undefined)
       return
     }
@@ -185,7 +188,7 @@ export class Fold {
     if (key === undefined) return
     const turn = TURN_KEY.exec(key)
     if (turn !== null) {
-      if (turn[2] === undefined) this.#beginTurn(Number(turn[1]), patch.input ?? [])
+      if (turn[2] === undefined) this.#beginTurn(Number(turn[1]), patch.input ?? [], patch.call as string | undefined)
       else this.#endTurn(patch as unknown as TurnEnd)
       return
     }
@@ -200,8 +203,8 @@ export class Fold {
     if (this.#turn === undefined) this.#beginTurn(1, this.#first ?? [])
   }
 
-  #beginTurn(n: number, input: Json): void {
-    this.#turn = { n, input, end: undefined }
+  #beginTurn(n: number, input: Json, call?: string): void {
+    this.#turn = { n, input, call, end: undefined }
     this.conversation.beginTurn(n, inputMessages(input as RecordedInput))
   }
 

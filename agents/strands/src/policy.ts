@@ -3,6 +3,7 @@ import { type Effect, UsageError } from '@selvage/core'
 import { type ApprovalOptions, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
 import { suppliedRecord, type ToolRecord } from './record.ts'
+import { agentOfTool } from './seams.ts'
 
 export interface ToolPolicies {
   /**
@@ -48,7 +49,9 @@ export class Policy {
   remarks(agent: string, tools: readonly Tool[]): string[] {
     if (this.#told) return []
     this.#told = true
-    const undeclared = tools.filter(({ name }) => !this.#effects.has(name) && !name.startsWith('strands_'))
+    const undeclared = tools.filter(
+      (tool) => !this.#effects.has(tool.name) && !tool.name.startsWith('strands_') && agentOfTool(tool) === undefined,
+    )
     const assumed = this.#defaultEffect === undefined ? undeclared.filter((tool) => annotated(tool) === undefined) : []
     const known = new Set(tools.map(({ name }) => name))
     const unknown = [...this.#effects.keys(), ...this.#approvals.keys()].filter((name) => !known.has(name))

@@ -9,6 +9,7 @@ import { encode, type Json, type Question, RunError, type SignalReceipt, UsageEr
 import { type AskedInterrupt, askInterrupt } from '@selvage/programs'
 import type { InterruptResponseContentData } from '@strands-agents/sdk'
 import type { Unanswered } from './asking.ts'
+import { localKey } from './frames.ts'
 import type { Scope } from './scope.ts'
 import type { InterruptJson } from './seams.ts'
 
@@ -24,9 +25,9 @@ export function approveKey(toolUseId: string, cycle: number): string {
   return `approve:${toolUseId}@${cycle}`
 }
 
-/** The id under which the SDK knows a question of this scope. */
-export function interruptIdOf(scope: Scope, key: string): string | undefined {
-  const local = key.slice(scope.key('').length)
+/** The id under which the SDK knows a question, of this agent or of one inside of it. */
+export function interruptIdOf(key: string): string | undefined {
+  const local = localKey(key)
   const interrupt = INTERRUPT_KEY.exec(local)
   if (interrupt !== null) return interrupt[1]
   const approve = APPROVE_KEY.exec(local)
@@ -42,7 +43,7 @@ function policyInterruptId(toolUseId: string, what: string): string {
 /** An open question as an interrupt for the SDK. */
 export function policyInterrupt(scope: Scope, { key, questionId }: Unanswered): InterruptJson {
   const question = scope.fold.questions.get(key)
-  const id = interruptIdOf(scope, key) ?? questionId
+  const id = interruptIdOf(key) ?? questionId
   return {
     id,
     name: question?.kind ?? 'approval',
@@ -89,8 +90,7 @@ export async function askForHooks(scope: Scope, interrupts: readonly InterruptJs
 export async function answerOpen(scope: Scope, responses: readonly InterruptResponseContentData[]): Promise<void> {
   for (const { interruptResponse } of responses) {
     const { interruptId, response } = interruptResponse
-    const [key, question] =
-      [...scope.fold.questions].findLast(([key]) => interruptIdOf(scope, key) === interruptId) ?? []
+    const [key, question] = [...scope.fold.questions].findLast(([key]) => interruptIdOf(key) === interruptId) ?? []
     if (key === undefined || question === undefined) {
       throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no open interrupt "${interruptId}".`, {
         hint: 'Invoke the agent with the input of the turn first: its result lists the interrupts that are open.',

@@ -9,24 +9,22 @@
  *   approve:<toolUseId>@<cycle>  interrupt:<interruptId>@<cycle>
  *   hook:…                       steps of the author's code: run-of.ts
  */
-import { type Durable, type Json, type JsonObject, LeaseLostError, type Question } from '@selvage/core'
+import { type Durable, type Entry, type Json, type JsonObject, LeaseLostError, type Question } from '@selvage/core'
 import type { ApprovalAnswer } from '@selvage/programs'
 import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
 import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
 import { Fold, type SyncPatch } from './fold.ts'
+import type { Nest } from './frames.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
 import type { StateWatch } from './state-watch.ts'
 
 export interface ScopeOptions {
   readonly agent: Agent
-  readonly durable: Durable
-  /** `''`, or a path that ends in a slash. */
+  readonly nest: Nest
+  /** `''`, or that of a frame. */
   readonly prefix: string
-  /** Whether an open question is waited for here; else the invocation ends with stopReason `interrupt`. */
-  readonly waits: boolean
-  readonly policy: Policy
   readonly watch: StateWatch
   /** The input of a first turn that has no entry of its own. */
   readonly firstInput: Json | undefined
@@ -40,13 +38,15 @@ export interface ModelRequest {
 export class Scope implements Answers {
   readonly agent: Agent
   readonly durable: Durable
+  readonly nest: Nest
   readonly policy: Policy
   readonly watch: StateWatch
+  /** Whether an open question is waited for here; else the invocation ends with stopReason `interrupt`. */
   readonly waits: boolean
   readonly conversation: Conversation
   readonly fold: Fold
   /** Errors that are recorded outcomes, with the error of their step. */
-  readonly outcomes: WeakMap<object, unknown> = new WeakMap()
+  readonly outcomes: WeakMap<object, unknown>
   /** `durable` for what may ask people. */
   readonly asking: Durable
   /** Ids of interrupts that gates raised, whose questions are asked. */
@@ -62,6 +62,7 @@ export class Scope implements Answers {
   /** Steps whose key the author's code has chosen. */
   readonly chosen: Map<string, Promise<unknown>> = new Map()
   readonly #prefix: string
+  readonly #entries: readonly Entry[]
   readonly #asks = new Map<string, number>()
   /** Steps of the author's code since the last model outcome. */
   readonly #places = new Map<string, number>()
@@ -74,15 +75,19 @@ export class Scope implements Answers {
   #caughtUp: Promise<void> | undefined
 
   constructor(options: ScopeOptions) {
+    const { nest, prefix } = options
     this.agent = options.agent
-    this.durable = options.durable
-    this.policy = options.policy
+    this.nest = nest
+    this.durable = nest.durable
+    this.policy = nest.policy
     this.watch = options.watch
-    this.waits = options.waits
-    this.#prefix = options.prefix
-    this.conversation = new Conversation(naming(options.durable, options.prefix))
-    this.fold = new Fold(options.durable.history, options.prefix, this.conversation, options.firstInput)
-    this.asking = askingGate(options.durable, this)
+    this.waits = nest.waits
+    this.outcomes = nest.outcomes
+    this.#prefix = prefix
+    this.#entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
+    this.conversation = new Conversation(naming(nest.durable, prefix))
+    this.fold = new Fold(this.#entries, prefix, this.conversation, options.firstInput)
+    this.asking = askingGate(nest.durable, this)
   }
 
   key(local: string): string {
@@ -211,8 +216,13 @@ export class Scope implements Answers {
 
   /** Whether the journal had a result of that tool call when this process went on with the run. */
   hasRecorded(toolUseId: string, cycle: number): boolean {
-    this.#recorded ??= new Set(this.durable.history.flatMap((entry) => (entry.type === 'step' ? [entry.key] : [])))
-    return this.#recorded.has(this.key(`tool:${toolUseId}@${cycle}`))
+    return this.hasStep(this.key(`tool:${toolUseId}@${cycle}`))
+  }
+
+  /** Whether the journal had an outcome of that step when this process went on with the run. */
+  hasStep(key: string): boolean {
+    this.#recorded ??= new Set(this.#entries.flatMap((entry) => (entry.type === 'step' ? [entry.key] : [])))
+    return this.#recorded.has(key)
   }
 
   /** Whether a question has an answer, given before or while this process runs. */

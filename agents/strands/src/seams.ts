@@ -6,7 +6,7 @@
  * message classes.
  */
 import {
-  type Agent,
+  Agent,
   type AgentResult,
   type AgentStreamEvent,
   type ExecuteToolContext,
@@ -15,7 +15,8 @@ import {
   type InvocationState,
   type InvokeArgs,
   type InvokeOptions,
-  type Message,
+  Message,
+  Model,
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
 } from '@strands-agents/sdk'
@@ -195,6 +196,21 @@ export function isOnlyHandler(agent: Agent, stage: object, handler: unknown): bo
   return Array.isArray(handlers) && handlers.length === 1 && handlers[0]?.handler === handler
 }
 
+// ── agents inside of others ─────────────────────────────────────────────────────────────────────────────────────────
+
+/** AgentAsTool is not exported: known by its agent and by whether it keeps that agent's context. */
+export function agentOfTool(tool: object | undefined): { agent: Agent; keepsContext: boolean } | undefined {
+  const { agent, _preserveContext } = (tool ?? {}) as { agent?: unknown; _preserveContext?: unknown }
+  if (!(agent instanceof Agent) || typeof _preserveContext !== 'boolean') return undefined
+  return { agent, keepsContext: _preserveContext }
+}
+
+/** What an agent has used so far, in all invocations of this process. */
+export function usedSoFar(agent: Agent): { readonly usage: Usage; readonly cycles: number } {
+  const { _accumulatedUsage, _cycleCount } = inside(agent)._meter
+  return { usage: { ..._accumulatedUsage }, cycles: _cycleCount }
+}
+
 // ── what is done to all messages in each cycle ──────────────────────────────────────────────────────────────────────
 
 /** `one` is how the SDK copies a message. */
@@ -322,4 +338,59 @@ export function restoreMetrics(
       invocation.usage = addUsage(invocation.usage, spent)
     }
   }
+}
+
+// ── models beside the loop ──────────────────────────────────────────────────────────────────────────────────────────
+
+/** What chooses among the models of a router. */
+export interface Strategy {
+  select(context: { readonly attempts: readonly unknown[] }): unknown
+}
+
+/** Objects that are looked at: enough for plugins and what they hold, little enough for data that they hold. */
+const MOST_OBJECTS = 2_000
+
+/**
+ * The models that an agent and what it is made of can call, each in a field of its owner: the agent's, a router's
+ * candidates and its strategy's, those of conversation, context and memory managers, of plugins and interventions. Not
+ * found: `#private` fields, and what only a closure holds. Nearest first; large data is not looked through.
+ */
+export function modelsAround(agent: Agent): { readonly models: readonly Model[]; readonly strategies: Strategy[] } {
+  const { contextManager, memoryManager } = agent as { contextManager?: unknown; memoryManager?: unknown }
+  const { _modelRouter, _conversationManager, _pluginRegistry, _interventionRegistry } = agent as unknown as {
+    readonly [field: string]: unknown
+  }
+  const models: Model[] = []
+  const strategies: Strategy[] = []
+  const seen = new Set<unknown>([agent])
+  const queue: unknown[] = [
+    ...[agent.model, _modelRouter, _conversationManager, contextManager, memoryManager],
+    ...[_pluginRegistry, _interventionRegistry],
+  ]
+  for (let at = 0; at < queue.length && at < MOST_OBJECTS; at++) {
+    const value = queue[at]
+    if (typeof value !== 'object' || value === null || seen.has(value)) continue
+    seen.add(value)
+    if (value instanceof Model) models.push(value)
+    else if (value instanceof Agent) queue.push(value.model)
+    else if (!(value instanceof Message) && !ArrayBuffer.isView(value)) {
+      const { _strategy, _candidates } = value as { readonly _strategy?: Partial<Strategy>; _candidates?: unknown }
+      if (typeof _strategy?.select === 'function' && Array.isArray(_candidates)) strategies.push(_strategy as Strategy)
+      queue.push(...fieldsOf(value))
+    }
+  }
+  return { models, strategies }
+}
+
+function fieldsOf(value: object): unknown[] {
+  if (Array.isArray(value) || value instanceof Map || value instanceof Set) {
+    const items: unknown[] = []
+    for (const item of value.values()) {
+      if (items.length === MOST_OBJECTS) break
+      items.push(item)
+    }
+    return items
+  }
+  const fields = Object.values(Object.getOwnPropertyDescriptors(value))
+  return fields.flatMap((field) => (typeof field.value === 'object' ? [field.value] : []))
 }

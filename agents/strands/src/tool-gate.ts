@@ -30,12 +30,14 @@ import {
 import { Unanswered, withParts } from './asking.ts'
 import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
+import { Frame, inFrame, segment } from './frames.ts'
 import type { ToolApproval } from './policy.ts'
 import { approveKey, interruptKey, policyInterrupt } from './questions.ts'
 import { errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
 import {
+  agentOfTool,
   forgetInterrupt,
   type InterruptJson,
   interruptJson,
@@ -130,6 +132,9 @@ async function* madeOnce(call: Call, ask: string): Events {
     check: scope.durable.id('', JSON.stringify([name, input])).slice(0, 16),
     input: input as Json,
   }
+  const inner = agentOfTool(ctx.tool)
+  if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent))
+    return yield* madeByAgent(call, op, inner.keepsContext)
   // A result that the journal tells of this step, and not a person of an unknown outcome.
   let isRecorded = false
   let live: ToolResultBlock | undefined
@@ -160,6 +165,36 @@ async function* madeOnce(call: Call, ask: string): Events {
   if (isRecorded) scope.conversation.result(cycle, toolUseId, block, record.state)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
+}
+
+/**
+ * A tool that is an agent: what it does are steps of its own, in a frame of its own, so the call is no step before it is
+ * over. Then its result is recorded, and nobody asks for what is inside of it again.
+ */
+async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
+  const { scope, ctx, next, cycle } = call
+  const { toolUseId, name } = ctx.toolUse
+  const id = op.key.slice(scope.key('tool:').length)
+  const frame = keepsContext
+    ? new Frame(scope.nest, scope.key(`agent:${segment(name)}/`), id)
+    : new Frame(scope.nest, scope.key(`call:${segment(id)}/`))
+  let block: ToolResultBlock
+  try {
+    const { result } = yield* inFrame(frame, () => next(ctx))
+    block = result
+  } catch (error) {
+    if (isInterruptError(error)) return raise(call, error.interrupts.map(interruptJson))
+    throw error
+  }
+  if (frame.fatal !== undefined) {
+    scope.fail(frame.fatal.error)
+    throw frame.fatal.error
+  }
+  if (frame.interrupts.length > 0) return raise(call, frame.interrupts)
+  const record = await scope.durable.step(op, () => recordResult(block))
+  const recorded = resultBlock(record, toolUseId)
+  scope.conversation.result(cycle, toolUseId, recorded, undefined)
+  return block.error === undefined ? recorded : withError(recorded, block.error)
 }
 
 /** Runs the tool, and what is wrapped around it inside of us. */

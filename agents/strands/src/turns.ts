@@ -21,18 +21,27 @@ import {
   Message,
   type Usage,
 } from '@strands-agents/sdk'
+import { gateModelsOf } from './beyond.ts'
 import { checkCode } from './code-change.ts'
 import { markReplayed, turnEvents } from './events.ts'
 import type { RecordedTurn, TurnEnd } from './fold.ts'
+import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
-import type { Policy } from './policy.ts'
 import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
 import { replaceAll, Scope, toJson } from './scope.ts'
-import { type Invocation, interruptJson, resetInterrupts, restoreMetrics, resumeInterrupts } from './seams.ts'
+import {
+  type Invocation,
+  interruptJson,
+  resetInterrupts,
+  restoreMetrics,
+  resumeInterrupts,
+  type usedSoFar,
+} from './seams.ts'
 import type { StateWatch } from './state-watch.ts'
-import { NO_USAGE } from './usage.ts'
+import { addUsage, NO_USAGE } from './usage.ts'
+import { within } from './within.ts'
 
 /** A fiber that runs the agent. */
 export interface Session {
@@ -45,15 +54,17 @@ export interface Session {
 
 export interface TurnsOptions {
   readonly agent: Agent
-  readonly policy: Policy
   readonly watch: StateWatch
-  readonly prefix: string
-  /** Whether open questions are waited for, or end the invocation with stopReason `interrupt`. */
-  readonly waits: boolean
-  readonly onCodeChange: 'continue' | 'stop'
-  readonly log: (line: string) => void
+  /** Of the scope: see frames.ts. */
+  readonly prefix?: string
+  /** What the agent had used before, in scopes of other calls. */
+  readonly before?: ReturnType<typeof usedSoFar>
   /** Called when a turn begins and no session is open. */
   readonly open: () => Promise<Session>
+  /** What all scopes of that session share. */
+  readonly nest: (durable: Durable) => Nest
+  /** Called when a session has been opened. */
+  readonly begins?: () => void
   /** The input of the first turn, where it is that of the run and needs no entry of its own. */
   readonly firstInput: Json | undefined
   /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
@@ -81,6 +92,8 @@ export class Turns {
   #ended = 0
   /** The agent's messages as the open turn found them. */
   #before: { readonly turn: number; readonly messages: readonly Message[] } | undefined
+  /** Of an agent inside of another one, a graph or a swarm: where the invocation under way is. */
+  #frame: Frame | undefined
   #unwritten: { readonly turn: number; readonly end: TurnEnd } | undefined
 
   constructor(options: TurnsOptions) {
@@ -92,9 +105,10 @@ export class Turns {
     return this.#isRunning ? this.#open?.scope : undefined
   }
 
-  /** Of all model calls of the run so far. */
+  /** Of all model calls of the run so far, those of inner agents included. */
   get usage(): Usage {
-    return this.#open?.scope.conversation.usage ?? NO_USAGE
+    const { scope } = this.#open ?? {}
+    return scope === undefined ? NO_USAGE : addUsage(scope.conversation.usage, scope.nest.usage)
   }
 
   async *invoke(
@@ -102,7 +116,9 @@ export class Turns {
     options: InvokeOptions | undefined,
     state: InvocationState,
     pass: Pass,
+    frame?: Frame,
   ): Events {
+    this.#frame = frame
     this.#open ??= await this.#begin()
     const open = this.#open
     const { scope } = open
@@ -111,14 +127,19 @@ export class Turns {
     this.#isRunning = true
     this.#isUnwatched = this.#options.isUnwatched(options)
     try {
-      const result = yield* guarded(this.#turn(scope, args, state, pass), open)
+      gateModelsOf(scope.agent)
+      const result = yield* within(scope, guarded(this.#turn(scope, args, state, pass), open))
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
+      if (frame !== undefined && result.stopReason === 'interrupt')
+        frame.interrupts = (result.interrupts ?? []).map(interruptJson)
       return result
     } catch (error) {
       isOver = await this.#endWithError(scope, error)
-      throw this.#options.writesEnds ? error : (stepErrorOf(scope, error) ?? error)
+      if (frame !== undefined) frame.fatal = scope.fatal
+      throw this.#options.writesEnds || frame !== undefined ? error : (stepErrorOf(scope, error) ?? error)
     } finally {
       this.#isRunning = false
+      if (frame !== undefined) scope.nest.used.set(frame.prefix, scope.conversation.usage)
       stop()
       if (!isOver) await this.#leave(scope)
     }
@@ -138,14 +159,14 @@ export class Turns {
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async #begin(): Promise<Open> {
-    const { agent, policy, watch, prefix, waits, firstInput, onCodeChange, log } = this.#options
+    const { agent, watch, prefix = '', firstInput } = this.#options
     const session = await this.#options.open()
-    const { durable } = session
     try {
-      const scope = new Scope({ agent, durable, prefix, waits, policy, watch, firstInput })
+      const nest = this.#options.nest(session.durable)
+      const scope = new Scope({ agent, nest, prefix, watch, firstInput })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
-      for (const line of policy.remarks(agent.name, agent.tools)) log(line)
-      checkCode(scope, onCodeChange, log)
+      this.#options.begins?.()
+      checkCode(scope, nest.onCodeChange, nest.log)
       return { session, scope, unlessLost: unlessRejected(session.lost) }
     } catch (error) {
       await session.close?.()
@@ -163,8 +184,8 @@ export class Turns {
 
   async *#turn(scope: Scope, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
     scope.durable.abortSignal.throwIfAborted()
+    const recorded = this.#nextTurn(scope)
     const n = this.#ended + 1
-    const recorded = scope.fold.nextTurn()
     const responses = interruptResponses(args)
     if (responses.length > 0) await this.#answer(scope, recorded, responses)
     else if (recorded !== undefined) checkInput(scope, recorded, recordInput(args))
@@ -189,6 +210,19 @@ export class Turns {
     }
   }
 
+  /** The recorded turn that is to be made. An agent that keeps its context may have ended others that nobody asks for again. */
+  #nextTurn(scope: Scope): RecordedTurn | undefined {
+    const call = this.#frame?.call
+    let recorded = scope.fold.nextTurn()
+    if (call === undefined || recorded === undefined || recorded.call === call) return recorded
+    while (recorded?.end !== undefined && recorded.call !== call) {
+      this.#ended = recorded.n
+      recorded = scope.fold.nextTurn()
+    }
+    this.#load(scope)
+    return recorded
+  }
+
   /** Begins a turn that is not in the journal. */
   async #write(scope: Scope, n: number, input: Json): Promise<void> {
     const { firstInput, agent } = this.#options
@@ -199,7 +233,8 @@ export class Turns {
     if (unwritten !== undefined)
       void scope.durable.state(scope.key(`turn#${unwritten.turn}.end`), toJson(unwritten.end))
     if (n === 1 && firstInput !== undefined && isSameInput(firstInput, input)) return
-    await scope.durable.state(scope.key(`turn#${n}`), { input })
+    const call = this.#frame?.call
+    await scope.durable.state(scope.key(`turn#${n}`), { input, ...(call !== undefined && { call }) })
   }
 
   /** Brings the agent to the fold point, and says what its loop must be given to go on from there. */
@@ -255,8 +290,9 @@ export class Turns {
 
   #load(scope: Scope): void {
     scope.load()
+    const { agent, before } = this.#options
     const { usage, base, spent } = scope.conversation
-    restoreMetrics(this.#options.agent, usage, base - spent.length, spent)
+    restoreMetrics(agent, addUsage(usage, before?.usage), base - spent.length + (before?.cycles ?? 0), spent)
   }
 
   async #end(scope: Scope, n: number, result: AgentResult): Promise<void> {
@@ -267,9 +303,14 @@ export class Turns {
     else this.#unwritten = { turn: n, end }
   }
 
-  /** An error that the journal would answer with again ends the turn; any other may pass, and leaves it open. */
+  /**
+   * An error that the journal would answer with again ends the turn; any other may pass, and leaves it open. Whoever asked
+   * an inner agent takes every error for its answer.
+   */
   async #endWithError(scope: Scope, error: unknown): Promise<boolean> {
-    if (!this.#options.writesEnds || stepErrorOf(scope, error) === undefined) return false
+    const isAnswer = this.#frame !== undefined && scope.fatal === undefined && !scope.hasLeft
+    const ends = stepErrorOf(scope, error) !== undefined || (isAnswer && !scope.durable.abortSignal.aborted)
+    if (!this.#options.writesEnds || !ends) return false
     const end: TurnEnd = { ...scope.lastSync(), error: errorToJson(error) }
     scope.conversation.endTurn()
     this.#ended++

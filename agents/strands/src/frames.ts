@@ -1,0 +1,173 @@
+/**
+ * Agents inside of an agent, a graph or a swarm: each has a scope of its own in the journal of the run.
+ *
+ * Whatever runs an inner agent (the gate of a tool that is an agent, a node of a graph) opens a *frame* around it: the
+ * prefix of the keys of everything that the inner agent does. An inner agent finds its frame by the asynchronous context
+ * that it is invoked in; without one it is an ordinary agent. So nothing is told twice, and an agent that is a node here
+ * and a tool there is in the scope of whoever asked.
+ *
+ *   call:<toolUseId>@<cycle>/      a tool that is an agent, made anew for each call
+ *   agent:<tool>/                  a tool that is an agent and keeps its context: one turn for each call
+ *   node:<id>#<visit>/             a node of a graph or a swarm
+ *
+ * Frames nest: `node:research#1/call:t7@2/model#1` is the first answer of the agent that node `research` asked as a tool.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type Durable, decode, type Entry } from '@selvage/core'
+import type { Agent, Usage } from '@strands-agents/sdk'
+import type { Policy } from './policy.ts'
+import { type AnswerRecord, usageOf } from './record.ts'
+import type { InterruptJson } from './seams.ts'
+import type { Turns } from './turns.ts'
+import { addUsage, NO_USAGE } from './usage.ts'
+
+/** What all scopes of one run share. */
+export class Nest {
+  readonly durable: Durable
+  readonly policy: Policy
+  readonly waits: boolean
+  readonly onCodeChange: 'continue' | 'stop'
+  readonly log: (line: string) => void
+  /** Puts gates around an inner agent; false if it is durable by itself. */
+  readonly adopt: (agent: Agent) => boolean
+  /** Errors that are recorded outcomes, with the error of their step. */
+  readonly outcomes: WeakMap<object, unknown> = new WeakMap()
+  /** Of agents that keep their context from call to call, by prefix. */
+  readonly kept: Map<string, Turns> = new Map()
+  /** What inner agents have used that were invoked in this process, those of earlier processes in the same scope included. */
+  readonly used: Map<string, Usage> = new Map()
+  readonly #frames = new Map<string, Frame>()
+  #entries: Map<string, Entry[]> | undefined
+
+  constructor(durable: Durable, settings: Pick<Nest, 'policy' | 'waits' | 'onCodeChange' | 'log' | 'adopt'>) {
+    this.durable = durable
+    this.policy = settings.policy
+    this.waits = settings.waits
+    this.onCodeChange = settings.onCodeChange
+    this.log = settings.log
+    this.adopt = settings.adopt
+  }
+
+  /** The frame of a node: one and the same until it is forgotten. */
+  frame(prefix: string): Frame {
+    const frame = this.#frames.get(prefix) ?? new Frame(this, prefix)
+    this.#frames.set(prefix, frame)
+    return frame
+  }
+
+  /** What is inside of it is recorded as a whole: nobody asks for it again. */
+  forget({ prefix }: Frame): void {
+    this.#frames.delete(prefix)
+  }
+
+  /** Tokens of all inner agents of the run. */
+  get usage(): Usage {
+    let sum = NO_USAGE
+    for (const usage of this.used.values()) sum = addUsage(sum, usage)
+    this.#entries ??= byPrefix(this.durable.history)
+    for (const [prefix, entries] of this.#entries) if (!this.used.has(prefix)) sum = addUsage(sum, usageIn(entries))
+    return sum
+  }
+
+  /** Entries of the journal whose key is that of an inner scope, as they were when this process went on with the run. */
+  entriesOf(prefix: string): readonly Entry[] {
+    this.#entries ??= byPrefix(this.durable.history)
+    return this.#entries.get(prefix) ?? []
+  }
+}
+
+export class Frame {
+  readonly nest: Nest
+  /** Ends in a slash. */
+  readonly prefix: string
+  /** Of an agent that keeps its context, whose scope is there for many calls: which of them this is. */
+  readonly call: string | undefined
+  /** Whose frame it is: the first agent that was invoked in it. */
+  agent: Agent | undefined
+  turns: Turns | undefined
+  /** The inner agent has stopped with these open, for nobody waits for answers here. */
+  interrupts: readonly InterruptJson[] = []
+  /** What ends the run, whatever a model would make of it. */
+  fatal: { readonly error: unknown } | undefined
+  /** Of nodes, in a frame of a graph or swarm: how often each has been visited. */
+  readonly visits: Map<string, number> = new Map()
+
+  constructor(nest: Nest, prefix: string, call?: string) {
+    this.nest = nest
+    this.prefix = prefix
+    this.call = call
+  }
+}
+
+const frames = new AsyncLocalStorage<Frame>()
+
+export function frameNow(): Frame | undefined {
+  return frames.getStore()
+}
+
+/** The same events, each made inside of the frame. */
+export async function* inFrame<Event, Result>(
+  frame: Frame,
+  make: () => AsyncGenerator<Event, Result, undefined>,
+): AsyncGenerator<Event, Result, undefined> {
+  const events = frames.run(frame, make)
+  let isOver = false
+  const taken = async (step: () => Promise<IteratorResult<Event, Result>>): Promise<IteratorResult<Event, Result>> => {
+    try {
+      return await frames.run(frame, step)
+    } catch (error) {
+      isOver = true
+      throw error
+    }
+  }
+  try {
+    let next = await taken(() => events.next())
+    while (!next.done) {
+      try {
+        yield next.value
+      } catch (error) {
+        next = await taken(() => events.throw(error))
+        continue
+      }
+      next = await taken(() => events.next())
+    }
+    isOver = true
+    return next.value
+  } finally {
+    if (!isOver) await frames.run(frame, () => events.return(undefined as never))
+  }
+}
+
+/** A name as a part of a prefix, which ends at a slash. */
+export function segment(name: string): string {
+  return /[%/]/.test(name) ? encodeURIComponent(name) : name
+}
+
+const FRAMES = /^(?:(?:call|agent|node):[^/]*\/)*/
+
+/** The key as the scope knows it in which it was made. */
+export function localKey(key: string): string {
+  return key.replace(FRAMES, '')
+}
+
+function usageIn(entries: readonly Entry[]): Usage {
+  let sum = NO_USAGE
+  for (const entry of entries) {
+    if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) continue
+    sum = addUsage(sum, usageOf(decode(entry.outcome.ok) as AnswerRecord))
+  }
+  return sum
+}
+
+function byPrefix(entries: readonly Entry[]): Map<string, Entry[]> {
+  const found = new Map<string, Entry[]>()
+  for (const entry of entries) {
+    if (!('key' in entry)) continue
+    const prefix = FRAMES.exec(entry.key)?.[0] ?? ''
+    if (prefix === '') continue
+    const list = found.get(prefix)
+    if (list === undefined) found.set(prefix, [entry])
+    else list.push(entry)
+  }
+  return found
+}

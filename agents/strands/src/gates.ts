@@ -1,0 +1,80 @@
+/** Putting the gates around an agent, once and for good: they are outermost whoever came before. */
+import { UsageError } from '@selvage/core'
+import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@strands-agents/sdk'
+import { makeLinear } from './linear.ts'
+import { modelGate } from './model-gate.ts'
+import { knowRunOf } from './run-of.ts'
+import type { Scope } from './scope.ts'
+import { hasBackgroundTasks, hasCheckpointing, type Invocation, makeOutermost, wrapInvocation } from './seams.ts'
+import { toolGate } from './tool-gate.ts'
+
+export interface Gates {
+  /** That of the invocation under way, if it is durable: without one the gates are not there. */
+  readonly scope: () => Scope | undefined
+  readonly wrap: (original: Invocation) => Invocation
+  /** See linear.ts. */
+  readonly linear: boolean
+  readonly log: (line: string) => void
+}
+
+/** Before every other hook: a message must have its name when others see it. */
+const FIRST = -1_000
+
+const gated = new WeakSet<Agent>()
+
+/** UsageError for agents that cannot be durable, or are so already. Called before the agent's first durable invocation. */
+export function putGates(agent: unknown, { scope, wrap, linear, log }: Gates): asserts agent is Agent {
+  checkAgent(agent)
+  gated.add(agent)
+  knowRunOf(agent, scope)
+  const gate = modelGate(scope)
+  const model = linear ? makeLinear(agent, gate, log) : gate
+  const tool = toolGate(scope)
+  agent.addMiddleware(InvokeModelStage, model)
+  agent.addMiddleware(ExecuteToolStage, tool)
+  const isOutermost = makeOutermost(agent, InvokeModelStage, model) && makeOutermost(agent, ExecuteToolStage, tool)
+  if (!isOutermost) {
+    log(
+      `Agent "${agent.name}": middleware that was added before Selvage's stands outside of it, and is done again when a run goes on.`,
+    )
+  }
+  agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
+  wrapInvocation(agent, wrap)
+}
+
+/** Refuses what no gate can make durable. */
+export function checkAgent(agent: unknown): asserts agent is Agent {
+  if (!(agent instanceof Agent)) {
+    throw new UsageError('BAD_INPUT', 'This is no Agent of the @strands-agents/sdk that @selvage/strands uses.', {
+      hint: 'Give an Agent; if it is one, two copies of the SDK are installed: `npm ls @strands-agents/sdk` shows them.',
+    })
+  }
+  if (gated.has(agent)) {
+    throw new UsageError('BAD_INPUT', `Agent "${agent.name}" is durable already.`, {
+      hint: 'Make a new Agent for each run, and give it the durable plugin or to selvage.agent, not both.',
+    })
+  }
+  if (hasBackgroundTasks(agent)) {
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Agent "${agent.name}" has backgroundTasks, which run outside of its loop and would be lost with the process.`,
+      {
+        hint: 'Leave the option out: the tools then run in the foreground, and are durable.',
+      },
+    )
+  }
+  if (hasCheckpointing(agent)) {
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Agent "${agent.name}" has checkpointing: true, which makes its loop return at every cycle.`,
+      {
+        hint: 'Leave the option out: the journal keeps more than a checkpoint does.',
+      },
+    )
+  }
+}
+
+/** Whether an agent has gates, of whatever kind. */
+export function hasGates(agent: Agent): boolean {
+  return gated.has(agent)
+}
