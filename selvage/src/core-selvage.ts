@@ -9,7 +9,17 @@ import type {
   ServeOptions,
 } from '@selvage/core'
 import { decode, encode, UsageError } from '@selvage/core'
-import { type Context, createWorkflow, validateInput, type WorkflowOptions } from '@selvage/programs'
+import {
+  type Context,
+  createPipeline,
+  createWorkflow,
+  type PipelineInput,
+  type PipelineOptions,
+  type PipelineResult,
+  type PipelineStage,
+  validateInput,
+  type WorkflowOptions,
+} from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
 import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
@@ -126,9 +136,19 @@ export class CoreSelvage {
     return this.program(program, plainShape<Input, Result>(`workflow '${name}'`, options.input))
   }
 
-  /** Reserved. */
-  pipeline(_name: string, _stages: readonly unknown[]): never {
-    throw notBuilt('selvage.pipeline()', 'Call the stages one after another with ctx.child() in a workflow.')
+  /**
+   * Registers programs that run one after the other, each on what the one before has made; the result is that of the last.
+   * A stage is a program, or one with a name, a timeout, a retry policy or an input of its own, and a run of its own below
+   * that of the pipeline: only the stage that failed runs again. BAD_INPUT for stages and options that make no sense,
+   * ALREADY_REGISTERED for a name and version twice. See docs/pipelines.md.
+   */
+  pipeline<
+    const Stages extends readonly PipelineStage[],
+    Input = PipelineInput<Stages>,
+    Result = PipelineResult<Stages>,
+  >(name: string, stages: Stages, options: PipelineOptions<Input> = {}): ProgramHandle<Input, Result> {
+    const program = createPipeline(name, stages, options)
+    return this.program(program, plainShape<Input, Result>(`pipeline '${name}'`, options.input))
   }
 
   /** Reserved. */

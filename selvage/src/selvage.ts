@@ -1,4 +1,5 @@
 import { decode, encode } from '@selvage/core'
+import type { PipelineInput, PipelineOptions, PipelineResult, PipelineStage } from '@selvage/programs'
 import {
   type AgentFactory,
   type AgentOptions,
@@ -8,11 +9,14 @@ import {
 } from '@selvage/strands'
 import { assemble, type OpenOptions, type Parts } from './assemble.ts'
 import { CoreSelvage } from './core-selvage.ts'
+import { type AgentPipelineStage, type AgentSource, type AsPrograms, readAgentStages } from './pipeline-stages.ts'
 import type { ProgramHandle } from './program-handle.ts'
 
 /** An opened Selvage: agents, workflows, runs, their questions and their workers. */
 export class Selvage extends CoreSelvage {
   readonly #log: Parts['logger']
+  /** What the agents that were registered here are made of. */
+  readonly #agents = new WeakMap<object, AgentSource>()
 
   constructor(parts: Parts, settings: Pick<OpenOptions, 'work' | 'concurrency'>) {
     super(parts, { ...settings, conversation: async (_runId, entries) => messagesOf(entries) })
@@ -26,10 +30,27 @@ export class Selvage extends CoreSelvage {
    */
   agent(name: string, factory: AgentFactory, options: AgentOptions = {}): ProgramHandle<unknown, AgentRunResult> {
     const log = (line: string): void => this.#log.warn(line)
-    return this.program<unknown, AgentRunResult>(createAgentProgram(name, factory, { log, ...options }), {
+    const handle = this.program<unknown, AgentRunResult>(createAgentProgram(name, factory, { log, ...options }), {
       input: (input) => encode(input, `the input of agent '${name}'`),
       result: (recorded) => decode(recorded) as AgentRunResult,
     })
+    this.#agents.set(handle, { factory, options })
+    return handle
+  }
+
+  /**
+   * As that of `selvage/core`; a stage may also be an agent with a model of its own, or one that only this pipeline has.
+   * Such an agent is registered as `<pipeline>/<stage>`, in the version of the pipeline.
+   */
+  override pipeline<
+    const Stages extends readonly AgentPipelineStage[],
+    Input = PipelineInput<AsPrograms<Stages>>,
+    Result = PipelineResult<AsPrograms<Stages>>,
+  >(name: string, stages: Stages, options: PipelineOptions<Input> = {}): ProgramHandle<Input, Result> {
+    const ready = readAgentStages(name, options.version, stages, (handle) => this.#agents.get(handle))
+    const pipeline = super.pipeline<readonly PipelineStage[], Input, Result>(name, ready.stages, options)
+    for (const { program, source } of ready.agents) this.agent(program, source.factory, source.options)
+    return pipeline
   }
 }
 
