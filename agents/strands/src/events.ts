@@ -5,6 +5,7 @@
 import {
   type Agent,
   type AgentStreamEvent,
+  type ContentBlock,
   type ContentBlockDelta,
   ContentBlockEvent,
   type InvocationState,
@@ -68,19 +69,28 @@ export function* answerEvents(
   message: Message,
   invocationState: InvocationState,
 ): Generator<AgentStreamEvent> {
+  for (const event of modelEvents(message)) {
+    if (isBlock(event)) yield markReplayed(new ContentBlockEvent({ agent, contentBlock: event, invocationState }))
+    else yield markReplayed(new ModelStreamUpdateEvent({ agent, event, invocationState }))
+  }
+}
+
+/** What `streamAggregated` of a model yields for an answer. */
+export function* modelEvents(message: Message): Generator<ModelStreamEvent | ContentBlock> {
   const record = recordOf(message)
-  const update = (event: ModelStreamEvent): AgentStreamEvent =>
-    markReplayed(new ModelStreamUpdateEvent({ agent, event: markReplayed(event), invocationState }))
-  yield update(new ModelMessageStartEvent({ type: 'modelMessageStartEvent', role: message.role }))
+  yield markReplayed(new ModelMessageStartEvent({ type: 'modelMessageStartEvent', role: message.role }))
   for (const contentBlock of message.content) {
-    for (const event of blockEvents(contentBlock)) yield update(event)
-    yield markReplayed(new ContentBlockEvent({ agent, contentBlock, invocationState }))
+    for (const event of blockEvents(contentBlock)) yield markReplayed(event)
+    yield contentBlock
   }
-  yield update(new ModelMessageStopEvent({ type: 'modelMessageStopEvent', stopReason: stopReasonOf(message) }))
+  const stopReason = stopReasonOf(message)
+  yield markReplayed(new ModelMessageStopEvent({ type: 'modelMessageStopEvent', stopReason }))
   const told = record === undefined ? undefined : toldBy(record)
-  if (told !== undefined) {
-    yield update(new ModelMetadataEvent({ type: 'modelMetadataEvent', ...told }))
-  }
+  if (told !== undefined) yield markReplayed(new ModelMetadataEvent({ type: 'modelMetadataEvent', ...told }))
+}
+
+function isBlock(event: ModelStreamEvent | ContentBlock): event is ContentBlock {
+  return event.type.endsWith('Block')
 }
 
 /** The part of a turn that was committed: its input, answers and results. */

@@ -3,9 +3,14 @@
  * the same again (context overflow, maximum of tokens). An attempt that may go better the next time takes no index and
  * leaves no record: the SDK's own retry strategy asks again under the same key, and if the process dies meanwhile, the
  * next one begins there.
+ *
+ * The state of a stateful model cannot be seen in the stage: the SDK hands the model a store of the call's own, and takes
+ * it over behind all middleware. The gate at the model (beyond.ts) tells which store that is; what the call has made of it
+ * is recorded with the answer.
  */
 import { StepError, UnrecordedError } from '@selvage/core'
 import type { AgentStreamEvent, InvokeModelStage, Message, MiddlewareHandlerOf } from '@strands-agents/sdk'
+import { gateModel } from './beyond.ts'
 import { chunkOf } from './chunks.ts'
 import { answerEvents, markReplayed } from './events.ts'
 import {
@@ -15,11 +20,13 @@ import {
   isModelOutcome,
   modelOutcomeError,
   recordAnswer,
+  takeState,
   usageOf,
 } from './record.ts'
 import { pump, relay, type Send } from './relay.ts'
 import type { ModelRequest, Scope } from './scope.ts'
 import { throwIfCancelled } from './seams.ts'
+import { asLoopCall, invocationNow, type LoopCall } from './within.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
 
@@ -36,6 +43,9 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
       check: request.check,
     } as const
     const live: { ran: boolean; error?: unknown } = { ran: false }
+    const loop: LoopCall = {}
+    const now = invocationNow()
+    gateModel(ctx.model)
 
     const ask = (send: Send<AgentStreamEvent>): Promise<AnswerRecord> =>
       scope.durable.step(op, async (at) => {
@@ -46,8 +56,8 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
           return send(event)
         }
         try {
-          const { result } = await pump(next(ctx), sendOn)
-          return recordAnswer(result)
+          const { result } = await asLoopCall(now, loop, () => pump(next(ctx), sendOn))
+          return recordAnswer(result, loop.state, scope.conversation.modelState)
         } catch (error) {
           if (!isModelOutcome(error)) throw new UnrecordedError(error)
           live.error = error
@@ -64,6 +74,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
     const message = takeAnswer(scope, request, record)
     if (!live.ran) {
       markReplayed(message)
+      takeState(scope.agent.modelState, record)
       yield* answerEvents(scope.agent, message, ctx.invocationState)
     }
     return { result: answerResult(record, message) }
@@ -73,6 +84,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
 function takeAnswer({ conversation }: Scope, { n }: ModelRequest, record: AnswerRecord): Message {
   const message = answerMessage(record, conversation.nameOfAnswer(n))
   conversation.answer(n, message, usageOf(record))
+  if (record.modelState !== undefined) conversation.modelState = record.modelState
   return message
 }
 

@@ -2,9 +2,10 @@
  * What the journal keeps of a model answer and of a tool result, and the SDK's objects made from it again.
  *
  * An answer is kept once: its content as the SDK's own data, and beside it only what the message does not say (stop
- * reason, usage, redaction). The role is always `assistant` and tracking ids are derived, so a recorded cycle is smaller
+ * reason, usage, redaction, a stateful model's state). The role is always `assistant` and tracking ids are derived, so a recorded cycle is smaller
  * than the JSON of its two messages (I6). Both passes get the object that is made from the record (I12).
  */
+import type { Json, JsonObject } from '@selvage/core'
 import {
   ContextWindowOverflowError,
   type InvokeModelResult,
@@ -12,6 +13,7 @@ import {
   Message,
   type MessageData,
   ModelMetadataEvent,
+  type StateStore,
   ToolResultBlock,
   type Usage,
 } from '@strands-agents/sdk'
@@ -30,10 +32,18 @@ export interface AnswerRecord {
   readonly messageMetadata?: MessageData['metadata'] | null
   /** A guardrail's text in place of the user's message. */
   readonly redaction?: string
+  /** What a stateful model wants to be given the next time, all of it, where the call has changed it. */
+  readonly modelState?: Json
 }
 
-export function recordAnswer({ message, stopReason, metadata, redaction }: ModelResult): AnswerRecord {
+/** `state`: where the model of the call keeps what it wants to be given again; `before`: what that was. */
+export function recordAnswer(
+  { message, stopReason, metadata, redaction }: ModelResult,
+  state?: StateStore,
+  before?: Json,
+): AnswerRecord {
   const { content } = message.toJSON()
+  const modelState = stateNow(state)
   const told = metadata === undefined ? undefined : metadataOf(metadata)
   const own = message.metadata
   return {
@@ -42,7 +52,21 @@ export function recordAnswer({ message, stopReason, metadata, redaction }: Model
     ...(told !== undefined && { metadata: withoutSum(told) }),
     ...(!isSameJson(own, impliedMetadata(told)) && { messageMetadata: own ?? null }),
     ...(redaction?.userMessage !== undefined && { redaction: redaction.userMessage }),
+    ...(!isSameJson(modelState, before) && { modelState: modelState ?? {} }),
   }
+}
+
+/** As it will be read from the journal; undefined: empty. */
+export function stateNow(state: StateStore | undefined): Json | undefined {
+  if (state === undefined || state.keys().length === 0) return undefined
+  return JSON.parse(JSON.stringify(state.getAll())) as Json
+}
+
+/** What a recorded call wrote. */
+export function takeState(state: StateStore | undefined, { modelState }: AnswerRecord): void {
+  if (state === undefined || modelState === undefined) return
+  state.clear()
+  for (const [key, value] of Object.entries(modelState as JsonObject)) state.set(key, value as never)
 }
 
 export function answerMessage(record: AnswerRecord, trackingId: string | undefined): Message {

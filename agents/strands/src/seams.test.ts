@@ -3,7 +3,9 @@ import {
   AfterInvocationEvent,
   Agent,
   type AgentConfig,
+  BedrockModel,
   BeforeInvocationEvent,
+  ClassifierStrategy,
   ContentBlockEvent,
   type ExecuteToolContext,
   ExecuteToolStage,
@@ -11,10 +13,17 @@ import {
   Message,
   MessageAddedEvent,
   type MessageData,
+  type Model,
+  ModelExtractor,
+  ModelRouter,
+  Offload,
+  type Plugin,
+  SummarizingConversationManager,
   TextBlock,
   type ToolContext,
   tool,
 } from '@strands-agents/sdk'
+import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/steering'
 import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
@@ -27,6 +36,7 @@ import {
   isInterruptError,
   isOnlyHandler,
   makeOutermost,
+  modelsAround,
   raiseInterrupts,
   resetInterrupts,
   respond,
@@ -383,5 +393,82 @@ describe('what is public and yet relied on to the letter', () => {
     })
     appState.set('a', 1)
     expect([seen, appState.getAll()]).toEqual([['a'], { a: 1 }])
+  })
+})
+
+describe('modelsAround', () => {
+  const modelIds = (agent: Agent): (string | undefined)[] => modelsAround(agent).models.map(({ modelId }) => modelId)
+  const named = (modelId: string): Model => scriptedModel([], { modelId })
+
+  it('finds the models that managers, routers, plugins and interventions hold', async () => {
+    const inner = new Agent({ model: named('inner'), printer: false })
+    const agent = agentWith({
+      conversationManager: new SummarizingConversationManager({ model: named('summary') as never }),
+      memoryManager: {
+        stores: [
+          {
+            name: 'facts',
+            writable: true,
+            search: async () => [],
+            add: async () => {},
+            extraction: { extractor: new ModelExtractor({ model: named('extractor') }) },
+          },
+        ],
+      },
+      plugins: [{ name: 'mine', initAgent: () => {}, models: new Map([['judge', [named('judge')]]]), inner } as Plugin],
+      interventions: [new LLMSteeringHandler({ model: named('steering'), systemPrompt: 'Steer.' })],
+    })
+    const before = modelIds(agent)
+    await agent.initialize()
+    const all = ['scripted', 'summary', 'extractor', 'judge', 'inner', 'steering'].toSorted()
+    expect(before.toSorted()).toEqual(all)
+    expect(modelIds(agent).toSorted()).toEqual(all)
+  })
+
+  it('finds the candidates of routers, and what chooses among them', () => {
+    const strategies = ['outer', 'nested'].map((modelId) => new ClassifierStrategy(named(modelId)))
+    const nested = new ModelRouter([named('b'), named('c')], { strategy: strategies[1] as ClassifierStrategy })
+    const model = new ModelRouter([named('a'), nested], { strategy: strategies[0] as ClassifierStrategy })
+    const agent = agentWith({ model })
+    expect(modelIds(agent).toSorted()).toEqual(['a', 'b', 'c', 'nested', 'outer'])
+    expect(new Set(modelsAround(agent).strategies)).toEqual(new Set(strategies))
+  })
+
+  it('finds the model of a context strategy', () => {
+    const agent = agentWith({
+      contextManager: { strategies: [Offload.summarize('*', { model: named('context') as never })] },
+    })
+    expect(modelIds(agent)).toContain('context')
+  })
+
+  it('goes neither into messages nor through large data', () => {
+    const data = Array.from({ length: 100_000 }, (_, index) => ({ index }))
+    const agent = agentWith({ plugins: [{ name: 'mine', initAgent: () => {}, data, model: named('mine') } as Plugin] })
+    expect(modelIds(agent).toSorted()).toEqual(['mine', 'scripted'])
+  })
+})
+
+describe('a model', () => {
+  it('is asked by the loop through streamAggregated, with a store of the call for its state', async () => {
+    const agent = agentWith({}, ['Done.'])
+    const { model } = agent
+    const original = model.streamAggregated
+    const stores: unknown[] = []
+    model.streamAggregated = function (messages, options) {
+      options?.modelState?.set('seen', 1)
+      stores.push(options?.modelState)
+      expect(agent.modelState.get('seen')).toBeUndefined()
+      return original.call(this, messages, options)
+    }
+    await agent.invoke('go')
+    expect(stores).toHaveLength(1)
+    expect(stores[0]).not.toBe(agent.modelState)
+    expect(agent.modelState.get('seen')).toBe(1)
+  })
+
+  it('inherits streamAggregated, whatever its provider', () => {
+    for (const Provider of [BedrockModel, scriptedModel([]).constructor]) {
+      expect(Object.hasOwn(Provider.prototype, 'streamAggregated')).toBe(false)
+    }
   })
 })

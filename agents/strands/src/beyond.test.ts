@@ -1,0 +1,539 @@
+import type { Entry } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import {
+  AfterInvocationEvent,
+  AfterModelCallEvent,
+  type Agent,
+  type AgentConfig,
+  BeforeModelCallEvent,
+  BeforeToolCallEvent,
+  ClassifierStrategy,
+  ConstantBackoff,
+  ContextWindowOverflowError,
+  DefaultModelRetryStrategy,
+  ExtractionTrigger,
+  type ExtractionTriggerContext,
+  MaxTokensError,
+  type MemoryStore,
+  Message,
+  Model,
+  ModelExtractor,
+  ModelRouter,
+  RoutingCandidate,
+  SummarizingConversationManager,
+  TextBlock,
+} from '@strands-agents/sdk'
+import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/steering'
+import { describe, expect, it } from 'vitest'
+import { type Ledger, noting } from '../test/agents.ts'
+import { engineWith, Process } from '../test/process.ts'
+import {
+  keysOf,
+  outcomeOf,
+  type Played,
+  play,
+  playAllPrefixes,
+  recordedSteps,
+  type Scenario,
+} from '../test/scenario.ts'
+import { isReplayed } from './events.ts'
+import { type Script, type ScriptedAnswer, scriptedModel, throttled } from './testing/index.ts'
+
+const runtime = nodeRuntime()
+
+const LOOKS: readonly ScriptedAnswer[] = [
+  ...[1, 2, 3].map((n) => ({ text: 'I look.', tools: [{ name: 'look', input: { n }, id: `u${n}` }] })),
+  'Done.',
+]
+
+/** A model beside the loop, whose calls are counted. */
+function beside(ledger: Ledger, script: Script, modelId = 'beside'): Model {
+  return scriptedModel(
+    async (messages, call) => {
+      ledger.tools.push('beside:')
+      return typeof script === 'function' ? await script(messages, call) : (script[call.call - 1] ?? 'none')
+    },
+    { modelId },
+  )
+}
+
+/** A plugin with a model of its own. */
+class Judge {
+  readonly name = 'judge'
+  readonly model: Model
+
+  constructor(model: Model) {
+    this.model = model
+  }
+
+  initAgent(): void {}
+
+  async ask(text: string, more: Parameters<Model['streamAggregated']>[1] = {}): Promise<string> {
+    const message = new Message({ role: 'user', content: [new TextBlock(text)] })
+    const events = this.model.streamAggregated([message], { systemPrompt: 'You judge.', ...more })
+    let next = await events.next()
+    while (!next.done) next = await events.next()
+    return next.value.message.content.map((block) => (block.type === 'textBlock' ? block.text : '')).join('')
+  }
+}
+
+/** An agent with a judge, as a scenario of one process after the other. */
+function judged(
+  script: Script,
+  prepare: (agent: Agent, judge: Judge, ledger: Ledger) => void,
+  more: Partial<Scenario> = {},
+): Scenario {
+  let judge: Judge
+  return {
+    script: LOOKS,
+    config: (ledger) => {
+      judge = new Judge(beside(ledger, script))
+      return { tools: [noting(ledger, 'look')], plugins: [judge] }
+    },
+    prepare: (agent, ledger) => prepare(agent, judge, ledger),
+    ...more,
+  }
+}
+
+function beyondOf({ entries }: Pick<Played, 'entries'>): string[] {
+  return keysOf(entries).filter((key) => key.startsWith('beyond:'))
+}
+
+/** So many entries, up to the first step of that kind. */
+function behindBeyond(entries: readonly Entry[]): number {
+  return entries.findIndex((entry) => entry.type === 'step' && entry.key.startsWith('beyond:')) + 1
+}
+
+function asked({ ledger }: Played): number {
+  return ledger.modelCalls + ledger.count('beside:')
+}
+
+/** From each prefix: the same comes out, and nothing that is recorded is asked again. */
+async function asksOnce(scenario: Scenario): Promise<Played> {
+  return await playAllPrefixes(runtime, scenario, (again, whole, prefix) => {
+    expect(outcomeOf(again)).toEqual(outcomeOf(whole))
+    expect(keysOf(again.entries).toSorted()).toEqual(keysOf(whole.entries).toSorted())
+    expect(asked(again)).toBe(asked(whole) - recordedSteps(prefix, 'model'))
+  })
+}
+
+describe('a manager that summarises', () => {
+  const isSummary = (messages: readonly Message[]): boolean => JSON.stringify(messages[0]).includes('in short')
+  /** Too much behind three answers, until the first messages are one summary. */
+  const tooMuch: Script = (messages, { answer }) => {
+    if (isSummary(messages)) return 'Done.'
+    return answer < 4 ? (LOOKS[answer - 1] ?? '') : { error: new ContextWindowOverflowError('too long') }
+  }
+  const summarising = (
+    script: Script,
+    config: ConstructorParameters<typeof SummarizingConversationManager>[0],
+    summary?: Script,
+  ): Scenario => ({
+    script: (messages, call) => {
+      const isAsked = JSON.stringify(call.options?.systemPrompt ?? '').includes('summar')
+      if (isAsked) return 'all of it in short'
+      return typeof script === 'function' ? script(messages, call) : ''
+    },
+    config: (ledger) => ({
+      tools: [noting(ledger, 'look')],
+      conversationManager: new SummarizingConversationManager({
+        summaryRatio: 0.5,
+        preserveRecentMessages: 2,
+        ...(summary !== undefined && { model: beside(ledger, summary) as never }),
+        ...config,
+      }),
+    }),
+  })
+
+  it.each([
+    ['the model of the agent', undefined, 'beyond:scripted@4'],
+    ['a model of its own', ['all of it in short'], 'beyond:beside@4'],
+  ])('on overflow, by %s', async (_, summary, key) => {
+    const whole = await asksOnce(summarising(tooMuch, {}, summary))
+    expect(beyondOf(whole)).toEqual([key])
+    expect(whole.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(isSummary(whole.agent.messages)).toBe(true)
+  })
+
+  it('before a call that would be too long', async () => {
+    const script: Script = (messages, { answer }) => (isSummary(messages) ? 'Done.' : (LOOKS[answer - 1] ?? ''))
+    const scenario = summarising(script, { proactiveCompression: { compressionThreshold: 0.6 } })
+    const whole = await asksOnce({
+      ...scenario,
+      prepare: ({ model }) => void (model as Model).updateConfig({ contextWindowLimit: 50 }),
+    })
+    expect(beyondOf(whole)).toHaveLength(1)
+    expect(isSummary(whole.agent.messages)).toBe(true)
+  })
+
+  it('that gets no summary: the error of its model is an outcome, in every process', async () => {
+    const partial = new Message({ role: 'assistant', content: [new TextBlock('all of')] })
+    const whole = await asksOnce(summarising(tooMuch, {}, () => ({ error: new MaxTokensError('too short', partial) })))
+    expect(whole.how).toMatchObject({ outcome: { error: { message: expect.stringContaining('too short') } } })
+    expect(whole.how).toMatchObject({ outcome: { step: 'beyond:beside@4' } })
+  })
+})
+
+describe('a classifier that routes', () => {
+  const routed = (chosen: string[]): Scenario => ({
+    script: LOOKS,
+    config: (ledger) => {
+      const named = (modelId: string): RoutingCandidate => {
+        const script: Script = (_, { answer }) => {
+          ledger.model.push(answer)
+          chosen.push(modelId)
+          return LOOKS[answer - 1] ?? ''
+        }
+        return new RoutingCandidate({ model: scriptedModel(script, { modelId }), name: modelId })
+      }
+      const classify: Script = () => ({
+        tools: [{ name: 'strands_structured_output', input: { selectedCandidateIndex: 1 } }],
+      })
+      const strategy = new ClassifierStrategy(beside(ledger, classify))
+      const model = new ModelRouter([named('small'), named('large')], { strategy })
+      return { model, tools: [noting(ledger, 'look')] }
+    },
+  })
+
+  it('chooses once for a turn, in whatever process it goes on', async () => {
+    const chosen: string[] = []
+    const whole = await asksOnce(routed(chosen))
+    expect(beyondOf(whole)).toEqual(['beyond:beside@0'])
+    expect(new Set(chosen)).toEqual(new Set(['large']))
+  })
+})
+
+describe('a handler that steers by a model', () => {
+  it('asks it once for each call', async () => {
+    const guide: Script = () => ({
+      tools: [{ name: 'strands_structured_output', input: { type: 'proceed', reason: 'fine' } }],
+    })
+    const whole = await asksOnce({
+      script: LOOKS,
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look')],
+        interventions: [new LLMSteeringHandler({ model: beside(ledger, guide), systemPrompt: 'Steer.' })],
+      }),
+    })
+    expect(beyondOf(whole).length).toBeGreaterThan(2)
+    expect(whole.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+  })
+})
+
+describe('an extractor of memories', () => {
+  class EachMessage extends ExtractionTrigger {
+    readonly name = 'each'
+
+    attach({ agent, fire }: ExtractionTriggerContext): void {
+      agent.addHook(AfterModelCallEvent, () => fire())
+    }
+  }
+
+  const remembering = (facts: string[], script: Script): Scenario => ({
+    script: LOOKS,
+    config: (ledger) => {
+      const store: MemoryStore = {
+        name: 'facts',
+        writable: true,
+        search: async () => [],
+        add: async (fact) => void facts.push(fact),
+        extraction: { trigger: new EachMessage(), extractor: new ModelExtractor({ model: beside(ledger, script) }) },
+      }
+      return { tools: [noting(ledger, 'look')], memoryManager: { stores: [store], injection: false } }
+    },
+  })
+
+  it('that runs inside of the invocation is recorded, and is not waited for', async () => {
+    const facts: string[] = []
+    const scenario = remembering(facts, () => '[{"content":"it was looked at"}]')
+    const { entries, agent } = await play(runtime, scenario)
+    await agent.memoryManager?.flush()
+    expect(facts).toContain('it was looked at')
+    expect(beyondOf({ entries }).length).toBeGreaterThan(0)
+    for (let length = 1; length < entries.length; length++) {
+      const again = await play(runtime, scenario, entries.slice(0, length))
+      expect(again.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+      await again.agent.memoryManager?.flush()
+    }
+  })
+
+  it('that outlives the run has its answer all the same', async () => {
+    const facts: string[] = []
+    const over = Promise.withResolvers<void>()
+    const scenario = remembering(facts, async () => {
+      await over.promise
+      return '[{"content":"late"}]'
+    })
+    const { agent, how } = await play(runtime, scenario)
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    over.resolve()
+    await agent.memoryManager?.flush()
+    expect(facts).toContain('late')
+  })
+})
+
+describe('calls of hooks', () => {
+  it('side by side: each gets its own answer again, whatever the order', async () => {
+    let answers = 0
+    const told = new Map<string, string[]>()
+    const scenario = judged(
+      () => `verdict ${++answers}`,
+      (agent, judge) => {
+        const ask = async (what: string): Promise<void> => {
+          told.set(what, [...(told.get(what) ?? []), await judge.ask(what)])
+        }
+        agent.addHook(BeforeToolCallEvent, async ({ toolUse: { toolUseId } }) => {
+          await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
+          await ask(`May ${toolUseId}?`)
+          await ask(`Really ${toolUseId}?`)
+        })
+      },
+      {
+        script: [{ tools: [1, 2, 3].map((n) => ({ name: 'look', input: { n }, id: `u${n}` })) }, 'Done.'],
+      },
+    )
+    const whole = await play(runtime, scenario)
+    expect(beyondOf(whole)).toHaveLength(6)
+    for (let length = 1; length < whole.entries.length; length++) {
+      const prefix = whole.entries.slice(0, length)
+      for (const [what, texts] of told) told.set(what, texts.slice(0, 1))
+      const again = await play(runtime, scenario, prefix)
+      expect(beyondOf(again).toSorted()).toEqual(beyondOf(whole).toSorted())
+      const known = JSON.stringify(prefix)
+      for (const [first, then = first] of told.values()) if (known.includes(`"${first}"`)) expect(then).toBe(first)
+    }
+  })
+
+  it('what was recorded stands, whatever is rendered today; another kind of question is another call', async () => {
+    let day = 1
+    let kind = 'You judge.'
+    const heard: string[] = []
+    const scenario = judged(
+      (messages) => JSON.stringify(messages[0]?.content),
+      (agent, judge) => {
+        agent.addHook(BeforeModelCallEvent, async () => {
+          heard.push(await judge.ask(`Today is day ${day}.`, { systemPrompt: kind }))
+        })
+      },
+      { script: ['Done.'] },
+    )
+    const { entries } = await play(runtime, scenario)
+    const behind = behindBeyond(entries)
+    day = 2
+    const again = await play(runtime, scenario, entries.slice(0, behind))
+    expect(heard[1]).toBe(heard[0])
+    expect(asked(again)).toBe(1)
+    kind = 'You sing.'
+    const third = await play(runtime, scenario, entries.slice(0, behind))
+    expect(heard[2]).toContain('day 2')
+    expect(beyondOf(third)).toEqual(['beyond:beside@0', 'beyond:beside@0~2'])
+  })
+
+  it('an attempt that failed takes no key, and the same question in each cycle is asked in each', async () => {
+    let calls = 0
+    const whole = await asksOnce(
+      judged(
+        () => (++calls % 2 === 1 ? { error: throttled() } : 'good'),
+        (agent, judge, ledger) =>
+          agent.addHook(BeforeModelCallEvent, async () => {
+            const first = judge.ask('Well?').catch(() => {
+              // Counted as not asked: it leaves nothing behind.
+              ledger.tools.splice(ledger.tools.indexOf('beside:'), 1)
+              return judge.ask('Well?')
+            })
+            expect(await first).toBe('good')
+          }),
+      ),
+    )
+    expect(beyondOf(whole)).toEqual([0, 1, 2, 3].map((n) => `beyond:beside@${n}`))
+  })
+
+  it('that somebody gave up leave nothing', async () => {
+    const { entries } = await play(
+      runtime,
+      judged(
+        () => 'late',
+        (agent, judge) => {
+          agent.addHook(BeforeModelCallEvent, async () => {
+            const gone = new AbortController()
+            gone.abort(new Error('gave up'))
+            await expect(judge.ask('Well?', { cancelSignal: gone.signal })).rejects.toThrow('gave up')
+          })
+        },
+      ),
+    )
+    expect(beyondOf({ entries })).toEqual([])
+  })
+
+  it('show a recorded answer as a model does', async () => {
+    const seen: string[][] = []
+    const scenario = judged(
+      ['two words'],
+      (agent, judge) => {
+        agent.addHook(BeforeModelCallEvent, async () => {
+          const types: string[] = []
+          for await (const event of judge.model.streamAggregated([])) {
+            types.push(`${event.type}${isReplayed(event) ? ' again' : ''}`)
+          }
+          seen.push(types)
+        })
+      },
+      { script: ['Done.'] },
+    )
+    const { entries } = await play(runtime, scenario)
+    await play(runtime, scenario, entries.slice(0, behindBeyond(entries)))
+    expect(seen[0]).toEqual([
+      'modelMessageStartEvent',
+      'modelContentBlockStartEvent',
+      ...['modelContentBlockDeltaEvent', 'modelContentBlockDeltaEvent'],
+      ...['modelContentBlockStopEvent', 'textBlock', 'modelMessageStopEvent', 'modelMetadataEvent'],
+    ])
+    expect(seen[1]).toEqual([
+      'modelMessageStartEvent again',
+      'modelContentBlockStartEvent again',
+      'modelContentBlockDeltaEvent again',
+      ...['modelContentBlockStopEvent again', 'textBlock'],
+      ...['modelMessageStopEvent again', 'modelMetadataEvent again'],
+    ])
+  })
+})
+
+describe('what is no step of its own', () => {
+  it('a call of a tool, and of hooks around the invocation', async () => {
+    let judge: Judge
+    const { entries, ledger } = await play(runtime, {
+      script: LOOKS,
+      config: (ledger) => {
+        judge = new Judge(beside(ledger, () => 'good'))
+        return { tools: [noting(ledger, 'look', () => judge.ask('Well?'))], plugins: [judge] }
+      },
+      prepare: (agent) => {
+        agent.addHook(AfterInvocationEvent, async () => void (await judge.ask('Well?')))
+      },
+    })
+    expect(ledger.count('beside:')).toBe(4)
+    expect(beyondOf({ entries })).toEqual([])
+    expect(keysOf(entries).filter((key) => key.startsWith('model#'))).toHaveLength(4)
+  })
+
+  it('a call of the same model by an agent that is not durable', async () => {
+    const calls: string[] = []
+    const shared = new Judge(
+      scriptedModel(() => {
+        calls.push('asked')
+        return 'good'
+      }),
+    )
+    const { entries } = await play(runtime, {
+      script: ['Done.'],
+      config: () => ({ plugins: [shared] }),
+    })
+    expect(await shared.ask('Well?')).toBe('good')
+    expect(calls).toHaveLength(1)
+    expect(beyondOf({ entries })).toEqual([])
+  })
+
+  it('a call of a consumer of the stream', async () => {
+    const process = new Process(await engineWith(runtime, []), { script: LOOKS })
+    const judge = new Judge(process.agent.model)
+    for await (const event of process.agent.stream('go')) {
+      if (event.type === 'modelMessageEvent') await judge.ask('Well?')
+    }
+    expect(keysOf(process.engine.entries('q4')).some((key) => key.startsWith('beyond:'))).toBe(false)
+  })
+})
+
+describe('the state of a stateful model', () => {
+  /** The server knows the conversation; the client only the id of the last answer. */
+  class Stateful extends Model {
+    readonly ledger: Ledger
+
+    constructor(ledger: Ledger) {
+      super()
+      this.ledger = ledger
+    }
+
+    override get stateful(): boolean {
+      return true
+    }
+
+    updateConfig(): void {}
+
+    getConfig(): { modelId: string } {
+      return { modelId: 'stateful' }
+    }
+
+    async *stream(_messages: Message[], options?: Parameters<Model['stream']>[1]): ReturnType<Model['stream']> {
+      const state = options?.modelState
+      const n = ((state?.get('answers') ?? 0) as number) + 1
+      this.ledger.model.push(n)
+      state?.set('answers', n)
+      yield* scriptedModel(() => LOOKS[n - 1] ?? 'beyond').stream([])
+    }
+  }
+
+  const stateful: Scenario = {
+    script: LOOKS,
+    config: (ledger) => ({ model: new Stateful(ledger), tools: [noting(ledger, 'look')] }),
+  }
+
+  it('is recorded with the answer, and nowhere else', async () => {
+    const whole = await playAllPrefixes(runtime, stateful, (again, whole, prefix) => {
+      expect(again.how).toEqual(whole.how)
+      expect(again.agent.modelState.getAll()).toEqual({ answers: 4 })
+      expect(keysOf(again.entries)).toEqual(keysOf(whole.entries))
+      // Asked for the next answer each time: a state that was lost would begin anew.
+      expect(again.ledger.model).toEqual([1, 2, 3, 4].slice(recordedSteps(prefix, 'model')))
+    })
+    expect(
+      whole.entries.some((entry) => entry.type === 'state' && JSON.stringify(entry.patch).includes('modelState')),
+    ).toBe(false)
+  })
+
+  it('adds nothing for a model without', async () => {
+    const { entries } = await play(
+      runtime,
+      judged([], () => {}),
+    )
+    expect(JSON.stringify(entries)).not.toContain('modelState')
+  })
+})
+
+describe('tokens counted over the network', () => {
+  it('are not counted while the next answer is recorded', async () => {
+    const counted: number[] = []
+    const estimates: (number | undefined)[] = []
+    const scenario: Scenario = {
+      script: LOOKS,
+      config: (ledger): AgentConfig => ({ tools: [noting(ledger, 'look')] }),
+      prepare: (agent) => {
+        agent.model.countTokens = async (messages) => counted.push(messages.length)
+        agent.addHook(BeforeModelCallEvent, ({ projectedInputTokens }) => void estimates.push(projectedInputTokens))
+      },
+    }
+    const { entries } = await play(runtime, scenario)
+    const all = counted.length
+    expect(all).toBe(4)
+    for (let length = 1; length < entries.length; length++) {
+      counted.length = 0
+      estimates.length = 0
+      const prefix = entries.slice(0, length)
+      await play(runtime, scenario, prefix)
+      expect(counted.length).toBe(all - recordedSteps(prefix, 'model'))
+      expect(estimates).not.toContain(undefined)
+    }
+  })
+})
+
+describe('attempts of the loop', () => {
+  it('are the loop’s own, retried or not', async () => {
+    let calls = 0
+    const { entries } = await play(runtime, {
+      script: () => (++calls === 1 ? { error: throttled() } : 'Done.'),
+      config: () => ({
+        retryStrategy: new DefaultModelRetryStrategy({ maxAttempts: 3, backoff: new ConstantBackoff({ delayMs: 1 }) }),
+      }),
+    })
+    expect(keysOf(entries)).toEqual(['model#1'])
+  })
+})

@@ -1,0 +1,239 @@
+/**
+ * The gate of model calls that pass the stages by: a manager that summarises, a strategy that offloads, a classifier that
+ * routes, an extractor, an agent that a plugin asks. They all call `streamAggregated` of a model, which every provider
+ * inherits; the models that can be found around an agent (seams.ts: `modelsAround`) have one of their own, which asks who
+ * is calling:
+ *
+ *   nobody's invocation                  ─▶ the model's own
+ *   the loop's own call, a step's body   ─▶ the model's own: what is around it is recorded
+ *   anything else inside an invocation   ─▶ a step
+ *
+ * The key says where: `beyond:<model>@<n>[~2]`, n: model outcomes recorded by then, or, for the choice of a turn's model,
+ * before that turn, because a process that goes on in the middle of the turn asks for that choice again. Which of the
+ * calls at one place is which does not follow from their order, they may be made side by side and fail and be made again:
+ * a call takes the record there of the same request; else the first there that asks for the same kind of thing (system
+ * prompt, tools), for what was recorded stands whatever is rendered today; else it is a new one. A failed attempt that may
+ * pass leaves no record and gives its key back.
+ *
+ * Not awaited: a call that outlives the invocation gives its answer to whoever asked, recorded or not.
+ *
+ * `countTokens` beside it: where a provider asks its network for the number, and the next answer is recorded already, the
+ * SDK's own estimate is good enough. What is decided by it is overruled by the recorded messages. It may decide otherwise
+ * than the true number did; a summary that is made for that reason is paid and dropped.
+ */
+import { StepError, UnrecordedError } from '@selvage/core'
+import { Model, type StreamOptions } from '@strands-agents/sdk'
+import { markReplayed, modelEvents } from './events.ts'
+import {
+  type AnswerRecord,
+  answerMessage,
+  answerResult,
+  isModelOutcome,
+  modelOutcomeError,
+  recordAnswer,
+  stateNow,
+  takeState,
+} from './record.ts'
+import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
+import type { Scope } from './scope.ts'
+import { modelsAround, throwIfCancelled } from './seams.ts'
+import { asRouting, type Invoked, invocationNow } from './within.ts'
+
+type Stream = Model['streamAggregated']
+type Events = ReturnType<Stream>
+type Event = Events extends AsyncGenerator<infer Item, unknown, unknown> ? Item : never
+type Messages = Parameters<Stream>[0]
+
+const gated = new WeakSet<object>()
+
+const surveyed = new WeakSet<object>()
+
+/** Puts the gate before the models around an agent, and what chooses among them; once for each, for good. */
+export function gateModelsOf(agent: Scope['agent']): void {
+  gateModel(agent.model)
+  if (surveyed.has(agent)) return
+  surveyed.add(agent)
+  const { models, strategies } = modelsAround(agent)
+  for (const model of models) gateModel(model)
+  for (const strategy of strategies) {
+    if (isGated(strategy)) continue
+    const select = strategy.select.bind(strategy)
+    own(strategy, 'select', (context: Parameters<typeof select>[0]) =>
+      // With attempts behind it a strategy chooses for the call that has failed.
+      context.attempts.length === 0 ? asRouting(() => select(context)) : select(context),
+    )
+  }
+}
+
+export function gateModel(model: Model): void {
+  if (isGated(model)) return
+  const { streamAggregated, countTokens } = model
+  own(model, 'streamAggregated', function (this: Model, messages: Messages, options?: StreamOptions): Events {
+    const now = invocationNow()
+    const plain = (): Events => streamAggregated.call(this, messages, options)
+    if (now?.loop !== undefined) now.loop.state = options?.modelState
+    return now === undefined || isInStep(now) ? plain() : asked(now, this, plain, messages, options)
+  })
+  if (countTokens === Model.prototype.countTokens) return
+  own(model, 'countTokens', function (this: Model, ...args: Parameters<typeof countTokens>) {
+    const now = invocationNow()
+    const isRecorded = now !== undefined && !isInStep(now) && isNextRecorded(now.scope)
+    return (isRecorded ? Model.prototype.countTokens : countTokens).apply(this, args)
+  })
+}
+
+function isGated(value: object): boolean {
+  if (gated.has(value) || !Object.isExtensible(value)) return true
+  gated.add(value)
+  return false
+}
+
+function own(object: object, name: string, value: unknown): void {
+  Object.defineProperty(object, name, { value, configurable: true, writable: true })
+}
+
+function isInStep({ scope, loop }: Invoked): boolean {
+  return loop !== undefined || scope.durable.current() !== undefined
+}
+
+function isNextRecorded({ conversation, fold }: Scope): boolean {
+  return conversation.answers < fold.recorded
+}
+
+async function* asked(
+  now: Invoked,
+  model: Model,
+  plain: () => Events,
+  messages: Messages,
+  options: StreamOptions | undefined,
+): Events {
+  const { scope } = now
+  if (scope.hasLeft) throw new ConsumerLeft()
+  const name = model.modelId ?? model.constructor.name
+  const { conversation } = scope
+  const n = now.isRouting ? conversation.base - conversation.spent.length : conversation.answers
+  const check = checkOf(scope, messages, options)
+  const asking = askingOf(scope)
+  const local = asking.take(`beyond:${name}@${n}`, check)
+  const op = { key: scope.key(local), kind: 'model', name, check } as const
+  const store = options?.modelState
+  const before = stateNow(store)
+  const live: { error?: unknown; ran: boolean } = { ran: false }
+  const { promise: answered, resolve, reject } = Promise.withResolvers<AnswerRecord>()
+  answered.catch(() => {})
+
+  const make = async (send: Send<Event>): Promise<AnswerRecord> => {
+    try {
+      const result = await pump(plain(), send)
+      // Who asked has given it up, and went on without an answer.
+      if (options?.cancelSignal?.aborted) throw new UnrecordedError(options.cancelSignal.reason)
+      return recordAnswer(result, store, before)
+    } catch (error) {
+      if (error instanceof UnrecordedError) throw error
+      if (!isModelOutcome(error)) throw new UnrecordedError(error)
+      live.error = error
+      throw error
+    }
+  }
+  const ask = (send: Send<Event>): Promise<AnswerRecord> => {
+    const step = scope.durable.step(op, () => {
+      live.ran = true
+      const made = make(send)
+      made.then(resolve, (error: unknown) => reject(error instanceof UnrecordedError ? error.cause : error))
+      return made
+    })
+    // Behind the end of a run its steps do not settle any more.
+    return Promise.race([step, now.over.then(() => answered)])
+  }
+
+  let record: AnswerRecord
+  try {
+    record = yield* relay(ask, () => scope.isLost)
+  } catch (error) {
+    if (StepError.is(error, 'STEP_FAILED')) {
+      const outcome = live.error ?? modelOutcomeError(error.cause)
+      if (outcome === undefined) throw error
+      scope.outcomes.set(outcome as object, error)
+      throw outcome
+    }
+    asking.giveBack(local)
+    if (scope.durable.abortSignal.aborted) throwIfCancelled(scope.agent)
+    throw error
+  }
+  const message = answerMessage(record, undefined)
+  if (!live.ran) {
+    markReplayed(message)
+    takeState(store, record)
+    yield* modelEvents(message)
+  }
+  return answerResult(record, message)
+}
+
+// ── which call is which ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Two halves of 10 characters: what kind of thing is asked for, and of what. */
+function checkOf({ durable }: Scope, messages: Messages, options: StreamOptions | undefined): string {
+  const hash = (parts: unknown): string => durable.id('', JSON.stringify(parts) ?? '').slice(0, 10)
+  const { systemPrompt, toolSpecs, toolChoice } = options ?? {}
+  return hash([systemPrompt, toolSpecs, toolChoice]) + hash(messages.map(({ role, content }) => ({ role, content })))
+}
+
+function kindOf(check: string): string {
+  return check.slice(0, 10)
+}
+
+interface Recorded {
+  readonly key: string
+  readonly check: string
+}
+
+/** The calls of one scope: what is recorded of them, and what was taken. */
+class Asking {
+  readonly #recorded: readonly Recorded[]
+  readonly #taken = new Set<string>()
+
+  constructor(scope: Scope) {
+    const prefix = scope.key('')
+    const entries = prefix === '' ? scope.durable.history : scope.nest.entriesOf(prefix)
+    this.#recorded = entries.flatMap((entry) =>
+      entry.type === 'step' && entry.key.startsWith(`${prefix}beyond:`)
+        ? [{ key: entry.key.slice(prefix.length), check: entry.op.check ?? '' }]
+        : [],
+    )
+  }
+
+  /** The key of a call at this place. */
+  take(place: string, check: string): string {
+    const isThere = (key: string): boolean => key === place || /^~\d+$/.test(key.slice(place.length))
+    const there = this.#recorded.filter(({ key }) => key.startsWith(place) && isThere(key) && !this.#taken.has(key))
+    const found =
+      there.find((recorded) => recorded.check === check) ??
+      there.find((recorded) => kindOf(recorded.check) === kindOf(check))
+    const key = found?.key ?? this.#new(place)
+    this.#taken.add(key)
+    return key
+  }
+
+  giveBack(key: string): void {
+    this.#taken.delete(key)
+  }
+
+  #new(place: string): string {
+    const isFree = (key: string): boolean =>
+      !this.#taken.has(key) && !this.#recorded.some((recorded) => recorded.key === key)
+    let key = place
+    for (let count = 2; !isFree(key); count++) key = `${place}~${count}`
+    return key
+  }
+}
+
+const askings = new WeakMap<Scope, Asking>()
+
+function askingOf(scope: Scope): Asking {
+  let asking = askings.get(scope)
+  if (asking === undefined) {
+    asking = new Asking(scope)
+    askings.set(scope, asking)
+  }
+  return asking
+}
