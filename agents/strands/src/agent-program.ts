@@ -45,7 +45,15 @@ export interface AgentRunResult {
   readonly structuredOutput?: unknown
 }
 
-const KNOWN = ['version', 'effects', 'defaultEffect', 'approvals', 'onCodeChange', 'linear', 'log']
+export const KNOWN: readonly string[] = [
+  'version',
+  'effects',
+  'defaultEffect',
+  'approvals',
+  'onCodeChange',
+  'linear',
+  'log',
+]
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {

@@ -15,6 +15,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Durable, decode, type Entry } from '@selvage/core'
 import type { Agent, Usage } from '@strands-agents/sdk'
+import { NodeOrder } from './node-order.ts'
 import type { Policy } from './policy.ts'
 import { type AnswerRecord, usageOf } from './record.ts'
 import type { InterruptJson } from './seams.ts'
@@ -36,7 +37,10 @@ export class Nest {
   readonly kept: Map<string, Turns> = new Map()
   /** What inner agents have used that were invoked in this process, those of earlier processes in the same scope included. */
   readonly used: Map<string, Usage> = new Map()
+  /** What ends the run, whatever an orchestrator would make of it. */
+  fatal: { readonly error: unknown } | undefined
   readonly #frames = new Map<string, Frame>()
+  readonly #orders = new Map<string, NodeOrder>()
   #entries: Map<string, Entry[]> | undefined
 
   constructor(durable: Durable, settings: Pick<Nest, 'policy' | 'waits' | 'onCodeChange' | 'log' | 'adopt'>) {
@@ -58,6 +62,21 @@ export class Nest {
   /** What is inside of it is recorded as a whole: nobody asks for it again. */
   forget({ prefix }: Frame): void {
     this.#frames.delete(prefix)
+  }
+
+  /** The recorded nodes of the orchestrator in that scope. */
+  orderOf(prefix: string): NodeOrder {
+    let order = this.#orders.get(prefix)
+    if (order === undefined) {
+      const isNode = ({ key }: { readonly key: string }): boolean => key.startsWith('node:', prefix.length)
+      const entries = prefix === '' ? this.durable.history : this.entriesOf(prefix)
+      const keys = entries.flatMap((entry) =>
+        entry.type === 'step' && isNode(entry) && FRAMES.exec(entry.key)?.[0] === prefix ? [entry.key] : [],
+      )
+      order = new NodeOrder(keys)
+      this.#orders.set(prefix, order)
+    }
+    return order
   }
 
   /** Tokens of all inner agents of the run. */

@@ -8,6 +8,12 @@ export {
 export type { Conversation } from './conversation.ts'
 export { isReplayed } from './events.ts'
 export { conversationOf } from './fold.ts'
+export {
+  createOrchestratorProgram,
+  type OrchestratorFactory,
+  type OrchestratorOptions,
+  type OrchestratorRunResult,
+} from './orchestrator-program.ts'
 export { createDurablePlugin, type DurableOptions, type DurablePlugin, type OpenDurable } from './plugin.ts'
 export type { ToolApproval, ToolPolicies } from './policy.ts'
 export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'

@@ -1,0 +1,151 @@
+/**
+ * A graph or a swarm as a program. It runs from the top in each process; its nodes answer from the journal, and the open
+ * ones go on inside.
+ */
+import { decode, encode, type Program, StepError, UsageError } from '@selvage/core'
+import { askInterrupt } from '@selvage/programs'
+import type { ContentBlockData, Usage } from '@strands-agents/sdk'
+import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
+import { type AgentContext, type AgentOptions, KNOWN, warn } from './agent-program.ts'
+import { inFrame, Nest } from './frames.ts'
+import { bindInner, toolsWithin } from './inner.ts'
+import { argsOf } from './input.ts'
+import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
+import { Policy, RESERVED, refuseUnknown } from './policy.ts'
+import { interruptJson } from './seams.ts'
+
+/** Makes the graph or swarm of a run, with its agents, anew in each process that goes on with it. */
+export type OrchestratorFactory<Of extends Orchestrator> = (context: AgentContext) => Of | Promise<Of>
+
+/** As for agents; effects and approvals go by the names of tools, whichever agent has them. */
+export type OrchestratorOptions = AgentOptions
+
+/** The result of a run. A graph or swarm in which a node failed has none: its run has failed, and can be retried. */
+export interface OrchestratorRunResult {
+  /** The text of the nodes at the end. */
+  readonly text: string
+  /** What the nodes at the end said. */
+  readonly content: readonly ContentBlockData[]
+  readonly status: 'COMPLETED' | 'CANCELLED'
+  /** One for each visit of a node, in the order in which they ended. */
+  readonly results: readonly {
+    readonly nodeId: string
+    readonly status: string
+    readonly text: string
+    readonly structuredOutput?: unknown
+  }[]
+  /** Of all model calls of the run, those of processes that died included. */
+  readonly usage: Usage
+}
+
+const CLASSES = { graph: Graph, swarm: Swarm } as const
+
+/** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
+export function createOrchestratorProgram<Of extends Orchestrator>(
+  kind: 'graph' | 'swarm',
+  name: string,
+  factory: OrchestratorFactory<Of>,
+  options: OrchestratorOptions = {},
+): Program {
+  const what = `${kind === 'graph' ? 'Graph' : 'Swarm'} program "${name}"`
+  refuseUnknown(what, options, KNOWN, RESERVED)
+  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
+  const policy = new Policy(options)
+  return {
+    name,
+    ...(version !== undefined && { version }),
+    resume: 'fold',
+    async run(durable) {
+      const input = decode(durable.start.input)
+      const { runId, start, abortSignal } = durable
+      const orchestrator: Orchestrator = await factory({ runId, tenant: start.tenant, input, abortSignal })
+      check(what, kind, orchestrator)
+      const adopt: Nest['adopt'] = (agent) => bindInner(agent, { linear, log })
+      const nest = new Nest(durable, { policy, waits: true, onCodeChange, log, adopt })
+      gateNodes(orchestrator, adopt)
+      const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
+      for (const line of policy.remarks(name, tools)) log(line)
+
+      const result = await made(nest, orchestrator, argsOf(input) as MultiAgentInput)
+      abortSignal.throwIfAborted()
+      if (nest.fatal !== undefined) throw nest.fatal.error
+      if (result.status === 'FAILED') throw failureOf(nest, kind, orchestrator.id, result)
+      return resultOf(result, nest.usage)
+    },
+  }
+}
+
+/** Until nobody is asked any more: hooks of an orchestrator may ask before a node begins. */
+async function made(nest: Nest, orchestrator: Orchestrator, input: MultiAgentInput): Promise<MultiAgentResult> {
+  const { durable } = nest
+  const root = nest.frame('')
+  const asked = new Map<string, number>()
+  const invoke = async (given: MultiAgentInput): Promise<MultiAgentResult> => {
+    const events = inFrame(root, () => orchestrator.stream(given, { cancelSignal: durable.abortSignal }))
+    let next = await events.next()
+    while (!next.done) next = await events.next()
+    return next.value
+  }
+  let result = await invoke(input)
+  while (result.status === 'INTERRUPTED' && !durable.abortSignal.aborted) {
+    const responses = await Promise.all(
+      (result.interrupts ?? []).map(async (interrupt) => {
+        const { id, name, reason } = interruptJson(interrupt)
+        const count = (asked.get(id) ?? 0) + 1
+        asked.set(id, count)
+        const question = await askInterrupt(durable, `interrupt:${id}@${count}`, {
+          name,
+          ...(reason !== undefined && { reason: encode(reason, `the reason of interrupt ${name}`) }),
+        })
+        return { interruptResponse: { interruptId: id, response: (await question.wait()) as never } }
+      }),
+    )
+    result = await invoke(responses)
+  }
+  return result
+}
+
+function check(what: string, kind: 'graph' | 'swarm', made: unknown): void {
+  if (!(made instanceof CLASSES[kind])) {
+    throw new UsageError('BAD_INPUT', `The factory of ${what} gave no ${CLASSES[kind].name} of @strands-agents/sdk.`, {
+      hint: `Return a new ${CLASSES[kind].name}; if it is one, two copies of the SDK are installed.`,
+    })
+  }
+  if (made.sessionManager === undefined) return
+  throw new UsageError('UNSUPPORTED', `${what} has a SessionManager, which would go on from a state of its own.`, {
+    hint: 'Leave it out: the journal keeps more than a session does.',
+  })
+}
+
+function failureOf(nest: Nest, kind: string, id: string, { results, error }: MultiAgentResult): Error {
+  const failed = results.find(({ status }) => status === 'FAILED')
+  const cause = failed?.error ?? error
+  const which = failed === undefined ? '' : `Node "${failed.nodeId}" of `
+  const behind = cause === undefined ? undefined : (nest.outcomes.get(cause) ?? cause)
+  const { step } = StepError.is(behind) ? behind.details : {}
+  const key = typeof step === 'string' ? step : `node:${failed?.nodeId ?? id}`
+  return new StepError('STEP_FAILED', `${which}${kind} "${id}" failed: ${cause?.message ?? 'no reason is known'}`, {
+    hint: 'Retry the run once the cause is mended: what is recorded is not done again.',
+    details: { runId: nest.durable.runId, step: key, attempt: 1 },
+    cause: behind,
+  })
+}
+
+function resultOf({ status, content, results }: MultiAgentResult, usage: Usage): OrchestratorRunResult {
+  return {
+    text: textOf(content),
+    content: content.map((block) => block.toJSON() as ContentBlockData),
+    status: status as OrchestratorRunResult['status'],
+    results: results.map(({ nodeId, status, content, structuredOutput }) => ({
+      nodeId,
+      status,
+      text: textOf(content),
+      ...(structuredOutput !== undefined && { structuredOutput }),
+    })),
+    usage,
+  }
+}
+
+function textOf(content: MultiAgentResult['content']): string {
+  return content.flatMap((block) => (block.type === 'textBlock' ? [block.text] : [])).join('\n')
+}
