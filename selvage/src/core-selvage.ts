@@ -152,16 +152,6 @@ export class CoreSelvage {
   }
 
   /** Reserved. */
-  graph(_name: string, _factory: unknown): never {
-    throw notBuilt('selvage.graph()', 'Call the nodes as agents with ctx.child() in a workflow.')
-  }
-
-  /** Reserved. */
-  swarm(_name: string, _factory: unknown): never {
-    throw notBuilt('selvage.swarm()', 'Call the agents with ctx.child() in a workflow that picks the next one.')
-  }
-
-  /** Reserved. */
   schedule(_name: string, _when: unknown): never {
     throw notBuilt('selvage.schedule()', 'Start runs from cron, with the time in the runId so that each starts once.')
   }

@@ -8,6 +8,9 @@ export type {
   AgentRunResult,
   AgentStepOptions,
   DurablePlugin,
+  OrchestratorFactory,
+  OrchestratorOptions,
+  OrchestratorRunResult,
   ToolApproval,
   ToolPolicies,
 } from '@selvage/strands'

@@ -6,7 +6,12 @@ import {
   type AgentRunResult,
   conversationOf,
   createAgentProgram,
+  createOrchestratorProgram,
+  type OrchestratorFactory,
+  type OrchestratorOptions,
+  type OrchestratorRunResult,
 } from '@selvage/strands'
+import type { Graph, Swarm } from '@strands-agents/sdk/multiagent'
 import { assemble, type OpenOptions, type Parts } from './assemble.ts'
 import { CoreSelvage } from './core-selvage.ts'
 import { type AgentPipelineStage, type AgentSource, type AsPrograms, readAgentStages } from './pipeline-stages.ts'
@@ -36,6 +41,44 @@ export class Selvage extends CoreSelvage {
     })
     this.#agents.set(handle, { factory, options })
     return handle
+  }
+
+  /**
+   * Registers a graph of agents: each run is one invocation. What its nodes have done is recorded; a run goes on inside of
+   * the node that was open. A node that fails fails the run, and `run.retry()` goes on inside of that node. `factory` makes
+   * the graph and its agents anew in each process. ALREADY_REGISTERED for a name and version twice.
+   */
+  graph(
+    name: string,
+    factory: OrchestratorFactory<Graph>,
+    options: OrchestratorOptions = {},
+  ): ProgramHandle<unknown, OrchestratorRunResult> {
+    return this.#orchestrator('graph', name, factory, options)
+  }
+
+  /** Registers a swarm of agents, which hand the task on to each other: as for `graph`. */
+  swarm(
+    name: string,
+    factory: OrchestratorFactory<Swarm>,
+    options: OrchestratorOptions = {},
+  ): ProgramHandle<unknown, OrchestratorRunResult> {
+    return this.#orchestrator('swarm', name, factory, options)
+  }
+
+  #orchestrator<Of extends Graph | Swarm>(
+    kind: 'graph' | 'swarm',
+    name: string,
+    factory: OrchestratorFactory<Of>,
+    options: OrchestratorOptions,
+  ): ProgramHandle<unknown, OrchestratorRunResult> {
+    const log = (line: string): void => this.#log.warn(line)
+    return this.program<unknown, OrchestratorRunResult>(
+      createOrchestratorProgram(kind, name, factory, { log, ...options }),
+      {
+        input: (input) => encode(input, `the input of ${kind} '${name}'`),
+        result: (recorded) => decode(recorded) as OrchestratorRunResult,
+      },
+    )
   }
 
   /**
