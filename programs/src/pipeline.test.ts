@@ -258,6 +258,59 @@ describe('a stage that takes too long', () => {
   })
 })
 
+describe('a process that dies', () => {
+  /** Fails once by time, once by an error, and is retried late: by its policy and by hand. */
+  async function story(diesAt: number | undefined): Promise<World> {
+    const { given, broken, a, b } = programs()
+    broken.set('b', () => new Error('busy'))
+    const stages: PipelineStage[] = [
+      { program: a, timeout: '30m' },
+      { program: slow, timeout: '30m', retry: { maxAttempts: 2, initial: '5m', jitter: 'none' } },
+      { program: b, timeout: '30m' },
+    ]
+    const world = worldOf(stages, {}, a, b)
+    const until = async (condition: () => boolean): Promise<void> => {
+      const dies = (): boolean => diesAt !== undefined && world.deaths === 0 && world.entries('r').length >= diesAt
+      await world.until(() => condition() || dies())
+      if (dies()) await world.kill()
+      await world.until(condition)
+    }
+    await world.start('r', 'brief', 'x')
+    for (const id of ['r/slow', 'r/slow~2']) {
+      await until(() => world.ids().includes(id) && world.entries('r').some(({ type }) => type === 'state'))
+      await world.suspended(id)
+      await world.suspended('r')
+      await world.elapse(HOUR / 2)
+      await until(() => world.outcome(id) !== undefined)
+      if (id === 'r/slow') await world.suspended('r')
+      await world.elapse(HOUR / 12)
+    }
+    await until(() => world.outcome('r') !== undefined)
+    expect(await failure(world)).toContain('STEP_TIMEOUT')
+    for (const id of ['r/slow~2', 'r/b']) {
+      await world.elapse(24 * HOUR)
+      await world.retry(id)
+      await world.retry('r')
+      await until(() => world.outcome('r') !== undefined)
+      if (id === 'r/slow~2') expect(await failure(world)).toContain('busy')
+      broken.clear()
+    }
+    expect(await world.result('r')).toBe('b(slow(a(x)))')
+    expect(given.map(([name]) => name)).toEqual(['a', 'b'])
+    return world
+  }
+
+  it('at any entry of the pipeline changes nothing', async () => {
+    const undisturbed = await story(undefined)
+    expect(undisturbed.ids()).toEqual(['r', 'r/a', 'r/slow', 'r/slow~2', 'r/b'])
+    for (let diesAt = 1; diesAt <= undisturbed.entries('r').length; diesAt++) {
+      const world = await story(diesAt)
+      expect([diesAt, ...world.ids()]).toEqual([diesAt, ...undisturbed.ids()])
+      expect([diesAt, world.keys('r')]).toEqual([diesAt, undisturbed.keys('r')])
+    }
+  })
+})
+
 describe('bad input', () => {
   const { a } = programs()
   const cases: [string, () => unknown, string][] = [

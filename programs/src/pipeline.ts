@@ -249,22 +249,28 @@ class PipelineRun {
     const durable = this.#durable
     const stream = `retry:stage:${stage.name}`
     const again = stage.retry && retryBehaviour(stage.retry, () => durable.random(stream))
+    /** Attempts that ended with a cancel of the pipeline: no failures of the stage. */
+    let spared = 0
     for (let attempt = 1; ; attempt++) {
       const { id, end } = this.#begin(stage, input, attempt)
       // Looked at below, after what must be recorded first.
       end.catch(() => {})
-      const round = await this.#untilOver(stage, id, end, attempt)
+      const mark = await this.#untilOver(stage, id, end, attempt)
       let delayMs: number | undefined
       try {
         return await end
       } catch (ended) {
         if (isCancelled(durable)) throw ended
-        const isLate = round.late && SelvageError.is(ended, 'RUN_CANCELLED')
-        const error = isLate ? lateness(durable, stage, attempt, ended) : ended
-        const isFinal = !isLate && SelvageError.is(ended, 'RUN_CANCELLED')
-        delayMs = isFinal ? undefined : again?.(authorsError(error), attempt)
+        const error = isLate(stage, ended) ? lateness(durable, stage, attempt, ended) : ended
+        if (isCancelledWith(durable, error)) {
+          spared++
+          continue
+        }
+        // Who cancels a stage does not want it again.
+        const isWanted = !SelvageError.is(error, 'RUN_CANCELLED')
+        delayMs = isWanted ? again?.(authorsError(error), attempt - spared) : undefined
         if (delayMs === undefined) {
-          if (stage.timeoutMs !== undefined) await durable.state(round.mark, {})
+          if (mark !== undefined) await durable.state(mark, {})
           throw error
         }
       }
@@ -310,13 +316,13 @@ class PipelineRun {
   }
 
   /**
-   * Resolves when the attempt has ended, or its time is up and its child has been told so. `mark` is to be left by an
-   * attempt that fails the run: a run that comes upon it was retried since, and gives the attempt its time anew.
+   * Resolves when the attempt has ended, or its time is up and its child has been told so. Gives the mark that it is to
+   * leave if it fails the run: a run that comes upon that was retried since, and gives the attempt its time anew.
    */
-  async #untilOver(stage: ReadyStage, id: string, end: Promise<unknown>, attempt: number): Promise<Round> {
+  async #untilOver(stage: ReadyStage, id: string, end: Promise<unknown>, attempt: number): Promise<string | undefined> {
     const durable = this.#durable
     const { timeoutMs } = stage
-    if (timeoutMs === undefined) return { late: false, mark: '' }
+    if (timeoutMs === undefined) return undefined
     const ended = end.then(
       () => false,
       () => false,
@@ -330,17 +336,17 @@ class PipelineRun {
       const over = sleepUntil(durable, `${at}/timeout`, durable.now() + timeoutMs).then(() => true)
       // Beside a cancel nobody looks at it.
       over.catch(() => {})
-      if (!(await Promise.race([ended, over]))) return { late: false, mark: failed }
+      if (!(await Promise.race([ended, over]))) return failed
       await this.#stop(stage, id, at)
       if (durable.marked(wasLate)) continue
-      return { late: true, mark: wasLate }
+      return wasLate
     }
   }
 
   async #stop(stage: ReadyStage, id: string, at: string): Promise<void> {
     const stop = async (): Promise<void> => {
       try {
-        await this.#outbound.cancel(id, `stage "${stage.name}" took longer than ${stage.timeoutMs} ms`)
+        await this.#outbound.cancel(id, `${tookLonger(stage)} ${stage.timeoutMs} ms`)
       } catch (error) {
         if (!SelvageError.is(error, 'NOT_FOUND') && !SelvageError.is(error, 'RUN_ENDED')) throw error
       }
@@ -350,11 +356,6 @@ class PipelineRun {
   }
 }
 
-interface Round {
-  readonly late: boolean
-  readonly mark: string
-}
-
 /**
  * A child says that it has failed just before it ends, and only then can it be retried; an engine may be away. Both are
  * over soon. A child that was retried by a process that died then is asked until it has ended, at least every 10 s.
@@ -362,6 +363,18 @@ interface Round {
 function untilEnded(error: unknown, attempt: number): number | undefined {
   const soon = SelvageError.is(error, 'BAD_INPUT') || SelvageError.is(error, 'UNAVAILABLE')
   return soon ? Math.min(10_000, 10 * 2 ** attempt) : undefined
+}
+
+const tookLonger = ({ name }: ReadyStage): string => `stage "${name}" took longer than`
+
+/** By the reason of the cancel: it is the same in whatever process the stage was late. */
+function isLate(stage: ReadyStage, error: unknown): boolean {
+  return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: ${tookLonger(stage)} `)
+}
+
+/** The stage was told to stop by a cancel of this run, which goes on: it was retried since. */
+function isCancelledWith({ runId }: Durable, error: unknown): boolean {
+  return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: its parent ${runId} has ended`)
 }
 
 function lateness({ runId }: Durable, { name, timeoutMs }: ReadyStage, attempt: number, cause: unknown): StepError {

@@ -201,6 +201,52 @@ test('a stage that takes too long is cancelled; with more time run.retry() makes
   expect([first.calls, last.calls]).toEqual([1, 1])
 })
 
+test('a stage that takes too long goes on at the next attempt of its policy, as the same run', async () => {
+  let asked = 0
+  const { looked, make } = looking(() => (++asked === 1 ? { before: untilAborted } : 'Done.'))
+  // How many attempts a slow machine needs is its own affair.
+  const retry = { maxAttempts: 1_000, initial: 0 }
+  const stages = [{ agent: selvage.agent('executor', make), timeout: '200ms', retry }] as const
+  const run = await selvage.pipeline('brief', stages).start('x', { runId: 'b' })
+  expect((await run.result()).text).toBe('Done.')
+  expect(asked).toBeGreaterThan(1)
+  expect(looked).toEqual(['it'])
+  expect((await selvage.runs({ parent: 'b' })).items.map(({ id }) => id)).toEqual(['b/executor'])
+})
+
+test.each([undefined, '1h'])('a pipeline that was cancelled goes on with its stage (timeout %s)', async (timeout) => {
+  const { looked, make, model } = looking(() => 'Done.')
+  const first = echo('planner')
+  const executor = selvage.agent('executor', make, { approvals: { look: true } })
+  const stages = [agentOf('planner', first), timeout === undefined ? executor : { agent: executor, timeout }] as const
+  const run = await selvage.pipeline('brief', stages).start('x', { runId: 'b' })
+  await completed('b', 'child:executor')
+  const question = await asked('b/executor')
+  await run.cancel('enough')
+  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_CANCELLED' })
+  await expect(selvage.run('b/executor').result()).rejects.toMatchObject({ code: 'RUN_CANCELLED' })
+  await run.retry()
+  await completed('b', 'child:executor/retry#2')
+  await selvage.run('b/executor').approve(question)
+  expect(await run.result()).toMatchObject({ text: 'Done.' })
+  expect([first.calls, model.calls]).toEqual([1, 2])
+  expect(looked).toEqual(['it'])
+})
+
+async function completed(runId: string, step: string): Promise<void> {
+  for await (const event of selvage.run(runId).events()) {
+    if (event.type === 'stepCompleted' && event.step === step) return
+  }
+  throw new Error(`${runId} has ended without ${step}`)
+}
+
+async function asked(runId: string): Promise<string> {
+  for await (const event of selvage.run(runId).events()) {
+    if (event.type === 'questionOpened') return event.question.id
+  }
+  throw new Error(`${runId} has asked nothing`)
+}
+
 function untilAborted(): Promise<void> {
   return new Promise((_, reject) => {
     const signal = currentStep()?.abortSignal
