@@ -48,6 +48,10 @@ export const ERROR_CODES = {
   RUN_ENDED: { class: 'RunError', meaning: 'The run has ended; nothing more can be sent to it.' },
   NOT_FOUND: { class: 'RunError', meaning: 'No such run, approval or callback.' },
   ALREADY_ANSWERED: { class: 'RunError', meaning: 'The question was answered before; by whom, when and how is given.' },
+  SESSION_BUSY: {
+    class: 'RunError',
+    meaning: 'The session is answering another message, and this one was not to wait.',
+  },
   DEADLINE: { class: 'RunError', meaning: 'The run did not end before its deadline.' },
   CRASH_LOOP: { class: 'RunError', meaning: 'The process died too often at the same place of the run.' },
   CODE_CHANGED: { class: 'RunError', meaning: 'An agent’s prompt, tools or model changed and onCodeChange is "stop".' },

@@ -1,6 +1,6 @@
 /** An agent as a program: a run is one invocation, made to the end by whatever process has the run. */
 import { decode, type Program } from '@selvage/core'
-import type { Agent, AgentResult, MessageData, StopReason, Usage } from '@strands-agents/sdk'
+import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
 import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
@@ -87,6 +87,15 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
 }
 
 function resultOf({ lastMessage, stopReason, structuredOutput }: AgentResult, usage: Usage): AgentRunResult {
+  return resultOfMessage(lastMessage, stopReason, structuredOutput, usage)
+}
+
+export function resultOfMessage(
+  lastMessage: Message,
+  stopReason: StopReason,
+  structuredOutput: unknown,
+  usage: Usage,
+): AgentRunResult {
   const { role, content } = lastMessage.toJSON()
   return {
     text: textOf(lastMessage),

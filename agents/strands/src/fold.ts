@@ -6,6 +6,7 @@
  *   agent        hash of the code's prompt, tools and model: told when it changes
  *   turn#n       the input of turn n; absent for the first turn where the run, or the call around it, has the input
  *   turn#n.end   how it ended, and what of its end the steps do not imply
+ *   done#m       a session has answered its message m; what of the agent its turn does not imply
  *   sync#n       what of the agent, before model call n, the steps do not imply
  */
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
@@ -30,6 +31,8 @@ export interface TurnEnd extends SyncPatch {
   /** Only if it is neither of them. */
   readonly message?: MessageData
   readonly structuredOutput?: Json
+  /** Of a session: the model outcome that the result shows. */
+  readonly answer?: number
   /** In place of a result: the error that the invocation rejected with. */
   readonly error?: ErrorJson
 }
@@ -54,6 +57,16 @@ const MODEL_KEY = /^model#(\d+)$/
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
+const DONE_KEY = /^done#\d+$/
+
+/** The signal that brings a session its next message. */
+export const MESSAGE = 'message'
+
+/** Its payload: `input` as the codec writes it. `refuse`: not answered if it came while another one was. */
+export interface SentMessage {
+  readonly input: Json
+  readonly refuse?: true
+}
 
 export class Fold {
   readonly conversation: Conversation
@@ -70,6 +83,8 @@ export class Fold {
   readonly #prefix: string
   readonly #checks = new Map<number, string>()
   readonly #first: Json | undefined
+  /** Of a session: inputs by the id of the signal that brought them. */
+  readonly #messages = new Map<string, Json>()
   #at = 0
   #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
 
@@ -140,6 +155,9 @@ export class Fold {
       case 'wait':
         this.waited.add(entry.key)
         break
+      case 'signal':
+        if (entry.signal.name === MESSAGE) this.#messages.set(entry.signal.id, messageInput(entry.signal.payload))
+        break
       case 'end':
         if (this.#turn !== undefined && 'ok' in entry.outcome) this.#endTurn({})
         break
@@ -188,10 +206,13 @@ export class Fold {
     if (key === undefined) return
     const turn = TURN_KEY.exec(key)
     if (turn !== null) {
-      if (turn[2] === undefined) this.#beginTurn(Number(turn[1]), patch.input ?? [], patch.call as string | undefined)
+      const { call } = patch as { call?: string }
+      if (turn[2] === undefined)
+        this.#beginTurn(Number(turn[1]), patch.input ?? this.#messages.get(call ?? '') ?? [], call)
       else this.#endTurn(patch as unknown as TurnEnd)
       return
     }
+    if (DONE_KEY.test(key)) this.#takeSync(patch as SyncPatch, this.conversation.answers + 1)
     const sync = SYNC_KEY.exec(key)
     if (sync === null) return
     this.#beginFirst()
@@ -221,6 +242,10 @@ export class Fold {
     if (patch.state !== undefined) conversation.patchState(patch.state)
     if (patch.modelState !== undefined) conversation.modelState = patch.modelState
   }
+}
+
+function messageInput(payload: Json): Json {
+  return recordInput(argsOf(decode((payload as unknown as SentMessage).input)))
 }
 
 /**

@@ -7,7 +7,8 @@ export {
 } from './agent-program.ts'
 export type { Conversation } from './conversation.ts'
 export { isReplayed } from './events.ts'
-export { conversationOf } from './fold.ts'
+export type { SentMessage } from './fold.ts'
+export { conversationOf, MESSAGE } from './fold.ts'
 export {
   createOrchestratorProgram,
   type OrchestratorFactory,
@@ -17,3 +18,10 @@ export {
 export { createDurablePlugin, type DurableOptions, type DurablePlugin, type OpenDurable } from './plugin.ts'
 export type { ToolApproval, ToolPolicies } from './policy.ts'
 export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'
+export {
+  busy,
+  createSessionProgram,
+  type Replied,
+  ReplyReader,
+  sessionProgramName,
+} from './session-program.ts'

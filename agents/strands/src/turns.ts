@@ -19,17 +19,18 @@ import {
   type InvokeArgs,
   type InvokeOptions,
   Message,
+  TextBlock,
   type Usage,
 } from '@strands-agents/sdk'
 import { gateModelsOf } from './beyond.ts'
 import { checkCode } from './code-change.ts'
 import { markReplayed, turnEvents } from './events.ts'
-import type { RecordedTurn, TurnEnd } from './fold.ts'
+import type { RecordedTurn, SyncPatch, TurnEnd } from './fold.ts'
 import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
-import { modelOutcomeError } from './record.ts'
+import { modelOutcomeError, recordOf } from './record.ts'
 import { replaceAll, Scope, toJson } from './scope.ts'
 import {
   type Invocation,
@@ -84,6 +85,8 @@ interface Open {
 }
 
 export class Turns {
+  /** Of a session: the message that the next invocation answers. */
+  message: string | undefined
   readonly #options: TurnsOptions
   #open: Open | undefined
   #isRunning = false
@@ -122,6 +125,7 @@ export class Turns {
     this.#open ??= await this.#begin()
     const open = this.#open
     const { scope } = open
+    scope.fatal = undefined
     const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
     let isOver = false
     this.#isRunning = true
@@ -143,6 +147,21 @@ export class Turns {
       stop()
       if (!isOver) await this.#leave(scope)
     }
+  }
+
+  /** How many turns have ended. */
+  get ended(): number {
+    return this.#ended
+  }
+
+  /** The last turn has ended, with a result or with an error that is recorded. */
+  get isOver(): boolean {
+    return !this.#isRunning && this.#open !== undefined
+  }
+
+  /** What has become of the agent since its last turn ended: a manager trims messages behind it. Nothing runs meanwhile. */
+  settled(): SyncPatch {
+    return this.#open?.scope.lastSync() ?? {}
   }
 
   /** Gives the session up between two turns. UsageError ALREADY_OPEN while one runs. */
@@ -210,9 +229,14 @@ export class Turns {
     }
   }
 
+  /** What the turns of a scope with many callers are told apart by. */
+  get #call(): string | undefined {
+    return this.#frame?.call ?? this.message
+  }
+
   /** The recorded turn that is to be made. An agent that keeps its context may have ended others that nobody asks for again. */
   #nextTurn(scope: Scope): RecordedTurn | undefined {
-    const call = this.#frame?.call
+    const call = this.#call
     let recorded = scope.fold.nextTurn()
     if (call === undefined || recorded === undefined || recorded.call === call) return recorded
     while (recorded?.end !== undefined && recorded.call !== call) {
@@ -233,8 +257,10 @@ export class Turns {
     if (unwritten !== undefined)
       void scope.durable.state(scope.key(`turn#${unwritten.turn}.end`), toJson(unwritten.end))
     if (n === 1 && firstInput !== undefined && isSameInput(firstInput, input)) return
-    const call = this.#frame?.call
-    await scope.durable.state(scope.key(`turn#${n}`), { input, ...(call !== undefined && { call }) })
+    const call = this.#call
+    // The input of a message is in its signal.
+    const said = this.message === undefined && { input }
+    await scope.durable.state(scope.key(`turn#${n}`), { ...said, ...(call !== undefined && { call }) })
   }
 
   /** Brings the agent to the fold point, and says what its loop must be given to go on from there. */
@@ -296,7 +322,12 @@ export class Turns {
   }
 
   async #end(scope: Scope, n: number, result: AgentResult): Promise<void> {
-    const end = toJson({ ...scope.lastSync(), ...endOf(result, this.#options.agent) }) as TurnEnd
+    const { agent } = this.#options
+    const end = toJson({
+      ...scope.lastSync(),
+      ...endOf(result, agent),
+      ...(this.message !== undefined && saidIn(result, scope)),
+    }) as TurnEnd
     scope.conversation.endTurn()
     this.#ended = n
     if (this.#options.writesEnds) await scope.durable.state(scope.key(`turn#${n}.end`), toJson(end))
@@ -309,8 +340,11 @@ export class Turns {
    */
   async #endWithError(scope: Scope, error: unknown): Promise<boolean> {
     const isAnswer = this.#frame !== undefined && scope.fatal === undefined && !scope.hasLeft
-    const ends = stepErrorOf(scope, error) !== undefined || (isAnswer && !scope.durable.abortSignal.aborted)
+    const isReply = this.message !== undefined && !scope.hasLeft
+    const ends =
+      stepErrorOf(scope, error) !== undefined || ((isAnswer || isReply) && !scope.durable.abortSignal.aborted)
     if (!this.#options.writesEnds || !ends) return false
+    if (isReply) closeAfter(scope.agent, error)
     const end: TurnEnd = { ...scope.lastSync(), error: errorToJson(error) }
     scope.conversation.endTurn()
     this.#ended++
@@ -378,6 +412,19 @@ function endOf(result: AgentResult, { messages }: Agent): TurnEnd {
     ...(at === undefined && lastMessage !== undefined && { message: lastMessage.toJSON() }),
     ...(structuredOutput !== undefined && { structuredOutput: structuredOutput as Json }),
   }
+}
+
+/** Which model outcome a result shows: whoever waits for it finds it in the journal. */
+function saidIn({ lastMessage }: AgentResult, { conversation }: Scope): Pick<TurnEnd, 'answer' | 'message'> {
+  const isAnswer = lastMessage !== undefined && recordOf(lastMessage) !== undefined
+  return isAnswer ? { answer: conversation.answers } : { message: lastMessage.toJSON() }
+}
+
+/** No provider takes a conversation in which two messages of the user follow each other. */
+function closeAfter({ messages }: Agent, error: unknown): void {
+  if (messages.at(-1)?.role !== 'user') return
+  const why = error instanceof Error ? error.message : String(error)
+  messages.push(new Message({ role: 'assistant', content: [new TextBlock(`This turn failed: ${why}`)] }))
 }
 
 function stepErrorOf(scope: Scope, error: unknown): unknown {

@@ -1,0 +1,182 @@
+/**
+ * A session: one agent and one run for as many messages as come. Each is a signal, answered by one turn, in the order in
+ * which they came; the run sleeps between two, in any process.
+ *
+ *   waits ──message──▶ turn#n … turn#n.end ─▶ done#m ─▶ waits
+ *                  └─(came while another was answered, and asked to be refused)─▶ done#m
+ *
+ * A turn that fails ends with its error and the session goes on: the conversation is closed behind it, so that the next
+ * message does not follow another one of the user. What is never true: two turns at once, a message answered twice, the
+ * text of a message stored twice.
+ */
+import { decode, type Entry, errorFromJson, errorToJson, type Program, RunError } from '@selvage/core'
+import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } from '@strands-agents/sdk'
+import {
+  type AgentFactory,
+  type AgentOptions,
+  type AgentRunResult,
+  KNOWN,
+  resultOfMessage,
+  warn,
+} from './agent-program.ts'
+import { bindAgent } from './bind.ts'
+import { MESSAGE, type SentMessage, type TurnEnd } from './fold.ts'
+import { argsOf } from './input.ts'
+import { Policy, RESERVED, refuseUnknown } from './policy.ts'
+import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
+import { toJson } from './scope.ts'
+import type { Turns } from './turns.ts'
+import { addUsage, NO_USAGE } from './usage.ts'
+
+/** The name of the program of an agent's sessions. */
+export function sessionProgramName(agent: string): string {
+  return `${agent}:session`
+}
+
+/** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
+export function createSessionProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
+  refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
+  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
+  const policy = new Policy(options)
+  return {
+    name: sessionProgramName(name),
+    ...(version !== undefined && { version }),
+    resume: 'fold',
+    async run(durable): Promise<never> {
+      const { runId, start, abortSignal } = durable
+      const made = await factory({ runId, tenant: start.tenant, input: undefined, abortSignal })
+      const { agent, turns } = bindAgent(made, {
+        policy,
+        waits: true,
+        onCodeChange,
+        log,
+        open: async () => ({ durable }),
+        linear,
+        writesEnds: true,
+      })
+      let { done, doneAt } = progressOf(durable.history)
+      while (true) {
+        const m = done + 1
+        const sent = await durable.wait<SentMessage>(`inbox#${m}`, MESSAGE)
+        // Without a deadline a wait is only over by its signal.
+        if (!sent.ok) continue
+        const { id, at, payload } = sent.signal
+        const { input, refuse } = payload as unknown as SentMessage
+        const isRefused = refuse === true && at !== undefined && at < doneAt
+        if (isRefused) await durable.state(`done#${m}`, { call: id, refused: true })
+        else {
+          turns.message = id
+          const outside = await answered(agent, turns, argsOf(decode(input)))
+          abortSignal.throwIfAborted()
+          await durable.state(`done#${m}`, toJson({ call: id, ...outside, ...turns.settled() }))
+        }
+        done = m
+        doneAt = durable.now()
+      }
+    },
+  }
+}
+
+/**
+ * Answers a message. What was said, or went wrong, before its turn began (hooks of BeforeInvocation may do that) is in no
+ * turn: it is returned.
+ */
+async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<Pick<DoneRecord, 'end'>> {
+  const before = turns.ended
+  try {
+    const { stopReason, lastMessage } = await agent.invoke(args)
+    return turns.ended === before ? { end: { stopReason, message: lastMessage.toJSON() } } : {}
+  } catch (error) {
+    if (!turns.isOver) throw error
+    return turns.ended === before ? { end: { error: errorToJson(error) } } : {}
+  }
+}
+
+interface DoneRecord {
+  readonly call: string
+  readonly refused?: true
+  readonly end?: TurnEnd
+}
+
+function progressOf(history: readonly Entry[]): { done: number; doneAt: number } {
+  let done = 0
+  let doneAt = 0
+  for (const entry of history) {
+    if (entry.type !== 'state' || !/^done#\d+$/.test(entry.key)) continue
+    done++
+    doneAt = entry.at
+  }
+  return { done, doneAt }
+}
+
+/** What became of a message. */
+export type Replied = { readonly result: AgentRunResult } | { readonly error: unknown }
+
+/**
+ * Finds the reply to one message in the entries of its session, given one after the other. `usage` is that of the turns
+ * of the message, those of processes that died included.
+ */
+export class ReplyReader {
+  readonly #runId: string
+  readonly #messageId: string
+  #isOurs = false
+  #usage: Usage = NO_USAGE
+  #answers = new Map<number, AnswerRecord>()
+  #end: TurnEnd | undefined
+
+  constructor(runId: string, messageId: string) {
+    this.#runId = runId
+    this.#messageId = messageId
+  }
+
+  /** The reply, once the entry is there that completes it. */
+  take(entry: Entry): Replied | undefined {
+    if (entry.type === 'step') this.#takeStep(entry)
+    if (entry.type !== 'state') return undefined
+    const { key } = entry
+    const patch = entry.patch as unknown as DoneRecord
+    if (/^turn#\d+$/.test(key)) this.#isOurs = patch.call === this.#messageId
+    else if (/^turn#\d+\.end$/.test(key) && this.#isOurs) this.#end = entry.patch as unknown as TurnEnd
+    else if (/^done#\d+$/.test(key) && patch.call === this.#messageId) return this.#reply(patch)
+    return undefined
+  }
+
+  #takeStep({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
+    if (!this.#isOurs || op.kind !== 'model' || !('ok' in outcome)) return
+    const record = decode(outcome.ok) as AnswerRecord
+    this.#usage = addUsage(this.#usage, usageOf(record))
+    const n = /^model#(\d+)$/.exec(key)?.[1]
+    if (n !== undefined) this.#answers.set(Number(n), record)
+  }
+
+  #reply(done: DoneRecord): Replied {
+    if (done.refused === true) return { error: busy(this.#runId) }
+    const end = done.end ?? this.#end
+    if (end?.error !== undefined) {
+      const cause = errorFromJson(end.error)
+      const message = `A turn of session ${this.#runId} failed: ${cause.message}`
+      const hint = 'The session goes on: send the next message, or the same one under another id.'
+      return {
+        error: new RunError('RUN_FAILED', message, {
+          hint,
+          cause: modelOutcomeError(cause) ?? cause,
+          details: { runId: this.#runId, message: this.#messageId },
+        }),
+      }
+    }
+    const answer = this.#answers.get(end?.answer ?? 0)
+    const message =
+      answer === undefined
+        ? Message.fromMessageData((end?.message ?? { role: 'assistant', content: [] }) as MessageData)
+        : answerMessage(answer, undefined)
+    return { result: resultOfMessage(message, end?.stopReason ?? 'endTurn', end?.structuredOutput, this.#usage) }
+  }
+}
+
+/** What a message is told that shall not wait. */
+export function busy(runId: string): RunError {
+  return new RunError('SESSION_BUSY', `Session ${runId} is answering another message.`, {
+    hint: "Send it again once that one is answered, or with whenBusy: 'queue'.",
+    details: { runId },
+  })
+}

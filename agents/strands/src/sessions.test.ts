@@ -1,0 +1,202 @@
+/** Sessions: many messages, one run; each is answered once, and stored once. */
+import type { Entry, Json, Program } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import {
+  type Agent,
+  type AgentConfig,
+  BeforeInvocationEvent,
+  SlidingWindowConversationManager,
+} from '@strands-agents/sdk'
+import { describe, expect, it } from 'vitest'
+import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
+import { MemoryEngine } from '../test/memory-engine.ts'
+import { keysOf, recordedSteps } from '../test/scenario.ts'
+import type { AgentRunResult } from './agent-program.ts'
+import { conversationOf, MESSAGE } from './fold.ts'
+import { createSessionProgram, type Replied, ReplyReader } from './session-program.ts'
+import type { Script } from './testing/index.ts'
+
+const runtime = nodeRuntime()
+
+/** Looks once for each message, then says how many messages it has heard. */
+const LOOKS: Script = (messages, { answer }) =>
+  answer % 2 === 1
+    ? { text: 'I look.', tools: [{ name: 'look', input: { n: answer } }] }
+    : `Heard ${messages.filter((message) => message.content.some((block) => block.type === 'textBlock' && message.role === 'user')).length}.`
+
+interface Chat {
+  readonly engine: MemoryEngine
+  readonly ledger: Ledger
+  readonly agents: Agent[]
+  readonly program: Program
+}
+
+function chat(script: Script = LOOKS, config: AgentConfig = {}, prepare?: (agent: Agent) => void): Chat {
+  const ledger = new Ledger()
+  const agents: Agent[] = []
+  const factory = (): Agent => {
+    const { agent } = makeAgent(ledger, script, { tools: [noting(ledger, 'look')], retryStrategy: null, ...config })
+    prepare?.(agent)
+    agents.push(agent)
+    return agent
+  }
+  return {
+    engine: new MemoryEngine(runtime),
+    ledger,
+    agents,
+    program: createSessionProgram('chat', factory, { log: () => {} }),
+  }
+}
+
+async function send({ engine }: Chat, id: string, input: Json, more: { refuse?: true } = {}): Promise<void> {
+  await engine.start('s', { program: 'chat:session', input: null })
+  await engine.signal('s', { id, name: MESSAGE, payload: { input, ...more } })
+}
+
+function replyTo({ engine }: Chat, id: string): Replied | undefined {
+  const reader = new ReplyReader('s', id)
+  for (const entry of engine.entries('s')) {
+    const reply = reader.take(entry)
+    if (reply !== undefined) return reply
+  }
+  return undefined
+}
+
+function textOf(chat: Chat, id: string): string {
+  const reply = replyTo(chat, id)
+  return reply !== undefined && 'result' in reply ? reply.result.text : JSON.stringify(reply)
+}
+
+function bytesOf(entries: readonly Entry[], text: string): number {
+  return JSON.stringify(entries).split(text).length - 1
+}
+
+describe('a session', () => {
+  it('answers messages one after the other, in whatever process, and keeps each once', async () => {
+    const one = chat()
+    await send(one, 'm1', 'first question')
+    await one.engine.execute('s', one.program)
+    await send(one, 'm2', 'second question')
+    await send(one, 'm3', 'third question')
+    await one.engine.execute('s', one.program)
+    expect([textOf(one, 'm1'), textOf(one, 'm2'), textOf(one, 'm3')]).toEqual(['Heard 1.', 'Heard 2.', 'Heard 3.'])
+    expect(one.agents).toHaveLength(2)
+    expect(bytesOf(one.engine.entries('s'), 'second question')).toBe(1)
+    const { agent: bare } = makeAgent(new Ledger(), LOOKS, { tools: [noting(new Ledger(), 'look')] })
+    for (const text of ['first question', 'second question', 'third question']) await bare.invoke(text)
+    expect(plain(one.agents.at(-1)?.messages ?? [])).toEqual(plain(bare.messages))
+    expect(plain(conversationOf(one.engine.entries('s')).messages)).toEqual(plain(bare.messages))
+  })
+
+  it('goes on from every entry of its journal, and does nothing again that is recorded (I1)', async () => {
+    const whole = chat()
+    for (const id of ['m1', 'm2', 'm3']) await send(whole, id, `question ${id}`)
+    await whole.engine.execute('s', whole.program)
+    const entries = whole.engine.entries('s')
+    for (let length = 1; length < entries.length; length++) {
+      const prefix = entries.slice(0, length)
+      const again = chat()
+      await again.engine.start('s', { program: 'chat:session', input: null }, prefix)
+      for (const id of ['m1', 'm2', 'm3']) await send(again, id, `question ${id}`)
+      await again.engine.execute('s', again.program)
+      const where = `behind entry ${length - 1}: ${JSON.stringify(prefix.at(-1)).slice(0, 150)}`
+      expect(
+        ['m1', 'm2', 'm3'].map((id) => replyTo(again, id)),
+        where,
+      ).toEqual(['m1', 'm2', 'm3'].map((id) => replyTo(whole, id)))
+      expect(plain(again.agents[0]?.messages ?? []), where).toEqual(plain(whole.agents[0]?.messages ?? []))
+      expect(again.ledger.modelCalls, where).toBe(6 - recordedSteps(prefix, 'model'))
+      expect(again.ledger.tools, where).toHaveLength(3 - recordedSteps(prefix, 'tool'))
+      const keys = keysOf(again.engine.entries('s'))
+      expect(new Set(keys).size, where).toBe(keys.length)
+    }
+  })
+
+  it('tells the usage of a message, and of none before it', async () => {
+    const one = chat()
+    await send(one, 'm1', 'question')
+    await send(one, 'm2', 'question')
+    await one.engine.execute('s', one.program)
+    const [first, second] = ['m1', 'm2'].map((id) => (replyTo(one, id) as { result: AgentRunResult }).result.usage)
+    expect(second?.totalTokens).toBeLessThan(2 * (first?.totalTokens ?? 0))
+  })
+
+  it('whose turn fails tells so, and goes on with a conversation that a provider takes', async () => {
+    let isDown = true
+    const script: Script = (_, { answer }) =>
+      answer === 1
+        ? { tools: [{ name: 'look', input: { n: 1 } }] }
+        : isDown
+          ? { error: new Error('no network') }
+          : 'Better.'
+    const one = chat(script)
+    await send(one, 'm1', 'first')
+    await one.engine.execute('s', one.program)
+    expect(replyTo(one, 'm1')).toMatchObject({
+      error: { code: 'RUN_FAILED', message: expect.stringContaining('no network') },
+    })
+    isDown = false
+    await send(one, 'm2', 'second')
+    await one.engine.execute('s', one.program)
+    expect(textOf(one, 'm2')).toBe('Better.')
+    const messages = one.agents.at(-1)?.messages ?? []
+    expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant'])
+    expect(JSON.stringify(messages[3])).toContain('This turn failed: no network')
+    expect(one.ledger.tools).toEqual(['look:1'])
+  })
+
+  it('gives a new process the messages that a manager has left, not those that it has trimmed', async () => {
+    const config = (): AgentConfig => ({ conversationManager: new SlidingWindowConversationManager({ windowSize: 4 }) })
+    const seen: number[] = []
+    const script: Script = (messages) => {
+      seen.push(messages.length)
+      return 'yes'
+    }
+    const live = chat(script, config())
+    for (let n = 1; n <= 6; n++) await send(live, `m${n}`, `question ${n}`)
+    await live.engine.execute('s', live.program)
+    const lengths = seen.splice(0)
+    const cold = chat(script, config())
+    for (let n = 1; n <= 6; n++) {
+      await send(cold, `m${n}`, `question ${n}`)
+      await cold.engine.execute('s', cold.program)
+    }
+    expect(cold.agents).toHaveLength(6)
+    expect(seen).toEqual(lengths)
+  })
+
+  it('refuses a message that came while another was answered, if it was told to', async () => {
+    const meanwhile = async (): Promise<void> => {
+      one.engine.now = 500_000
+      await send(one, 'm2', 'me too', { refuse: true })
+    }
+    const one = chat([{ text: 'first', before: meanwhile }, 'third'])
+    await send(one, 'm1', 'first')
+    await one.engine.execute('s', one.program)
+    one.engine.now = 2_000_000
+    await send(one, 'm3', 'last', { refuse: true })
+    await one.engine.execute('s', one.program)
+    expect([textOf(one, 'm1'), textOf(one, 'm3')]).toEqual(['first', 'third'])
+    expect(replyTo(one, 'm2')).toMatchObject({ error: { code: 'SESSION_BUSY' } })
+    expect(one.ledger.modelCalls).toBe(2)
+  })
+
+  it('that a hook denies is answered with what the hook says', async () => {
+    const one = chat(LOOKS, {}, (agent) => {
+      agent.addHook(BeforeInvocationEvent, (event) => {
+        event.cancel = 'not today'
+      })
+    })
+    await send(one, 'm1', 'first')
+    await one.engine.execute('s', one.program)
+    expect(textOf(one, 'm1')).toBe('not today')
+    expect(one.ledger.modelCalls).toBe(0)
+  })
+
+  it('whose factory fails has failed, and says why', async () => {
+    const engine = new MemoryEngine(runtime)
+    const program = createSessionProgram('chat', () => Promise.reject(new Error('no key')), { log: () => {} })
+    await engine.start('s', { program: 'chat:session', input: null })
+    expect(await engine.execute('s', program)).toMatchObject({ outcome: { error: { message: 'no key' } } })
+  })
+})
