@@ -6,7 +6,6 @@ import {
   type Agent,
   type AgentConfig,
   BeforeModelCallEvent,
-  BeforeToolCallEvent,
   ClassifierStrategy,
   ConstantBackoff,
   ContextWindowOverflowError,
@@ -19,6 +18,7 @@ import {
   Model,
   ModelExtractor,
   ModelRouter,
+  Offload,
   RoutingCandidate,
   SummarizingConversationManager,
   TextBlock,
@@ -174,6 +174,27 @@ describe('a manager that summarises', () => {
   })
 })
 
+describe('a strategy for the context', () => {
+  it('asks for a summary of a long result once', async () => {
+    const whole = await asksOnce({
+      script: LOOKS,
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look', () => 'long '.repeat(200))],
+        contextManager: {
+          stash: false,
+          strategies: [
+            Offload.summarize('toolResults', { model: beside(ledger, () => 'short') as never }).when({
+              threshold: 100,
+            }),
+          ],
+        },
+      }),
+    })
+    expect(beyondOf(whole)).toEqual([1, 2, 3].map((n) => `beyond:beside@${n}`))
+    expect(JSON.stringify(whole.agent.messages)).not.toContain('long')
+  })
+})
+
 describe('a classifier that routes', () => {
   const routed = (chosen: string[]): Scenario => ({
     script: LOOKS,
@@ -270,37 +291,61 @@ describe('an extractor of memories', () => {
     await agent.memoryManager?.flush()
     expect(facts).toContain('late')
   })
+
+  it('that begins at the very end has its answer all the same', async () => {
+    const asked: Promise<string>[] = []
+    const later = async (ticks: number): Promise<void> => {
+      for (let tick = 0; tick < ticks; tick++) await undefined
+    }
+    const { how } = await play(
+      runtime,
+      judged(
+        () => 'late',
+        (agent, judge) => {
+          agent.addHook(AfterModelCallEvent, () => {
+            for (let ticks = 0; ticks < 60; ticks++) asked.push(later(ticks).then(() => judge.ask(`Tick ${ticks}?`)))
+          })
+        },
+        { script: ['Done.'] },
+      ),
+    )
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(new Set(await Promise.all(asked))).toEqual(new Set(['late']))
+  })
 })
 
 describe('calls of hooks', () => {
   it('side by side: each gets its own answer again, whatever the order', async () => {
     let answers = 0
-    const told = new Map<string, string[]>()
+    let turned = false
+    let told: Record<string, string> = {}
     const scenario = judged(
       () => `verdict ${++answers}`,
       (agent, judge) => {
-        const ask = async (what: string): Promise<void> => {
-          told.set(what, [...(told.get(what) ?? []), await judge.ask(what)])
-        }
-        agent.addHook(BeforeToolCallEvent, async ({ toolUse: { toolUseId } }) => {
-          await new Promise((resolve) => setTimeout(resolve, Math.random() * 3))
-          await ask(`May ${toolUseId}?`)
-          await ask(`Really ${toolUseId}?`)
+        agent.addHook(BeforeModelCallEvent, async () => {
+          const questions = ['May I?', 'May he?', 'May they?', 'May they?']
+          const verdicts = (turned ? questions.toReversed() : questions).map(async (question) => {
+            told[question] = `${told[question] ?? ''}${await judge.ask(question)}.`
+          })
+          await Promise.all(verdicts)
         })
       },
-      {
-        script: [{ tools: [1, 2, 3].map((n) => ({ name: 'look', input: { n }, id: `u${n}` })) }, 'Done.'],
-      },
+      { script: ['Done.'] },
     )
     const whole = await play(runtime, scenario)
-    expect(beyondOf(whole)).toHaveLength(6)
+    const keys = ['', '~2', '~3', '~4'].map((count) => `beyond:beside@0${count}`)
+    expect(beyondOf(whole).toSorted()).toEqual(keys)
+    const first = told
     for (let length = 1; length < whole.entries.length; length++) {
       const prefix = whole.entries.slice(0, length)
-      for (const [what, texts] of told) told.set(what, texts.slice(0, 1))
+      turned = !turned
+      told = {}
       const again = await play(runtime, scenario, prefix)
-      expect(beyondOf(again).toSorted()).toEqual(beyondOf(whole).toSorted())
+      expect(beyondOf(again).toSorted()).toEqual(keys)
       const known = JSON.stringify(prefix)
-      for (const [first, then = first] of told.values()) if (known.includes(`"${first}"`)) expect(then).toBe(first)
+      for (const question of ['May I?', 'May he?']) {
+        if (known.includes(`"${first[question]?.slice(0, -1)}"`)) expect(told[question]).toBe(first[question])
+      }
     }
   })
 
@@ -447,10 +492,12 @@ describe('the state of a stateful model', () => {
   /** The server knows the conversation; the client only the id of the last answer. */
   class Stateful extends Model {
     readonly ledger: Ledger
+    readonly writes: (n: number) => boolean
 
-    constructor(ledger: Ledger) {
+    constructor(ledger: Ledger, writes: (n: number) => boolean) {
       super()
       this.ledger = ledger
+      this.writes = writes
     }
 
     override get stateful(): boolean {
@@ -463,31 +510,38 @@ describe('the state of a stateful model', () => {
       return { modelId: 'stateful' }
     }
 
-    async *stream(_messages: Message[], options?: Parameters<Model['stream']>[1]): ReturnType<Model['stream']> {
+    async *stream(messages: Message[], options?: Parameters<Model['stream']>[1]): ReturnType<Model['stream']> {
       const state = options?.modelState
-      const n = ((state?.get('answers') ?? 0) as number) + 1
-      this.ledger.model.push(n)
-      state?.set('answers', n)
-      yield* scriptedModel(() => LOOKS[n - 1] ?? 'beyond').stream([])
+      const n = 1 + messages.filter(({ role }) => role === 'assistant').length
+      this.ledger.tools.push(`given ${state?.get('last')}`)
+      if (this.writes(n)) state?.set('last', `${n}`)
+      yield* scriptedModel(LOOKS).stream(messages)
     }
   }
 
-  const stateful: Scenario = {
+  const stateful = (writes: (n: number) => boolean): Scenario => ({
     script: LOOKS,
-    config: (ledger) => ({ model: new Stateful(ledger), tools: [noting(ledger, 'look')] }),
-  }
+    config: (ledger) => ({ model: new Stateful(ledger, writes), tools: [noting(ledger, 'look')] }),
+  })
 
-  it('is recorded with the answer, and nowhere else', async () => {
-    const whole = await playAllPrefixes(runtime, stateful, (again, whole, prefix) => {
+  it.each<[string, (n: number) => boolean, string]>([
+    ['each', () => true, '4'],
+    ['the first', (n) => n === 1, '1'],
+    ['every other', (n) => n % 2 === 1, '3'],
+  ])('is recorded with the answer, and nowhere else: written by %s call', async (_, writes, last) => {
+    const whole = await playAllPrefixes(runtime, stateful(writes), (again, whole, prefix) => {
       expect(again.how).toEqual(whole.how)
-      expect(again.agent.modelState.getAll()).toEqual({ answers: 4 })
+      expect(again.agent.modelState.getAll()).toEqual({ last })
       expect(keysOf(again.entries)).toEqual(keysOf(whole.entries))
-      // Asked for the next answer each time: a state that was lost would begin anew.
-      expect(again.ledger.model).toEqual([1, 2, 3, 4].slice(recordedSteps(prefix, 'model')))
+      // Asked with what the one before had left: a state that was lost would be missing.
+      expect(again.ledger.tools.filter((done) => done.startsWith('given'))).toEqual(
+        whole.ledger.tools.filter((done) => done.startsWith('given')).slice(recordedSteps(prefix, 'model')),
+      )
     })
-    expect(
-      whole.entries.some((entry) => entry.type === 'state' && JSON.stringify(entry.patch).includes('modelState')),
-    ).toBe(false)
+    const patches = whole.entries.flatMap((entry) => (entry.type === 'state' ? [JSON.stringify(entry.patch)] : []))
+    expect(patches.join()).not.toContain('modelState')
+    const answers = whole.entries.filter((entry) => entry.type === 'step' && entry.op.kind === 'model')
+    expect(answers.map((entry) => JSON.stringify(entry).includes('modelState'))).toEqual([1, 2, 3, 4].map(writes))
   })
 
   it('adds nothing for a model without', async () => {

@@ -10,12 +10,13 @@
  *
  * The key says where: `beyond:<model>@<n>[~2]`, n: model outcomes recorded by then, or, for the choice of a turn's model,
  * before that turn, because a process that goes on in the middle of the turn asks for that choice again. Which of the
- * calls at one place is which does not follow from their order, they may be made side by side and fail and be made again:
- * a call takes the record there of the same request; else the first there that asks for the same kind of thing (system
- * prompt, tools), for what was recorded stands whatever is rendered today; else it is a new one. A failed attempt that may
- * pass leaves no record and gives its key back.
+ * calls at one place is which does not follow from their order: they may be made side by side, fail and be made again. A
+ * call takes the record there of the same request. If there is none it waits for one turn of the event loop, so that those
+ * beside it get theirs, and takes the first there that asks for the same kind of thing (system prompt, tools), for what
+ * was recorded stands whatever is rendered today. Else it is a new one. An attempt that may pass leaves no record and gives
+ * its key back, and so does one whose caller has aborted it, for that caller went on without an answer.
  *
- * Not awaited: a call that outlives the invocation gives its answer to whoever asked, recorded or not.
+ * A call that nobody waits for may outlive the invocation: its caller has the answer all the same, recorded or not.
  *
  * `countTokens` beside it: where a provider asks its network for the number, and the next answer is recorded already, the
  * SDK's own estimate is good enough. What is decided by it is overruled by the recorded messages. It may decide otherwise
@@ -43,6 +44,9 @@ type Stream = Model['streamAggregated']
 type Events = ReturnType<Stream>
 type Event = Events extends AsyncGenerator<infer Item, unknown, unknown> ? Item : never
 type Messages = Parameters<Stream>[0]
+
+/** Before a test fakes it. */
+const immediate = setImmediate
 
 const gated = new WeakSet<object>()
 
@@ -114,13 +118,11 @@ async function* asked(
   const n = now.isRouting ? conversation.base - conversation.spent.length : conversation.answers
   const check = checkOf(scope, messages, options)
   const asking = askingOf(scope)
-  const local = asking.take(`beyond:${name}@${n}`, check)
+  const local = await asking.take(`beyond:${name}@${n}`, check)
   const op = { key: scope.key(local), kind: 'model', name, check } as const
   const store = options?.modelState
   const before = stateNow(store)
-  const live: { error?: unknown; ran: boolean } = { ran: false }
-  const { promise: answered, resolve, reject } = Promise.withResolvers<AnswerRecord>()
-  answered.catch(() => {})
+  const live: { error?: unknown; made?: Promise<AnswerRecord> } = {}
 
   const make = async (send: Send<Event>): Promise<AnswerRecord> => {
     try {
@@ -136,14 +138,22 @@ async function* asked(
     }
   }
   const ask = (send: Send<Event>): Promise<AnswerRecord> => {
-    const step = scope.durable.step(op, () => {
-      live.ran = true
-      const made = make(send)
-      made.then(resolve, (error: unknown) => reject(error instanceof UnrecordedError ? error.cause : error))
-      return made
+    const made = (): Promise<AnswerRecord> => {
+      live.made ??= make(send)
+      return live.made
+    }
+    const step = scope.durable.step(op, made)
+    let isSettled = false
+    const settled = (): void => {
+      isSettled = true
+    }
+    step.then(settled, settled)
+    // Behind the end of a run its steps do not settle any more, nor begin.
+    const late = now.over.then(() => {
+      const isNew = live.made === undefined
+      return isSettled || scope.isLost || (isNew && scope.durable.abortSignal.aborted) ? step : made()
     })
-    // Behind the end of a run its steps do not settle any more.
-    return Promise.race([step, now.over.then(() => answered)])
+    return Promise.race([step, late])
   }
 
   let record: AnswerRecord
@@ -158,10 +168,10 @@ async function* asked(
     }
     asking.giveBack(local)
     if (scope.durable.abortSignal.aborted) throwIfCancelled(scope.agent)
-    throw error
+    throw error instanceof UnrecordedError ? error.cause : error
   }
   const message = answerMessage(record, undefined)
-  if (!live.ran) {
+  if (live.made === undefined) {
     markReplayed(message)
     takeState(store, record)
     yield* modelEvents(message)
@@ -202,13 +212,15 @@ class Asking {
     )
   }
 
-  /** The key of a call at this place. */
-  take(place: string, check: string): string {
-    const isThere = (key: string): boolean => key === place || /^~\d+$/.test(key.slice(place.length))
-    const there = this.#recorded.filter(({ key }) => key.startsWith(place) && isThere(key) && !this.#taken.has(key))
-    const found =
-      there.find((recorded) => recorded.check === check) ??
-      there.find((recorded) => kindOf(recorded.check) === kindOf(check))
+  /** The key of a call at this place. Others that are made beside it have the first choice of what is theirs. */
+  async take(place: string, check: string): Promise<string> {
+    const isSame = (recorded: Recorded): boolean => recorded.check === check
+    const isOfKind = (recorded: Recorded): boolean => kindOf(recorded.check) === kindOf(check)
+    let found = this.#left(place).find(isSame)
+    if (found === undefined && this.#left(place).some(isOfKind)) {
+      await new Promise((resolve) => void immediate(resolve))
+      found = this.#left(place).find(isOfKind)
+    }
     const key = found?.key ?? this.#new(place)
     this.#taken.add(key)
     return key
@@ -216,6 +228,12 @@ class Asking {
 
   giveBack(key: string): void {
     this.#taken.delete(key)
+  }
+
+  /** What is recorded there and was not taken. */
+  #left(place: string): Recorded[] {
+    const isThere = (key: string): boolean => key.startsWith(place) && /^(?:~\d+)?$/.test(key.slice(place.length))
+    return this.#recorded.filter(({ key }) => isThere(key) && !this.#taken.has(key))
   }
 
   #new(place: string): string {

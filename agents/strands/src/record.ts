@@ -2,8 +2,9 @@
  * What the journal keeps of a model answer and of a tool result, and the SDK's objects made from it again.
  *
  * An answer is kept once: its content as the SDK's own data, and beside it only what the message does not say (stop
- * reason, usage, redaction, a stateful model's state). The role is always `assistant` and tracking ids are derived, so a recorded cycle is smaller
- * than the JSON of its two messages (I6). Both passes get the object that is made from the record (I12).
+ * reason, usage, redaction, the state of a stateful model). The role is always `assistant` and tracking ids are derived,
+ * so a recorded cycle is smaller than the JSON of its two messages (I6). Both passes get the object that is made from the
+ * record (I12).
  */
 import type { Json, JsonObject } from '@selvage/core'
 import {
