@@ -191,6 +191,30 @@ describe('a stage that fails', () => {
   })
 })
 
+it('a cancel of the pipeline is no attempt of its stage', async () => {
+  let broken = true
+  const asking = createWorkflow('asking', async (ctx) => {
+    await ctx.signal('go')
+    return ctx.step('work', () => {
+      if (broken) throw new Error('busy')
+      return 'done'
+    })
+  })
+  const world = worldOf([asking], { retry: { maxAttempts: 2, initial: 0 } }, asking)
+  await world.start('r', 'brief', 'x')
+  await world.suspended('r/asking')
+  await world.cancel('r', 'enough')
+  await world.until(() => world.outcome('r') !== undefined && world.outcome('r/asking') !== undefined)
+  await world.retry('r')
+  for (const id of ['r/asking~2', 'r/asking~3']) {
+    await world.until(() => world.ids().includes(id))
+    await world.suspended(id)
+    broken = id === 'r/asking~2'
+    await world.tell(id, 'go', null)
+  }
+  expect(await world.result('r')).toBe('done')
+})
+
 describe('a stage that takes too long', () => {
   it('is cancelled and fails the pipeline; a retry gives it its time anew', async () => {
     const { given, a, b } = programs()
@@ -245,16 +269,26 @@ describe('a stage that takes too long', () => {
   })
 
   it('that failed in time and was retried late has its time, too', async () => {
-    const { broken, a } = programs()
-    broken.set('a', () => new Error('busy'))
-    const world = worldOf([{ program: a, timeout: '30m' }], {}, a)
+    let broken = true
+    const asking = createWorkflow('asking', async (ctx) => {
+      await ctx.step('work', () => {
+        if (broken) throw new Error('busy')
+      })
+      return ctx.signal('answer')
+    })
+    const world = worldOf([{ program: asking, timeout: '30m' }], {}, asking)
     await world.start('r', 'brief', 'x')
     expect(await failure(world)).toContain('busy')
     await world.elapse(HOUR)
-    broken.clear()
-    await world.retry('r/a')
+    broken = false
+    await world.retry('r/asking')
     await world.retry('r')
-    expect(await world.result('r')).toBe('a(x)')
+    await world.suspended('r')
+    await world.suspended('r/asking')
+    await world.kill()
+    await world.suspended('r')
+    await world.signal('r/asking', { id: '1', name: 'answer', payload: 'at last' })
+    expect(await world.result('r')).toBe('at last')
   })
 })
 

@@ -7,7 +7,7 @@ import { type ScriptedAnswer, ScriptedModel } from '@selvage/strands/testing'
 import { Agent, type Message, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { currentStep, openSelvage, type Selvage, SelvageError } from './index.ts'
+import { currentStep, EngineError, openSelvage, type Selvage, SelvageError, UsageError } from './index.ts'
 
 let folder: string
 let url: string
@@ -101,13 +101,13 @@ test('one model per stage: for an agent that is registered, and for one that onl
     [
       { agent: planner, model: cheap },
       { agent: executor, model: dear, name: 'do' },
-      { agent: planner },
+      { agent: planner, input: (previous, { input, results }) => `${previous} of ${input}, ${Object.keys(results)}` },
       { name: 'end', agent: () => new Agent({ model: own, printer: false }), model: echo('last') },
     ],
     { version: '2' },
   )
   const { text } = await (await pipeline.start('x', { runId: 'b' })).result()
-  expect(text).toBe('last(own(dear))')
+  expect(text).toBe('last(own(dear of x, planner,do))')
   expect([cheap.calls, dear.calls, own.calls, model.calls]).toEqual([1, 2, 1, 0])
   expect(looked).toEqual(['x'])
   // What was declared of the agent holds for the stage.
@@ -155,6 +155,56 @@ test('a retry policy makes the failed child go on where it failed', async () => 
   expect(looked).toEqual(['it'])
   const { items } = await selvage.runs({ parent: 'b' })
   expect(items.map(({ id }) => id)).toEqual(['b/executor', 'b/planner'])
+})
+
+/** A Selvage on the same engine, with another way to retry runs. */
+function withRetry(retry: (id: string) => Promise<void>): Promise<Selvage> {
+  const { engine } = selvage.parts
+  const other = new Proxy(engine, {
+    get(target, key) {
+      const value: unknown = key === 'retry' ? retry : Reflect.get(target, key)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+  return openSelvage({ engine: other })
+}
+
+/** A step that fails so many times. */
+function flaky(where: Selvage, failures: number) {
+  const work = { calls: 0 }
+  const program = where.workflow('flaky', (ctx) =>
+    ctx.step('work', () => {
+      if (++work.calls <= failures) throw new Error('busy')
+      return 'done'
+    }),
+  )
+  return { work, program }
+}
+
+test('a child that has said that it failed, and has not ended, is retried once it has', async () => {
+  const { engine } = selvage.parts
+  let refused = 0
+  await using other = await withRetry(async (id) => {
+    if (++refused <= 2) throw new UsageError('BAD_INPUT', `Run ${id} is running.`)
+    await engine.retry?.(id)
+  })
+  const { work, program } = flaky(other, 1)
+  const run = await other.pipeline('p', [program], { retry: { initial: 0 } }).start('x')
+  expect(await run.result()).toBe('done')
+  expect([refused, work.calls]).toEqual([3, 2])
+})
+
+test('a retry that nobody heard of, of a child that has failed once more since, is not made again', async () => {
+  const { engine } = selvage.parts
+  await using other = await withRetry(async (id) => {
+    await engine.retry?.(id)
+    await expect(other.run(id).result()).rejects.toThrow('busy')
+    throw new EngineError('UNAVAILABLE', 'The answer was lost.')
+  })
+  const { work, program } = flaky(other, 2)
+  const run = await other.pipeline('p', [program], { retry: { maxAttempts: 2, initial: 0 } }).start('x')
+  await expect(run.result()).rejects.toThrow('busy')
+  expect(work.calls).toBe(2)
 })
 
 test('after the last attempt run.retry() makes one more', async () => {
