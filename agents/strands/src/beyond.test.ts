@@ -175,7 +175,7 @@ describe('a manager that summarises', () => {
 })
 
 describe('a strategy for the context', () => {
-  it('asks for a summary of a long result once', async () => {
+  it.skipIf(Offload === undefined)('asks for a summary of a long result once', async () => {
     const whole = await asksOnce({
       script: LOOKS,
       config: (ledger) => ({
@@ -216,7 +216,7 @@ describe('a classifier that routes', () => {
     },
   })
 
-  it('chooses once for a turn, in whatever process it goes on', async () => {
+  it.skipIf(ClassifierStrategy === undefined)('chooses once for a turn, in whatever process it goes on', async () => {
     const chosen: string[] = []
     const whole = await asksOnce(routed(chosen))
     expect(beyondOf(whole)).toEqual(['beyond:beside@0'])

@@ -425,7 +425,8 @@ describe('modelsAround', () => {
     expect(modelIds(agent).toSorted()).toEqual(all)
   })
 
-  it('finds the candidates of routers, and what chooses among them', () => {
+  // Not in 1.16.0.
+  it.skipIf(ClassifierStrategy === undefined)('finds the candidates of routers, and what chooses among them', () => {
     const strategies = ['outer', 'nested'].map((modelId) => new ClassifierStrategy(named(modelId)))
     const nested = new ModelRouter([named('b'), named('c')], { strategy: strategies[1] as ClassifierStrategy })
     const model = new ModelRouter([named('a'), nested], { strategy: strategies[0] as ClassifierStrategy })
@@ -434,7 +435,7 @@ describe('modelsAround', () => {
     expect(new Set(modelsAround(agent).strategies)).toEqual(new Set(strategies))
   })
 
-  it('finds the model of a context strategy', () => {
+  it.skipIf(Offload === undefined)('finds the model of a context strategy', () => {
     const agent = agentWith({
       contextManager: { strategies: [Offload.summarize('*', { model: named('context') as never })] },
     })
