@@ -7,10 +7,10 @@
  *   an attempt:  begun (its time counts) ──▶ child ends ──▶ done | failed
  *                  └──time is up──▶ child is cancelled ──▶ child ends ──▶ done after all | STEP_TIMEOUT
  *
- * Each stage is a child of the pipeline's run, so what is recorded of a stage is never done again: not after a crash, not
- * by a retry of the pipeline, and not by another attempt, where the engine can retry. A failed attempt that ends the run
- * leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is never true:
- * two stages of one pipeline at work at once; a stage that is called late while it is still at work.
+ * Each stage is a child of the pipeline's run, so what is recorded of a stage is never done again: not after a crash,
+ * not by a retry of the pipeline, and not by another attempt, where the engine can retry. A failed attempt that ends the
+ * run leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is never
+ * true: two stages of one pipeline at work at once; a stage that is called late while it is still at work.
  */
 import type { Durable, Duration, Engine, Outbound, Outcome, Program } from '@selvage/core'
 import { decode, errorFromJson, RunError, SelvageError, StepError, toMs, UsageError } from '@selvage/core'
@@ -38,7 +38,7 @@ export interface StageOptions {
    * on replay and must give the same each time. Default: `previous`.
    */
   input?(previous: unknown, context: StageContext): unknown
-  /** How long one attempt may take from when it is asked for. Then it is cancelled, and fails with STEP_TIMEOUT. Default: for ever. */
+  /** How long an attempt may take from when it is asked for. Then it is cancelled: STEP_TIMEOUT. Default: for ever. */
   readonly timeout?: Duration
   /** When a failed attempt is made again. Default: that of the pipeline, and without one never. */
   readonly retry?: RetryPolicy
@@ -97,7 +97,7 @@ export function createPipeline<const Stages extends readonly PipelineStage[], In
   }
 }
 
-// ── stages as they are written ────────────────────────────────────────────────────────────────────────────────────────
+// ── stages as they are written ──────────────────────────────────────────────────────────────────────────────────────
 
 interface ReadyStage {
   readonly name: string
@@ -203,7 +203,7 @@ function bad(message: string, hint: string): UsageError {
   return new UsageError('BAD_INPUT', message, { hint })
 }
 
-// ── a run ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── a run ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 class PipelineRun {
   readonly #durable: Durable
@@ -278,7 +278,7 @@ class PipelineRun {
     }
   }
 
-  /** The child of an attempt: after the first one the same child, retried, or another one where the engine cannot do that. */
+  /** The child of an attempt: after the first the same one, retried, or another one where the engine cannot do that. */
   #begin(stage: ReadyStage, input: unknown, attempt: number): { readonly id: string; readonly end: Promise<unknown> } {
     const { name, program } = stage
     const child = this.#child

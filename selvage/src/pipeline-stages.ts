@@ -145,7 +145,7 @@ function withModel(factory: AgentFactory, model: Model, program: string): AgentF
     if (agent instanceof Agent) {
       if (agent.model.stateful !== model.stateful) {
         throw bad(
-          `Agent program "${program}" has a model that keeps conversations, and its agent was made for one that does not, or the other way round.`,
+          `Of agent program "${program}" either the model keeps conversations or the one that its agent was made with.`,
           'Give the model to the Agent in the factory.',
         )
       }

@@ -339,7 +339,7 @@ function worker(ledger: string, name: string) {
   }
 }
 
-test('a process that is killed in the second stage is followed by one that asks only the second and the third', async () => {
+test('a process that is killed in the second stage: the next one asks only the second and the third', async () => {
   const ledger = join(folder, 'ledger')
   const first = worker(ledger, 'stuck')
   expect(await first.says()).toBe('stuck')
@@ -404,6 +404,6 @@ describe('bad input', () => {
       }
     }
     const run = await selvage.pipeline('p', [{ name: 'a', agent: make, model: new Stateful(['a']) }]).start('x')
-    await expect(run.result()).rejects.toMatchObject({ message: expect.stringContaining('keeps conversations') })
+    await expect(run.result()).rejects.toMatchObject({ message: expect.stringContaining('model keeps conversations') })
   })
 })
