@@ -8,9 +8,9 @@
  *                  └──time is up──▶ child is cancelled ──▶ child ends ──▶ done after all | STEP_TIMEOUT
  *
  * Each stage is a child of the pipeline's run, so what is recorded of a stage is never done again: not after a crash,
- * not by a retry of the pipeline, and not by another attempt, where the engine can retry. A failed attempt that ends the
- * run leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is never
- * true: two stages of one pipeline at work at once; a stage that is called late while it is still at work.
+ * not by a retry of the pipeline, and not by another attempt, where the engine can retry. A failed attempt that ends
+ * the run leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is
+ * never true: two stages of one pipeline at work at once; a stage that is called late while it is still at work.
  */
 import type { Durable, Duration, Engine, Outbound, Outcome, Program } from '@selvage/core'
 import { decode, errorFromJson, RunError, SelvageError, StepError, toMs, UsageError } from '@selvage/core'
