@@ -27,6 +27,7 @@ import { createRecords, type Records } from './records.ts'
 import { Registry } from './registry.ts'
 import { notBuilt } from './reserved.ts'
 import { presentPlain, Run, type RunPorts } from './run.ts'
+import type { SessionProgram } from './session.ts'
 import { Worker } from './worker.ts'
 
 export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
@@ -48,6 +49,8 @@ export interface Approval extends Omit<QuestionRecord, 'input' | 'reason'> {
 /** What an opened Selvage is told beside its parts. */
 export interface Settings extends Pick<OpenOptions, 'work' | 'concurrency'> {
   readonly conversation: RunPorts['conversation']
+  /** Sessions of an agent of that name and version, wherever it is registered. */
+  readonly sessions?: (name: string, version: string | undefined) => SessionProgram<unknown>
 }
 
 /** A worker that was asked for. */
@@ -65,10 +68,12 @@ export class CoreSelvage {
   readonly #mayWork: boolean
   readonly #records: Records
   readonly #runPorts: RunPorts
+  readonly #sessions: Settings['sessions']
   #closed: Promise<void> | undefined
 
   constructor(parts: Parts, settings: Settings) {
-    const { work = true, concurrency, conversation } = settings
+    const { work = true, concurrency, conversation, sessions } = settings
+    this.#sessions = sessions
     this.#parts = parts
     this.#host = parts.createHost(() => this.#registry.list())
     this.#mayWork = work
@@ -101,10 +106,14 @@ export class CoreSelvage {
   }
 
   /** Registers any program: what `workflow` and `agent` are made of. ALREADY_REGISTERED for a name and version twice. */
-  program<Input, Result>(program: Program, shape: ProgramShape<Input, Result>): ProgramHandle<Input, Result> {
+  program<Input, Result>(
+    program: Program,
+    shape: ProgramShape<Input, Result>,
+    sessions?: SessionProgram<Result>,
+  ): ProgramHandle<Input, Result> {
     this.#open()
     this.#registry.add(program)
-    return this.#handle(program, shape, () => this.#beginWork())
+    return this.#handle(program, shape, () => this.#beginWork(), sessions)
   }
 
   /**
@@ -119,7 +128,8 @@ export class CoreSelvage {
     this.#open()
     const { version, input } = options
     const program = { name, ...(version === undefined ? {} : { version }) }
-    return this.#handle(program, plainShape<Input, Result>(`program '${name}'`, input), async () => {})
+    const shape = plainShape<Input, Result>(`program '${name}'`, input)
+    return this.#handle(program, shape, async () => {}, this.#sessions?.(name, version))
   }
 
   /**
@@ -232,9 +242,10 @@ export class CoreSelvage {
     program: { readonly name: string; readonly version?: string },
     shape: ProgramShape<Input, Result>,
     beginWork: () => Promise<void>,
+    sessions?: SessionProgram<unknown>,
   ): ProgramHandle<Input, Result> {
     const { engine, runtime } = this.#parts
-    return new ProgramHandle(program, shape, { engine, runtime, beginWork, runPorts: this.#runPorts })
+    return new ProgramHandle(program, shape, { engine, runtime, beginWork, runPorts: this.#runPorts, sessions })
   }
 
   async #beginWork(): Promise<void> {

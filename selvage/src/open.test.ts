@@ -65,7 +65,6 @@ test.each([
 test('abilities whose names are taken say so instead of doing nothing', async () => {
   await using selvage = await openSelvage({ url: 'sqlite::memory:', work: false })
   const unsupported = expect.objectContaining({ code: 'UNSUPPORTED' })
-  expect(() => selvage.pipeline('p', [])).toThrow(unsupported)
   expect(() => selvage.schedule('s', 'daily')).toThrow(unsupported)
   const echo = selvage.workflow('echo', (_ctx, input: string) => input)
   expect(() => echo.session('s')).toThrow(unsupported)

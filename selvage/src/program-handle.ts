@@ -4,6 +4,7 @@ import type { ChildProgram, StandardSchema } from '@selvage/programs'
 import type { Present } from './outcome.ts'
 import { notBuilt } from './reserved.ts'
 import { Run, type RunPorts } from './run.ts'
+import { Session, type SessionProgram } from './session.ts'
 import { toEpochMs, type When } from './when.ts'
 
 export interface StartOptions {
@@ -42,7 +43,12 @@ export interface ProgramPorts {
   /** The worker of this process begins, unless it has begun or must not. */
   readonly beginWork: () => Promise<void>
   readonly runPorts: RunPorts
+  /** Of agents. */
+  readonly sessions?: SessionProgram<unknown> | undefined
 }
+
+/** Taken when the session is sent its first message. */
+export type SessionOptions = Pick<StartOptions, 'tenant' | 'queue' | 'tags'>
 
 /** An input that may be undefined may be left out. */
 export type StartArguments<Input> = undefined extends Input
@@ -89,9 +95,26 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     return new Run(runId, this.#ports.runPorts, this.#shape.result)
   }
 
-  /** Reserved. */
-  session(_id: string): never {
-    throw notBuilt('session(id)', 'Start one run per message, with the conversation so far as its input.')
+  /**
+   * A session with an agent: many messages under one id, which is also the id of its run. Agents only: UNSUPPORTED for
+   * other programs.
+   */
+  session(id: string, options: SessionOptions = {}): Session<Result> {
+    const { engine, runtime, beginWork, runPorts, sessions } = this.#ports
+    if (sessions === undefined) {
+      throw new UsageError('UNSUPPORTED', `Program '${this.name}' has no sessions.`, {
+        hint: 'Agents have: selvage.agent(name, factory).session(id). A workflow waits for messages with ctx.signal().',
+      })
+    }
+    checkRunId(id)
+    const { name: program, version } = sessions
+    const begin = async (): Promise<void> => {
+      const start = this.#startOf(null, options, runtime.clock.now())
+      const { version: _, ...rest } = start
+      await engine.start(id, { ...rest, program, ...(version === undefined ? {} : { version }) })
+      await beginWork()
+    }
+    return new Session(id, { program: sessions as SessionProgram<Result>, begin, runPorts })
   }
 
   #startOf(input: Json, options: StartOptions, now: number): Start {

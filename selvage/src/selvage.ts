@@ -4,18 +4,25 @@ import {
   type AgentFactory,
   type AgentOptions,
   type AgentRunResult,
+  busy,
   conversationOf,
   createAgentProgram,
   createOrchestratorProgram,
+  createSessionProgram,
+  isIdleSession,
+  MESSAGE,
   type OrchestratorFactory,
   type OrchestratorOptions,
   type OrchestratorRunResult,
+  ReplyReader,
+  sessionProgramName,
 } from '@selvage/strands'
 import type { Graph, Swarm } from '@strands-agents/sdk/multiagent'
 import { assemble, type OpenOptions, type Parts } from './assemble.ts'
 import { CoreSelvage } from './core-selvage.ts'
 import { type AgentPipelineStage, type AgentSource, type AsPrograms, readAgentStages } from './pipeline-stages.ts'
 import type { ProgramHandle } from './program-handle.ts'
+import type { SessionProgram } from './session.ts'
 
 /** An opened Selvage: agents, workflows, runs, their questions and their workers. */
 export class Selvage extends CoreSelvage {
@@ -24,21 +31,31 @@ export class Selvage extends CoreSelvage {
   readonly #agents = new WeakMap<object, AgentSource>()
 
   constructor(parts: Parts, settings: Pick<OpenOptions, 'work' | 'concurrency'>) {
-    super(parts, { ...settings, conversation: async (_runId, entries) => messagesOf(entries) })
+    super(parts, {
+      ...settings,
+      conversation: async (_runId, entries) => messagesOf(entries),
+      sessions: sessionsOf,
+    })
     this.#log = parts.logger
   }
 
   /**
    * Registers an ordinary agent as a program: each run is one invocation, made to its end by whatever process has it.
    * `factory` makes the agent anew in each of them. The input is a text or anything else that `invoke` takes; any other
-   * value is given to the agent as JSON. ALREADY_REGISTERED for a name and version twice.
+   * value is given to the agent as JSON. Its sessions are runs of `<name>:session`. ALREADY_REGISTERED for a name and
+   * version twice.
    */
   agent(name: string, factory: AgentFactory, options: AgentOptions = {}): ProgramHandle<unknown, AgentRunResult> {
     const log = (line: string): void => this.#log.warn(line)
-    const handle = this.program<unknown, AgentRunResult>(createAgentProgram(name, factory, { log, ...options }), {
-      input: (input) => encode(input, `the input of agent '${name}'`),
-      result: (recorded) => decode(recorded) as AgentRunResult,
-    })
+    const handle = this.program<unknown, AgentRunResult>(
+      createAgentProgram(name, factory, { log, ...options }),
+      {
+        input: (input) => encode(input, `the input of agent '${name}'`),
+        result: (recorded) => decode(recorded) as AgentRunResult,
+      },
+      sessionsOf(name, options.version),
+    )
+    this.program(createSessionProgram(name, factory, { log, ...options }), { input: () => null, result: () => null })
     this.#agents.set(handle, { factory, options })
     return handle
   }
@@ -94,6 +111,17 @@ export class Selvage extends CoreSelvage {
     const pipeline = super.pipeline<readonly PipelineStage[], Input, Result>(name, ready.stages, options)
     for (const { program, source } of ready.agents) this.agent(program, source.factory, source.options)
     return pipeline
+  }
+}
+
+function sessionsOf(name: string, version: string | undefined): SessionProgram<AgentRunResult> {
+  return {
+    name: sessionProgramName(name),
+    ...(version !== undefined && { version }),
+    message: MESSAGE,
+    reader: (runId, messageId) => new ReplyReader(runId, messageId),
+    isIdle: isIdleSession,
+    busy,
   }
 }
 

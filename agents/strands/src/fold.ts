@@ -57,7 +57,7 @@ const MODEL_KEY = /^model#(\d+)$/
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
-const DONE_KEY = /^done#\d+$/
+export const DONE_KEY: RegExp = /^done#\d+$/
 
 /** The signal that brings a session its next message. */
 export const MESSAGE = 'message'

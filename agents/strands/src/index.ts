@@ -21,6 +21,7 @@ export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run
 export {
   busy,
   createSessionProgram,
+  isIdleSession,
   type Replied,
   ReplyReader,
   sessionProgramName,

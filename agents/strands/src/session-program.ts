@@ -20,7 +20,7 @@ import {
   warn,
 } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
-import { MESSAGE, type SentMessage, type TurnEnd } from './fold.ts'
+import { DONE_KEY, MESSAGE, type SentMessage, type TurnEnd } from './fold.ts'
 import { argsOf } from './input.ts'
 import { Policy, RESERVED, refuseUnknown } from './policy.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
@@ -102,7 +102,7 @@ function progressOf(history: readonly Entry[]): { done: number; doneAt: number }
   let done = 0
   let doneAt = 0
   for (const entry of history) {
-    if (entry.type !== 'state' || !/^done#\d+$/.test(entry.key)) continue
+    if (entry.type !== 'state' || !DONE_KEY.test(entry.key)) continue
     done++
     doneAt = entry.at
   }
@@ -137,7 +137,7 @@ export class ReplyReader {
     const patch = entry.patch as unknown as DoneRecord
     if (/^turn#\d+$/.test(key)) this.#isOurs = patch.call === this.#messageId
     else if (/^turn#\d+\.end$/.test(key) && this.#isOurs) this.#end = entry.patch as unknown as TurnEnd
-    else if (/^done#\d+$/.test(key) && patch.call === this.#messageId) return this.#reply(patch)
+    else if (DONE_KEY.test(key) && patch.call === this.#messageId) return this.#reply(patch)
     return undefined
   }
 
@@ -171,6 +171,12 @@ export class ReplyReader {
         : answerMessage(answer, undefined)
     return { result: resultOfMessage(message, end?.stopReason ?? 'endTurn', end?.structuredOutput, this.#usage) }
   }
+}
+
+/** Whether nothing is under way in a session whose newest entry this is. */
+export function isIdleSession(newest: Entry): boolean {
+  if (newest.type === 'state') return DONE_KEY.test(newest.key)
+  return newest.type === 'start' || newest.type === 'end' || newest.type === 'reopen'
 }
 
 /** What a message is told that shall not wait. */

@@ -1,0 +1,188 @@
+/**
+ * A session with an agent, from outside: sending messages, and being told what became of them.
+ *
+ * The session is one run with the session's id. A message is a signal, so it is durable as soon as `send` has told so, is
+ * answered once whoever asks for the reply, and a second message under one id is the first.
+ */
+import { type Engine, type Entry, encode, RunError, SelvageError, UsageError } from '@selvage/core'
+import { hasEnded } from './event-stream.ts'
+import { keepAlive } from './keep-alive.ts'
+import { presentPlain, type ResultOptions, Run, type RunPorts } from './run.ts'
+
+export interface SendOptions {
+  /** The same id is the same message: its reply is given again, and no model is asked. Default: a random one. */
+  readonly id?: string
+  /**
+   * While another message is answered: `queue` (default) answers this one next, `refuse` rejects with SESSION_BUSY. In
+   * every process alike; a message that comes in the same moment as another one may be told so only once that is answered.
+   */
+  readonly whenBusy?: 'queue' | 'refuse'
+  /** Who sends it, for people. */
+  readonly by?: string
+}
+
+/** How the sessions of a program are run: known to whoever made the program. */
+export interface SessionProgram<Result> {
+  readonly name: string
+  readonly version?: string
+  /** The signal that brings a message. */
+  readonly message: string
+  /** Finds the reply to a message in the entries of the session from where it was sent. */
+  reader(runId: string, messageId: string): { take(entry: Entry): Reply<Result> | undefined }
+  /** Whether a session whose newest entry this is waits for a message. */
+  isIdle(newest: Entry): boolean
+  /** What a message is told that shall not wait. */
+  busy(runId: string): Error
+}
+
+export type Reply<Result> = { readonly result: Result } | { readonly error: unknown }
+
+export interface SessionPorts<Result> {
+  readonly program: SessionProgram<Result>
+  /** Makes sure that the run of the session is there. Resolves when it is durable. */
+  readonly begin: (runId: string) => Promise<void>
+  readonly runPorts: RunPorts
+}
+
+/** Entries that are looked at at once. */
+const PAGE = 500
+
+export class Session<Result> {
+  readonly id: string
+  readonly #ports: SessionPorts<Result>
+
+  constructor(id: string, ports: SessionPorts<Result>) {
+    this.id = id
+    this.#ports = ports
+  }
+
+  /** The run of the session: its events, questions and conversation. It goes on until it is cancelled. */
+  get run(): Run {
+    return new Run(this.id, this.#ports.runPorts, presentPlain)
+  }
+
+  /**
+   * Sends a message: a text, or anything else that an agent is invoked with. It is being sent as soon as this is called;
+   * awaited, the message gives its reply.
+   */
+  send(input: unknown, options: SendOptions = {}): SessionMessage<Result> {
+    check(this.id, options)
+    const { program, runPorts } = this.#ports
+    const { id = `msg_${runPorts.runtime.random(11)}`, whenBusy = 'queue', by } = options
+    const refuse = whenBusy === 'refuse'
+    const payload = { input: encode(input, `a message for session ${this.id}`), ...(refuse && { refuse }) }
+    const signal = { id, name: program.message, payload, ...(by !== undefined && { by }) }
+    return new SessionMessage(this.id, id, this.#sent(signal, refuse), this.#ports)
+  }
+
+  /** Resolves, once the message is durable, with the place of the journal behind which its reply will be. */
+  async #sent(signal: Parameters<Engine['signal']>[1], refuse: boolean): Promise<number> {
+    const { begin, program, runPorts } = this.#ports
+    const { engine } = runPorts
+    await begin(this.id)
+    const { entries } = await engine.describe(this.id)
+    const [newest] = refuse && entries > 0 ? await engine.journal(this.id, entries - 1, 1) : []
+    if (newest !== undefined && !program.isIdle(newest)) throw program.busy(this.id)
+    const { accepted } = await this.#signal(signal)
+    return accepted ? entries : 0
+  }
+
+  /** A session that has failed (its agent could not be made, say) goes on with the next message. */
+  async #signal(signal: Parameters<Engine['signal']>[1]): ReturnType<Engine['signal']> {
+    const { engine } = this.#ports.runPorts
+    try {
+      return await engine.signal(this.id, signal)
+    } catch (error) {
+      const hasFailed = async (): Promise<boolean> => (await engine.describe(this.id)).status === 'failed'
+      if (!SelvageError.is(error, 'RUN_ENDED') || engine.retry === undefined || !(await hasFailed())) throw error
+      await engine.retry(this.id)
+      return await engine.signal(this.id, signal)
+    }
+  }
+}
+
+/** A message that was sent. Awaited, it gives what the agent replied; see `result`. */
+export class SessionMessage<Result> implements PromiseLike<Result> {
+  readonly id: string
+  readonly sessionId: string
+  /** Resolves once the message is durable: from then on it will be answered, whatever becomes of this process. */
+  readonly accepted: Promise<void>
+  readonly #from: Promise<number>
+  readonly #ports: SessionPorts<Result>
+  #result: Promise<Result> | undefined
+
+  constructor(sessionId: string, id: string, from: Promise<number>, ports: SessionPorts<Result>) {
+    this.sessionId = sessionId
+    this.id = id
+    this.#from = from
+    this.#ports = ports
+    this.accepted = from.then(() => {})
+    // Whoever asks for the result is told as well.
+    this.accepted.catch(() => {})
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a message is awaited for its reply.
+  then<A = Result, B = never>(
+    onReply?: ((result: Result) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#result ??= this.result()
+    return this.#result.then(onReply, onError)
+  }
+
+  /**
+   * Waits for the reply, whichever process gives it. RUN_FAILED if the turn failed (its cause is the error; the session
+   * goes on), SESSION_BUSY if it was refused, RUN_CANCELLED if the session was cancelled.
+   */
+  async result({ abortSignal }: ResultOptions = {}): Promise<Result> {
+    const { program, runPorts } = this.#ports
+    const { engine, records } = runPorts
+    const reader = program.reader(this.sessionId, this.id)
+    const release = keepAlive()
+    try {
+      let from = await this.#from
+      while (true) {
+        const { status, entries } = await engine.describe(this.sessionId)
+        const page = await records.load(this.sessionId, from, PAGE)
+        for (const entry of page) {
+          const reply = reader.take(entry)
+          if (reply !== undefined && 'error' in reply) throw reply.error
+          if (reply !== undefined) return reply.result
+        }
+        from += page.length
+        if (page.length > 0) continue
+        // It has ended, and rejects with why.
+        if (hasEnded(status)) await new Run(this.sessionId, runPorts, presentPlain).result()
+        if (hasEnded(status)) throw gone(this.sessionId)
+        abortSignal?.throwIfAborted()
+        await engine.changed(this.sessionId, { status, entries }, abortSignal)
+      }
+    } finally {
+      release()
+    }
+  }
+}
+
+function gone(id: string): RunError {
+  return new RunError('RUN_ENDED', `Session ${id} has ended without a reply.`, {
+    hint: 'Send the message to another session.',
+    details: { runId: id },
+  })
+}
+
+function check(session: string, options: SendOptions): void {
+  const { id, whenBusy } = options
+  const unknown = Object.keys(options).find((name) => !['id', 'whenBusy', 'by'].includes(name))
+  const problem =
+    id === ''
+      ? 'has an empty id'
+      : whenBusy !== undefined && whenBusy !== 'queue' && whenBusy !== 'refuse'
+        ? `has whenBusy: '${String(whenBusy)}'`
+        : unknown !== undefined
+          ? `has an option "${unknown}"`
+          : undefined
+  if (problem === undefined) return
+  throw new UsageError('BAD_INPUT', `A message for session ${session} ${problem}.`, {
+    hint: "Options are id, whenBusy ('queue' or 'refuse') and by.",
+  })
+}
