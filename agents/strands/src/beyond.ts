@@ -34,6 +34,7 @@ import {
   recordAnswer,
   stateNow,
   takeState,
+  usageOf,
 } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
@@ -171,6 +172,7 @@ async function* asked(
     throw error instanceof UnrecordedError ? error.cause : error
   }
   const message = answerMessage(record, undefined)
+  scope.nest.spend(op.key, usageOf(record))
   if (live.made === undefined) {
     markReplayed(message)
     takeState(store, record)

@@ -35,10 +35,10 @@ export class Nest {
   readonly outcomes: WeakMap<object, unknown> = new WeakMap()
   /** Of agents that keep their context from call to call, by prefix. */
   readonly kept: Map<string, Turns> = new Map()
-  /** What inner agents have used that were invoked in this process, those of earlier processes in the same scope included. */
-  readonly used: Map<string, Usage> = new Map()
   /** What ends the run, whatever an orchestrator would make of it. */
   fatal: { readonly error: unknown } | undefined
+  /** Of model calls in this process, by key: all but those of the run's own agent, which counts its answers itself. */
+  readonly #spent = new Map<string, Usage>()
   readonly #frames = new Map<string, Frame>()
   readonly #orders = new Map<string, NodeOrder>()
   #entries: Map<string, Entry[]> | undefined
@@ -79,12 +79,20 @@ export class Nest {
     return order
   }
 
-  /** Tokens of all inner agents of the run. */
+  /** A model call of an inner agent, or one past the stages, has an answer. */
+  spend(key: string, usage: Usage | undefined): void {
+    this.#spent.set(key, usage ?? NO_USAGE)
+  }
+
+  /** Tokens of all such calls of the run, those of processes that died included. */
   get usage(): Usage {
     let sum = NO_USAGE
-    for (const usage of this.used.values()) sum = addUsage(sum, usage)
-    this.#entries ??= byPrefix(this.durable.history)
-    for (const [prefix, entries] of this.#entries) if (!this.used.has(prefix)) sum = addUsage(sum, usageIn(entries))
+    for (const usage of this.#spent.values()) sum = addUsage(sum, usage)
+    for (const entry of this.durable.history) {
+      if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) continue
+      if (OWN_ANSWER.test(entry.key) || this.#spent.has(entry.key)) continue
+      sum = addUsage(sum, usageOf(decode(entry.outcome.ok) as AnswerRecord))
+    }
     return sum
   }
 
@@ -162,20 +170,14 @@ export function segment(name: string): string {
   return /[%/]/.test(name) ? encodeURIComponent(name) : name
 }
 
+/** Of the run's own agent. */
+const OWN_ANSWER = /^model#\d+$/
+
 const FRAMES = /^(?:(?:call|agent|node):[^/]*\/)*/
 
 /** The key as the scope knows it in which it was made. */
 export function localKey(key: string): string {
   return key.replace(FRAMES, '')
-}
-
-function usageIn(entries: readonly Entry[]): Usage {
-  let sum = NO_USAGE
-  for (const entry of entries) {
-    if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) continue
-    sum = addUsage(sum, usageOf(decode(entry.outcome.ok) as AnswerRecord))
-  }
-  return sum
 }
 
 function byPrefix(entries: readonly Entry[]): Map<string, Entry[]> {

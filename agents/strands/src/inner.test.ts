@@ -9,6 +9,7 @@ import {
   type JSONValue,
   type ToolContext,
   tool,
+  type Usage,
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
@@ -89,6 +90,19 @@ describe('an agent as a tool', () => {
       'model#3',
     ])
     expect(resultTexts(whole).join()).toContain('Seen three.')
+  })
+
+  it('counts what it uses into the usage of the run, over all processes', async () => {
+    const whole = await playAllPrefixes(runtime, delegating(), sameAndOnce)
+    const { how, agent, entries } = whole
+    const { usage } = (how as unknown as { outcome: { ok: { usage: Usage } } }).outcome.ok
+    const sum = entries.reduce((tokens, entry) => {
+      if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) return tokens
+      const { metadata } = entry.outcome.ok as unknown as { metadata: { usage: Usage } }
+      return tokens + metadata.usage.inputTokens + metadata.usage.outputTokens
+    }, 0)
+    expect(usage.totalTokens).toBe(sum)
+    expect(agent.metrics.accumulatedUsage.totalTokens).toBeLessThan(sum)
   })
 
   it('says what it says without Selvage', async () => {

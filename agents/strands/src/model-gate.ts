@@ -81,9 +81,11 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
   }
 }
 
-function takeAnswer({ conversation }: Scope, { n }: ModelRequest, record: AnswerRecord): Message {
+function takeAnswer(scope: Scope, { n }: ModelRequest, record: AnswerRecord): Message {
+  const { conversation } = scope
   const message = answerMessage(record, conversation.nameOfAnswer(n))
   conversation.answer(n, message, usageOf(record))
+  if (scope.isInner) scope.nest.spend(scope.key(`model#${n}`), usageOf(record))
   if (record.modelState !== undefined) conversation.modelState = record.modelState
   return message
 }

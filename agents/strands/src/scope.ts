@@ -94,6 +94,11 @@ export class Scope implements Answers {
     return `${this.#prefix}${local}`
   }
 
+  /** Of an agent inside of another one, a graph or a swarm. */
+  get isInner(): boolean {
+    return this.#prefix !== ''
+  }
+
   /** The run was taken from this process: nothing settles any more. */
   get isLost(): boolean {
     const { abortSignal } = this.durable

@@ -143,7 +143,6 @@ export class Turns {
       throw this.#options.writesEnds || frame !== undefined ? error : (stepErrorOf(scope, error) ?? error)
     } finally {
       this.#isRunning = false
-      if (frame !== undefined) scope.nest.used.set(frame.prefix, scope.conversation.usage)
       stop()
       if (!isOver) await this.#leave(scope)
     }
