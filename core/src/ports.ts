@@ -95,12 +95,12 @@ export interface Durable {
   id(prefix: string, label: string): string
   /** The same gate, open in spite of a cancel: for `onCancel` and compensations. They share the grace of the run. */
   shielded(): Durable
-  /** Starts, signals and cancels other runs. Call it inside a step: it is not durable by itself. */
+  /** Starts, signals, cancels and, where the engine can, retries other runs. Call it inside a step: it is not durable by itself. */
   readonly outbound: Outbound
 }
 
-/** What a program may do to other runs. All three are idempotent. */
-export type Outbound = Pick<Engine, 'start' | 'signal' | 'cancel'>
+/** What a program may do to other runs. All are idempotent but `retry`, which is refused by a run that has not ended. */
+export type Outbound = Pick<Engine, 'start' | 'signal' | 'cancel' | 'retry'>
 
 /** What a run runs. `fold`: recorded answers stand, the program rebuilds itself from `history`. `replay`: the program runs again from the top. */
 export interface Program {

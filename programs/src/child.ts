@@ -90,7 +90,8 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
   return { id, result: follow(), cancel }
 }
 
-function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
+/** How a child that did not complete rejects. */
+export function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
   const details = { runId: id }
   if ('cancelled' in outcome) {
     return new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })

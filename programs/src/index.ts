@@ -1,11 +1,21 @@
 export * from './approval.ts'
-export * from './child.ts'
+export { type Child, type ChildOptions, type ChildProgram, startChild } from './child.ts'
 export * from './context.ts'
 export * from './effects.ts'
 export * from './input.ts'
 export * from './interrupt.ts'
 export * from './names.ts'
 export * from './pipeline.ts'
+export {
+  nameStages,
+  type PipelineInput,
+  type PipelineOptions,
+  type PipelineResult,
+  type PipelineStage,
+  type ProgramStage,
+  type StageContext,
+  type StageOptions,
+} from './pipeline-stages.ts'
 export * from './poll.ts'
 export * from './retry.ts'
 export type { Callback } from './signals.ts'

@@ -4,7 +4,8 @@ import { fakeClock } from '@selvage/testing'
 import { describe, expect, it } from 'vitest'
 import { World } from '../test/world.ts'
 import type { ChildProgram } from './child.ts'
-import { createPipeline, type PipelineOptions, type PipelineStage } from './pipeline.ts'
+import { createPipeline } from './pipeline.ts'
+import type { PipelineOptions, PipelineStage } from './pipeline-stages.ts'
 import { createWorkflow } from './workflow.ts'
 
 const HOUR = 3_600_000

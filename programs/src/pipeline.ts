@@ -12,74 +12,21 @@
  * the run leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is
  * never true: two stages of one pipeline at work at once; a stage that is called late while it is still at work.
  */
-import type { Durable, Duration, Engine, Outbound, Outcome, Program } from '@selvage/core'
-import { decode, errorFromJson, RunError, SelvageError, StepError, toMs, UsageError } from '@selvage/core'
+import type { Durable, Outbound, Outcome } from '@selvage/core'
+import { decode, SelvageError, StepError } from '@selvage/core'
 import { isCancelled, whenCancelled } from './cancellation.ts'
-import { type Child, type ChildProgram, startChild } from './child.ts'
-import type { StandardSchema } from './input.ts'
-import { type RetryPolicy, retryBehaviour } from './retry.ts'
+import { type Child, failureOf, startChild } from './child.ts'
+import {
+  type PipelineInput,
+  type PipelineOptions,
+  type PipelineResult,
+  type PipelineStage,
+  type ReadyStage,
+  readStages,
+} from './pipeline-stages.ts'
+import { retryBehaviour } from './retry.ts'
 import { sleepUntil } from './sleep.ts'
 import type { Workflow } from './workflow.ts'
-
-/** What a stage may look at to make its input. */
-export interface StageContext {
-  /** The input of the pipeline. */
-  readonly input: unknown
-  /** The whole results of the stages before, by their names. */
-  readonly results: { readonly [stage: string]: unknown }
-}
-
-/** What every form of stage may say. */
-export interface StageOptions {
-  /** Unique in the pipeline, and the last part of the stage's run id. Default: that of its program, then `name#2`, … */
-  readonly name?: string
-  /**
-   * What the stage is given. `previous` is what the stage before passed on, or the pipeline's input. It is called again
-   * on replay and must give the same each time. Default: `previous`.
-   */
-  input?(previous: unknown, context: StageContext): unknown
-  /** How long an attempt may take from when it is asked for. Then it is cancelled: STEP_TIMEOUT. Default: for ever. */
-  readonly timeout?: Duration
-  /** When a failed attempt is made again. Default: that of the pipeline, and without one never. */
-  readonly retry?: RetryPolicy
-}
-
-export interface ProgramStage<P extends ChildProgram = ChildProgram> extends StageOptions {
-  readonly program: P
-}
-
-export type PipelineStage = ChildProgram | ProgramStage
-
-export interface PipelineOptions<Input = unknown> {
-  /** Runs go on with the version that they were started with: other stages, or another order, need a new one. */
-  readonly version?: string
-  /** Any Standard Schema: validates the input before a run starts. */
-  readonly input?: StandardSchema<unknown, Input>
-  /** For stages that have no policy of their own. Default: a failed stage fails the pipeline. */
-  readonly retry?: RetryPolicy
-}
-
-interface Types<Input, Result> {
-  readonly '~types'?: { readonly input: Input; readonly result: Result } | undefined
-}
-
-type ProgramOf<Stage> = Stage extends { readonly program: infer P } ? P : Stage
-
-/** What the first stage takes, unless it makes that itself. */
-export type PipelineInput<Stages extends readonly unknown[]> = Stages extends readonly [infer First, ...unknown[]]
-  ? First extends { input: (previous: infer Previous, ...rest: never[]) => unknown }
-    ? Previous
-    : ProgramOf<First> extends Types<infer Input, unknown>
-      ? Input
-      : unknown
-  : unknown
-
-/** What the last stage results in. */
-export type PipelineResult<Stages extends readonly unknown[]> = Stages extends readonly [...unknown[], infer Last]
-  ? ProgramOf<Last> extends Types<unknown, infer Result>
-    ? Result
-    : unknown
-  : unknown
 
 /** Makes a program of stages. UsageError BAD_INPUT for stages and options that make no sense. */
 export function createPipeline<const Stages extends readonly PipelineStage[], Input = PipelineInput<Stages>>(
@@ -97,119 +44,10 @@ export function createPipeline<const Stages extends readonly PipelineStage[], In
   }
 }
 
-// ── stages as they are written ──────────────────────────────────────────────────────────────────────────────────────
-
-interface ReadyStage {
-  readonly name: string
-  readonly program: ChildProgram
-  readonly input: StageOptions['input']
-  readonly timeoutMs: number | undefined
-  readonly retry: RetryPolicy | undefined
-}
-
-const PIPELINE_OPTIONS = ['version', 'input', 'retry']
-const STAGE_OPTIONS = ['program', 'name', 'input', 'timeout', 'retry']
-const RETRY_OPTIONS = ['maxAttempts', 'initial', 'factor', 'max', 'jitter', 'on']
-const PROGRAM_PROPERTIES = ['name', 'version', 'input', '~types', 'resume', 'run']
-
-function readStages(name: string, stages: readonly unknown[], options: PipelineOptions): readonly ReadyStage[] {
-  if (typeof name !== 'string' || name === '') throw bad('A pipeline needs a name.', 'Name it by what it makes.')
-  const what = `Pipeline "${name}"`
-  if (!Array.isArray(stages) || stages.length === 0)
-    throw bad(`${what} has no stages.`, 'Give it at least one program.')
-  refuseUnknown(what, options, PIPELINE_OPTIONS)
-  checkRetry(what, options.retry)
-  const written = stages.map((stage, index) => writtenStage(`Stage ${index + 1} of pipeline "${name}"`, stage))
-  const names = nameStages(
-    name,
-    written.map(({ name: own, program }) => ({ own, derived: program.name })),
-  )
-  return written.map(({ program, input, timeout, retry = options.retry }, index) => {
-    const stage = names[index] ?? ''
-    const label = `timeout of stage "${stage}" of pipeline "${name}"`
-    return { name: stage, program, input, retry, timeoutMs: timeout === undefined ? undefined : toMs(timeout, label) }
-  })
-}
-
-function writtenStage(what: string, stage: unknown): ProgramStage {
-  if (isProgram(stage)) return { program: stage }
-  if (typeof stage !== 'object' || stage === null || !('program' in stage)) throw noProgram(what)
-  refuseUnknown(what, stage, STAGE_OPTIONS)
-  const { program, input, retry } = stage as ProgramStage
-  if (!isProgram(program)) throw noProgram(what)
-  if (input !== undefined && typeof input !== 'function') {
-    throw bad(`${what} has an input that is no function.`, 'Write input: (previous) => ….')
-  }
-  checkRetry(what, retry)
-  return stage as ProgramStage
-}
-
-/** A handle, a program, or plain data that names one: never something else that happens to have a name. */
-function isProgram(value: unknown): value is ChildProgram {
-  if (typeof value !== 'object' || value === null || 'program' in value) return false
-  const { name, run } = value as Partial<Program>
-  if (typeof name !== 'string' || name === '') return false
-  if (typeof run === 'function') return true
-  return Object.hasOwn(value, 'name') && Object.keys(value).every((key) => PROGRAM_PROPERTIES.includes(key))
-}
-
-function noProgram(what: string): UsageError {
-  return bad(
-    `${what} is no program.`,
-    'Give what selvage.workflow(), selvage.agent() or selvage.reference() returns, or { program, … }.',
-  )
-}
-
-function checkRetry(what: string, policy: unknown): void {
-  if (policy === undefined) return
-  if (typeof policy !== 'object' || policy === null) {
-    throw bad(`${what} has a retry that is no policy.`, 'Write for example retry: { maxAttempts: 3 }.')
-  }
-  refuseUnknown(`The retry policy of ${what}`, policy, RETRY_OPTIONS)
-  retryBehaviour(policy, () => 0)
-}
-
-/** UsageError BAD_INPUT for an option that nobody knows. */
-function refuseUnknown(what: string, options: object, known: readonly string[]): void {
-  const unknown = Object.entries(options).find(([key, value]) => value !== undefined && !known.includes(key))
-  if (unknown !== undefined) throw bad(`${what} has no option "${unknown[0]}".`, `It knows ${known.join(', ')}.`)
-}
-
-/** What a stage calls itself, or a name made of `derived` that nobody else has: `planner`, `planner#2`, … */
-export function nameStages(
-  pipeline: string,
-  stages: readonly { readonly own: string | undefined; readonly derived: string }[],
-): readonly string[] {
-  const taken = new Set<string>()
-  for (const { own } of stages) {
-    if (own === undefined) continue
-    if (typeof own !== 'string' || own === '' || /~\d+$/.test(own)) {
-      const hint = 'Name it by what it does; an end such as ~2 is that of an attempt.'
-      throw bad(`A stage of pipeline "${pipeline}" is called ${JSON.stringify(own)}.`, hint)
-    }
-    if (taken.has(own)) throw bad(`Two stages of pipeline "${pipeline}" are called "${own}".`, 'Rename one of them.')
-    taken.add(own)
-  }
-  return stages.map(({ own, derived }) => {
-    if (own !== undefined) return own
-    let name = derived
-    for (let count = 2; taken.has(name); count++) name = `${derived}#${count}`
-    taken.add(name)
-    return name
-  })
-}
-
-function bad(message: string, hint: string): UsageError {
-  return new UsageError('BAD_INPUT', message, { hint })
-}
-
-// ── a run ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
 class PipelineRun {
   readonly #durable: Durable
   readonly #stages: readonly ReadyStage[]
-  /** What programs may do to runs, and what engines that can retry are able to do as well. */
-  readonly #outbound: Outbound & Pick<Engine, 'retry'>
+  readonly #outbound: Outbound
   /** The child of the stage under way: told to stop if the run is cancelled. */
   #child: Child | undefined
 
@@ -381,15 +219,6 @@ function lateness({ runId }: Durable, { name, timeoutMs }: ReadyStage, attempt: 
   const message = `Stage "${name}" of run ${runId} took longer than ${timeoutMs} ms and was cancelled.`
   const hint = 'Raise its timeout, or retry the run: it goes on in this stage.'
   return new StepError('STEP_TIMEOUT', message, { hint, cause, details: { runId, step: name, attempt } })
-}
-
-function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
-  const details = { runId: id }
-  if ('cancelled' in outcome) {
-    return new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
-  }
-  const cause = errorFromJson(outcome.error)
-  return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details })
 }
 
 /** What a policy judges: the error that somebody threw, without the runs and steps that it has passed. */
