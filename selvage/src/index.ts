@@ -17,4 +17,5 @@ export type {
 export { isReplayed, runOf } from '@selvage/strands'
 export { type DurableOptions, durable } from './durable.ts'
 export * from './exports.ts'
+export type { AgentPipelineStage, AgentStage } from './pipeline-stages.ts'
 export { openSelvage, Selvage } from './selvage.ts'
