@@ -3,6 +3,7 @@ import { decode, type Program } from '@selvage/core'
 import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
+import { recordMcp } from './mcp.ts'
 import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 
 export interface AgentContext {
@@ -79,6 +80,7 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
         linear,
         writesEnds: false,
       })
+      recordMcp(agent, durable)
       const result = await agent.invoke(args)
       abortSignal.throwIfAborted()
       return resultOf(result, turns.usage)

@@ -38,9 +38,9 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
     agent,
     watch,
     open: binding.open,
-    nest: (durable) => new Nest(durable, { ...binding, adopt: (inner) => bindInner(inner, binding) }),
-    begins: () => {
-      bindInnerOf(agent, binding)
+    nest: (durable) => new Nest(durable, { ...binding, adopt: (inner) => bindInner(inner, { ...binding, durable }) }),
+    begins: (durable) => {
+      bindInnerOf(agent, { ...binding, durable })
       for (const line of binding.policy.remarks(agent.name, toolsWithin(agent))) binding.log(line)
     },
     firstInput: binding.firstInput,

@@ -2,10 +2,12 @@
  * Agents that others have as tools or nodes. They get the gates of a durable agent, which act in the frame that the agent
  * is invoked in; invoked without one, or in the body of a step, it is what it was.
  */
+import type { Durable } from '@selvage/core'
 import type { Agent, Tool } from '@strands-agents/sdk'
 import { type Frame, frameNow } from './frames.ts'
 import { hasGates, putGates } from './gates.ts'
 import { recordInput } from './input.ts'
+import { recordMcp } from './mcp.ts'
 import { agentOfTool, type Invocation, usedSoFar } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { type Pass, Turns } from './turns.ts'
@@ -14,6 +16,7 @@ export interface InnerBinding {
   /** See linear.ts. */
   readonly linear: boolean
   readonly log: (line: string) => void
+  readonly durable: Durable
 }
 
 const inner = new WeakSet<Agent>()
@@ -49,6 +52,7 @@ export function bindInner(agent: Agent, binding: InnerBinding): boolean {
         invoke(original, ...given),
   })
   inner.add(agent)
+  recordMcp(agent, binding.durable)
   bindInnerOf(agent, binding)
   return true
 }

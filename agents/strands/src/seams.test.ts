@@ -1,4 +1,5 @@
 /** The contract of each seam with the SDK: run against every version that is to be supported (docs/durable.md says how). */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   AfterInvocationEvent,
   Agent,
@@ -10,6 +11,7 @@ import {
   type ExecuteToolContext,
   ExecuteToolStage,
   InvokeModelStage,
+  McpClient,
   Message,
   MessageAddedEvent,
   type MessageData,
@@ -27,6 +29,7 @@ import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/ste
 import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
+  agentOfTool,
   checkNamesFrom,
   copyMessagesBy,
   forgetInterrupt,
@@ -36,6 +39,7 @@ import {
   isInterruptError,
   isOnlyHandler,
   makeOutermost,
+  mcpClientsOf,
   modelsAround,
   raiseInterrupts,
   resetInterrupts,
@@ -44,6 +48,7 @@ import {
   resumeInterrupts,
   throwIfCancelled,
   traceOnlyRecording,
+  usedSoFar,
   wrapInvocation,
 } from './seams.ts'
 import { type Script, scriptedModel } from './testing/index.ts'
@@ -446,6 +451,44 @@ describe('modelsAround', () => {
     const data = Array.from({ length: 100_000 }, (_, index) => ({ index }))
     const agent = agentWith({ plugins: [{ name: 'mine', initAgent: () => {}, data, model: named('mine') } as Plugin] })
     expect(modelIds(agent).toSorted()).toEqual(['mine', 'scripted'])
+  })
+})
+
+describe('agents inside of others', () => {
+  it('are known by their tools, with whether they keep their context', () => {
+    const inner = agentWith({ name: 'inner' })
+    expect(agentOfTool(inner.asTool())).toEqual({ agent: inner, keepsContext: false })
+    expect(agentOfTool(inner.asTool({ preserveContext: true }))).toEqual({ agent: inner, keepsContext: true })
+    expect(agentOfTool(undefined)).toBeUndefined()
+    expect(agentWith({ tools: [inner] }).tools.map((tool) => agentOfTool(tool)?.agent)).toEqual([inner])
+  })
+
+  it('run in the asynchronous context of whoever takes their events', async () => {
+    const context = new AsyncLocalStorage<string>()
+    const seen: (string | undefined)[] = []
+    const inner = new Agent({
+      model: scriptedModel(() => {
+        seen.push(context.getStore())
+        return 'Done.'
+      }),
+      printer: false,
+    })
+    const events = inner.stream('go')
+    while (!(await context.run('inside', () => events.next())).done) {
+      // Its own loop has nothing of ours.
+    }
+    expect(seen).toEqual(['inside'])
+  })
+
+  it('tell what they have used', async () => {
+    const agent = agentWith({}, ['Done.'])
+    await agent.invoke('go')
+    expect(usedSoFar(agent)).toEqual({ usage: agent.metrics.accumulatedUsage, cycles: 1 })
+  })
+
+  it('and the MCP servers that an agent was given', () => {
+    const client = new McpClient({ transport: {} as never })
+    expect(mcpClientsOf(agentWith({ tools: [client] }))).toEqual([client])
   })
 })
 

@@ -15,6 +15,7 @@ import {
   type InvocationState,
   type InvokeArgs,
   type InvokeOptions,
+  type McpClient,
   Message,
   Model,
   SNAPSHOT_SCHEMA_VERSION,
@@ -40,6 +41,7 @@ interface Inside {
   readonly _backgroundTasks: unknown
   readonly _checkpointing: boolean
   readonly _meter: MeterInside
+  readonly _mcpClients?: readonly McpClient[]
 }
 
 interface InterruptStateInside {
@@ -203,6 +205,11 @@ export function agentOfTool(tool: object | undefined): { agent: Agent; keepsCont
   const { agent, _preserveContext } = (tool ?? {}) as { agent?: unknown; _preserveContext?: unknown }
   if (!(agent instanceof Agent) || typeof _preserveContext !== 'boolean') return undefined
   return { agent, keepsContext: _preserveContext }
+}
+
+/** The MCP servers that an agent was given. Not readable in public. */
+export function mcpClientsOf(agent: Agent): readonly McpClient[] {
+  return inside(agent)._mcpClients ?? []
 }
 
 /** What an agent has used so far, in all invocations of this process. */

@@ -22,6 +22,7 @@ import {
 import { bindAgent } from './bind.ts'
 import { DONE_KEY, MESSAGE, type SentMessage, type TurnEnd } from './fold.ts'
 import { argsOf } from './input.ts'
+import { recordMcp } from './mcp.ts'
 import { Policy, RESERVED, refuseUnknown } from './policy.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
 import { toJson } from './scope.ts'
@@ -54,6 +55,7 @@ export function createSessionProgram(name: string, factory: AgentFactory, option
         linear,
         writesEnds: true,
       })
+      recordMcp(agent, durable, { asksAgain: true })
       let { done, doneAt } = progressOf(durable.history)
       while (true) {
         const m = done + 1

@@ -65,7 +65,7 @@ export interface TurnsOptions {
   /** What all scopes of that session share. */
   readonly nest: (durable: Durable) => Nest
   /** Called when a session has been opened. */
-  readonly begins?: () => void
+  readonly begins?: (durable: Durable) => void
   /** The input of the first turn, where it is that of the run and needs no entry of its own. */
   readonly firstInput: Json | undefined
   /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
@@ -183,7 +183,7 @@ export class Turns {
       const nest = this.#options.nest(session.durable)
       const scope = new Scope({ agent, nest, prefix, watch, firstInput })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
-      this.#options.begins?.()
+      this.#options.begins?.(session.durable)
       checkCode(scope, nest.onCodeChange, nest.log)
       return { session, scope, unlessLost: unlessRejected(session.lost) }
     } catch (error) {
