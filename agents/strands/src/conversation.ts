@@ -19,7 +19,7 @@
  */
 import type { Json } from '@selvage/core'
 import { Message, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
-import type { StatePatch } from './record.ts'
+import type { StatePatch, ToolRecord } from './record.ts'
 import { bare, findSplice, isEmpty, isSame, type Splice } from './splice.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
 
@@ -35,8 +35,11 @@ interface Pending {
   /** Absent: the model answered with an error. */
   readonly message: Message | undefined
   readonly results: Map<string, ToolResultBlock>
-  readonly state: StatePatch[]
+  readonly did: Deeds[]
 }
+
+/** What the body of a tool did to its agent. */
+export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'messages'>
 
 /** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
 export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
@@ -68,6 +71,8 @@ export class Conversation {
   readonly #name: NameMessage | undefined
   #turn = 0
   #input: Message[] = []
+  /** Of the turn: what tools wrote to the invocationState. */
+  invocation: StatePatch[] = []
   #pending: Pending | undefined
   /** The pending answer was not taken by the agent. */
   #isDropped = false
@@ -89,6 +94,7 @@ export class Conversation {
     this.syncedFor = 0
     this.shown = []
     this.spent = []
+    this.invocation = []
   }
 
   /** A model outcome was recorded: everything before it is committed. `message` is absent for an error. */
@@ -98,18 +104,34 @@ export class Conversation {
     if (!isRetry) this.#foldPoint(n - 1)
     this.answers = n
     this.#isDropped = false
-    this.#pending = { n, message, results: new Map(), state: [] }
+    this.#pending = { n, message, results: new Map(), did: [] }
     this.#pendingUsage.push(usage)
     this.usage = addUsage(this.usage, usage)
     this.#since = []
   }
 
-  /** A tool of the pending answer has a result. */
-  result(cycle: number, toolUseId: string, block: ToolResultBlock, state: StatePatch | undefined): void {
+  /** A tool of the pending answer has a result. `did`: what is not done to the messages yet. */
+  result(cycle: number, toolUseId: string, block: ToolResultBlock, did: Deeds = {}): void {
     const pending = this.#pending
     if (pending?.n !== cycle) return
     pending.results.set(toolUseId, block)
-    if (state !== undefined) pending.state.push(state)
+    pending.did.push(did)
+  }
+
+  /** The body of a tool may have changed the agent's messages: what it changed, taken over. */
+  changedByTool(actual: readonly Message[]): Splice | undefined {
+    const { messages } = this
+    if (actual.length === messages.length && this.#isAsBefore(actual, false)) return undefined
+    const change = findSplice(messages, actual, messages.length)
+    if (isEmpty(change)) return undefined
+    this.messages = [...actual]
+    this.#since.push(change)
+    return change
+  }
+
+  /** Does to the messages what a recorded body did to them. */
+  changeAgain({ at, remove, add }: Splice): void {
+    this.messages.splice(at, remove, ...add.map((data) => Message.fromMessageData(data)))
   }
 
   /** Takes a recorded difference, or one that `compare` has found. `n`: the model call that was about to be made. */
@@ -149,11 +171,16 @@ export class Conversation {
 
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
   commit(actual?: readonly Message[]): void {
+    const did = this.#isDropped ? [] : (this.#pending?.did ?? [])
+    for (const { messages } of did) if (messages !== undefined) this.changeAgain(messages)
     const implied = actual ?? this.#implied()
     for (const message of implied) this.messages.push(message)
     if (implied.length > 0) this.#since.push(implied)
     this.shown.push(...implied)
-    if (!this.#isDropped) for (const patch of this.#pending?.state ?? []) this.patchState(patch)
+    for (const { state, invocation } of did) {
+      if (state !== undefined) this.patchState(state)
+      if (invocation !== undefined) this.invocation.push(invocation)
+    }
     this.#input = []
     this.#pending = undefined
     this.hasBegun = true

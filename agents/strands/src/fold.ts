@@ -193,7 +193,7 @@ export class Fold {
     if (tool === null || !('ok' in outcome)) return
     const [, toolUseId = '', cycle] = tool
     const record = decode(outcome.ok) as ToolRecord
-    this.conversation.result(Number(cycle), toolUseId, resultBlock(record, toolUseId), record.state)
+    this.conversation.result(Number(cycle), toolUseId, resultBlock(record, toolUseId), record)
   }
 
   /** Only those of the tail are asked for. */

@@ -19,6 +19,8 @@ import {
   type Usage,
 } from '@strands-agents/sdk'
 
+import type { Splice } from './splice.ts'
+
 type ModelResult = InvokeModelResult['result']
 type Metadata = Omit<ModelMetadataEvent, 'type'>
 type RecordedMetadata = Omit<Metadata, 'usage'> & { readonly usage?: Omit<Usage, 'totalTokens'> & Partial<Usage> }
@@ -165,6 +167,10 @@ export interface ToolRecord {
   readonly error?: { readonly name?: string; readonly message?: string; readonly code?: string | number }
   /** What the body wrote to the agent's appState. */
   readonly state?: StatePatch
+  /** What the body wrote to the invocationState, values as the codec writes them. */
+  readonly invocation?: StatePatch
+  /** How the body changed the agent's messages. */
+  readonly messages?: Splice
   /** The body cancelled the agent. */
   readonly cancelled?: true
 }
@@ -208,10 +214,12 @@ export function errorRecord(text: string): ToolRecord {
   return { status: 'error', content: [{ text }] }
 }
 
+const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'messages', 'cancelled']
+
 function isToolRecord(value: unknown): value is ToolRecord {
   if (typeof value !== 'object' || value === null || !('content' in value) || !Array.isArray(value.content))
     return false
-  return Object.keys(value).every((key) => ['content', 'status', 'error', 'state', 'cancelled'].includes(key))
+  return Object.keys(value).every((key) => RECORD_KEYS.includes(key))
 }
 
 /** The SDK writes the error's message into the result, as it is or behind `Error: `. */

@@ -31,11 +31,12 @@ import { Unanswered, withParts } from './asking.ts'
 import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'
+import { applyInvocation, watchInvocation } from './invocation-watch.ts'
 import type { ToolApproval } from './policy.ts'
 import { approveKey, interruptKey, policyInterrupt } from './questions.ts'
 import { errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
-import type { Scope } from './scope.ts'
+import { replaceAll, type Scope } from './scope.ts'
 import {
   agentOfTool,
   forgetInterrupt,
@@ -162,7 +163,9 @@ async function* madeOnce(call: Call, ask: string): Events {
   }
   const recorded = resultBlock(record, toolUseId)
   const block = live?.error === undefined ? recorded : withError(recorded, live.error)
-  if (isRecorded) scope.conversation.result(cycle, toolUseId, block, record.state)
+  // What was done to the messages the body has done, or it is done again below.
+  const { messages: _, ...did } = record
+  if (isRecorded) scope.conversation.result(cycle, toolUseId, block, did)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
 }
@@ -193,29 +196,36 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
   if (frame.interrupts.length > 0) return raise(call, frame.interrupts)
   const record = await scope.durable.step(op, () => recordResult(block))
   const recorded = resultBlock(record, toolUseId)
-  scope.conversation.result(cycle, toolUseId, recorded, undefined)
+  scope.conversation.result(cycle, toolUseId, recorded)
   return block.error === undefined ? recorded : withError(recorded, block.error)
 }
 
 /** Runs the tool, and what is wrapped around it inside of us. */
 async function runBody(
-  { scope, ctx, next }: Call,
+  call: Call,
   at: StepContext,
   send: Send<AgentStreamEvent>,
 ): Promise<{ readonly record: ToolRecord; readonly block: ToolResultBlock }> {
+  const { scope, ctx, next } = call
   const sendOn: Send<AgentStreamEvent> = (event) => {
     const chunk = chunkOf(event)
     if (chunk !== undefined) at.emit(chunk)
     return send(event)
   }
+  const invocation = watchInvocation(ctx.invocationState)
   try {
-    const { result: block } = await pump(next(ctx), sendOn)
+    const { result: block } = await pump(next({ ...ctx, invocationState: invocation.state }), sendOn)
     const state = scope.watch.take(at.key)
+    const written = invocation.take()
+    if (written.lost.length > 0) tellLost(call, written.lost)
+    const messages = scope.conversation.changedByTool(scope.agent.messages)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     const record = {
       ...recordResult(block),
       ...(state !== undefined && { state }),
+      ...(written.patch !== undefined && { invocation: written.patch }),
+      ...(messages !== undefined && { messages }),
       ...(cancelled && { cancelled: true as const }),
     }
     return { record, block }
@@ -229,10 +239,22 @@ async function runBody(
 }
 
 /** What the recorded body did to the agent is done again. */
-function redo({ scope }: Call, record: ToolRecord, block: ToolResultBlock): void {
+function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock): void {
   markReplayed(block)
+  if (record.invocation !== undefined) applyInvocation(ctx.invocationState, record.invocation)
+  if (record.messages !== undefined) {
+    scope.conversation.changeAgain(record.messages)
+    replaceAll(scope.agent.messages, scope.conversation.messages)
+  }
   if (record.state !== undefined) scope.watch.apply(record.state)
   if (record.cancelled) scope.agent.cancel()
+}
+
+function tellLost({ scope, ctx }: Call, keys: readonly string[]): void {
+  const which = keys.map((key) => `invocationState.${key}`).join(', ')
+  scope.nest.log(
+    `Tool ${ctx.toolUse.name} of run ${scope.durable.runId} wrote ${which}, which cannot be recorded: it is not there when the run goes on in another process.`,
+  )
 }
 
 /** The result of a call that has none of its own, or the error that ends it. */

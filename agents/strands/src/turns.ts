@@ -29,6 +29,7 @@ import type { RecordedTurn, SyncPatch, TurnEnd } from './fold.ts'
 import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
+import { applyInvocation } from './invocation-watch.ts'
 import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
 import { replaceAll, Scope, toJson } from './scope.ts'
@@ -278,6 +279,7 @@ export class Turns {
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
+    for (const patch of conversation.invocation) applyInvocation(state, patch)
     yield* this.#shown(conversation.shown, state)
     return []
   }
@@ -287,6 +289,7 @@ export class Turns {
     const { agent } = this.#options
     const { conversation } = scope
     this.#load(scope)
+    for (const patch of conversation.invocation) applyInvocation(invocationState, patch)
     resetInterrupts(agent)
     yield* this.#shown(conversation.shown, invocationState)
     this.#ended = n
