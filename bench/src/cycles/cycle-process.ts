@@ -14,7 +14,7 @@ export interface Cycles {
 const [way = '', shape = '{}'] = process.argv.slice(2)
 const before = written()
 const began = performance.now()
-const { model, tool } = await WAYS[way as WayName](JSON.parse(shape) as Shape)
+const { model, tool } = await WAYS[way as WayName].run(JSON.parse(shape) as Shape)
 const ms = performance.now() - began
 const after = written()
 const answer: Cycles = {

@@ -10,6 +10,13 @@ import {
 } from '@strands-agents/sdk'
 import { payloads } from '../payload.ts'
 
+/** Told of each call as it begins. */
+export interface Watch {
+  model(): void
+  /** The tool goes on when what it returns resolves. */
+  tool(part: number): Promise<void> | undefined
+}
+
 /** Without it the SDK estimates the tokens of all messages at each call. */
 const USAGE = { inputTokens: 10, outputTokens: 5, totalTokens: 15 }
 
@@ -17,11 +24,13 @@ const USAGE = { inputTokens: 10, outputTokens: 5, totalTokens: 15 }
 class InstantModel extends Model<{ modelId: string }> {
   calls = 0
   readonly #cycles: number
+  readonly #watch: Watch | undefined
   #config = { modelId: 'instant' }
 
-  constructor(cycles: number) {
+  constructor(cycles: number, watch: Watch | undefined) {
     super()
     this.#cycles = cycles
+    this.#watch = watch
   }
 
   updateConfig(config: { modelId: string }): void {
@@ -34,7 +43,9 @@ class InstantModel extends Model<{ modelId: string }> {
 
   async *stream(messages: Message[]): AsyncGenerator<ModelStreamEvent> {
     this.calls++
-    const cycle = (messages.length + 1) / 2
+    this.#watch?.model()
+    // An input that was given twice is one message more.
+    const cycle = Math.floor((messages.length + 1) / 2)
     yield { type: 'modelMessageStartEvent', role: 'assistant' }
     if (cycle > this.#cycles) {
       yield { type: 'modelContentBlockStartEvent' }
@@ -63,17 +74,27 @@ export interface InstantAgent {
   calls(): { readonly model: number; readonly tool: number }
 }
 
-export function instantAgent(cycles: number, resultBytes: number, config: AgentConfig = {}): InstantAgent {
+export interface InstantShape {
+  readonly cycles: number
+  readonly resultBytes: number
+}
+
+export function instantAgent(
+  { cycles, resultBytes }: InstantShape,
+  watch: Watch | undefined,
+  config: AgentConfig = {},
+): InstantAgent {
   const result = payloads(resultBytes + 2)
-  const model = new InstantModel(cycles)
+  const model = new InstantModel(cycles, watch)
   let tools = 0
   const read = tool({
     name: 'read',
     description: 'Reads one part of the text.',
     inputSchema: { type: 'object', properties: { part: { type: 'number' } }, required: ['part'] },
     callback: (input) => {
+      const { part } = input as { part: number }
       tools++
-      return result((input as { part: number }).part)
+      return watch?.tool(part)?.then(() => result(part)) ?? result(part)
     },
   })
   const agent = new Agent({

@@ -1,6 +1,10 @@
-/** What an agent costs by the number of its cycles: the SDK's own loop, and a durable one, with and without the seam. */
+/**
+ * What an agent costs by the number of its cycles: the SDK's own loop, and a durable one, with and without the seam;
+ * and which calls each way makes again when its process is killed.
+ */
 import { fork } from 'node:child_process'
 import type { Cycles } from '../cycles/cycle-process.ts'
+import { repeatedByKill } from '../cycles/repeated.ts'
 import { WAYS, type WayName } from '../cycles/ways.ts'
 import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
@@ -29,6 +33,8 @@ const QUICK: readonly Size[] = [
   { cycles: 500, rounds: 1, ways: ALL },
 ]
 
+const KILL_ROUNDS = { whole: 3, quick: 1 }
+
 interface Size {
   readonly cycles: number
   readonly rounds: number
@@ -51,18 +57,24 @@ export const cycles: Workload = {
         kept: share <= PROMISED,
       })
     }
+    const kill = await repeatedByKill(RESULT_BYTES, quick ? KILL_ROUNDS.quick : KILL_ROUNDS.whole)
+    tables.push(kill.table)
+    verdicts.push(kill.verdict)
     return {
       title: 'An agent by its cycles',
       how:
-        `One agent with a model and a tool that answer at once, one tool call a cycle, results of ${RESULT_BYTES} B; each run in a process of ` +
-        'its own, from the first line after the imports to the result. Durable runs are managed ones on the embedded engine with ' +
-        'durability full, opening and closing included: two commits a cycle, each with its fsync. The seam is what `linear` ' +
-        'switches off (agents/strands/src/linear.ts): two things that the SDK’s loop does to all messages in each cycle.',
+        'One agent with a model and a tool that answer at once, one tool call a cycle, results of ' +
+        `${RESULT_BYTES} B; each run in a process of its own, from the first line after the imports to the result. ` +
+        'Durable runs are managed ones on the embedded engine with durability full, opening and closing included: two ' +
+        'commits a cycle, each with its fsync. The seam is what `linear` switches off ' +
+        '(agents/strands/src/linear.ts): two things that the SDK’s loop does to all messages in each cycle.',
       tables,
       verdicts,
       notes: [
         'In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.',
-        'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which needs it.',
+        'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which needs ' +
+          'it, and whose checkpoints are kept in a file besides.',
+        kill.note,
       ],
     }
   },
