@@ -41,7 +41,9 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
     nest: (durable) => new Nest(durable, { ...binding, adopt: (inner) => bindInner(inner, { ...binding, durable }) }),
     begins: (durable) => {
       bindInnerOf(agent, { ...binding, durable })
-      for (const line of binding.policy.remarks(agent.name, toolsWithin(agent))) binding.log(line)
+      const tools = toolsWithin(agent)
+      binding.policy.refuseLive(agent.name, tools)
+      for (const line of binding.policy.remarks(agent.name, tools)) binding.log(line)
     },
     firstInput: binding.firstInput,
     writesEnds: binding.writesEnds,
@@ -49,6 +51,7 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
   })
   putGates(agent, {
     ...binding,
+    isOwn: true,
     scope,
     wrap: (original) => (args, options, state, continuation) =>
       turns.invoke(args, options, state, (given, goesOn) =>

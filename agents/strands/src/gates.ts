@@ -1,6 +1,7 @@
 /** Putting the gates around an agent, once and for good: they are outermost whoever came before. */
 import { UsageError } from '@selvage/core'
 import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@strands-agents/sdk'
+import { gateDirectCalls } from './direct-calls.ts'
 import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
 import { knowRunOf } from './run-of.ts'
@@ -15,6 +16,8 @@ export interface Gates {
   /** See linear.ts. */
   readonly linear: boolean
   readonly log: (line: string) => void
+  /** The agent of a run, and not one inside of it. */
+  readonly isOwn: boolean
 }
 
 /** Before every other hook: a message must have its name when others see it. */
@@ -23,7 +26,7 @@ const FIRST = -1_000
 const gated = new WeakSet<Agent>()
 
 /** UsageError for agents that cannot be durable, or are so already. Called before the agent's first durable invocation. */
-export function putGates(agent: unknown, { scope, wrap, linear, log }: Gates): asserts agent is Agent {
+export function putGates(agent: unknown, { scope, wrap, linear, log, isOwn }: Gates): asserts agent is Agent {
   checkAgent(agent)
   gated.add(agent)
   knowRunOf(agent, scope)
@@ -39,6 +42,7 @@ export function putGates(agent: unknown, { scope, wrap, linear, log }: Gates): a
     )
   }
   agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
+  gateDirectCalls(agent, scope, isOwn)
   wrapInvocation(agent, wrap)
 }
 

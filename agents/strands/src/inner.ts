@@ -45,6 +45,7 @@ export function bindInner(agent: Agent, binding: InnerBinding): boolean {
 
   putGates(agent, {
     ...binding,
+    isOwn: false,
     scope,
     wrap:
       (original) =>

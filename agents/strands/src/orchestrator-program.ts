@@ -64,6 +64,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
       const nest = new Nest(durable, { policy, waits: true, onCodeChange, log, adopt })
       gateNodes(orchestrator, adopt)
       const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
+      policy.refuseLive(name, tools)
       for (const line of policy.remarks(name, tools)) log(line)
 
       const result = await made(nest, orchestrator, argsOf(input) as MultiAgentInput)

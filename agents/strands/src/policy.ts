@@ -2,6 +2,7 @@
 import { type Effect, UsageError } from '@selvage/core'
 import { type ApprovalOptions, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
+import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { suppliedRecord, type ToolRecord } from './record.ts'
 import { agentOfTool } from './seams.ts'
 
@@ -43,6 +44,21 @@ export class Policy {
 
   approvalOf(name: string): ToolApproval | undefined {
     return this.#approvals.get(name)
+  }
+
+  /**
+   * The vended `bash` keeps one shell from call to call: what was set and where it was is gone with the process, and the
+   * model would not be told. UNSUPPORTED, unless its effect is declared, by an author who knows.
+   */
+  refuseLive(agent: string, tools: readonly Tool[]): void {
+    if (this.#effects.has(bash.name) || !tools.some((tool) => tool === bash)) return
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Agent "${agent}" has the live bash tool, whose shell is lost with the process.`,
+      {
+        hint: "Use the SDK's shell tool, which begins anew with each call, or declare effects: { bash: … } if your commands do not rely on each other.",
+      },
+    )
   }
 
   /** What the author should know before a run, once: tools of undeclared effect, declarations of no tool. */
