@@ -19,7 +19,7 @@ export interface StepShape {
 
 /** Steps that each record a value. */
 export interface StepSession {
-  /** One step after another in one run. Resolves to how long each took, in milliseconds, from asked for to acknowledged. */
+  /** One step after another in one run. Resolves to the milliseconds that each took, from asked for to acknowledged. */
   inOneRun(steps: number): Promise<readonly number[]>
   /** So many runs at once with so many steps each, from start to the last result. */
   atOnce?(runs: number, steps: number): Promise<number>
@@ -53,6 +53,35 @@ export interface Recovery {
   readonly repeated: number
 }
 
+/** A session with an agent, as it was left: messages of a user and answers in turn, all of them in the conversation. */
+export interface Chat {
+  readonly messages: number
+  /** Sum of the JSON of all messages, as the SDK writes them. */
+  readonly messageBytes: number
+  readonly ms: number
+}
+
+/** A cold process goes on with a session. Milliseconds since it was started. */
+export interface Continued {
+  readonly nodeStarted: number
+  readonly sdkImported: number
+  readonly imported: number
+  readonly opened: number
+  /** The message is durable. */
+  readonly sent: number
+  readonly claimed: number
+  readonly loaded: number
+  /** The author's agent is made. */
+  readonly made: number
+  /** The conversation is there, and that the turn begins is about to be written. */
+  readonly folded: number
+  /** The model is asked for the answer. */
+  readonly asked: number
+  /** Messages that the model is shown, and how often it was asked. */
+  readonly seen: number
+  readonly calls: number
+}
+
 /** Who sends: the process that works on the run, or another one. */
 export type SignalSender = 'same process' | 'another process'
 
@@ -76,6 +105,13 @@ export interface Contender {
     prepare(folder: string, steps: number): Promise<void>
     /** A cold process takes it up and is killed after one more step. May be called again and again. */
     take(folder: string, steps: number): Promise<Recovery>
+  }
+  /** Sessions with an agent: messages and answers of 200 bytes. */
+  readonly chat?: {
+    /** Brings a session to so many messages, and closes it. */
+    make(folder: string, messages: number): Promise<Chat>
+    /** A cold process sends one message more. */
+    take(folder: string, messages: number): Promise<Continued>
   }
   /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
   readonly signals?: (folder: string, count: number, sender: SignalSender) => Promise<readonly number[]>

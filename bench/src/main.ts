@@ -14,10 +14,11 @@ import { bytes } from './workloads/bytes.ts'
 import { cycles } from './workloads/cycles.ts'
 import { load } from './workloads/load.ts'
 import { recovery } from './workloads/recovery.ts'
+import { session } from './workloads/session.ts'
 import { signals } from './workloads/signals.ts'
 import { step } from './workloads/step.ts'
 
-const WORKLOADS: readonly Workload[] = [step, load, cycles, bytes, recovery, signals]
+const WORKLOADS: readonly Workload[] = [step, load, cycles, bytes, recovery, session, signals]
 const RESULTS = new URL('../RESULTS.md', import.meta.url)
 
 const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })

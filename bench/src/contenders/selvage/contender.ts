@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import type { Contender } from '../../contender.ts'
 import { agent } from './agent.ts'
+import { chat } from './chat.ts'
 import { databaseFile } from './database.ts'
 import { recovery } from './recovery.ts'
 import { signals } from './signals.ts'
@@ -16,6 +17,7 @@ export const selvage: Contender = {
   agent,
   databaseFile,
   recovery,
+  chat,
   signals,
 }
 

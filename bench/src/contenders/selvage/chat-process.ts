@@ -1,0 +1,85 @@
+/**
+ * A session with an agent: node chat-process.js <folder> <messages> <make | take>. `make` brings it to so many messages and
+ * closes it; `take` is a cold process that opens it, sends one more, and tells when it had come how far.
+ */
+import type { Chat, Continued } from '../../contender.ts'
+
+const TEXT_BYTES = 200
+const nodeStarted = performance.now()
+// All that our packages take from the SDK, so that what they add to it is told apart.
+await import('@strands-agents/sdk')
+await import('@strands-agents/sdk/multiagent')
+await import('@strands-agents/sdk/vended-interventions/steering')
+const sdkImported = performance.now()
+const { openSelvage } = await import('selvage')
+const { sqliteStore } = await import('@selvage/store-sqlite')
+const { onProbe } = await import('@selvage/core')
+const imported = performance.now()
+const { chatAgent } = await import('./chat-agent.ts')
+const { databaseFile } = await import('./database.ts')
+const { payloads } = await import('../../payload.ts')
+
+const [folder = '', count = '0', mode = 'make'] = process.argv.slice(2)
+const messages = Number(count)
+const text = payloads(TEXT_BYTES + 2)
+const report = mode === 'make' ? await make() : await take()
+process.send?.(report)
+
+async function make(): Promise<Chat> {
+  const store = await sqliteStore({ path: databaseFile(folder), durability: 'normal' })
+  const selvage = await openSelvage({ store })
+  let made: ReturnType<typeof chatAgent> | undefined
+  const chat = selvage.agent('chat', () => {
+    made = chatAgent(text)
+    return made
+  })
+  const session = chat.session('chat')
+  const began = performance.now()
+  for (let n = 0; n < messages; n += 2) await session.send(text(n))
+  const ms = performance.now() - began
+  const all = (made?.messages ?? []).map((message) => JSON.stringify(message.toJSON()))
+  await selvage.close()
+  return { messages: all.length, messageBytes: all.reduce((sum, json) => sum + Buffer.byteLength(json), 0), ms }
+}
+
+async function take(): Promise<Continued> {
+  const opening = performance.now()
+  const times = { sent: 0, claimed: 0, loaded: 0, made: 0, folded: 0, asked: 0 }
+  const first = (name: 'sent' | 'claimed' | 'made' | 'asked'): void => {
+    times[name] ||= performance.now()
+  }
+  const store = await sqliteStore({ path: databaseFile(folder), durability: 'full' })
+  const watched = {
+    ...store,
+    load: async (...args: Parameters<typeof store.load>) => {
+      const entries = await store.load(...args)
+      if (times.made === 0) times.loaded = performance.now()
+      return entries
+    },
+  }
+  onProbe((name) => {
+    if (name === 'engine.after-signal') first('sent')
+    if (name === 'engine.after-claim') first('claimed')
+    // The last one before the model is asked says that the turn begins: it is written when the conversation is there.
+    if (name === 'host.before-append' && times.asked === 0) times.folded = performance.now()
+  })
+  const selvage = await openSelvage({ store: watched })
+  let seen = 0
+  let calls = 0
+  const chat = selvage.agent('chat', () => {
+    first('made')
+    return chatAgent((shown) => {
+      first('asked')
+      seen = shown
+      calls++
+      return text(shown)
+    })
+  })
+  const opened = performance.now()
+  const reply = await chat.session('chat').send(text(messages))
+  await selvage.close()
+  if (reply.text !== text(seen)) throw new Error('the reply is not what the model has answered')
+  // What is of the bench between import and open is nobody's time.
+  const own = opening - imported
+  return { nodeStarted, sdkImported: sdkImported + own, imported: opening, opened, ...times, seen, calls }
+}

@@ -1,0 +1,154 @@
+/** How soon a long session answers in a process that has just started, and what it leaves on disk. */
+import { cpSync, statSync } from 'node:fs'
+import type { Chat, Continued } from '../contender.ts'
+import { contender } from '../contenders/all.ts'
+import { figure, type Table, withQuartiles } from '../report.ts'
+import { interleave } from '../rounds.ts'
+import { scratchFolder } from '../scratch.ts'
+import { median, spread } from '../statistics.ts'
+import type { Workload } from '../workload.ts'
+
+const WHOLE = [50, 500, 5_000]
+const QUICK = [50, 500, 2_000]
+const PROMISED_FOR = 5_000
+const PROMISED_MS = 100
+
+interface Size {
+  readonly messages: number
+  readonly folder: string
+  readonly made: Chat
+}
+
+export const session: Workload = {
+  name: 'session',
+  async measure({ quick }) {
+    const { chat, databaseFile } = contender('selvage')
+    if (chat === undefined || databaseFile === undefined) throw new Error('no session to measure')
+    const rounds = quick ? 5 : 15
+    const sizes: Size[] = []
+    for (const messages of quick ? QUICK : WHOLE) {
+      const folder = scratchFolder()
+      const made = await chat.make(folder, messages)
+      if (made.messages !== messages) throw new Error(`${messages} messages were sent, ${made.messages} are there`)
+      sizes.push({ messages, folder, made })
+    }
+    const blocks = sizes.map(({ messages, folder }) => async () => {
+      const copy = scratchFolder()
+      cpSync(folder, copy, { recursive: true })
+      return checked(await chat.take(copy, messages), messages)
+    })
+    const results = await interleave(blocks, { warmUp: 1, rounds })
+    const totals = results.map((taken) => taken.map(own))
+    const last = sizes.length - 1
+    const total = (index: number): number => median(totals[index] ?? [])
+    const count = (index: number): number => sizes[index]?.messages ?? 0
+    const perMessage = ((total(last) - total(0)) / (count(last) - count(0))) * 1_000
+    return {
+      title: 'A session that goes on',
+      how:
+        'A session with an agent, `selvage.agent(…).session(id)`: messages and answers of 200 B in turn, all of them in ' +
+        'the conversation (NullConversationManager), from a model that answers at once. A cold process opens it and ' +
+        'sends one message more, with durability full; what is measured ends when the model is asked for the answer. ' +
+        `Milliseconds, medians of ${rounds} interleaved rounds, each on a fresh copy of the database; sums with ` +
+        'quartiles. *Our import*: all of our packages, once the SDK is there; *our time* begins with it. *Send*: until ' +
+        'the message is durable. ' +
+        '*Replay*: from the loaded entries to the author’s factory. *Fold*: from there to a conversation, with the ' +
+        'commit that takes the message. *Rest*: the commit that begins the turn, and the SDK’s loop up to the model.',
+      tables: [
+        timesTable(
+          sizes.map(({ messages }) => messages),
+          results,
+        ),
+        bytesTable(sizes, databaseFile),
+      ],
+      verdicts:
+        count(last) < PROMISED_FOR
+          ? []
+          : [
+              {
+                what: `a session of ${figure(PROMISED_FOR)} messages opened and continued, our import included`,
+                promised: `≤ ${PROMISED_MS} ms after the SDK’s import`,
+                measured: `${withQuartiles(spread(totals[last] ?? []))} ms`,
+                kept: total(last) <= PROMISED_MS,
+              },
+            ],
+      notes: [
+        `Each further message costs ${figure(perMessage)} µs; ${figure(total(last) / total(last - 1))} times the time ` +
+          `for ${figure(count(last) / count(last - 1))} times the messages.`,
+        'In every round the model was asked once, and was shown all messages and the new one.',
+        'The file after its last checkpoint, with everything in it: schema, indexes, the run, and the entries of each ' +
+          'turn beside its two messages.',
+      ],
+    }
+  },
+}
+
+/** Our own time: that of the SDK’s import apart. */
+function own({ sdkImported, asked }: Continued): number {
+  return asked - sdkImported
+}
+
+function checked(taken: Continued, messages: number): Continued {
+  const { seen, calls, sdkImported, imported, opened, sent, claimed, loaded, made, folded, asked } = taken
+  if (seen !== messages + 1 || calls !== 1) {
+    throw new Error(`the model was asked ${calls} times, with ${seen} messages in place of ${messages + 1}`)
+  }
+  const times = [sdkImported, imported, opened, sent, claimed, loaded, made, folded, asked]
+  if (times.some((time, index) => time < (times[index - 1] ?? 0))) {
+    throw new Error(`the parts of a session's time are not in order: ${times.map(figure).join(', ')}`)
+  }
+  return taken
+}
+
+function timesTable(sizes: readonly number[], results: readonly (readonly Continued[])[]): Table {
+  const part = (taken: readonly Continued[], of: (continued: Continued) => number): string =>
+    figure(median(taken.map(of)))
+  return {
+    head: [
+      '',
+      'SDK import',
+      'our import',
+      'open',
+      'send',
+      'claim',
+      'load',
+      'replay',
+      'fold',
+      'rest',
+      'our time',
+      'our import apart',
+    ],
+    rows: results.map((taken, index) => [
+      `${figure(sizes[index] ?? 0)} messages`,
+      part(taken, (c) => c.sdkImported - c.nodeStarted),
+      part(taken, (c) => c.imported - c.sdkImported),
+      part(taken, (c) => c.opened - c.imported),
+      part(taken, (c) => c.sent - c.opened),
+      part(taken, (c) => c.claimed - c.sent),
+      part(taken, (c) => c.loaded - c.claimed),
+      part(taken, (c) => c.made - c.loaded),
+      part(taken, (c) => c.folded - c.made),
+      part(taken, (c) => c.asked - c.folded),
+      withQuartiles(spread(taken.map(own))),
+      withQuartiles(spread(taken.map((c) => c.asked - c.imported))),
+    ]),
+  }
+}
+
+function bytesTable(sizes: readonly Size[], databaseFile: (folder: string) => string): Table {
+  return {
+    head: ['', 'messages KiB', 'file KiB', 'B a message, as JSON', 'B a message, on disk', 'ratio', 'ms a turn'],
+    rows: sizes.map(({ messages, folder, made: { messageBytes, ms } }) => {
+      const stored = statSync(databaseFile(folder)).size
+      return [
+        `${figure(messages)} messages`,
+        figure(messageBytes / 1_024),
+        figure(stored / 1_024),
+        figure(messageBytes / messages),
+        figure(stored / messages),
+        (stored / messageBytes).toFixed(3),
+        figure(ms / (messages / 2)),
+      ]
+    }),
+  }
+}
