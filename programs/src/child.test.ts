@@ -201,3 +201,118 @@ describe('a parent that ends', () => {
     expect(await world.result('r')).toBe(4)
   })
 })
+
+describe('a parent that was cancelled and is retried', () => {
+  const asking = createWorkflow('asking', async (ctx) => {
+    const before = await ctx.step('before', () => 'before')
+    return `${before}, ${await ctx.signal<string>('answer')}`
+  })
+
+  function retrying(fn: (ctx: Context) => Promise<unknown>): World {
+    const clock = fakeClock()
+    const programs = [createWorkflow('flow', fn), asking, createWorkflow('inner', (ctx) => ctx.child(asking, null))]
+    return new World(nodeRuntime({ clock }), clock, programs, { retries: true })
+  }
+
+  async function cancelled(world: World, ...ids: readonly string[]): Promise<void> {
+    await world.cancel('r', 'enough')
+    await world.until(() => ['r', ...ids].every((id) => world.outcome(id) !== undefined))
+  }
+
+  const family = (ctx: Context): Promise<unknown> =>
+    Promise.all([ctx.child(asking, null), ctx.child({ name: 'inner' }, null)])
+  const asked = ['r/asking#1', 'r/inner#1/asking#1']
+
+  it('goes on with all its children where they were, by one retry', async () => {
+    const world = retrying(family)
+    await world.start('r', 'flow')
+    for (const time of [1, 2]) {
+      await world.until(() => asked.every((id) => world.ids().includes(id)))
+      for (const id of [...asked, 'r']) await world.suspended(id)
+      await cancelled(world, ...asked, 'r/inner#1')
+      await world.retry('r')
+      for (const id of asked) await world.until(() => world.outcome(id) === undefined)
+      for (const id of asked) await world.suspended(id)
+      expect([time, world.outcome('r')]).toEqual([time, undefined])
+    }
+    for (const id of asked) await world.tell(id, 'answer', 'yes')
+    expect(await world.result('r')).toEqual(['before, yes', 'before, yes'])
+    for (const id of asked) expect(world.keys(id)).toEqual(['before'])
+  })
+
+  it('goes on with a child that had not ended yet', async () => {
+    let release: (() => void) | undefined
+    const slow = createWorkflow('slow', (ctx) => {
+      ctx.onCancel((shielded) => shielded.step('undo', () => new Promise<void>((resolve) => (release = resolve))))
+      return ctx.signal('answer')
+    })
+    const clock = fakeClock()
+    const programs = [createWorkflow('flow', (ctx) => ctx.child(slow, null)), slow]
+    const world = new World(nodeRuntime({ clock }), clock, programs, { retries: true })
+    await world.start('r', 'flow')
+    await world.suspended('r/slow#1')
+    await cancelled(world)
+    await world.until(() => release !== undefined)
+    await world.retry('r')
+    await world.suspended('r')
+    expect(world.outcome('r/slow#1')).toBeUndefined()
+    release?.()
+    await world.until(() => world.keys('r').includes('child:slow#1/retry#2'))
+    await world.suspended('r/slow#1')
+    await world.tell('r/slow#1', 'answer', 'yes')
+    expect(await world.result('r')).toBe('yes')
+  })
+
+  it('in whatever process it does so', async () => {
+    const story = async (diesAt: number): Promise<World> => {
+      const world = retrying((ctx) => ctx.child(asking, null))
+      const until = async (condition: () => boolean): Promise<void> => {
+        const dies = (): boolean => world.deaths === 0 && world.entries('r').length >= diesAt
+        await world.until(() => condition() || dies())
+        if (dies()) await world.kill()
+        await world.until(condition)
+      }
+      await world.start('r', 'flow')
+      await until(() => world.keys('r').includes('child:asking#1'))
+      await world.suspended('r/asking#1')
+      await world.cancel('r', 'enough')
+      await until(() => world.outcome('r') !== undefined && world.outcome('r/asking#1') !== undefined)
+      await world.retry('r')
+      await until(() => world.outcome('r/asking#1') === undefined)
+      await world.tell('r/asking#1', 'answer', 'yes')
+      await until(() => world.outcome('r') !== undefined)
+      expect([diesAt, await world.result('r')]).toEqual([diesAt, 'before, yes'])
+      return world
+    }
+    const undisturbed = await story(Number.POSITIVE_INFINITY)
+    for (let diesAt = 1; diesAt <= undisturbed.entries('r').length; diesAt++) {
+      const world = await story(diesAt)
+      expect([diesAt, world.keys('r')]).toEqual([diesAt, undisturbed.keys('r')])
+    }
+  })
+
+  it('hears of a child that somebody else has cancelled', async () => {
+    const world = retrying((ctx) => ctx.child(asking, null))
+    await world.start('r', 'flow')
+    await world.suspended('r/asking#1')
+    await world.cancel('r/asking#1', 'not this one')
+    await world.until(() => world.outcome('r') !== undefined)
+    expect(JSON.stringify(world.outcome('r'))).toContain('not this one')
+  })
+
+  it('does not touch the children that it has left behind', async () => {
+    const world = retrying((ctx) => Promise.race([ctx.signal('go'), ctx.child(asking, null)]))
+    await world.start('r', 'flow')
+    await world.suspended('r/asking#1')
+    await cancelled(world, 'r/asking#1')
+    await world.retry('r')
+    await world.until(() => world.outcome('r/asking#1') === undefined)
+    await world.suspended('r/asking#1')
+    await world.suspended('r')
+    await world.tell('r', 'go', 'gone')
+    expect(await world.result('r')).toBe('gone')
+    await world.until(() => world.outcome('r/asking#1') !== undefined)
+    await world.settled('r/asking#1')
+    expect(world.outcome('r/asking#1')).toEqual({ cancelled: 'its parent r has ended' })
+  })
+})

@@ -3,6 +3,7 @@
  *
  *   starting (a step) ──▶ open ──(signal child:<id>)──▶ done
  *                           └──(the parent completes or is cancelled)──▶ cancelled, unless onParentEnd is 'abandon'
+ *   cancelled with a parent that goes on, since it was retried ──▶ retried as well ──▶ open
  *
  * The child's id follows from the parent's, so starting it twice starts it once. Its host signals `child:<id>` before
  * the child ends: a parent that was away finds the outcome in its inbox. A parent that fails leaves its children alone:
@@ -10,6 +11,7 @@
  */
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
 import { canonical, decode, encode, errorFromJson, RunError, SelvageError } from '@selvage/core'
+import { isCancelled } from './cancellation.ts'
 import { type StandardSchema, validateInput } from './input.ts'
 import { retryBehaviour } from './retry.ts'
 
@@ -34,11 +36,43 @@ export interface Child {
   readonly id: string
   /** Rejects with RunError RUN_FAILED or RUN_CANCELLED, or with StepError if it could not be started. */
   readonly result: Promise<unknown>
+  /**
+   * Makes it go on once it has ended, and follows it to its next end: 2, 3, … Rejects as `result` does. Only where the
+   * engine can retry.
+   */
+  again(life: number): Promise<unknown>
   /** Resolves once the child has been told to stop. Never rejects. */
   cancel(shielded: Durable): Promise<void>
 }
 
-/** Starts a child under `key` and follows it to its end. */
+/**
+ * Starts a child under `key` and follows it to its end. One that was cancelled because this run was, and meets this run
+ * at work again, goes on with it: no order of ends and retries makes it the failure of a run that wants its result.
+ */
+export function keepChild(durable: Durable, program: ChildProgram, input: unknown, key: string): Child {
+  const child = startChild(durable, program, input, key)
+  let isStopped = false
+
+  const follow = async (): Promise<unknown> => {
+    for (let life = 1; ; life++) {
+      try {
+        return await (life === 1 ? child.result : child.again(life))
+      } catch (error) {
+        const isWanted = !isStopped && !isCancelled(durable) && durable.outbound.retry !== undefined
+        if (!isWanted || !isCancelledWith(durable, error)) throw error
+      }
+    }
+  }
+
+  const cancel = (shielded: Durable): Promise<void> => {
+    isStopped = true
+    return child.cancel(shielded)
+  }
+
+  return { ...child, result: follow(), cancel }
+}
+
+/** Starts a child under `key` and follows it to its first end. */
 export function startChild(durable: Durable, program: ChildProgram, input: unknown, key: string): Child {
   const id = `${durable.runId}/${key}`
   const stepKey = `child:${key}`
@@ -62,21 +96,40 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
     const check = durable.id('', canonical(encode(input, `the input of child ${id}`)))
     const op = { key: stepKey, kind: 'child', name: program.name, check } as const
     await durable.step(op, () => (started = start()), whileUnavailable(durable, stepKey))
-    const result = await durable.wait(`${stepKey}/done`, `child:${id}`)
+    return ended(`${stepKey}/done`)
+  }
+
+  const ended = async (endKey: string): Promise<unknown> => {
+    const result = await durable.wait(endKey, `child:${id}`)
     // Without a deadline a wait is only over by its signal.
     if (!result.ok) return undefined
     const outcome = result.signal.payload as unknown as Outcome
     if ('ok' in outcome) return decode(outcome.ok)
     const failure = failureOf(id, outcome)
-    durable.blame(failure, `${stepKey}/done`)
+    durable.blame(failure, endKey)
     throw failure
+  }
+
+  const again = async (life: number): Promise<unknown> => {
+    const retry = async (): Promise<void> => {
+      // It has ended once more already: this process's forerunner died behind the retry.
+      if (durable.arrived(`child:${id}`)) return
+      try {
+        await durable.outbound.retry?.(id)
+      } catch (error) {
+        if (!SelvageError.is(error, 'RUN_ENDED')) throw error
+      }
+    }
+    const op = { key: `${stepKey}/retry#${life}`, kind: 'child', name: program.name } as const
+    await durable.step(op, retry, { retryAfterMs: untilEnded })
+    return ended(`${stepKey}/done#${life}`)
   }
 
   const cancel = async (shielded: Durable): Promise<void> => {
     // A start that is still under way would come after the cancel.
     await started.catch(() => {})
     const op = { key: `${stepKey}/cancel`, kind: 'child', name: program.name } as const
-    const reason = `its parent ${durable.runId} has ended`
+    const reason = parentEnded(durable)
     const stop = async (): Promise<void> => {
       try {
         await durable.outbound.cancel(id, reason)
@@ -87,17 +140,32 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
     await shielded.step(op, stop, whileUnavailable(durable, op.key)).catch(() => {})
   }
 
-  return { id, result: follow(), cancel }
+  return { id, result: follow(), again, cancel }
 }
 
-/** How a child that did not complete rejects. */
-export function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
+const parentEnded = ({ runId }: Durable): string => `its parent ${runId} has ended`
+
+/** The child was told to stop by an end of this run that is void, if this run is at work: it was retried since. */
+export function isCancelledWith(durable: Durable, error: unknown): boolean {
+  return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: ${parentEnded(durable)}`)
+}
+
+function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
   const details = { runId: id }
   if ('cancelled' in outcome) {
     return new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
   }
   const cause = errorFromJson(outcome.error)
   return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details })
+}
+
+/**
+ * A child says that it has failed just before it ends, and only then can it be retried; an engine may be away. Both are
+ * over soon. A child that was retried by a process that died then is asked until it has ended, at least every 10 s.
+ */
+export function untilEnded(error: unknown, attempt: number): number | undefined {
+  const soon = SelvageError.is(error, 'BAD_INPUT') || SelvageError.is(error, 'UNAVAILABLE')
+  return soon ? Math.min(10_000, 10 * 2 ** attempt) : undefined
 }
 
 /** An engine that is away is asked again; everything else is final. */

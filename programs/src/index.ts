@@ -1,5 +1,5 @@
 export * from './approval.ts'
-export { type Child, type ChildOptions, type ChildProgram, startChild } from './child.ts'
+export type { ChildOptions, ChildProgram } from './child.ts'
 export * from './context.ts'
 export * from './effects.ts'
 export * from './input.ts'

@@ -12,10 +12,10 @@
  * the run leaves a mark, by which the run that goes on knows that the time of that attempt must begin anew. What is
  * never true: two stages of one pipeline at work at once; a stage that is called late while it is still at work.
  */
-import type { Durable, Outbound, Outcome } from '@selvage/core'
+import type { Durable, Outbound } from '@selvage/core'
 import { decode, SelvageError, StepError } from '@selvage/core'
 import { isCancelled, whenCancelled } from './cancellation.ts'
-import { type Child, failureOf, startChild } from './child.ts'
+import { type Child, isCancelledWith, startChild, untilEnded } from './child.ts'
 import {
   type PipelineInput,
   type PipelineOptions,
@@ -121,36 +121,11 @@ class PipelineRun {
     const { name, program } = stage
     const child = this.#child
     if (attempt > 1 && child !== undefined && this.#outbound.retry !== undefined) {
-      return { id: child.id, end: this.#retried(stage, child.id, attempt) }
+      return { id: child.id, end: child.again(attempt) }
     }
     const made = startChild(this.#durable, program, input, attempt === 1 ? name : `${name}~${attempt}`)
     this.#child = made
     return { id: made.id, end: made.result }
-  }
-
-  /** Makes an ended child go on, and follows it to its next end. */
-  async #retried(stage: ReadyStage, id: string, attempt: number): Promise<unknown> {
-    const durable = this.#durable
-    const key = `child:${stage.name}/retry#${attempt}`
-    const retry = async (): Promise<void> => {
-      // It has ended once more already: this process's forerunner died behind the retry.
-      if (durable.arrived(`child:${id}`)) return
-      try {
-        await this.#outbound.retry?.(id)
-      } catch (error) {
-        if (!SelvageError.is(error, 'RUN_ENDED')) throw error
-      }
-    }
-    await durable.step({ key, kind: 'child', name: stage.program.name }, retry, { retryAfterMs: untilEnded })
-    const endKey = `child:${stage.name}/done#${attempt}`
-    const result = await durable.wait(endKey, `child:${id}`)
-    // Without a deadline a wait is only over by its signal.
-    if (!result.ok) return undefined
-    const outcome = result.signal.payload as unknown as Outcome
-    if ('ok' in outcome) return decode(outcome.ok)
-    const failure = failureOf(id, outcome)
-    durable.blame(failure, endKey)
-    throw failure
   }
 
   /**
@@ -194,25 +169,11 @@ class PipelineRun {
   }
 }
 
-/**
- * A child says that it has failed just before it ends, and only then can it be retried; an engine may be away. Both are
- * over soon. A child that was retried by a process that died then is asked until it has ended, at least every 10 s.
- */
-function untilEnded(error: unknown, attempt: number): number | undefined {
-  const soon = SelvageError.is(error, 'BAD_INPUT') || SelvageError.is(error, 'UNAVAILABLE')
-  return soon ? Math.min(10_000, 10 * 2 ** attempt) : undefined
-}
-
 const tookLonger = ({ name }: ReadyStage): string => `stage "${name}" took longer than`
 
 /** By the reason of the cancel: it is the same in whatever process the stage was late. */
 function isLate(stage: ReadyStage, error: unknown): boolean {
   return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: ${tookLonger(stage)} `)
-}
-
-/** The stage was told to stop by a cancel of this run, which goes on: it was retried since. */
-function isCancelledWith({ runId }: Durable, error: unknown): boolean {
-  return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: its parent ${runId} has ended`)
 }
 
 function lateness({ runId }: Durable, { name, timeoutMs }: ReadyStage, attempt: number, cause: unknown): StepError {

@@ -9,7 +9,7 @@ import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type ApprovalOptions, requestApproval } from './approval.ts'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
-import { type Child, type ChildOptions, type ChildProgram, startChild } from './child.ts'
+import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
 import type { Context, StepOptions, WaitOptions } from './context.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
@@ -130,7 +130,7 @@ export class WorkflowContext implements Context {
           ? this.#names.ordinal(`child:${program.name}#`)
           : this.#names.next(`child:${program.name}`, `child:${options.key}`).key
       if (this.#opening !== undefined) await this.#opening
-      const child = startChild(this.#durable, program, input, stepKey.slice('child:'.length))
+      const child = keepChild(this.#durable, program, input, stepKey.slice('child:'.length))
       if (options.onParentEnd !== 'abandon') this.#children.add(child)
       try {
         return (await child.result) as Result

@@ -21,12 +21,14 @@ import type {
 import {
   ConflictError,
   canonical,
+  childrenToRetry,
   createHost,
   decode,
   EngineError,
   encode,
   LeaseLostError,
   RunError,
+  UsageError,
   voidedByRetry,
 } from '@selvage/core'
 
@@ -76,11 +78,19 @@ export class World {
   readonly #runtime: Runtime
   readonly #runs = new Map<string, Run>()
   readonly #blobs: Uint8Array[] = []
+  readonly #retries: boolean
   #host: Host
   #process: AbortController
 
-  constructor(runtime: Runtime, clock: MovableClock, programs: readonly Program[]) {
+  /** `retries`: programs may retry runs here, as on the embedded engine. */
+  constructor(
+    runtime: Runtime,
+    clock: MovableClock,
+    programs: readonly Program[],
+    { retries = false }: { readonly retries?: boolean } = {},
+  ) {
     this.#runtime = runtime
+    this.#retries = retries
     this.clock = clock
     this.programs = programs
     this.#process = new AbortController()
@@ -136,7 +146,15 @@ export class World {
   async retry(id: string): Promise<void> {
     const run = this.#run(id)
     await this.until(() => !run.busy)
+    this.#reopen(run)
+  }
+
+  #reopen(run: Run): void {
     const voided = voidedByRetry(run.entries)
+    for (const child of childrenToRetry(run.entries, voided)) {
+      const known = this.#runs.get(child)
+      if (known?.outcome !== undefined && !('ok' in known.outcome)) this.#reopen(known)
+    }
     run.entries.push({ type: 'reopen', voided, seq: run.entries.length, at: this.clock.now() })
     run.signals.delete('$cancel')
     run.outcome = undefined
@@ -260,9 +278,17 @@ export class World {
         },
         signal: (id, signal) => this.signal(id, signal),
         cancel: (id, reason) => this.cancel(id, reason),
+        ...(this.#retries && { retry: async (id: string) => this.#retryEnded(id) }),
       },
     }
     return createHost(options)
+  }
+
+  #retryEnded(id: string): void {
+    const run = this.#run(id)
+    if (run.busy || run.outcome === undefined) throw new UsageError('BAD_INPUT', `Run ${id} has not ended.`)
+    if ('ok' in run.outcome) throw new RunError('RUN_ENDED', `Run ${id} has completed.`)
+    this.#reopen(run)
   }
 
   async #create(id: string, start: Start, startAt?: number): Promise<{ readonly created: boolean }> {
