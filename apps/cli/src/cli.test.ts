@@ -159,6 +159,7 @@ describe('show', () => {
     const id = await questionOf(run)
     expect(json(await cli('show', 'p', '--json'))).toMatchObject({
       run: { id: 'p', status: 'suspended', program: 'publish', version: '3', input: 'hello' },
+      resume: 'replay',
       timeline: [
         { what: 'run', state: 'started' },
         { what: 'worker', state: 'claimed', worker: { pid: process.pid } },

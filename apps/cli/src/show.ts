@@ -1,5 +1,6 @@
 import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
 import type { Output } from './output.ts'
+import { RESUMES, type Resume, resumeOf } from './resume.ts'
 import type { Row, RowState } from './row.ts'
 import { quote, type Session } from './session.ts'
 import { standing } from './standing.ts'
@@ -18,8 +19,9 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   const children = await selvage.runs({ parent: run.id, limit: 1_000 })
   const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
   const rows = timeline(entries, state.claims)
-  if (output.json) return output.document({ run: state, timeline: rows, questions, children: children.items })
-  for (const line of header(output, state)) output.line(line)
+  const resume = resumeOf(entries)
+  if (output.json) return output.document({ run: state, resume, timeline: rows, questions, children: children.items })
+  for (const line of header(output, state, resume)) output.line(line)
   output.line()
   for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
@@ -34,7 +36,7 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   }
 }
 
-function header(output: Output, state: RunState): string[] {
+function header(output: Output, state: RunState, resume: Resume | undefined): string[] {
   const now = Date.now()
   const dim = (text: string) => output.style('dim', text)
   const version = state.version === undefined ? '' : ` v${state.version}`
@@ -44,6 +46,7 @@ function header(output: Output, state: RunState): string[] {
     ['', times.join(', ')],
     ['', `${plural(state.steps, 'step')}, ${plural(state.entries, 'journal entry', 'journal entries')}`],
   ]
+  if (resume !== undefined) facts.push(['goes on by', RESUMES[resume]])
   if (state.parent !== undefined) facts.push(['parent', state.parent])
   if (state.tenant !== undefined) facts.push(['tenant', state.tenant])
   const tags = Object.entries(state.tags).map(([key, value]) => `${key}=${value}`)
