@@ -5,10 +5,12 @@ import {
   type AgentOptions,
   type AgentRunResult,
   busy,
+  type Conversation,
   conversationOf,
   createAgentProgram,
   createOrchestratorProgram,
   createSessionProgram,
+  innerConversationsOf,
   isIdleSession,
   MESSAGE,
   type OrchestratorFactory,
@@ -125,9 +127,20 @@ function sessionsOf(name: string, version: string | undefined): SessionProgram<A
   }
 }
 
-/** Messages that the agent has, and those of the cycle under way that are complete. */
+/**
+ * Messages that the agent has, and those of the cycle under way that are complete. Of a graph or swarm: those of its nodes,
+ * each with `of`, the visit of the node.
+ */
 function messagesOf(entries: Parameters<typeof conversationOf>[0]): unknown[] {
-  const conversation = conversationOf(entries)
+  const own = messagesIn(conversationOf(entries))
+  if (entries.some((entry) => entry.type === 'step' && entry.key === 'model#1')) return own
+  const inner = [...innerConversationsOf(entries)].flatMap(([of, conversation]) =>
+    messagesIn(conversation).map((message) => ({ of, ...message })),
+  )
+  return inner.length > 0 ? inner : own
+}
+
+function messagesIn(conversation: Conversation): { readonly role: string; readonly content: unknown[] }[] {
   return [...conversation.messages, ...conversation.implied()].map(({ role, content }) => ({
     role,
     content: content.map((block) => block.toJSON()),

@@ -174,6 +174,9 @@ describe('a graph', () => {
     })
     const run = await team.start('go')
     await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', message: /Node "b" of graph .*no network/ })
+    expect(await run.conversation()).toMatchObject([
+      { of: 'node:a#1', role: 'assistant', content: [{ text: 'a is done.' }] },
+    ])
     isUp = true
     await run.retry()
     expect(await run.result()).toMatchObject({ status: 'COMPLETED', text: 'c is done.' })

@@ -12,6 +12,7 @@
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
 import type { AgentResult, MessageData } from '@strands-agents/sdk'
 import { Conversation, type Difference } from './conversation.ts'
+import { byPrefix, localKey } from './frames.ts'
 import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
 import { type AnswerRecord, answerMessage, resultBlock, type StatePatch, type ToolRecord, usageOf } from './record.ts'
 import type { Splice } from './splice.ts'
@@ -254,9 +255,23 @@ function messageInput(payload: Json): Json {
  */
 export function conversationOf(entries: readonly Entry[], prefix = ''): Conversation {
   const start = entries.find((entry) => entry.type === 'start')
-  const conversation = new Conversation()
   const input = start === undefined ? undefined : recordInput(argsOf(decode(start.start.input)))
-  const fold = new Fold(standing(entries), prefix, conversation, input)
+  return foldedFrom(standing(entries), prefix, input)
+}
+
+/** Of a run whose own agent, if there is one, has said nothing: those of the agents inside of it, by where they are. */
+export function innerConversationsOf(entries: readonly Entry[]): Map<string, Conversation> {
+  const scopes = [...byPrefix(standing(entries))].filter(([, own]) => own.some(isAnswer))
+  return new Map(scopes.map(([prefix, own]) => [prefix.slice(0, -1), foldedFrom(own, prefix)]))
+}
+
+function isAnswer(entry: Entry): boolean {
+  return entry.type === 'step' && MODEL_KEY.test(localKey(entry.key))
+}
+
+function foldedFrom(entries: readonly Entry[], prefix: string, input?: Json): Conversation {
+  const conversation = new Conversation()
+  const fold = new Fold(entries, prefix, conversation, input)
   while (fold.nextTurn({ looks: true })?.end !== undefined) {
     // On to the next one.
   }

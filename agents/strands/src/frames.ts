@@ -180,7 +180,8 @@ export function localKey(key: string): string {
   return key.replace(FRAMES, '')
 }
 
-function byPrefix(entries: readonly Entry[]): Map<string, Entry[]> {
+/** Entries of inner scopes, by prefix, in the order in which the scopes began. */
+export function byPrefix(entries: readonly Entry[]): Map<string, Entry[]> {
   const found = new Map<string, Entry[]>()
   for (const entry of entries) {
     if (!('key' in entry)) continue

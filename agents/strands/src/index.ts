@@ -8,7 +8,7 @@ export {
 export type { Conversation } from './conversation.ts'
 export { isReplayed } from './events.ts'
 export type { SentMessage } from './fold.ts'
-export { conversationOf, MESSAGE } from './fold.ts'
+export { conversationOf, innerConversationsOf, MESSAGE } from './fold.ts'
 export {
   createOrchestratorProgram,
   type OrchestratorFactory,
