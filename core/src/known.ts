@@ -107,7 +107,7 @@ export class Known {
 
 /**
  * The entries that still count: a `reopen` makes void the end before it, a cancel before it, everything recorded of the
- * steps it names, and the waits it names with the signals that ended them.
+ * steps it names, and the waits it names, with the signals that ended them and the questions that they are answers to.
  */
 export function standing(entries: readonly Entry[]): readonly Entry[] {
   const last = entries.findLastIndex((entry) => entry.type === 'reopen')
@@ -144,6 +144,7 @@ function isVoid(entry: Entry, voided: Voided): boolean {
     case 'step':
     case 'intent':
     case 'retry':
+    case 'open':
       return voided.keys.has(entry.key)
     default:
       return false
@@ -170,7 +171,10 @@ function voidedByCancel(entries: readonly Entry[]): readonly string[] {
   return [...keys]
 }
 
-/** The keys that a retry makes void: the step or child that ended the run, and what failed after it. */
+/**
+ * The keys that a retry makes void: the step, child or time-out that ended the run, and what failed after it. Another
+ * wait that time has ended is no failure: most of them are sleeps.
+ */
 export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
   const end = entries.at(-1)
   if (end?.type === 'end' && 'cancelled' in end.outcome) return voidedByCancel(entries)
@@ -184,7 +188,9 @@ export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
   const keys: string[] = []
   for (const entry of entries.slice(from)) {
     if (entry.type === 'step' && !('ok' in entry.outcome)) keys.push(entry.key)
-    if (entry.type === 'wait' && failed.has(entry.signalId ?? '')) keys.push(entry.key)
+    if (entry.type !== 'wait') continue
+    const isTimeout = entry.signalId === undefined && entry.key === culprit
+    if (isTimeout || failed.has(entry.signalId ?? '')) keys.push(entry.key)
   }
   return keys
 }

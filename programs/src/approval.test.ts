@@ -4,6 +4,7 @@ import { fakeClock } from '@selvage/testing'
 import { describe, expect, it } from 'vitest'
 import { World } from '../test/world.ts'
 import type { ApprovalOptions } from './approval.ts'
+import type { Context } from './context.ts'
 import { createWorkflow } from './workflow.ts'
 
 const HOUR = 3_600_000
@@ -152,3 +153,92 @@ it.each([
     expect(world.questions('r')).toEqual([])
   },
 )
+
+describe('a retry of a run that a timeout has ended', () => {
+  const ends = async (world: World): Promise<void> => world.until(() => world.outcome('r') !== undefined)
+
+  function worldOf(fn: (ctx: Context) => Promise<unknown>): World {
+    const clock = fakeClock()
+    return new World(nodeRuntime({ clock }), clock, [createWorkflow('flow', fn)])
+  }
+
+  it('asks again, with its time anew, as often as it is made and in whatever process', async () => {
+    const world = worldOf((ctx) => ctx.approval('publish', { timeout: '3h' }))
+    await world.start('r', 'flow')
+    for (let time = 1; time <= 3; time++) {
+      await world.suspended('r')
+      expect(world.questions('r')).toHaveLength(time)
+      expect(world.questions('r').at(-1)?.expiresAt).toBe(world.clock.now() + 3 * HOUR)
+      for (let hour = 1; hour <= 3; hour++) {
+        expect([time, hour, world.outcome('r')]).toEqual([time, hour, undefined])
+        await world.kill()
+        await hours(world, 1)
+      }
+      await ends(world)
+      expect(world.outcome('r')).toMatchObject({ error: { code: 'APPROVAL_TIMEOUT' }, step: 'approval:publish' })
+      await world.elapse(24 * HOUR)
+      await world.retry('r')
+    }
+    await world.suspended('r')
+    await world.kill()
+    await world.suspended('r')
+    await world.answer('r', idOf(world, 3), { approved: true }, 'ann')
+    expect(await world.result('r')).toMatchObject({ approved: true, by: 'ann' })
+    expect(world.questions('r')).toHaveLength(4)
+  })
+
+  it('asks the last one of an escalation, and keeps what time has decided before', async () => {
+    const world = worldOf(async (ctx) => {
+      const first = await ctx.approval('first', { timeout: '1h', onTimeout: 'reject' })
+      const caught = await ctx.approval('second', { timeout: '1h' }).catch((error: SelvageError) => error.code)
+      const options = { timeout: '1h', onTimeout: 'escalate', assignee: 'ann', escalateTo: ['boss'] } as const
+      return [first.approved, caught, (await ctx.approval('third', options)).approved]
+    })
+    await world.start('r', 'flow')
+    for (let hour = 1; hour <= 4; hour++) await hours(world, 1)
+    await ends(world)
+    await world.retry('r')
+    await world.suspended('r')
+    const keys = ['approval:first', 'approval:second', 'approval:third', 'approval:third/2']
+    expect(world.keys('r', 'open')).toEqual([...keys, 'approval:third/2'])
+    await world.answer('r', idOf(world, 4), { approved: true })
+    expect(await world.result('r')).toEqual([false, 'APPROVAL_TIMEOUT', true])
+  })
+
+  it('takes an answer that came too late', async () => {
+    const world = worldOf((ctx) =>
+      Promise.all([ctx.approval('publish', { timeout: '1h' }), ctx.sleep('1h')]).catch(async (error) => {
+        await ctx.signal('more')
+        throw error
+      }),
+    )
+    await world.start('r', 'flow')
+    await hours(world, 1)
+    await world.suspended('r')
+    await world.answer('r', idOf(world), { approved: true }, 'ann')
+    await world.tell('r', 'more', null)
+    await ends(world)
+    await world.retry('r')
+    expect(await world.result('r')).toMatchObject([{ approved: true, by: 'ann' }, undefined])
+  })
+
+  it('waits again for a callback, with its time anew, and takes a signal that came meanwhile', async () => {
+    const world = worldOf(async (ctx) => [
+      await ctx.callback('paid', { timeout: '1h' }).result,
+      await ctx.signal('go', { timeout: '1h' }),
+    ])
+    await world.start('r', 'flow')
+    await hours(world, 1)
+    await ends(world)
+    await world.elapse(24 * HOUR)
+    await world.retry('r')
+    await hours(world, 0.5)
+    expect(world.questions('r')).toHaveLength(2)
+    await world.suspended('r')
+    await world.answer('r', idOf(world), { value: 'paid' })
+    await world.suspended('r')
+    await hours(world, 1)
+    await ends(world)
+    expect(world.outcome('r')).toMatchObject({ error: { code: 'WAIT_TIMEOUT' }, step: 'signal:go' })
+  })
+})

@@ -8,11 +8,12 @@
  * A question is durable before anybody is told of it. Its answer is the signal whose id and name are the question's id,
  * so the first answer wins and every later one is told who was first. A question that timed out is closed by its `wait`
  * entry: an answer to an earlier level of an escalation no longer counts, and replay decides the same way for ever.
+ * Only where APPROVAL_TIMEOUT has ended the run, a retry of that run asks the last question again, with its time anew.
  * What is never true: a denial that nobody decided and no option asked for.
  */
 import type { Durable, Duration, Json, Question } from '@selvage/core'
 import { encode, StepError, toMs, UsageError } from '@selvage/core'
-import { deadlineOf } from './deadline.ts'
+import { deadlineOf, expiryOf } from './deadline.ts'
 
 export interface ApprovalOptions {
   /** Shown to whoever decides. Anything that can be recorded. */
@@ -59,11 +60,13 @@ export async function requestApproval(
   const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of approval "${name}"`)
   const assignees = [options.assignee, ...escalateTo]
 
+  let levelKey = key
   for (const [level, assignee] of assignees.entries()) {
-    const levelKey = level === 0 ? key : `${key}/${level + 1}`
+    if (level > 0) levelKey = `${key}/${level + 1}`
     const question = questionOf(durable, levelKey, name, { ...options, assignee }, timeoutMs)
     await durable.open(levelKey, question)
-    const until = options.onTimeout === 'wait' ? undefined : question.expiresAt
+    const isLimited = timeoutMs !== undefined && options.onTimeout !== 'wait'
+    const until = isLimited ? deadlineOf(durable, levelKey, timeoutMs) : undefined
     const result = await durable.wait(levelKey, question.id, until)
     if (result.ok) return answerOf(result.value, result.signal)
     if (options.onTimeout === 'approve') return { approved: true, by: 'timeout', at: durable.now() }
@@ -74,7 +77,7 @@ export async function requestApproval(
   }
 
   const asked = assignees.filter((assignee) => assignee !== undefined)
-  throw new StepError(
+  const error = new StepError(
     'APPROVAL_TIMEOUT',
     `Nobody answered the approval "${name}" of run ${durable.runId} within ${timeoutMs} ms${asked.length > 0 ? ` (asked: ${asked.join(', ')})` : ''}.`,
     {
@@ -82,6 +85,8 @@ export async function requestApproval(
       details: { runId: durable.runId, step: key, attempt: assignees.length },
     },
   )
+  durable.blame(error, levelKey)
+  throw error
 }
 
 function checkTimeouts(name: string, options: ApprovalOptions): readonly string[] {
@@ -119,7 +124,7 @@ function questionOf(
     ...(options.input !== undefined && { input: options.input }),
     ...(options.details !== undefined && { reason: encode(options.details, `details of approval "${name}"`) }),
     ...(options.assignee !== undefined && { assignee: options.assignee }),
-    ...(timeoutMs !== undefined && { expiresAt: deadlineOf(durable, key, timeoutMs) }),
+    ...(timeoutMs !== undefined && { expiresAt: expiryOf(durable, key, timeoutMs) }),
   }
 }
 

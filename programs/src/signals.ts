@@ -1,5 +1,6 @@
 import type { Durable, Question } from '@selvage/core'
 import { StepError } from '@selvage/core'
+import { expiryOf } from './deadline.ts'
 
 export interface Callback<T> {
   /** `cb_…`: hand it to whoever will answer, in a step. The first answer wins. */
@@ -14,7 +15,10 @@ export interface Wanted {
   readonly timeoutMs: number | undefined
 }
 
-/** The payload of the next signal of that name. Rejects with WAIT_TIMEOUT at `until` (epoch ms). */
+/**
+ * The payload of the next signal of that name. Rejects with WAIT_TIMEOUT at `until` (epoch ms). A retry of a run that
+ * this has ended takes what has come since.
+ */
 export async function awaitSignal<T>(
   durable: Durable,
   key: string,
@@ -24,18 +28,20 @@ export async function awaitSignal<T>(
 ): Promise<T> {
   const result = await durable.wait<T>(key, name, until)
   if (result.ok) return result.value
-  throw new StepError('WAIT_TIMEOUT', `No ${what} came to run ${durable.runId} within ${timeoutMs} ms.`, {
+  const error = new StepError('WAIT_TIMEOUT', `No ${what} came to run ${durable.runId} within ${timeoutMs} ms.`, {
     details: { runId: durable.runId, step: key, attempt: 1 },
   })
+  durable.blame(error, key)
+  throw error
 }
 
-/** The question of a callback. Its deadline is counted from now. */
+/** The question of a callback. */
 export function callbackQuestion(durable: Durable, key: string, name: string, { timeoutMs }: Wanted): Question {
   return {
     id: callbackId(durable, key),
     kind: 'callback',
     name,
-    ...(timeoutMs !== undefined && { expiresAt: durable.now() + timeoutMs }),
+    ...(timeoutMs !== undefined && { expiresAt: expiryOf(durable, key, timeoutMs) }),
   }
 }
 

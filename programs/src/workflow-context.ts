@@ -11,6 +11,7 @@ import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
 import type { Context, StepOptions, WaitOptions } from './context.ts'
+import { deadlineOf } from './deadline.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
 import { type Polled, type PollOptions, pollUntil } from './poll.ts'
@@ -185,13 +186,14 @@ export class WorkflowContext implements Context {
       if (wanted.timeoutMs !== undefined) await this.#begin.beforeTimed()
       const question = callbackQuestion(this.#durable, key, name, wanted)
       await this.#durable.open(key, question)
-      return question
+      const { timeoutMs } = wanted
+      return { id: question.id, until: timeoutMs === undefined ? undefined : deadlineOf(this.#durable, key, timeoutMs) }
     })
     this.#holdSteps(opened)
     const result = quiet(async () => {
       try {
-        const { id, expiresAt } = await opened
-        const answer = await awaitSignal<{ value: T }>(this.#durable, key, id, wanted, expiresAt)
+        const { id, until } = await opened
+        const answer = await awaitSignal<{ value: T }>(this.#durable, key, id, wanted, until)
         return answer.value
       } finally {
         close()
