@@ -87,6 +87,49 @@ describe('managed.ts', () => {
   })
 })
 
+describe('session.ts', () => {
+  it('answers each message once, however often it is killed and run', async () => {
+    const cwd = temporaryFolder()
+    const first = run('session.js', { cwd })
+    await first.printed(model(2))
+    first.kill()
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+
+    const second = await whole('session.js', { cwd })
+    expect(second.stderr).not.toContain(model(1))
+    expect(second.stdout).toContain('On Q4 market trends:')
+    expect(second.stdout).toContain('messages')
+    const third = await whole('session.js', { cwd })
+    expect(calls(third.stderr)).toEqual([])
+    expect(third.stdout).toBe(second.stdout)
+  })
+})
+
+describe('team.ts', () => {
+  it('goes on inside of the nodes that were open', async () => {
+    const cwd = temporaryFolder()
+    const first = run('team.js', { cwd })
+    await first.printed(search('outlook'))
+    first.kill()
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+
+    const second = await whole('team.js', { cwd })
+    expect(second.stdout).toContain('COMPLETED customers prices writer')
+    // The writer alone begins anew: its time had not come.
+    expect(second.stderr.split('offline model: answer 1 ')).toHaveLength(2)
+
+    await using selvage = await openSelvage({ url: urlIn(cwd), work: false })
+    const journal = await selvage.run('q4-team').journal()
+    const steps = journal.flatMap((entry) => (entry.type === 'step' ? [entry.key] : []))
+    expect(new Set(steps).size).toBe(steps.length)
+    expect(steps.filter((key) => /^node:[^/]+$/.test(key)).toSorted()).toEqual([
+      'node:customers#1',
+      'node:prices#1',
+      'node:writer#1',
+    ])
+  })
+})
+
 describe('workflow.ts', () => {
   it('publishes what its children found, once', async () => {
     const cwd = temporaryFolder()
