@@ -236,6 +236,21 @@ describe('an agent as a tool', () => {
     expect(whole.ledger.tools).toEqual(['wrote 1', 'wrote 2'])
   })
 
+  it('whose code has changed stops the run, where that is wanted, and is no answer to its caller', async () => {
+    const whole = await play(runtime, delegating())
+    const inside = whole.entries.findIndex((entry) => entry.type === 'step' && entry.key.endsWith('/model#1'))
+    const changed: Scenario = {
+      ...delegating(),
+      options: { onCodeChange: 'stop' },
+      config: (ledger) => ({
+        tools: [researcher(ledger, LOOKS, { tools: [noting(ledger, 'look')], systemPrompt: 'Another.' }).asTool()],
+      }),
+    }
+    const { how, ledger } = await play(runtime, changed, whole.entries.slice(0, inside + 1))
+    expect(how).toMatchObject({ outcome: { error: { code: 'CODE_CHANGED' } } })
+    expect(ledger.modelCalls).toBe(0)
+  })
+
   it('that cannot be durable is refused before anything is done', async () => {
     const scenario: Scenario = {
       script: ASKS,

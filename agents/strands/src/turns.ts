@@ -123,7 +123,7 @@ export class Turns {
     frame?: Frame,
   ): Events {
     this.#frame = frame
-    this.#open ??= await this.#begin()
+    this.#open ??= await this.#begin(frame)
     const open = this.#open
     const { scope } = open
     scope.fatal = undefined
@@ -177,7 +177,7 @@ export class Turns {
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async #begin(): Promise<Open> {
+  async #begin(frame: Frame | undefined): Promise<Open> {
     const { agent, watch, prefix = '', firstInput } = this.#options
     const session = await this.#options.open()
     try {
@@ -188,6 +188,8 @@ export class Turns {
       checkCode(scope, nest.onCodeChange, nest.log)
       return { session, scope, unlessLost: unlessRejected(session.lost) }
     } catch (error) {
+      // Whoever asked an inner agent must not take that for its answer.
+      if (frame !== undefined) frame.fatal = { error }
       await session.close?.()
       throw error
     }
