@@ -16,7 +16,9 @@ export function machine(): Machine {
     processor: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${figure(totalmem() / 2 ** 30)} GiB`,
     system: `${type()} ${release()}`,
-    disk: `${fileSystem()}; a 4 KiB write and fdatasync takes ${figure(median)} ms (p75 ${figure(high)}, worst ${figure(max)})`,
+    disk:
+      `${fileSystem()}; a 4 KiB write and fdatasync takes ` +
+      `${figure(median)} ms (p75 ${figure(high)}, worst ${figure(max)})`,
     node: `${process.version}, SQLite ${process.versions.sqlite}`,
     'load before the run': loadavg().map(figure).join(', '),
   }

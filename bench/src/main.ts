@@ -45,7 +45,8 @@ if (!values.quick && wanted === undefined) {
 function document(promises: string): string {
   const parts = [
     '# Results',
-    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${minutes.toFixed(1)} minutes; do not edit. Everything on this page was measured in one run, on one machine:`,
+    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${minutes.toFixed(1)} minutes; do ` +
+      'not edit. Everything on this page was measured in one run, on one machine:',
     factsText(facts),
     '## Promises',
     promises,

@@ -46,7 +46,8 @@ export function tableText({ caption, head, rows }: Table): string {
   const widths = head.map((_, column) => Math.max(3, ...[head, ...rows].map((row) => (row[column] ?? '').length)))
   const line = (row: readonly string[]): string =>
     `| ${widths.map((width, column) => pad(row[column] ?? '', width, column)).join(' | ')} |`
-  const rule = `|${widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`)).join('|')}|`
+  const dashes = widths.map((width, column) => (column === 0 ? '-'.repeat(width + 2) : `${'-'.repeat(width + 1)}:`))
+  const rule = `|${dashes.join('|')}|`
   const table = [line(head), rule, ...rows.map(line)].join('\n')
   return caption === undefined ? table : `${caption}\n\n${table}`
 }

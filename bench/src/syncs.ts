@@ -1,6 +1,6 @@
 /**
- * Whether what is called durable reaches the disk: how often a contender asks the kernel to sync, counted from outside by
- * strace, where there is one.
+ * Whether what is called durable reaches the disk: how often a contender asks the kernel to sync, counted from outside
+ * by strace, where there is one.
  */
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'

@@ -43,11 +43,11 @@ export async function repeatedByKill(resultBytes: number, rounds: number): Promi
       kept: durable.every(({ model }) => model === 0),
     },
     note:
-      `Repeated: calls made over both processes beyond the ${NEEDED.model} of the model and ${NEEDED.tool} of the tool ` +
-      `that ${CYCLES} cycles need; *without a kill*, how many of them the way makes in any case. Each call leaves a ` +
-      'line in a file before it does anything else; the SIGKILL is sent when the tool has said that it has begun; the ' +
-      'second process runs the same program on the same folder, resumed as the last column says. The tool that was ' +
-      'killed is declared as a read and has to run again.',
+      `Repeated: calls made over both processes beyond the ${NEEDED.model} of the model and ${NEEDED.tool} of the ` +
+      `tool that ${CYCLES} cycles need; *without a kill*, how many of them the way makes in any case. Each call leaves ` +
+      'a line in a file before it does anything else; the SIGKILL is sent when the tool has said that it has begun; ' +
+      'the second process runs the same program on the same folder, resumed as the last column says. The tool that ' +
+      'was killed is declared as a read and has to run again.',
   }
 }
 

@@ -95,7 +95,7 @@ function durable(linear: boolean): Run {
   }
 }
 
-/** The SDK hands checkpoints out and leaves it to its user to keep them. Returns what to go on with, unless it ended. */
+/** The SDK hands checkpoints out and leaves it to its user to keep them. What to go on with, unless it ended. */
 function keepCheckpoint(folder: string, { stopReason, checkpoint }: AgentResult): InvokeArgs | undefined {
   if (stopReason !== 'checkpoint') return undefined
   if (checkpoint === undefined) throw new Error('a checkpoint without its position')

@@ -41,9 +41,10 @@ export const bytes: Workload = {
     return {
       title: 'Stored bytes',
       how:
-        'A managed agent (the real one: Strands SDK, `selvage.agent`) with a scripted model and one tool call a cycle, both of ' +
-        'which answer at once. The database file after its last checkpoint, with everything in it (schema, indexes, the run), ' +
-        'beside the sum of `JSON.stringify(message.toJSON())` over all messages of the conversation.',
+        'A managed agent (the real one: Strands SDK, `selvage.agent`) with a scripted model and one tool call a ' +
+        'cycle, both of which answer at once. The database file after its last checkpoint, with everything in it ' +
+        '(schema, indexes, the run), beside the sum of `JSON.stringify(message.toJSON())` over all messages of ' +
+        'the conversation.',
       tables: [{ head: ['', 'messages', 'messages KiB', 'file KiB', 'ratio', 'run s'], rows }],
       verdicts,
       notes: ['Sizes do not vary from round to round; nothing is interleaved here.'],

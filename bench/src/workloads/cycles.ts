@@ -65,15 +65,15 @@ export const cycles: Workload = {
       how:
         'One agent with a model and a tool that answer at once, one tool call a cycle, results of ' +
         `${RESULT_BYTES} B; each run in a process of its own, from the first line after the imports to the result. ` +
-        'Durable runs are managed ones on the embedded engine with durability full, opening and closing included: two ' +
-        'commits a cycle, each with its fsync. The seam is what `linear` switches off ' +
+        'Durable runs are managed ones on the embedded engine with durability full, opening and closing included: ' +
+        'two commits a cycle, each with its fsync. The seam is what `linear` switches off ' +
         '(agents/strands/src/linear.ts): two things that the SDK’s loop does to all messages in each cycle.',
       tables,
       verdicts,
       notes: [
         'In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.',
-        'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which needs ' +
-          'it, and whose checkpoints are kept in a file besides.',
+        'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which ' +
+          'needs it, and whose checkpoints are kept in a file besides.',
         kill.note,
       ],
     }

@@ -66,13 +66,14 @@ export const load: Workload = {
     return {
       title: `${RUNS} runs at once`,
       how:
-        `${RUNS} runs of ${each} steps of 300 B, from the first start to the last result, beside one run of ${alone}; durability ` +
-        `full, ${rounds} interleaved rounds. Meanwhile a 2 ms timer ticks in the same process; how late it fires at worst says ` +
-        'whether tokens and heartbeats flow.',
+        `${RUNS} runs of ${each} steps of 300 B, from the first start to the last result, beside one run of ` +
+        `${alone}; durability full, ${rounds} interleaved rounds. Meanwhile a 2 ms timer ticks in the same process; how ` +
+        'late it fires at worst says whether tokens and heartbeats flow.',
       tables: [table],
       verdicts,
       notes: [
-        `The longest single insert of the floor meanwhile: ${figure(longestInsert)} ms. An fsync blocks the event loop: no timer can be more punctual than the disk.`,
+        `The longest single insert of the floor meanwhile: ${figure(longestInsert)} ms. An fsync blocks the event ` +
+          'loop: no timer can be more punctual than the disk.',
         `Counted in the databases afterwards: ${figure(counted)} steps.`,
         'The lateness of a process that does nothing is the machine’s own: a figure below it cannot be measured here.',
       ],

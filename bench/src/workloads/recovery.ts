@@ -45,9 +45,9 @@ export const recovery: Workload = {
     return {
       title: 'Recovery',
       how:
-        'A workflow of so many steps of 300 B is killed with SIGKILL in the step behind them. A cold process finds the dead ' +
-        'worker, claims the run, loads and replays its journal, and begins that step. Milliseconds, medians of ' +
-        `${rounds} interleaved rounds; the last column with quartiles.`,
+        'A workflow of so many steps of 300 B is killed with SIGKILL in the step behind them. A cold process finds ' +
+        'the dead worker, claims the run, loads and replays its journal, and begins that step. Milliseconds, medians ' +
+        `of ${rounds} interleaved rounds; the last column with quartiles.`,
       tables: [
         {
           head: ['', 'Node start', 'import', 'open', 'claim', 'load', 'replay', 'from import to next step'],
@@ -63,7 +63,8 @@ export const recovery: Workload = {
         },
       ],
       notes: [
-        `Each further step costs ${figure(perStep)} µs; ${figure(total(last) / total(last - 1))} times the time for ${figure((SIZES[last] ?? 0) / (SIZES[last - 1] ?? 1))} times the steps.`,
+        `Each further step costs ${figure(perStep)} µs; ${figure(total(last) / total(last - 1))} times the time for ` +
+          `${figure((SIZES[last] ?? 0) / (SIZES[last - 1] ?? 1))} times the steps.`,
         'In every round the bodies that ran were counted: no recorded step ran again.',
       ],
     }

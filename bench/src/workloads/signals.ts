@@ -32,9 +32,9 @@ export const signals: Workload = {
     return {
       title: 'From a signal to the next step',
       how:
-        'A suspended run waits for a signal and makes a step when it comes. Milliseconds from before `run.signal()` to the ' +
-        `step’s first line: the signal’s commit, the wake-up, the claim and one more commit lie between. Durability full, ${ROUNDS} ` +
-        'interleaved rounds.',
+        'A suspended run waits for a signal and makes a step when it comes. Milliseconds from before ' +
+        '`run.signal()` to the step’s first line: the signal’s commit, the wake-up, the claim and one more ' +
+        `commit lie between. Durability full, ${ROUNDS} interleaved rounds.`,
       tables: [{ head: ['', 'p50', 'p90', 'p99', 'worst', 'signals'], rows }],
       verdicts: [],
       notes: ['Each signal was heard exactly once, counted.'],

@@ -31,9 +31,9 @@ export const step: Workload = {
     return {
       title: 'A sequential step',
       how:
-        'Steps one after another in one run, from the first asked for to the last acknowledged, in blocks that alternate with ' +
-        `blocks of the floor (${rounds} rounds, after ${figure(WARM_UP_STEPS)} steps to warm up). The ratio is that of two blocks of one round; ` +
-        'figures are medians, with quartiles in brackets.',
+        'Steps one after another in one run, from the first asked for to the last acknowledged, in blocks that ' +
+        `alternate with blocks of the floor (${rounds} rounds, after ${figure(WARM_UP_STEPS)} steps to warm up). ` +
+        'The ratio is that of two blocks of one round; figures are medians, with quartiles in brackets.',
       tables,
       verdicts,
       notes: [
@@ -59,7 +59,8 @@ async function syncsNote(): Promise<string> {
     if (full < TRACED_STEPS * (once ? 2 : 1)) throw new Error(`${label}: ${full} syncs for ${TRACED_STEPS} steps`)
     counts.push(`${label} ${full} (normal: ${normal})`)
   }
-  return `Syncs counted by strace during a run of ${TRACED_STEPS} steps, its start and end included: ${counts.join(', ')}.`
+  const counted = counts.join(', ')
+  return `Syncs counted by strace during a run of ${TRACED_STEPS} steps, its start and end included: ${counted}.`
 }
 
 async function compare(

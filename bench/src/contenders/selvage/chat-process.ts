@@ -1,6 +1,6 @@
 /**
- * A session with an agent: node chat-process.js <folder> <messages> <make | take>. `make` brings it to so many messages and
- * closes it; `take` is a cold process that opens it, sends one more, and tells when it had come how far.
+ * A session with an agent: node chat-process.js <folder> <messages> <make | take>. `make` brings it to so many messages
+ * and closes it; `take` is a cold process that opens it, sends one more, and tells when it had come how far.
  */
 import type { Chat, Continued } from '../../contender.ts'
 

@@ -1,7 +1,7 @@
 /**
- * A worker with one run of many steps: node recovery-process.js <folder> <steps> <make | take>. `make` starts the run and
- * stands still in the step behind them; `take` finds it, makes that step, and stands still in the next one. It is killed
- * there.
+ * A worker with one run of many steps: node recovery-process.js <folder> <steps> <make | take>. `make` starts the run
+ * and stands still in the step behind them; `take` finds it, makes that step, and stands still in the next one. It is
+ * killed there.
  */
 import type { Recovery } from '../../contender.ts'
 

@@ -1,6 +1,6 @@
 /**
- * One end of a signal or both: node signals-process.js <folder> <count> <both | work | send>. The signal carries the time
- * at which it was sent, by a clock that all processes of a machine share.
+ * One end of a signal or both: node signals-process.js <folder> <count> <both | work | send>. The signal carries the
+ * time at which it was sent, by a clock that all processes of a machine share.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { openSelvage } from 'selvage/core'
