@@ -300,19 +300,34 @@ describe('a parent that was cancelled and is retried', () => {
     expect(JSON.stringify(world.outcome('r'))).toContain('not this one')
   })
 
-  it('does not touch the children that it has left behind', async () => {
-    const world = retrying((ctx) => Promise.race([ctx.signal('go'), ctx.child(asking, null)]))
+  it('does not make those go on that it has left behind since, while it ends', async () => {
+    const world = retrying((ctx) => Promise.race([ctx.signal('go'), ctx.child(asking, null), ctx.child(asking, null)]))
+    const both = ['r/asking#1', 'r/asking#2']
     await world.start('r', 'flow')
-    await world.suspended('r/asking#1')
-    await cancelled(world, 'r/asking#1')
+    for (const id of both) {
+      await world.until(() => world.ids().includes(id))
+      await world.suspended(id)
+    }
+    await cancelled(world, ...both)
     await world.retry('r')
-    await world.until(() => world.outcome('r/asking#1') === undefined)
-    await world.suspended('r/asking#1')
+    for (const id of both) {
+      await world.until(() => world.outcome(id) === undefined)
+      await world.suspended(id)
+    }
+    let release: (() => void) | undefined
+    world.beforeCancel = (id) =>
+      id === 'r/asking#2' ? new Promise((resolve) => (release = resolve)) : Promise.resolve()
     await world.suspended('r')
     await world.tell('r', 'go', 'gone')
+    const told = (): number => world.entries('r').filter((entry) => JSON.stringify(entry).includes('asking#1#')).length
+    await world.until(() => told() > 0 && release !== undefined)
+    for (let turn = 0; turn < 20; turn++) await new Promise<void>((resolve) => void setImmediate(resolve))
+    expect(JSON.stringify(world.entries('r'))).not.toContain('/retry#3')
+    release?.()
     expect(await world.result('r')).toBe('gone')
-    await world.until(() => world.outcome('r/asking#1') !== undefined)
-    await world.settled('r/asking#1')
-    expect(world.outcome('r/asking#1')).toEqual({ cancelled: 'its parent r has ended' })
+    for (const id of both) {
+      await world.until(() => world.outcome(id) !== undefined)
+      expect(world.outcome(id)).toEqual({ cancelled: 'its parent r has ended' })
+    }
   })
 })

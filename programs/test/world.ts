@@ -75,6 +75,8 @@ export class World {
   away = false
   /** What a start by a program waits for. */
   beforeStart: () => Promise<void> = async () => {}
+  /** What a cancel by a program waits for. */
+  beforeCancel: (id: string) => Promise<void> = async () => {}
   readonly #runtime: Runtime
   readonly #runs = new Map<string, Run>()
   readonly #blobs: Uint8Array[] = []
@@ -277,7 +279,10 @@ export class World {
           return this.#create(id, start)
         },
         signal: (id, signal) => this.signal(id, signal),
-        cancel: (id, reason) => this.cancel(id, reason),
+        cancel: async (id, reason) => {
+          await this.beforeCancel(id)
+          await this.cancel(id, reason)
+        },
         ...(this.#retries && { retry: async (id: string) => this.#retryEnded(id) }),
       },
     }
