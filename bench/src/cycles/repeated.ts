@@ -44,10 +44,10 @@ export async function repeatedByKill(resultBytes: number, rounds: number): Promi
     },
     note:
       `Repeated: calls made over both processes beyond the ${NEEDED.model} of the model and ${NEEDED.tool} of the ` +
-      `tool that ${CYCLES} cycles need; *without a kill*, how many of them the way makes in any case. Each call leaves ` +
-      'a line in a file before it does anything else; the SIGKILL is sent when the tool has said that it has begun; ' +
-      'the second process runs the same program on the same folder, resumed as the last column says. The tool that ' +
-      'was killed is declared as a read and has to run again.',
+      `tool that ${CYCLES} cycles need; *without a kill*, how many of them the way makes in any case. Each call ` +
+      'leaves a line in a file before it does anything else. The SIGKILL is sent when the tool has said that it has ' +
+      'begun; the second process runs the same program on the same folder, resumed as the last column says. The tool ' +
+      'that was killed is declared as a read and has to run again.',
   }
 }
 

@@ -67,8 +67,8 @@ export const load: Workload = {
       title: `${RUNS} runs at once`,
       how:
         `${RUNS} runs of ${each} steps of 300 B, from the first start to the last result, beside one run of ` +
-        `${alone}; durability full, ${rounds} interleaved rounds. Meanwhile a 2 ms timer ticks in the same process; how ` +
-        'late it fires at worst says whether tokens and heartbeats flow.',
+        `${alone}; durability full, ${rounds} interleaved rounds. Meanwhile a 2 ms timer ticks in the same process; ` +
+        'how late it fires at worst says whether tokens and heartbeats flow.',
       tables: [table],
       verdicts,
       notes: [
