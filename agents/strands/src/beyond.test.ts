@@ -5,7 +5,9 @@ import {
   AfterModelCallEvent,
   type Agent,
   type AgentConfig,
+  BeforeInvocationEvent,
   BeforeModelCallEvent,
+  BeforeToolCallEvent,
   ClassifierStrategy,
   ConstantBackoff,
   ContextWindowOverflowError,
@@ -37,6 +39,7 @@ import {
   type Scenario,
 } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
+import { runOf } from './run-of.ts'
 import { type Script, type ScriptedAnswer, scriptedModel, throttled } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -449,8 +452,48 @@ describe('calls of hooks', () => {
   })
 })
 
+describe('a hook behind the invocation', () => {
+  it('asks a model once, whenever the process dies, and may do steps', async () => {
+    let judge: Judge
+    const done: string[] = []
+    const whole = await asksOnce({
+      script: LOOKS,
+      config: (ledger) => {
+        judge = new Judge(beside(ledger, () => 'good'))
+        return { tools: [noting(ledger, 'look')], plugins: [judge] }
+      },
+      prepare: (agent) => {
+        agent.addHook(AfterInvocationEvent, async (event) => {
+          const answer = await judge.ask('Was it good?')
+          await runOf(event)?.step('audit', () => void done.push(String(answer)))
+        })
+      },
+    })
+    expect(beyondOf(whole)).toEqual(['beyond:beside@4'])
+    expect(keysOf(whole.entries).at(-1)).toBe('hook:afterInvocation:audit@4')
+    // Once in the whole run, and once in each that began behind an entry before it.
+    expect(done).toHaveLength(whole.entries.length - 1)
+  })
+
+  it('of an invocation that was given up is an ordinary hook', async () => {
+    const engine = await engineWith(runtime, [])
+    const seen: unknown[] = []
+    const ask = (agent: Agent): void => {
+      agent.addHook(BeforeToolCallEvent, (event) => void event.interrupt({ name: 'sure' }))
+      agent.addHook(AfterInvocationEvent, async (event) => {
+        seen.push(await runOf(event)?.step('audit', () => 'done'))
+      })
+    }
+    const one = new Process(engine)
+    ask(one.agent)
+    expect((await one.invoke('Q4')).stopReason).toBe('interrupt')
+    expect((await one.invoke('Q4')).stopReason).toBe('interrupt')
+    expect(seen).toEqual([undefined, undefined])
+  })
+})
+
 describe('what is no step of its own', () => {
-  it('a call of a tool, and of hooks around the invocation', async () => {
+  it('a call of a tool, and of hooks before the invocation', async () => {
     let judge: Judge
     const { entries, ledger } = await play(runtime, {
       script: LOOKS,
@@ -459,7 +502,7 @@ describe('what is no step of its own', () => {
         return { tools: [noting(ledger, 'look', () => judge.ask('Well?'))], plugins: [judge] }
       },
       prepare: (agent) => {
-        agent.addHook(AfterInvocationEvent, async () => void (await judge.ask('Well?')))
+        agent.addHook(BeforeInvocationEvent, async () => void (await judge.ask('Well?')))
       },
     })
     expect(ledger.count('beside:')).toBe(4)

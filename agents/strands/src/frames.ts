@@ -15,6 +15,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Durable, decode, type Entry } from '@selvage/core'
 import type { Agent, Usage } from '@strands-agents/sdk'
+import { entered } from './entered.ts'
 import { NodeOrder } from './node-order.ts'
 import type { Policy } from './policy.ts'
 import { type AnswerRecord, usageOf } from './record.ts'
@@ -133,36 +134,11 @@ export function frameNow(): Frame | undefined {
 }
 
 /** The same events, each made inside of the frame. */
-export async function* inFrame<Event, Result>(
+export function inFrame<Event, Result>(
   frame: Frame,
   make: () => AsyncGenerator<Event, Result, undefined>,
 ): AsyncGenerator<Event, Result, undefined> {
-  const events = frames.run(frame, make)
-  let isOver = false
-  const taken = async (step: () => Promise<IteratorResult<Event, Result>>): Promise<IteratorResult<Event, Result>> => {
-    try {
-      return await frames.run(frame, step)
-    } catch (error) {
-      isOver = true
-      throw error
-    }
-  }
-  try {
-    let next = await taken(() => events.next())
-    while (!next.done) {
-      try {
-        yield next.value
-      } catch (error) {
-        next = await taken(() => events.throw(error))
-        continue
-      }
-      next = await taken(() => events.next())
-    }
-    isOver = true
-    return next.value
-  } finally {
-    if (!isOver) await frames.run(frame, () => events.return(undefined as never))
-  }
+  return entered((step) => frames.run(frame, step), make)
 }
 
 /** A name as a part of a prefix, which ends at a slash. */

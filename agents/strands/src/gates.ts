@@ -8,6 +8,7 @@ import { knowRunOf } from './run-of.ts'
 import type { Scope } from './scope.ts'
 import { hasBackgroundTasks, hasCheckpointing, type Invocation, makeOutermost, wrapInvocation } from './seams.ts'
 import { toolGate } from './tool-gate.ts'
+import { enterStreams, scopeBehind } from './within.ts'
 
 export interface Gates {
   /** That of the invocation under way, if it is durable: without one the gates are not there. */
@@ -29,7 +30,7 @@ const gated = new WeakSet<Agent>()
 export function putGates(agent: unknown, { scope, wrap, linear, log, isOwn }: Gates): asserts agent is Agent {
   checkAgent(agent)
   gated.add(agent)
-  knowRunOf(agent, scope)
+  knowRunOf(agent, () => scope() ?? scopeBehind(agent))
   const gate = modelGate(scope)
   const model = linear ? makeLinear(agent, gate, log) : gate
   const tool = toolGate(scope)
@@ -44,6 +45,7 @@ export function putGates(agent: unknown, { scope, wrap, linear, log, isOwn }: Ga
   agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
   gateDirectCalls(agent, scope, isOwn)
   wrapInvocation(agent, wrap)
+  enterStreams(agent)
 }
 
 /** Refuses what no gate can make durable. */

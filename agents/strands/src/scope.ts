@@ -55,6 +55,8 @@ export class Scope implements Answers {
   readonly answeredHere: Set<string> = new Set()
   /** The consumer of the stream has left: nothing new begins. */
   hasLeft = false
+  /** The run was given up behind the turn: nothing of it settles here any more. */
+  isClosed = false
   /** What ends the run, whatever the model would make of it. */
   fatal: { readonly error: unknown } | undefined
   /** Decisions of this cycle, by tool use id. */

@@ -198,6 +198,7 @@ export class Turns {
   async #leave(scope: Scope): Promise<void> {
     const { session } = this.#open ?? {}
     this.#open = undefined
+    scope.isClosed = true
     if (!scope.isLost) await session?.close?.()
   }
 
