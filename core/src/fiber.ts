@@ -111,7 +111,7 @@ export class Fiber implements Durable {
     if (this.program.resume === 'fold') {
       for (const entry of valid) this.known.take(entry)
       this.settledAt = this.known.lastAt
-      this.history = await Promise.all(valid.map((entry) => this.unpackEntry(entry)))
+      this.history = await this.unpacked(valid)
       if (this.known.cancelled !== undefined) this.abort.abort(this.cancelError())
     } else {
       this.queue = [...valid]
@@ -331,10 +331,16 @@ export class Fiber implements Durable {
     return undefined
   }
 
-  private async unpackEntry(entry: Entry): Promise<Entry> {
-    if (entry.type !== 'step' || !('ok' in entry.outcome)) return entry
-    const ok = this.env.offload.unpack(entry.outcome.ok)
-    return ok === entry.outcome.ok ? entry : { ...entry, outcome: { ok: await ok } }
+  /** Mostly nothing has to be fetched, and nothing is waited for: journals are long. */
+  private async unpacked(entries: readonly Entry[]): Promise<readonly Entry[]> {
+    const whole: Entry[] = []
+    for (const entry of entries) {
+      const ok = entry.type === 'step' && 'ok' in entry.outcome ? this.env.offload.unpack(entry.outcome.ok) : undefined
+      if (ok === undefined || entry.type !== 'step' || !('ok' in entry.outcome) || ok === entry.outcome.ok)
+        whole.push(entry)
+      else whole.push({ ...entry, outcome: { ok: await ok } })
+    }
+    return whole
   }
 
   // ── what the turn asks ──────────────────────────────────────────────────────────────────────────────────────────

@@ -261,6 +261,10 @@ export class Conversation {
     }
   }
 
+  nameOfInput(turn: number, index: number): string | undefined {
+    return this.#name?.('input', turn, index)
+  }
+
   nameOfAnswer(n: number): string | undefined {
     return this.#name?.('answer', n, 0)
   }

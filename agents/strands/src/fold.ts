@@ -227,7 +227,11 @@ export class Fold {
 
   #beginTurn(n: number, input: Json, call?: string): void {
     this.#turn = { n, input, call, end: undefined }
-    this.conversation.beginTurn(n, inputMessages(input as RecordedInput))
+    const { conversation } = this
+    conversation.beginTurn(
+      n,
+      inputMessages(input as RecordedInput, (index) => conversation.nameOfInput(n, index)),
+    )
   }
 
   #endTurn(end: TurnEnd): void {

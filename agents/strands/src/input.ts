@@ -31,10 +31,13 @@ export function isSameInput(one: Json, other: Json): boolean {
   return one === other || canonical(one) === canonical(other)
 }
 
-/** The messages that an input becomes in the conversation. */
-export function inputMessages(input: RecordedInput): Message[] {
-  if (typeof input === 'string') return [Message.fromMessageData({ role: 'user', content: [{ text: input }] })]
-  return input.map((data) => Message.fromMessageData(data))
+/** The messages that an input becomes in the conversation. `name`: their ids, in place of random ones. */
+export function inputMessages(input: RecordedInput, name?: (index: number) => string | undefined): Message[] {
+  const list = typeof input === 'string' ? [{ role: 'user' as const, content: [{ text: input }] }] : input
+  return list.map((data, index) => {
+    const trackingId = name?.(index)
+    return Message.fromMessageData(trackingId === undefined ? data : { ...data, trackingId })
+  })
 }
 
 /**

@@ -56,7 +56,7 @@ export function knowRunOf(agent: Agent, scope: () => Scope | undefined): void {
 
 /**
  * The run that an agent is invoked in. Undefined where there is none: the agent is not durable, or is not being invoked
- * (Before- and AfterInvocation lie outside of the run).
+ * (BeforeInvocation lies outside of the run; for AfterInvocation see docs/durable.md).
  *
  *   agent.addHook(AfterToolCallEvent, async (event) => {
  *     await runOf(event)?.step('audit', () => audit(event.toolUse))

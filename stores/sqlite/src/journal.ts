@@ -32,14 +32,14 @@ const INSERT_VALUES = `${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 /** The last entry of which the index says where it is, at or behind a seq: where to begin walking back. */
 export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 64 = 0 order by seq limit 1`
 
-/** From the entry given back to the seq given, of those the ones before another seq; first to last. */
+/** From the entry given back to the seq given, of those the ones before another seq; in no order. */
 export const WALK: string = `with recursive chain (n, seq, previous) as (
     select n, seq, previous from entry where n = ?
     union all
     select entry.n, entry.seq, entry.previous from chain cross join entry on entry.n = chain.previous where chain.seq > ?
   )
   select ${ROW}
-  from chain cross join entry on entry.n = chain.n where chain.seq < ? order by chain.seq`
+  from chain cross join entry on entry.n = chain.n where chain.seq < ?`
 
 /** Final steps and reopenings of a run, from its last entry back; first to last. */
 const STEPS = `with recursive chain (n, seq, previous) as (
@@ -136,7 +136,11 @@ function walk(database: Database, runId: string, from: number, before: number): 
   const tail = caughtUp(database, row)
   if (from >= tail.length) return []
   const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
-  return database
-    .all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before)
-    .map((row) => fromRow(row, readBody(database, row), runId))
+  return (
+    database
+      .all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before)
+      // They come from the last to the first, and are sorted at the cost of looking at them.
+      .sort((one, other) => one.seq - other.seq)
+      .map((row) => fromRow(row, readBody(database, row), runId))
+  )
 }
