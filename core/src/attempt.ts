@@ -14,6 +14,9 @@ import type { Json } from './json.ts'
 import type { StepContext } from './ports.ts'
 import { probe } from './probe.ts'
 
+/** So many processes in a row may die at one place: after that its steps are given up. Rule 9. */
+export const MAX_CRASHES = 5
+
 /** Begins an attempt. Never throws; the outcome is produced as an entry. */
 export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void): void {
   const { op, attempt } = step
@@ -103,8 +106,9 @@ export function resolveIntent(
     })
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
-    else if (isOver) intendAgain(fiber, step, intent)
-    else record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
+    else if (!isOver) record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
+    else if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
+    else record(fiber, step, intent.at, { unknown: `${why}, ${MAX_CRASHES} times in a row; it had not happened` })
   }
   ask().catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error)
@@ -132,6 +136,11 @@ export function intend(fiber: Fiber, step: AskedStep): void {
     attempt: step.attempt,
     host: fiber.env.runtime.identity,
   })
+}
+
+/** Intents that no outcome came of, up to this one. Each moved the cursor, so the engine does not count their crashes. */
+function triesInARow(fiber: Fiber, intent: EntryOf<'intent'>): number {
+  return intent.attempt - (fiber.known.attempts.get(intent.key)?.attempt ?? 0)
 }
 
 function intendAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>): void {

@@ -3,14 +3,11 @@
  * the target system first, or not at all (rules 1, 4 and 9).
  */
 import type { AskedStep } from './asked.ts'
-import { intend, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
+import { intend, MAX_CRASHES, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
 import type { EntryOf } from './entry.ts'
 import { RunError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest } from './ports.ts'
-
-/** Claims in a row that died at one place before the steps that would start there are given up. Rule 9. */
-const MAX_CRASHES = 5
 
 export class Starter {
   /** Entries that this advance has made durable: whoever got so far is not in a crash loop. */

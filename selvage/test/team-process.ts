@@ -1,6 +1,6 @@
 /**
- * A program as somebody writes it, with the team in it: `node team-process.ts <folder> [kill]` starts the run or goes on
- * with it, answers what it asks and ends with it. With `kill` it dies behind the first write to the journal that it makes.
+ * A program as somebody writes it, with the team in it: `node team-process.ts <folder> [writes]` starts the run or goes on
+ * with it, answers what it asks and ends with it. With `writes` it dies behind so many writes to the journal.
  */
 import { join } from 'node:path'
 import { onProbe } from '@selvage/core'
@@ -9,12 +9,13 @@ import { makeTeam } from './team.ts'
 import { answerOf, optionsOf } from './team-judge.ts'
 import { TeamLedger } from './team-ledger.ts'
 
-const [folder = '.', kill] = process.argv.slice(2)
+const [folder = '.', writes = 'Infinity'] = process.argv.slice(2)
 // It ends with the process that spawned it.
 process.stdin.on('end', () => process.exit()).resume()
 
+let left = Number(writes)
 onProbe((name) => {
-  if (kill !== undefined && name === 'host.after-append') process.kill(process.pid, 'SIGKILL')
+  if (name === 'host.after-append' && --left === 0) process.kill(process.pid, 'SIGKILL')
 })
 
 const ledger = new TeamLedger(folder)

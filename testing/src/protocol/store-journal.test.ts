@@ -165,4 +165,31 @@ describe('rule 9: poison', () => {
     })
     expect(runs).toBe(2)
   })
+
+  it('an effect `once` that kills each process behind its intent is unknown after five, although it never happened', async () => {
+    let asked = 0
+    const begun: (() => void)[] = []
+    const reconcile = () => {
+      asked++
+      return { done: false } as const
+    }
+    const engine = byHand(
+      (gate) => gate.step(code('a', 'once'), () => new Promise((end) => void begun.push(() => end(1))), { reconcile }),
+      store,
+    )
+    const stopped: Promise<unknown>[] = []
+    for (let host = 1; host <= 5; host++) {
+      stopped.push(engine.ask(engine.host(`${host}`)).catch((error: unknown) => error))
+      await turns(12)
+      expect(begun).toHaveLength(host)
+    }
+    expect(await engine.ask(engine.host('6'))).toMatchObject({
+      kind: 'done',
+      outcome: { error: { code: 'OUTCOME_UNKNOWN', message: expect.stringContaining('5 times in a row') } },
+    })
+    expect(asked).toBe(5)
+    expect(engine.story).toEqual(['start', ...Array(5).fill('intent a'), 'step a', 'end'])
+    for (const end of begun) end()
+    await Promise.all(stopped)
+  })
 })
