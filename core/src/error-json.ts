@@ -25,6 +25,7 @@ import {
   TerminalError,
   UsageError,
 } from './errors.ts'
+import { plainAnswer } from './http-answer.ts'
 import type { Json } from './json.ts'
 import { setOwn } from './plain.ts'
 
@@ -129,7 +130,7 @@ function properties(
     try {
       const value = (owner as Record<string, unknown>)[key]
       if (value === undefined) continue
-      const json = encodePart(value, open)
+      const json = encodePart(plainAnswer(value), open)
       if (JSON.stringify(json).length <= DETAIL_CHARS) setOwn(kept, key, json)
     } catch {
       // Left out: see above.

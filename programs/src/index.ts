@@ -1,5 +1,6 @@
 export * from './approval.ts'
 export type { ChildOptions, ChildProgram } from './child.ts'
+export * from './classify.ts'
 export * from './context.ts'
 export * from './effects.ts'
 export * from './input.ts'

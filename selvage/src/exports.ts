@@ -43,8 +43,12 @@ export type {
   ApprovalOptions,
   ChildOptions,
   ChildProgram,
+  ClassifyRule,
   Context,
   EffectDeclaration,
+  Failure,
+  FailureClass,
+  FailureKind,
   OnUnknown,
   PipelineOptions,
   PipelineStage,
@@ -56,6 +60,7 @@ export type {
   StepOptions,
   WorkflowOptions,
 } from '@selvage/programs'
+export { classify } from '@selvage/programs'
 export type { Inspection } from '@selvage/store-sqlite'
 export type { FirstAnswer } from './answers.ts'
 export type { OpenOptions } from './assemble.ts'
