@@ -12,8 +12,11 @@ import type { Manifest } from '@selvage/core'
 import { describe, test } from 'vitest'
 import type { EngineUnderTest } from '../crash/under-test.ts'
 import { crashMatrix } from './crash-matrix.ts'
+import { exactlyOnce } from './exactly-once.ts'
 import { oneAnswer } from './one-answer.ts'
+import { prefixContinuation } from './prefix-continuation.ts'
 import { randomKills } from './random-kills.ts'
+import { recoveryDeterminism } from './recovery-determinism.ts'
 import { rivals } from './rivals.ts'
 import type { Section } from './section.ts'
 import { starting } from './starting.ts'
@@ -25,6 +28,9 @@ export { type EveryStep, killInEveryStep } from './every-step.ts'
 export type { Kit, Section } from './section.ts'
 
 export const SECTIONS: readonly Section[] = [starting, crashMatrix, randomKills, rivals, takeover, oneAnswer]
+
+/** The six properties of the published yardstick, with a bank in another process as the judge: docs/yardstick.md. */
+export const YARDSTICK: readonly Section[] = [prefixContinuation, exactlyOnce, recoveryDeterminism]
 
 /** Registers the tests of all sections, and for each one that the manifest rules out a skipped test that says why. */
 export async function conformance(under: EngineUnderTest, sections: readonly Section[] = SECTIONS): Promise<void> {

@@ -16,13 +16,17 @@ const say = (news: News): void => void writeSync(1, `${JSON.stringify(news)}\n`)
 
 process.stdin.on('end', () => process.exit()).resume()
 
-const [{ open }, { scenario }] = (await Promise.all([import(task.engine), import(task.scenario)])) as [
+const [{ open }, module] = (await Promise.all([import(task.engine), import(task.scenario)])) as [
   EngineModule,
   ScenarioModule,
 ]
+const scenario = { ...module.scenario, start: task.start }
 const killSwitch = new KillSwitch(task.kill)
 onProbe((name) => killSwitch.pass(name))
-const outside = new Outside(new EffectsLedger(task.ledger), killSwitch)
+const outside = new Outside(new EffectsLedger(task.ledger), killSwitch, {
+  ...(task.bank !== undefined && { bank: task.bank }),
+  tell: (told) => say({ told }),
+})
 const { engine, host } = await open(task.folder, task.options)
 
 if (task.role === 'answer') await answer()

@@ -24,7 +24,7 @@ export async function answerOpen(engine: Engine, scenario: Scenario, runId: stri
   for (const question of page?.items ?? []) {
     if (scenario.answer === undefined) throw new Error(`the scenario has no answer to "${question.name}"`)
     const { id } = question
-    const payload = scenario.answer(question, outside)
+    const payload = await scenario.answer(question, outside)
     await unlessEnded(engine.signal(runId, { id, name: id, payload, by: `process ${process.pid}` }))
   }
 }

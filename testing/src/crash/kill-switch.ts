@@ -9,6 +9,8 @@ export interface KillAt {
   readonly moment: Moment
   /** 1: the first time. */
   readonly hit: number
+  /** Not there, but when it comes to this moment next. */
+  readonly thenAt?: Moment
   /** Default SIGKILL. */
   readonly signal?: 'SIGKILL' | 'SIGSTOP'
 }
@@ -18,6 +20,7 @@ export type Hits = { readonly [moment in Moment]?: number }
 export class KillSwitch {
   private readonly counts: { [moment in Moment]?: number } = {}
   private readonly at: KillAt | undefined
+  private armed = false
 
   constructor(at: KillAt | undefined) {
     this.at = at
@@ -30,10 +33,20 @@ export class KillSwitch {
   pass(moment: Moment): void {
     const count = (this.counts[moment] ?? 0) + 1
     this.counts[moment] = count
-    if (this.at?.moment !== moment || this.at.hit !== count) return
+    if (this.at === undefined || !this.isNow(this.at, moment, count)) return
     const { signal = 'SIGKILL' } = this.at
     // Written at once: nothing that is queued leaves a process that dies here.
     if (signal === 'SIGSTOP') writeSync(1, `${JSON.stringify({ stopping: moment })}\n`)
     process.kill(process.pid, signal)
+  }
+
+  private isNow(at: KillAt, moment: Moment, count: number): boolean {
+    if (this.armed) {
+      this.armed = moment !== at.thenAt
+      return !this.armed
+    }
+    const isThere = at.moment === moment && at.hit === count
+    this.armed = isThere && at.thenAt !== undefined
+    return isThere && !this.armed
   }
 }

@@ -11,7 +11,7 @@ export interface Scenario {
   /** Sent as soon as the run is there, by every process that drives it. */
   readonly signals?: readonly Signal[]
   /** The payload that answers a question. Truthful: asked whether an effect happened, it looks at the outside. */
-  answer?(question: QuestionRecord, outside: Outside): Json
+  answer?(question: QuestionRecord, outside: Outside): Json | Promise<Json>
   /**
    * Of a step, by its key: the keys whose steps and waits are durable before its effect happens. Keys of children of the
    * run are unlike those of the run.

@@ -46,37 +46,54 @@ export async function ended(engine: Engine, runId: string): Promise<Outcome> {
   }
 }
 
+export interface SiteOptions extends PlaceOptions {
+  /** Default `run`. */
+  readonly runId?: string
+  /** URL of the bank that programs ask. */
+  readonly bank?: string
+}
+
 export class Site {
-  readonly runId = 'run'
+  readonly runId: string
   readonly ledger: EffectsLedger
   readonly outside: Outside
   readonly under: EngineUnderTest
   readonly given: Given
   private readonly folder: string
   private readonly options: PlaceOptions
+  private readonly bank: string | undefined
   private readonly processes: TaskProcess[] = []
 
-  constructor(under: EngineUnderTest, given: Given, options: PlaceOptions = {}) {
+  constructor(under: EngineUnderTest, given: Given, { runId = 'run', bank, ...options }: SiteOptions = {}) {
     this.under = under
     this.given = given
+    this.runId = runId
+    this.bank = bank
     this.options = options
     this.folder = mkdtempSync(join(tmpdir(), 'selvage-crash-'))
     this.ledger = new EffectsLedger(join(this.folder, 'effects'))
-    this.outside = new Outside(this.ledger, new KillSwitch(undefined))
+    this.outside = new Outside(this.ledger, new KillSwitch(undefined), bank === undefined ? {} : { bank })
   }
 
-  spawn(role: Task['role'], rest: Partial<Pick<Task, 'kill' | 'question' | 'options'>> = {}): TaskProcess {
-    const { under, given, folder, options, runId, ledger } = this
-    const process = new TaskProcess({
+  /** `main`: a module of its own that does the task, in place of the engine. */
+  spawn(
+    role: Task['role'],
+    { main, ...rest }: Partial<Pick<Task, 'kill' | 'question' | 'options'>> & { readonly main?: string } = {},
+  ): TaskProcess {
+    const { under, given, folder, options, runId, ledger, bank } = this
+    const task: Task = {
       engine: under.module,
       scenario: given.module,
       folder,
       options,
       ledger: ledger.path,
       runId,
+      start: given.scenario.start,
+      ...(bank !== undefined && { bank }),
       role,
       ...rest,
-    })
+    }
+    const process = new TaskProcess(task, main)
     this.processes.push(process)
     return process
   }

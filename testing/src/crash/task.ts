@@ -1,4 +1,4 @@
-import type { Outcome } from '@selvage/core'
+import type { Json, Outcome, Start } from '@selvage/core'
 import type { Hits, KillAt, Moment } from './kill-switch.ts'
 import type { PlaceOptions } from './under-test.ts'
 
@@ -12,6 +12,10 @@ export interface Task {
   readonly options: PlaceOptions
   readonly ledger: string
   readonly runId: string
+  /** How the run is started. */
+  readonly start: Start
+  /** URL of the bank where its effects happen, for programs that ask one. */
+  readonly bank?: string
   /**
    * `drive`: works, and does for the run what somebody outside does, until it has ended. `work`: works until it is
    * killed. `answer`: says that it is ready, waits for a line and answers the question `question`.
@@ -35,4 +39,6 @@ export interface News {
   }
   readonly ended?: Outcome
   readonly hits?: Hits
+  /** Something that a program told of itself: see Outside.tell. */
+  readonly told?: Json
 }

@@ -1,0 +1,66 @@
+/** EO, by the bank: what should happen once happens once, whoever dies between the deed and its record. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { BankProcess } from '../bank/bank-process.ts'
+import { DEEDS } from '../bank/ledger.ts'
+import { figure, refunds } from '../refunds/experiment.ts'
+import { returns, WAYS } from '../refunds/returns.ts'
+import { PATIENT_MS } from './given.ts'
+import { type End, live, misdeeds } from './lives.ts'
+import type { Section } from './section.ts'
+import { survivors } from './survivors.ts'
+
+const KILLS = 25
+
+export const exactlyOnce: Section = {
+  title: 'EO, effect exactly-once: killed between effect and record, nothing is done twice and nothing left out',
+  skip: survivors,
+  register({ under }) {
+    let honouring: BankProcess
+    let forgetful: BankProcess
+    beforeAll(async () => {
+      honouring = await BankProcess.open()
+      forgetful = await BankProcess.open({ honoursKeys: false })
+    })
+    afterAll(() => Promise.all([honouring.close(), forgetful.close()]))
+
+    test(
+      `the refund experiment: ${KILLS} kills`,
+      async () => {
+        const found = await refunds(
+          under,
+          Array.from({ length: KILLS }, (_, seed) => seed),
+        )
+        console.info(figure(found))
+        expect(found.wrong).toEqual([])
+        expect(found.duplicates).toMatchObject({ idempotent: 0, once: 0, asked: 0 })
+        // Otherwise the kills do not fall where it matters, and the zeros say nothing.
+        expect(found.duplicates.plain).toBeGreaterThanOrEqual(KILLS)
+      },
+      PATIENT_MS,
+    )
+
+    test.each(WAYS)(
+      'killed again and again around one deed: %s',
+      async (way) => {
+        const bank = way === 'idempotent' ? honouring : forgetful
+        const runId = `again-${way}`
+        const ends: readonly End[] = [
+          { moment: 'effect.before', hit: 1 },
+          ...(way === 'idempotent' ? [{ deed: 'refund', order: runId } as const] : []),
+          { moment: 'effect.after', hit: 1, thenAt: 'host.after-effect' },
+          { moment: 'host.before-append', hit: 1 },
+        ]
+        const { lives, outcome, wrong } = await live(under, returns({ order: runId, way }), bank, runId, ends)
+        expect(wrong).toEqual([])
+        expect(
+          misdeeds(
+            lives.at(-1)?.lines ?? [],
+            DEEDS.map((deed) => [deed, runId]),
+          ),
+        ).toEqual([])
+        expect(outcome).toEqual({ ok: ['refund of 4200', 'charge of 350', 'Your money is on its way.'] })
+      },
+      PATIENT_MS,
+    )
+  },
+}

@@ -1,0 +1,65 @@
+/** RD, by the bank and by what the program saw: however often and wherever it is killed, a run is one and the same run. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { BankProcess } from '../bank/bank-process.ts'
+import { twoAtOnce } from '../crash/at-once.ts'
+import type { Hits, KillAt, Moment } from '../crash/kill-switch.ts'
+import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { seededRandom } from '../random.ts'
+import { PATIENT_MS } from './given.ts'
+import { askedAgain, contradictions, live, misdeeds, prefixes } from './lives.ts'
+import type { Section } from './section.ts'
+import { survivors } from './survivors.ts'
+
+const SEEDS = 10
+const DEATHS = 3
+/** How often an undisturbed shipment comes to a moment, at least: a kill beyond would not happen. */
+const HITS: Hits = { 'effect.before': 7, 'effect.after': 7, 'host.before-append': 8, 'host.after-append': 8 }
+
+export const recoveryDeterminism: Section = {
+  title: 'RD, recovery determinism: every life of a run sees the same past, and the end is the same',
+  skip: survivors,
+  register({ under }) {
+    let bank: BankProcess
+    beforeAll(async () => {
+      bank = await BankProcess.open()
+    })
+    afterAll(() => bank.close())
+
+    test(
+      `chance, ids, time, races and results, over ${DEATHS} deaths each of ${SEEDS} seeds`,
+      async () => {
+        const seeds = Array.from({ length: SEEDS }, (_, seed) => seed)
+        const plays = await twoAtOnce(seeds, async (seed) => {
+          const runId = `seed-${seed}`
+          const lived = await live(under, shipment(runId), bank, runId, deathsOf(seed))
+          const last = lived.lives.at(-1)
+          const deeds = SHIPMENT.map(([deed, whom]) => [deed, `${runId}/${whom}`] as const)
+          const wrong = [
+            ...contradictions(lived),
+            ...prefixes(lived),
+            ...askedAgain(lived),
+            ...misdeeds(last?.lines ?? [], deeds),
+          ]
+          return { wrong: wrong.map((each) => `seed ${seed}: ${each}`), lived }
+        })
+        expect(plays.flatMap(({ wrong }) => wrong)).toEqual([])
+        expect(plays.map(({ lived }) => lived.outcome)).toEqual(seeds.map(() => ({ ok: 'thanks' })))
+        const lives = plays.flatMap(({ lived }) => lived.lives)
+        expect(lives.filter(({ exit }) => exit.signal === 'SIGKILL').length).toBeGreaterThan(2 * SEEDS)
+        // Those that came after a death saw a past at all.
+        expect(lives.filter(({ told }) => told.length > 3).length).toBeGreaterThan(2 * SEEDS)
+      },
+      PATIENT_MS,
+    )
+  },
+}
+
+/** Later lives have less to do: the deaths are early in each. */
+function deathsOf(seed: number): readonly KillAt[] {
+  const random = seededRandom(seed)
+  const moments = Object.keys(HITS) as Moment[]
+  return Array.from({ length: DEATHS }, (_, death) => {
+    const moment = random.pick(moments)
+    return { moment, hit: 1 + random.below(Math.max(1, (HITS[moment] ?? 1) >> death)) }
+  })
+}
