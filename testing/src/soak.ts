@@ -1,6 +1,6 @@
 /**
  * `npm run soak -- --seeds N [--from S]`: random kills from as many seeds as you have time for, of each scenario: the order
- * of the conformance sections, and an agent. It prints what did not hold with the seed and the deaths, and ends with exit
+ * of the conformance sections, agents, and the refund experiment. It prints what did not hold with the seed and the deaths, and ends with exit
  * code 1 if there was any.
  */
 import { availableParallelism } from 'node:os'
@@ -14,14 +14,16 @@ import { playSeed } from './crash/play-seed.ts'
 import type { ScenarioModule } from './crash/scenario.ts'
 import type { Given } from './crash/site.ts'
 import type { EngineModule } from './crash/under-test.ts'
+import { faults, figure, refunds } from './refunds/experiment.ts'
 
 const { values } = parseArgs({
   options: {
     /** Path of the module of the engine under test. */
     engine: { type: 'string' },
-    /** `order`, or the path of the module of a scenario; as often as there are scenarios. */
+    /** `order`, `refunds`, or the path of the module of a scenario; as often as there are scenarios. */
     scenario: { type: 'string', multiple: true, default: ['order'] },
-    seeds: { type: 'string', default: '100' },
+    /** Default 100; of `refunds` 200. */
+    seeds: { type: 'string' },
     from: { type: 'string', default: '0' },
   },
 })
@@ -30,10 +32,13 @@ const module = pathToFileURL(resolve(values.engine)).href
 const { open } = (await import(module)) as EngineModule
 const under = { open, module }
 const from = Number(values.from)
-const seeds = Array.from({ length: Number(values.seeds) }, (_, index) => from + index)
+const seedsOf = (usual: number): number[] =>
+  Array.from({ length: Number(values.seeds ?? usual) }, (_, index) => from + index)
 
 let failures = 0
-for (const name of values.scenario) failures += await soak(name, await given(name))
+for (const name of values.scenario) {
+  failures += name === 'refunds' ? await soakRefunds() : await soak(name, await given(name))
+}
 process.exitCode = failures === 0 ? 0 : 1
 
 async function given(name: string): Promise<Given> {
@@ -45,6 +50,7 @@ async function given(name: string): Promise<Given> {
 
 /** Resolves with the number of seeds of which something did not hold. */
 async function soak(name: string, given: Given): Promise<number> {
+  const seeds = seedsOf(100)
   const baseline = await playUndisturbed(under, given)
   let deaths = 0
   let failed = 0
@@ -59,4 +65,13 @@ async function soak(name: string, given: Given): Promise<number> {
   })
   console.log(`${name}: ${seeds.length} seeds from ${from} on: ${deaths} kills, ${failed} failures`)
   return failed
+}
+
+/** Every way with every seed: its kills are those between an effect and its record. */
+async function soakRefunds(): Promise<number> {
+  const found = await refunds(under, seedsOf(200))
+  const wrong = faults(found)
+  for (const each of wrong) console.error(`refunds: ${each}`)
+  console.log(`refunds: ${figure(found)}`)
+  return wrong.length
 }

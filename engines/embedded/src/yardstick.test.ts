@@ -1,4 +1,5 @@
 import { conformance, YARDSTICK } from '@selvage/testing/conformance'
+import { damage } from '../test/damage.ts'
 import { open } from '../test/under-test.ts'
 
-await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href }, YARDSTICK)
+await conformance({ open, damage, module: new URL('../test/under-test.ts', import.meta.url).href }, YARDSTICK)

@@ -6,6 +6,7 @@ import type { Moment } from '../crash/kill-switch.ts'
 import { type Baseline, play, playUndisturbed } from '../crash/play.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
+import { spread } from './spread.ts'
 
 /** Kills at one probe; beyond that they are spread over its hits. */
 const KILLS = 10
@@ -20,7 +21,7 @@ export const crashMatrix: Section = {
     }, PATIENT_MS)
 
     async function killAt(moment: Moment): Promise<void> {
-      const hits = spread(baseline.hits[moment] ?? 0)
+      const hits = spread(baseline.hits[moment] ?? 0, KILLS)
       const plays = await twoAtOnce(hits, async (hit) => {
         const { wrong, deaths } = await play(under, ORDER, baseline, [[{ moment, hit }]])
         return { deaths, wrong: wrong.map((each) => `killed at ${moment}, hit ${hit}: ${each}`) }
@@ -39,10 +40,4 @@ export const crashMatrix: Section = {
       test(`inside a step: ${moment}`, () => killAt(moment), PATIENT_MS)
     }
   },
-}
-
-/** 1 … hits, or so many of them, the first and the last included. */
-function spread(hits: number): number[] {
-  if (hits <= KILLS) return Array.from({ length: hits }, (_, index) => index + 1)
-  return Array.from({ length: KILLS }, (_, index) => 1 + Math.round((index * (hits - 1)) / (KILLS - 1)))
 }

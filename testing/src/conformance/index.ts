@@ -11,6 +11,8 @@ import { join } from 'node:path'
 import type { Manifest } from '@selvage/core'
 import { describe, test } from 'vitest'
 import type { EngineUnderTest } from '../crash/under-test.ts'
+import { checkpointValidity } from './checkpoint-validity.ts'
+import { consumeOnce } from './consume-once.ts'
 import { crashMatrix } from './crash-matrix.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { oneAnswer } from './one-answer.ts'
@@ -30,7 +32,13 @@ export type { Kit, Section } from './section.ts'
 export const SECTIONS: readonly Section[] = [starting, crashMatrix, randomKills, rivals, takeover, oneAnswer]
 
 /** The six properties of the published yardstick, with a bank in another process as the judge: docs/yardstick.md. */
-export const YARDSTICK: readonly Section[] = [prefixContinuation, exactlyOnce, recoveryDeterminism]
+export const YARDSTICK: readonly Section[] = [
+  prefixContinuation,
+  exactlyOnce,
+  checkpointValidity,
+  consumeOnce,
+  recoveryDeterminism,
+]
 
 /** Registers the tests of all sections, and for each one that the manifest rules out a skipped test that says why. */
 export async function conformance(under: EngineUnderTest, sections: readonly Section[] = SECTIONS): Promise<void> {

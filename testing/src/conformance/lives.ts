@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { Json, Outcome } from '@selvage/core'
 import type { BankProcess } from '../bank/bank-process.ts'
 import { acted, type BankLine, type Deed } from '../bank/ledger.ts'
-import type { KillAt } from '../crash/kill-switch.ts'
+import type { Hits, KillAt } from '../crash/kill-switch.ts'
 import type { Exit, TaskProcess } from '../crash/process.ts'
 import { type Given, type SeenRun, type Sight, Site } from '../crash/site.ts'
 import type { EngineUnderTest } from '../crash/under-test.ts'
@@ -19,6 +19,7 @@ export interface Life {
   readonly exit: Exit
   /** What its programs told of themselves. */
   readonly told: readonly Json[]
+  readonly hits: Hits
   /** What was durable when it was over, and what the bank had decided by then. */
   readonly sight: Sight
   readonly lines: readonly BankLine[]
@@ -53,7 +54,7 @@ export async function live(
       if (end === undefined && exit.code !== 0) wrong.push(`the last life ended with ${exit.code ?? exit.signal}`)
       const told = process.news.flatMap((news) => (news.told === undefined ? [] : [news.told]))
       const lines = bank.lines().filter(({ order }) => `${order}/`.startsWith(`${runId}/`))
-      lives.push({ exit, told, lines, sight: await site.look() })
+      lives.push({ exit, told, lines, hits: process.last('hits') ?? {}, sight: await site.look() })
     }
     await site.finishDescendants()
     const outcome = lives.at(-1)?.sight.runs[0]?.outcome

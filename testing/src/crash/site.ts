@@ -59,7 +59,7 @@ export class Site {
   readonly outside: Outside
   readonly under: EngineUnderTest
   readonly given: Given
-  private readonly folder: string
+  readonly folder: string
   private readonly options: PlaceOptions
   private readonly bank: string | undefined
   private readonly processes: TaskProcess[] = []
@@ -78,7 +78,10 @@ export class Site {
   /** `main`: a module of its own that does the task, in place of the engine. */
   spawn(
     role: Task['role'],
-    { main, ...rest }: Partial<Pick<Task, 'kill' | 'question' | 'options'>> & { readonly main?: string } = {},
+    {
+      main,
+      ...rest
+    }: Partial<Pick<Task, 'kill' | 'question' | 'options' | 'scenario'>> & { readonly main?: string } = {},
   ): TaskProcess {
     const { under, given, folder, options, runId, ledger, bank } = this
     const task: Task = {

@@ -23,4 +23,8 @@ export interface EngineUnderTest extends EngineModule {
   readonly module: string
   /** Probes that this engine never comes to, each with the reason. */
   readonly neverHit?: { readonly [name in ProbeName]?: string }
+  /**
+   * Makes what was recorded first of that run unreadable, while nobody has the folder open; what it resolves with mends it.
+   */
+  readonly damage?: (folder: string, runId: string) => Promise<() => Promise<void>>
 }

@@ -50,6 +50,13 @@ export function figure({ kills, duplicates: { plain, idempotent, once, asked } }
   return `duplicates per ${kills} kills: plain ${plain}, idempotent ${idempotent}, once ${once}, once without reconcile ${asked}`
 }
 
+/** What is not as it must be. Plain must have duplicates: else the kills do not fall where it matters, and zeros say nothing. */
+export function faults({ kills, duplicates, wrong }: Refunds): string[] {
+  const repeated = WAYS.filter((way) => duplicates[way] > 0).map((way) => `${way} has ${duplicates[way]} duplicates`)
+  const harmless = `the plain program has ${duplicates.plain} duplicates over ${kills} kills`
+  return [...wrong, ...repeated, ...(duplicates.plain < kills ? [harmless] : [])]
+}
+
 /** Where a process dies: the bank has acted on `deed` and keeps silent, or the process has come so far itself. */
 type End = { readonly deed: Deed; readonly silent: true } | { readonly deed: Deed; readonly kill: KillAt }
 

@@ -1,0 +1,132 @@
+/**
+ * CV, by the bank: whatever is durable at any moment is a place to go on from; and what is none (the code is another one,
+ * or the record cannot be read) is refused, with nothing done and nothing lost.
+ */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { BankProcess } from '../bank/bank-process.ts'
+import { DEEDS, type Deed } from '../bank/ledger.ts'
+import { twoAtOnce } from '../crash/at-once.ts'
+import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { ended, Site } from '../crash/site.ts'
+import { returns } from '../refunds/returns.ts'
+import { PATIENT_MS } from './given.ts'
+import { askedAgain, contradictions, live, misdeeds, patiently, prefixes } from './lives.ts'
+import type { Section } from './section.ts'
+import { spread } from './spread.ts'
+import { survivors } from './survivors.ts'
+
+/** Kills behind each kind of durable write; beyond that they are spread over all of them. */
+const KILLS = 10
+const WRITES = ['host.after-append', 'engine.after-suspend'] as const
+const CHANGED = new URL('../../dist/refunds/changed.js', import.meta.url).href
+
+export const checkpointValidity: Section = {
+  title: 'CV, checkpoint validity: what is durable can be gone on from, or is refused',
+  skip: survivors,
+  register({ under }) {
+    let bank: BankProcess
+    beforeAll(async () => {
+      bank = await BankProcess.open()
+    })
+    afterAll(() => bank.close())
+
+    const deedsOf = (runId: string): readonly (readonly [Deed, string])[] =>
+      SHIPMENT.map(([deed, whom]) => [deed, `${runId}/${whom}`])
+    const asksOf = (order: string): number => bank.lines().filter((line) => line.order === order).length
+
+    for (const moment of WRITES.filter((each) => under.neverHit?.[each] === undefined)) {
+      test(
+        `killed right behind a write: ${moment}`,
+        async () => {
+          const undisturbed = await live(under, shipment(moment), bank, moment, [])
+          expect([...undisturbed.wrong, ...misdeeds(undisturbed.lives[0]?.lines ?? [], deedsOf(moment))]).toEqual([])
+          const hits = spread(undisturbed.lives[0]?.hits[moment] ?? 0, KILLS)
+          const plays = await twoAtOnce(hits, async (hit) => {
+            const runId = `${moment}-${hit}`
+            const lived = await live(under, shipment(runId), bank, runId, [{ moment, hit }])
+            const last = lived.lives.at(-1)
+            const wrong = [
+              ...prefixes(lived),
+              ...askedAgain(lived),
+              ...contradictions(lived),
+              ...misdeeds(last?.lines ?? [], deedsOf(runId)),
+            ]
+            return { died: lived.wrong.length === 0, wrong: wrong.map((each) => `killed at hit ${hit}: ${each}`) }
+          })
+          expect(plays.flatMap(({ wrong }) => wrong)).toEqual([])
+          // Where timers and commits fall together otherwise than before, the last hits may not come.
+          expect(plays.filter(({ died }) => died).length).toBeGreaterThan(plays.length / 2)
+        },
+        PATIENT_MS,
+      )
+    }
+
+    /** Killed behind its first deed. */
+    const half = async (site: Site): Promise<void> => {
+      const { signal } = await patiently(site.spawn('drive', { kill: { moment: 'effect.before', hit: 2 } }))
+      expect(signal).toBe('SIGKILL')
+    }
+    const finishes = async (site: Site): Promise<void> => {
+      expect((await patiently(site.spawn('drive'))).code).toBe(0)
+      const lines = bank.lines().filter(({ order }) => order === site.runId)
+      expect(
+        misdeeds(
+          lines,
+          DEEDS.map((deed) => [deed, site.runId]),
+        ),
+      ).toEqual([])
+      expect((await site.look()).runs[0]?.status).toBe('completed')
+    }
+    const at = async (runId: string, body: (site: Site) => Promise<void>): Promise<void> => {
+      const site = new Site(under, returns({ order: runId, way: 'idempotent' }), { runId, bank: bank.url })
+      try {
+        await body(site)
+      } finally {
+        await site.close()
+      }
+    }
+
+    test(
+      'code that is another one is told so and does nothing; the right one goes on from there',
+      () =>
+        at('changed', async (site) => {
+          await half(site)
+          const asked = asksOf('changed')
+          expect((await patiently(site.spawn('drive', { scenario: CHANGED }))).code).toBe(0)
+          const { runs } = await site.look()
+          expect(runs[0]?.outcome).toMatchObject({ error: { code: 'NON_DETERMINISM' } })
+          expect(asksOf('changed')).toBe(asked)
+          await site.with(async (engine) => {
+            if (engine.retry === undefined) throw new Error('an engine whose runs survive can retry them')
+            await engine.retry(site.runId)
+          })
+          await finishes(site)
+        }),
+      PATIENT_MS,
+    )
+
+    const { damage } = under
+    const unread = 'a record that cannot be read is not passed over and not begun anew; mended, it is gone on from'
+    if (damage === undefined) test(unread, ({ skip }) => skip('nobody has said how to damage what this engine keeps'))
+    else test(unread, () => at('damaged', (site) => damagedAndMended(site, damage)), PATIENT_MS)
+
+    async function damagedAndMended(site: Site, harm: NonNullable<typeof damage>): Promise<void> {
+      await half(site)
+      const asked = asksOf(site.runId)
+      const mend = await harm(site.folder, site.runId)
+      const worker = site.spawn('work')
+      await worker.says((news) => news.ready)
+      await site.with(async (engine) => {
+        // When it has done another run, it has had its turn at this one.
+        await engine.start('beside', returns({ order: 'beside', way: 'idempotent' }).scenario.start)
+        expect(await ended(engine, 'beside')).toHaveProperty('ok')
+        expect((await engine.describe(site.runId)).outcome).toBeUndefined()
+      })
+      worker.kill()
+      await worker.exited
+      expect(asksOf(site.runId)).toBe(asked)
+      await mend()
+      await finishes(site)
+    }
+  },
+}
