@@ -28,6 +28,16 @@ export class Database {
     return this.#statement(sql).all(...values) as unknown as Row[]
   }
 
+  /**
+   * All rows, each as its columns in order: half the time of `all`, for what is read by the thousand. Where Node cannot
+   * give them so (before 22.16), they are made of objects, for which the columns must have names of their own.
+   */
+  arrays<Row extends readonly unknown[]>(sql: string, ...values: Value[]): Row[] {
+    const statement = this.#statement(sql)
+    if (!asArrays(statement)) return statement.all(...values).map((row) => Object.values(row)) as unknown as Row[]
+    return statement.all(...values) as unknown as Row[]
+  }
+
   get<Row>(sql: string, ...values: Value[]): Row | undefined {
     return this.#statement(sql).get(...values) as unknown as Row | undefined
   }
@@ -80,4 +90,9 @@ export class Database {
     }
     return statement
   }
+}
+
+function asArrays(statement: StatementSync & { setReturnArrays?(enabled: boolean): void }): boolean {
+  statement.setReturnArrays?.(true)
+  return statement.setReturnArrays !== undefined
 }

@@ -65,6 +65,26 @@ export interface EntryRow {
   readonly body: string | Uint8Array | null
 }
 
+/** The same as its columns, in order. */
+export type EntryColumns = readonly [
+  n: EntryRow['n'],
+  seq: EntryRow['seq'],
+  type: EntryRow['type'],
+  at: EntryRow['at'],
+  key: EntryRow['key'],
+  op: EntryRow['op'],
+  name: EntryRow['name'],
+  check: EntryRow['check'],
+  attempt: EntryRow['attempt'],
+  took: EntryRow['took'],
+  timeout: EntryRow['timeout'],
+  body: EntryRow['body'],
+]
+
+export function rowOf([n, seq, type, at, key, op, name, check, attempt, took, timeout, body]: EntryColumns): EntryRow {
+  return { n, seq, type, at, key, op, name, check, attempt, took, timeout, body }
+}
+
 /** An entry to be inserted: the values of `COLUMNS`, and rows of `rest`. `interned`: its name is to be a number. */
 export interface EntryValues {
   readonly interned: boolean

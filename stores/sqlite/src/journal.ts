@@ -10,12 +10,14 @@ import type { Database } from './database.ts'
 import {
   COLUMNS,
   columnsOf,
+  type EntryColumns,
   type EntryRow,
   type EntryValues,
   FINAL_STEPS,
   fromRow,
   isFinalStep,
   ROW,
+  rowOf,
   TYPE,
   toRow,
 } from './entries.ts'
@@ -138,7 +140,8 @@ function walk(database: Database, runId: string, from: number, before: number): 
   const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
   return (
     database
-      .all<EntryRow>(WALK, anchor?.n ?? tail.last, from, before)
+      .arrays<EntryColumns>(WALK, anchor?.n ?? tail.last, from, before)
+      .map(rowOf)
       // They come from the last to the first, and are sorted at the cost of looking at them.
       .sort((one, other) => one.seq - other.seq)
       .map((row) => fromRow(row, readBody(database, row), runId))
