@@ -4,9 +4,10 @@
  * State entries of a scope (each key behind the scope's prefix):
  *
  *   agent        hash of the code's prompt, tools and model: told when it changes
- *   turn#n       the input of turn n; absent for the first turn where the run, or the call around it, has the input
+ *   turn#n       the input of turn n; absent for the first turn where the run, or the call around it, has the input, and
+ *                for the first turn of each message of a session: the wait that took the message has it
  *   turn#n.end   how it ended, and what of its end the steps do not imply
- *   done#m       a session has answered its message m; what of the agent its turn does not imply
+ *   done#m       a session has answered its message m: the end of its turn, and what of the agent that does not imply
  *   sync#n       what of the agent, before model call n, the steps do not imply
  */
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
@@ -58,6 +59,7 @@ const MODEL_KEY = /^model#(\d+)$/
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
+const INBOX_KEY = /^inbox#\d+$/
 export const DONE_KEY: RegExp = /^done#\d+$/
 
 /** The signal that brings a session its next message. */
@@ -67,6 +69,22 @@ export const MESSAGE = 'message'
 export interface SentMessage {
   readonly input: Json
   readonly refuse?: true
+}
+
+/** What `done#m` says. */
+export interface DonePatch extends SyncPatch {
+  /** The message: the id of its signal. */
+  readonly call: string
+  readonly refused?: true
+  /** The end of its last turn. */
+  readonly turn?: TurnEnd
+  /** It had no turn: what was said, or went wrong, before one began. */
+  readonly end?: TurnEnd
+}
+
+/** The message that a session begins to answer with this entry. */
+export function takenMessage(entry: Entry): string | undefined {
+  return entry.type === 'wait' && INBOX_KEY.test(entry.key) ? entry.signalId : undefined
 }
 
 export class Fold {
@@ -86,6 +104,10 @@ export class Fold {
   readonly #first: Json | undefined
   /** Of a session: inputs by the id of the signal that brought them. */
   readonly #messages = new Map<string, Json>()
+  /** Of a session: the message that is being answered. */
+  #taken: string | undefined
+  /** Turns that have begun. */
+  #turns = 0
   #at = 0
   #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
 
@@ -115,6 +137,7 @@ export class Fold {
         break
       }
     }
+    if (looks && this.#taken !== undefined && this.#turn === undefined) this.#beginFirst()
     const turn = this.#current
     if (turn === undefined) return undefined
     if (turn.end === undefined && !looks) conversation.rewind()
@@ -155,6 +178,7 @@ export class Fold {
         break
       case 'wait':
         this.waited.add(entry.key)
+        if (this.#prefix === '') this.#taken = takenMessage(entry) ?? this.#taken
         break
       case 'signal':
         if (entry.signal.name === MESSAGE) this.#messages.set(entry.signal.id, messageInput(entry.signal.payload))
@@ -213,20 +237,33 @@ export class Fold {
       else this.#endTurn(patch as unknown as TurnEnd)
       return
     }
-    if (DONE_KEY.test(key)) this.#takeSync(patch as SyncPatch, this.conversation.answers + 1)
+    if (DONE_KEY.test(key)) {
+      this.#takeDone(patch as unknown as DonePatch)
+      return
+    }
     const sync = SYNC_KEY.exec(key)
     if (sync === null) return
     this.#beginFirst()
     this.#takeSync(patch as SyncPatch, Number(sync[1]))
   }
 
-  /** A step without a turn before it: the turn has the run's own input. */
+  #takeDone({ turn, ...settled }: DonePatch): void {
+    if (turn !== undefined) this.#endTurn(turn)
+    this.#taken = undefined
+    this.#takeSync(settled, this.conversation.answers + 1)
+  }
+
+  /** A step without a turn before it: the turn has the input of the message, or the run's own. */
   #beginFirst(): void {
-    if (this.#turn === undefined) this.#beginTurn(1, this.#first ?? [])
+    if (this.#turn !== undefined) return
+    const taken = this.#taken
+    if (taken === undefined) this.#beginTurn(1, this.#first ?? [])
+    else this.#beginTurn(this.#turns + 1, this.#messages.get(taken) ?? [], taken)
   }
 
   #beginTurn(n: number, input: Json, call?: string): void {
     this.#turn = { n, input, call, end: undefined }
+    this.#turns = n
     const { conversation } = this
     conversation.beginTurn(
       n,

@@ -2,7 +2,7 @@
  * A session: one agent and one run for as many messages as come. Each is a signal, answered by one turn, in the order in
  * which they came; the run sleeps between two, in any process.
  *
- *   waits ──message──▶ turn#n … turn#n.end ─▶ done#m ─▶ waits
+ *   waits ──message──▶ steps of its turn ─▶ done#m ─▶ waits
  *                  └─(came while another was answered, and asked to be refused)─▶ done#m
  *
  * A turn that fails ends with its error and the session goes on: the conversation is closed behind it, so that the next
@@ -20,7 +20,7 @@ import {
   warn,
 } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
-import { DONE_KEY, MESSAGE, type SentMessage, type TurnEnd } from './fold.ts'
+import { DONE_KEY, type DonePatch, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
 import { Policy, RESERVED, refuseUnknown } from './policy.ts'
@@ -67,10 +67,12 @@ export function createSessionProgram(name: string, factory: AgentFactory, option
         const isRefused = refuse === true && at !== undefined && at < doneAt
         if (isRefused) await durable.state(`done#${m}`, { call: id, refused: true })
         else {
-          turns.message = id
+          turns.beginMessage(id)
           const outside = await answered(agent, turns, argsOf(decode(input)))
           abortSignal.throwIfAborted()
-          await durable.state(`done#${m}`, toJson({ call: id, ...outside, ...turns.settled() }))
+          const turn = turns.takeEnd()
+          const done: DonePatch = { call: id, ...outside, ...(turn !== undefined && { turn }), ...turns.settled() }
+          await durable.state(`done#${m}`, toJson(done))
         }
         done = m
         doneAt = durable.now()
@@ -83,7 +85,7 @@ export function createSessionProgram(name: string, factory: AgentFactory, option
  * Answers a message. What was said, or went wrong, before its turn began (hooks of BeforeInvocation may do that) is in no
  * turn: it is returned.
  */
-async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<Pick<DoneRecord, 'end'>> {
+async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<Pick<DonePatch, 'end'>> {
   const before = turns.ended
   try {
     const { stopReason, lastMessage } = await agent.invoke(args)
@@ -92,12 +94,6 @@ async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<P
     if (!turns.isOver) throw error
     return turns.ended === before ? { end: { error: errorToJson(error) } } : {}
   }
-}
-
-interface DoneRecord {
-  readonly call: string
-  readonly refused?: true
-  readonly end?: TurnEnd
 }
 
 function progressOf(history: readonly Entry[]): { done: number; doneAt: number } {
@@ -134,13 +130,12 @@ export class ReplyReader {
   /** The reply, once the entry is there that completes it. */
   take(entry: Entry): Replied | undefined {
     if (entry.type === 'step') this.#takeStep(entry)
-    if (entry.type !== 'state') return undefined
+    const taken = takenMessage(entry)
+    if (taken !== undefined) this.#isOurs = taken === this.#messageId
+    if (entry.type !== 'state' || !this.#isOurs) return undefined
     const { key } = entry
-    const patch = entry.patch as unknown as DoneRecord
-    if (/^turn#\d+$/.test(key)) this.#isOurs = patch.call === this.#messageId
-    else if (/^turn#\d+\.end$/.test(key) && this.#isOurs) this.#end = entry.patch as unknown as TurnEnd
-    else if (DONE_KEY.test(key) && patch.call === this.#messageId) return this.#reply(patch)
-    return undefined
+    if (/^turn#\d+\.end$/.test(key)) this.#end = entry.patch as unknown as TurnEnd
+    return DONE_KEY.test(key) ? this.#reply(entry.patch as unknown as DonePatch) : undefined
   }
 
   #takeStep({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
@@ -151,9 +146,9 @@ export class ReplyReader {
     if (n !== undefined) this.#answers.set(Number(n), record)
   }
 
-  #reply(done: DoneRecord): Replied {
+  #reply(done: DonePatch): Replied {
     if (done.refused === true) return { error: busy(this.#runId) }
-    const end = done.end ?? this.#end
+    const end = done.end ?? done.turn ?? this.#end
     if (end?.error !== undefined) {
       const cause = errorFromJson(end.error)
       const message = `A turn of session ${this.#runId} failed: ${cause.message}`

@@ -86,8 +86,8 @@ interface Open {
 }
 
 export class Turns {
-  /** Of a session: the message that the next invocation answers. */
-  message: string | undefined
+  /** Of a session: the message that the next invocation answers, and how many turns that has had. */
+  #message: { readonly id: string; turns: number } | undefined
   readonly #options: TurnsOptions
   #open: Open | undefined
   #isRunning = false
@@ -149,6 +149,18 @@ export class Turns {
     }
   }
 
+  /** Of a session: the next invocation answers the message of that id. */
+  beginMessage(id: string): void {
+    this.#message = { id, turns: 0 }
+  }
+
+  /** Of a session: how the turn of the message has ended, if the journal does not say so yet. */
+  takeEnd(): TurnEnd | undefined {
+    const end = this.#unwritten?.end
+    this.#unwritten = undefined
+    return end
+  }
+
   /** How many turns have ended. */
   get ended(): number {
     return this.#ended
@@ -208,6 +220,7 @@ export class Turns {
     scope.durable.abortSignal.throwIfAborted()
     const recorded = this.#nextTurn(scope)
     const n = this.#ended + 1
+    if (this.#message !== undefined) this.#message.turns++
     const responses = interruptResponses(args)
     if (responses.length > 0) await this.#answer(scope, recorded, responses)
     else if (recorded !== undefined) checkInput(scope, recorded, recordInput(args))
@@ -234,7 +247,7 @@ export class Turns {
 
   /** What the turns of a scope with many callers are told apart by. */
   get #call(): string | undefined {
-    return this.#frame?.call ?? this.message
+    return this.#frame?.call ?? this.#message?.id
   }
 
   /** The recorded turn that is to be made. An agent that keeps its context may have ended others that nobody asks for again. */
@@ -260,10 +273,10 @@ export class Turns {
     if (unwritten !== undefined)
       void scope.durable.state(scope.key(`turn#${unwritten.turn}.end`), toJson(unwritten.end))
     if (n === 1 && firstInput !== undefined && isSameInput(firstInput, input)) return
+    // The wait that took the message has begun its turn.
+    if (this.#message?.turns === 1) return
     const call = this.#call
-    // The input of a message is in its signal.
-    const said = this.message === undefined && { input }
-    await scope.durable.state(scope.key(`turn#${n}`), { ...said, ...(call !== undefined && { call }) })
+    await scope.durable.state(scope.key(`turn#${n}`), { input, ...(call !== undefined && { call }) })
   }
 
   /** Brings the agent to the fold point, and says what its loop must be given to go on from there. */
@@ -331,11 +344,12 @@ export class Turns {
     const end = toJson({
       ...scope.lastSync(),
       ...endOf(result, agent),
-      ...(this.message !== undefined && saidIn(result, scope)),
+      ...(this.#message !== undefined && saidIn(result, scope)),
     }) as TurnEnd
     scope.conversation.endTurn()
     this.#ended = n
-    if (this.#options.writesEnds) await scope.durable.state(scope.key(`turn#${n}.end`), toJson(end))
+    const isWritten = this.#options.writesEnds && this.#message === undefined
+    if (isWritten) await scope.durable.state(scope.key(`turn#${n}.end`), toJson(end))
     else this.#unwritten = { turn: n, end }
   }
 
@@ -345,7 +359,7 @@ export class Turns {
    */
   async #endWithError(scope: Scope, error: unknown): Promise<boolean> {
     const isAnswer = this.#frame !== undefined && scope.fatal === undefined && !scope.hasLeft
-    const isReply = this.message !== undefined && !scope.hasLeft
+    const isReply = this.#message !== undefined && !scope.hasLeft
     const ends =
       stepErrorOf(scope, error) !== undefined || ((isAnswer || isReply) && !scope.durable.abortSignal.aborted)
     if (!this.#options.writesEnds || !ends) return false
