@@ -160,7 +160,7 @@ export class Fold {
 
   #beginsAnotherTurn(entry: Entry): boolean {
     const turn = this.#turn
-    if (turn === undefined || entry.type !== 'state') return false
+    if (turn === undefined || entry.type !== 'state' || entry.key.startsWith('done#')) return false
     const [, n, end] = TURN_KEY.exec(this.#own(entry.key) ?? '') ?? []
     return n !== undefined && end === undefined && Number(n) !== turn.n
   }

@@ -367,9 +367,11 @@ function isJson(value: unknown, depth: number): boolean {
   if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
   if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
   if (typeof value !== 'object' || depth > MAX_DEPTH) return false
-  if (!Array.isArray(value) && !isPlain(Object.getPrototypeOf(value))) return false
-  for (const key of Object.keys(value)) if (!isJson(value[key as never], depth + 1)) return false
-  return !Array.isArray(value) || Object.keys(value).length === value.length
+  const isArray = Array.isArray(value)
+  if (!isArray && !isPlain(Object.getPrototypeOf(value))) return false
+  // A plain object has no keys but its own.
+  for (const key in value) if (!isJson(value[key as never], depth + 1)) return false
+  return !isArray || Object.keys(value).length === value.length
 }
 
 const CLASSES = new Set<unknown>([

@@ -40,6 +40,30 @@ describe('entries that stand behind the row of their run', () => {
     expect((await reader.list({ status: 'running' })).items[0]).toMatchObject({ entries: 21, steps: 20 })
   })
 
+  it.each([
+    ['together', 0],
+    ['far apart, between those of another run', 20],
+  ])('are read in order and in parts where they lie %s', async (_, between) => {
+    const claim = await claimed(store)
+    const other = between > 0 ? await claimed(store, 'other') : undefined
+    for (let at = claim.cursor; at < 300; at++) {
+      await store.append('r', claim.fence, at, [step(at)])
+      if (other === undefined) continue
+      const from = other.cursor + (at - claim.cursor) * between
+      await store.append(
+        'other',
+        other.fence,
+        from,
+        Array.from({ length: between }, (_, index) => step(from + index)),
+      )
+    }
+    for (const [from, limit] of [[0], [1, 1], [63, 3], [0, 200], [130, 130], [299], [300]] as const) {
+      const before = Math.min(300, from + (limit ?? 300))
+      const seqs = (await store.load('r', from, limit)).map(({ seq }) => seq)
+      expect(seqs).toEqual(Array.from({ length: Math.max(0, before - from) }, (_, index) => from + index))
+    }
+  })
+
   it('are no more than 32', async () => {
     const claim = await claimed(store)
     for (let at = claim.cursor; at < 200; at++) {

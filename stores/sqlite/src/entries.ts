@@ -17,6 +17,7 @@ import {
   type Question,
   type Signal,
   type Start,
+  type StepOutcome,
   UsageError,
 } from '@selvage/core'
 import { cut } from './body.ts'
@@ -187,13 +188,13 @@ function read(row: EntryRow, text: string | null): Entry {
       }
     }
     case TYPE.stepOk:
-      return { ...stepOf(row), outcome: { ok: parse<Json>(text) } }
+      return stepOf(row, { ok: parse<Json>(text) })
     case TYPE.stepError:
-      return { ...stepOf(row), outcome: { error: parse<ErrorJson>(text) } }
+      return stepOf(row, { error: parse<ErrorJson>(text) })
     case TYPE.stepUnknown:
-      return { ...stepOf(row), outcome: { unknown: parse<string>(text) } }
+      return stepOf(row, { unknown: parse<string>(text) })
     case TYPE.stepInterrupts:
-      return { ...stepOf(row), outcome: { interrupts: parse<readonly Json[]>(text) } }
+      return stepOf(row, { interrupts: parse<readonly Json[]>(text) })
     case TYPE.signal:
       return { seq, at, type: 'signal', signal: parse<Signal>(text) }
     case TYPE.open:
@@ -241,10 +242,10 @@ function ofOp(type: number, entry: OfOp, took: Value, body: unknown): EntryValue
   }
 }
 
-function stepOf(row: EntryRow): Omit<Extract<Entry, { type: 'step' }>, 'outcome'> {
+function stepOf(row: EntryRow, outcome: StepOutcome): Entry {
   const op = opOf(row)
   const { seq, at } = row
-  return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row) }
+  return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row), outcome }
 }
 
 function opOf(row: EntryRow): Op {

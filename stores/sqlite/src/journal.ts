@@ -34,6 +34,15 @@ const INSERT_VALUES = `${INSERT} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 /** The last entry of which the index says where it is, at or behind a seq: where to begin walking back. */
 export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 64 = 0 order by seq limit 1`
 
+/** The first one at or before a seq. */
+export const ANCHOR_BEFORE = `select n from entry where run = ? and seq <= ? and seq % 64 = 0 order by seq desc limit 1`
+
+/** Where a run was alone with its writer its entries lie together: reading past others is cheaper than walking. */
+export const NEIGHBOURS: string = `select ${ROW} from entry where n between ? and ? and run = ? and seq >= ? and seq < ? order by n`
+
+/** How many rows may be read for each that is wanted. Walking costs two look-ups for each. */
+const READ_PAST = 3
+
 /** From the entry given back to the seq given, of those the ones before another seq; in no order. */
 export const WALK: string = `with recursive chain (n, seq, previous) as (
     select n, seq, previous from entry where n = ?
@@ -137,13 +146,17 @@ function walk(database: Database, runId: string, from: number, before: number): 
   if (row === undefined) throw notFound(runId)
   const tail = caughtUp(database, row)
   if (from >= tail.length) return []
-  const anchor = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
-  return (
-    database
-      .arrays<EntryColumns>(WALK, anchor?.n ?? tail.last, from, before)
-      .map(rowOf)
-      // They come from the last to the first, and are sorted at the cost of looking at them.
-      .sort((one, other) => one.seq - other.seq)
-      .map((row) => fromRow(row, readBody(database, row), runId))
-  )
+  const behind = before < tail.length ? database.get<{ n: number }>(ANCHOR, tail.n, before - 1) : undefined
+  const last = behind?.n ?? tail.last ?? 0
+  const first = database.get<{ n: number }>(ANCHOR_BEFORE, tail.n, from)?.n ?? 0
+  const wanted = Math.min(before, tail.length) - from
+  const rows =
+    last - first < READ_PAST * (wanted + 2 * 64)
+      ? database.arrays<EntryColumns>(NEIGHBOURS, first, last, tail.n, from, before)
+      : // They come from the last to the first, and are sorted at the cost of looking at them.
+        database.arrays<EntryColumns>(WALK, last, from, before).sort((one, other) => one[1] - other[1])
+  return rows.map((columns) => {
+    const row = rowOf(columns)
+    return fromRow(row, readBody(database, row), runId)
+  })
 }

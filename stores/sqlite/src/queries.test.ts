@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { end, enlisted, newRun, type Place, place, step } from '../test/place.ts'
 import { plan } from '../test/plan.ts'
 import { DUE, NEXT_DUE } from './claims.ts'
-import { ANCHOR, WALK } from './journal.ts'
+import { ANCHOR, ANCHOR_BEFORE, NEIGHBOURS, WALK } from './journal.ts'
 import { listStatements } from './queries.ts'
 
 let here: Place
@@ -250,6 +250,8 @@ describe('what the engine asks all the time', () => {
     searched(DUE, ['p', null, 1, 10])
     searched(NEXT_DUE, ['p', '1'])
     searched(ANCHOR, [1, 64])
+    searched(ANCHOR_BEFORE, [1, 64])
+    searched(NEIGHBOURS, [1, 2, 1, 0, 10])
     expect(plan(here.path, WALK, [1, 0, 10]).filter((step) => /^SCAN (?!chain)/.test(step))).toEqual([])
     searched('select id from inbox where run = ? and entry is null order by arrival', [1])
     searched('select n from run where status = 1 and owner = ?', ['w'])
