@@ -73,8 +73,6 @@ export interface Continued {
   readonly loaded: number
   /** The author's agent is made. */
   readonly made: number
-  /** The conversation is there, and that the turn begins is about to be written. */
-  readonly folded: number
   /** The model is asked for the answer. */
   readonly asked: number
   /** Messages that the model is shown, and how often it was asked. */

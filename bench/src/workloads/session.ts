@@ -53,8 +53,8 @@ export const session: Workload = {
         `asked for the answer. Milliseconds, medians of ${rounds} interleaved rounds, each on a fresh copy of ` +
         'the database; sums with quartiles. *Our import*: all of our packages, once the SDK is there; *our time* ' +
         'begins with it. *Send*: until the message is durable. *Replay*: from the loaded entries to the author’s ' +
-        'factory. *Fold*: from there to a conversation, with the commit that takes the message. *Rest*: the ' +
-        'commit that begins the turn, and the SDK’s loop up to the model.',
+        'factory. *Fold*: from there to the model: the commit that takes the message, the conversation, and the ' +
+        'SDK’s loop.',
       tables: [
         timesTable(
           sizes.map(({ messages }) => messages),
@@ -90,11 +90,11 @@ function own({ sdkImported, asked }: Continued): number {
 }
 
 function checked(taken: Continued, messages: number): Continued {
-  const { seen, calls, sdkImported, imported, opened, sent, claimed, loaded, made, folded, asked } = taken
+  const { seen, calls, sdkImported, imported, opened, sent, claimed, loaded, made, asked } = taken
   if (seen !== messages + 1 || calls !== 1) {
     throw new Error(`the model was asked ${calls} times, with ${seen} messages in place of ${messages + 1}`)
   }
-  const times = [sdkImported, imported, opened, sent, claimed, loaded, made, folded, asked]
+  const times = [sdkImported, imported, opened, sent, claimed, loaded, made, asked]
   if (times.some((time, index) => time < (times[index - 1] ?? 0))) {
     throw new Error(`the parts of a session's time are not in order: ${times.map(figure).join(', ')}`)
   }
@@ -115,7 +115,6 @@ function timesTable(sizes: readonly number[], results: readonly (readonly Contin
       'load',
       'replay',
       'fold',
-      'rest',
       'our time',
       'our import apart',
     ],
@@ -128,8 +127,7 @@ function timesTable(sizes: readonly number[], results: readonly (readonly Contin
       part(taken, (c) => c.claimed - c.sent),
       part(taken, (c) => c.loaded - c.claimed),
       part(taken, (c) => c.made - c.loaded),
-      part(taken, (c) => c.folded - c.made),
-      part(taken, (c) => c.asked - c.folded),
+      part(taken, (c) => c.asked - c.made),
       withQuartiles(spread(taken.map(own))),
       withQuartiles(spread(taken.map((c) => c.asked - c.imported))),
     ]),

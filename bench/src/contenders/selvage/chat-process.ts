@@ -10,6 +10,7 @@ const nodeStarted = performance.now()
 await import('@strands-agents/sdk')
 await import('@strands-agents/sdk/multiagent')
 await import('@strands-agents/sdk/vended-interventions/steering')
+await import('@strands-agents/sdk/vended-tools/bash')
 const sdkImported = performance.now()
 const { openSelvage } = await import('selvage')
 const { sqliteStore } = await import('@selvage/store-sqlite')
@@ -44,7 +45,7 @@ async function make(): Promise<Chat> {
 
 async function take(): Promise<Continued> {
   const opening = performance.now()
-  const times = { sent: 0, claimed: 0, loaded: 0, made: 0, folded: 0, asked: 0 }
+  const times = { sent: 0, claimed: 0, loaded: 0, made: 0, asked: 0 }
   const first = (name: 'sent' | 'claimed' | 'made' | 'asked'): void => {
     times[name] ||= performance.now()
   }
@@ -60,8 +61,6 @@ async function take(): Promise<Continued> {
   onProbe((name) => {
     if (name === 'engine.after-signal') first('sent')
     if (name === 'engine.after-claim') first('claimed')
-    // The last one before the model is asked says that the turn begins: it is written when the conversation is there.
-    if (name === 'host.before-append' && times.asked === 0) times.folded = performance.now()
   })
   const selvage = await openSelvage({ store: watched })
   let seen = 0
