@@ -2,6 +2,7 @@
 import type { Entry, Json, Program } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import {
+  AfterInvocationEvent,
   type Agent,
   type AgentConfig,
   BeforeInvocationEvent,
@@ -109,6 +110,40 @@ describe('a session', () => {
       expect(again.ledger.tools, where).toHaveLength(3 - recordedSteps(prefix, 'tool'))
       const keys = keysOf(again.engine.entries('s'))
       expect(new Set(keys).size, where).toBe(keys.length)
+    }
+  })
+
+  it('whose hook asks on after a turn answers with the last turn, from every entry of its journal', async () => {
+    const asksOn = (): Chat => {
+      let asked = 0
+      return chat(
+        (_, { answer }) => `answer ${answer}`,
+        {},
+        (agent) => {
+          agent.addHook(AfterInvocationEvent, (event) => {
+            if (asked++ % 2 === 0) event.resume = 'and more'
+          })
+        },
+      )
+    }
+    const whole = asksOn()
+    for (const id of ['m1', 'm2']) await send(whole, id, `question ${id}`)
+    await whole.engine.execute('s', whole.program)
+    expect(['m1', 'm2'].map((id) => textOf(whole, id))).toEqual(['answer 2', 'answer 4'])
+    const entries = whole.engine.entries('s')
+    for (let length = 1; length < entries.length; length++) {
+      const prefix = entries.slice(0, length)
+      const again = asksOn()
+      await again.engine.start('s', { program: 'chat:session', input: null }, prefix)
+      for (const id of ['m1', 'm2']) await send(again, id, `question ${id}`)
+      await again.engine.execute('s', again.program)
+      const where = `behind entry ${length - 1}: ${JSON.stringify(prefix.at(-1)).slice(0, 150)}`
+      expect(
+        ['m1', 'm2'].map((id) => textOf(again, id)),
+        where,
+      ).toEqual(['answer 2', 'answer 4'])
+      expect(plain(again.agents[0]?.messages ?? []), where).toEqual(plain(whole.agents[0]?.messages ?? []))
+      expect(again.ledger.modelCalls, where).toBe(4 - recordedSteps(prefix, 'model'))
     }
   })
 
