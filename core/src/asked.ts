@@ -38,6 +38,7 @@ export interface AskedWait {
 /** An `open` or `state` on its way into the journal. */
 export interface AskedNote {
   readonly body: Extract<EntryBody, { type: 'open' | 'state' }>
-  readonly resolve: () => void
+  /** With when it was made. */
+  readonly resolve: (at: number) => void
   produced: boolean
 }

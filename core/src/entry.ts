@@ -53,6 +53,8 @@ export interface Signal {
   readonly payload: Json
   /** Who sent it, for people. */
   readonly by?: string
+  /** How it came, where that is to be known: of a signed link `link:<hash of its token>`. */
+  readonly via?: string
   /** Epoch milliseconds at which it was accepted. Filled in by the engine. */
   readonly at?: number
 }
@@ -82,6 +84,22 @@ export interface Question {
   readonly assignee?: string
   /** Epoch milliseconds. */
   readonly expiresAt?: number
+  /** JSON Schema of the arguments: those that an answer puts in their place must fit it. */
+  readonly inputSchema?: JsonObject
+  /** JSON Schema of the data that a yes must bring. */
+  readonly schema?: JsonObject
+  /** So many of these people must say yes, each of them once. */
+  readonly quorum?: { readonly need: number; readonly of: readonly string[] }
+  /** 2, 3, … where those before have not answered in time. */
+  readonly level?: number
+  /** The question is asked again, since its answer did not fit what the program expects. */
+  readonly refused?: { readonly question: string; readonly by?: string; readonly issues: readonly Issue[] }
+}
+
+/** What is wrong with a value, and where. `path`: `a.0.b`, empty for the value itself. */
+export interface Issue {
+  readonly path: string
+  readonly message: string
 }
 
 export type EntryBody =

@@ -48,6 +48,14 @@ export const ERROR_CODES = {
   RUN_ENDED: { class: 'RunError', meaning: 'The run has ended; nothing more can be sent to it.' },
   NOT_FOUND: { class: 'RunError', meaning: 'No such run, approval or callback.' },
   ALREADY_ANSWERED: { class: 'RunError', meaning: 'The question was answered before; by whom, when and how is given.' },
+  NOT_ASKED: { class: 'RunError', meaning: 'The question goes to others than the one who answers it.' },
+  INPUT_MISMATCH: {
+    class: 'RunError',
+    meaning: 'The answer was given to other arguments than those that the question shows.',
+  },
+  LINK_INVALID: { class: 'RunError', meaning: 'A link to a question is damaged, or signed with another secret.' },
+  LINK_EXPIRED: { class: 'RunError', meaning: 'A link to a question came too late.' },
+  LINK_USED: { class: 'RunError', meaning: 'A link to a question has answered it before.' },
   SESSION_BUSY: {
     class: 'RunError',
     meaning: 'The session is answering another message, and this one was not to wait.',

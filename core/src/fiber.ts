@@ -486,7 +486,7 @@ export class Fiber implements Durable {
     return promise
   }
 
-  open(key: string, question: Question): Promise<void> {
+  open(key: string, question: Question): Promise<number> {
     const { input, inputHash } = question
     const whole =
       input === undefined || inputHash !== undefined
@@ -496,10 +496,10 @@ export class Fiber implements Durable {
   }
 
   state(key: string, patch: JsonObject): Promise<void> {
-    return this.note({ type: 'state', key, patch })
+    return this.note({ type: 'state', key, patch }) as Promise<unknown> as Promise<void>
   }
 
-  private note(body: AskedNote['body']): Promise<void> {
+  private note(body: AskedNote['body']): Promise<number> {
     return this.dropped ? new Promise(() => {}) : this.notes.write(body)
   }
 

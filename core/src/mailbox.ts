@@ -148,7 +148,7 @@ export class Mailbox {
   private async answer(wait: AskedWait, { signal, at }: EndedWait): Promise<void> {
     this.fiber.given(at)
     if (signal === undefined) {
-      wait.resolve({ ok: false })
+      wait.resolve({ ok: false, at })
       return
     }
     const payload = await this.payloadOf(signal)

@@ -26,12 +26,12 @@ export class Notes {
     return this.marks.has(key)
   }
 
-  write(body: AskedNote['body']): Promise<void> {
+  write(body: AskedNote['body']): Promise<number> {
     const { fiber } = this
     const writtenAt = this.writtenAt(body)
     if (writtenAt !== undefined) {
       fiber.given(writtenAt)
-      return Promise.resolve()
+      return Promise.resolve(writtenAt)
     }
     return new Promise((resolve) => {
       const note: AskedNote = { body, resolve, produced: false }
@@ -51,7 +51,7 @@ export class Notes {
     const index = this.pending.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
     if (index >= 0) {
       this.fiber.given(entry.at)
-      this.pending.splice(index, 1)[0]?.resolve()
+      this.pending.splice(index, 1)[0]?.resolve(entry.at)
     } else if (entry.type === 'state') {
       const passed = this.passed.get(entry.key)
       if (passed === undefined) this.passed.set(entry.key, [entry.at])

@@ -50,7 +50,10 @@ export interface StepBehaviour<T> {
   readonly retryAfterMs?: (error: unknown, attempt: number) => number | undefined
 }
 
-export type WaitResult<T> = { readonly ok: true; readonly value: T; readonly signal: Signal } | { readonly ok: false }
+/** `at`: epoch milliseconds of the entry that says that time is up, the same on every replay. */
+export type WaitResult<T> =
+  | { readonly ok: true; readonly value: T; readonly signal: Signal }
+  | { readonly ok: false; readonly at: number }
 
 /** The gate: the only way of a program to the outside. Implemented once, by a fiber on a journal. */
 export interface Durable {
@@ -69,8 +72,11 @@ export interface Durable {
   step<T>(op: Op, live: (at: StepContext) => Promise<T> | T, behaviour?: StepBehaviour<T>): Promise<T>
   /** Waits for a signal, at most until `until` (epoch ms). `key` is unique in the run; a sleep waits for a name that nobody sends. */
   wait<T = unknown>(key: string, signalName: string, until?: number): Promise<WaitResult<T>>
-  /** Journals a question before it is asked, once. The answer is waited for with `wait(key, question.id)`. */
-  open(key: string, question: Question): Promise<void>
+  /**
+   * Journals a question before it is asked, once. Resolves with when it was asked, the same on every replay (epoch ms).
+   * The answer is waited for with `wait(key, question.id)`.
+   */
+  open(key: string, question: Question): Promise<number>
   /** Whether a signal of that name has arrived and was not consumed: lets a caller refuse to wait. */
   arrived(signalName: string): boolean
   /** Journals what folding needs. Resolves once durable; need not be awaited: it travels with the next entry. */
@@ -322,14 +328,48 @@ export interface QuestionRecord extends Question {
   readonly openedAt: number
   readonly status: 'open' | 'answered' | 'expired' | 'closed'
   readonly answer?: Signal
+  /** Who gave it to whom, oldest first. `assignee` is the one who has it now. */
+  readonly delegations?: readonly Delegation[]
+  /** Of a question to several people: what they have said so far. */
+  readonly votes?: readonly Vote[]
+}
+
+/** That somebody else is to answer. */
+export interface Delegation {
+  /** Of a question to several people: whose place it is. */
+  readonly seat?: string
+  /** Not there where the question had no assignee. */
+  readonly from?: string
+  readonly to: string
+  readonly by?: string
+  readonly reason?: string
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
+/** What one of several people has said. */
+export interface Vote {
+  /** In whose place, as the question names it. */
+  readonly seat: string
+  readonly approved: boolean
+  readonly reason?: string
+  readonly by?: string
+  readonly via?: string
+  /** Epoch milliseconds. */
+  readonly at: number
 }
 
 export interface QuestionQuery {
   readonly status?: QuestionRecord['status']
   readonly runId?: string
+  /** Who has it now; of a question to several people each of them. */
   readonly assignee?: string
   readonly kind?: Question['kind']
+  /** Of the run that asks. */
+  readonly tag?: { readonly key: string; readonly value: string }
+  /** 1–1,000; default 50. Newest first. */
   readonly limit?: number
+  /** `next` of the page before. */
   readonly after?: string
 }
 

@@ -3,7 +3,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import { fakeClock } from '@selvage/testing'
 import { describe, expect, it } from 'vitest'
 import { World } from '../test/world.ts'
-import type { ApprovalOptions } from './approval.ts'
+import type { ApprovalOptions } from './approval-options.ts'
 import type { Context } from './context.ts'
 import { createWorkflow } from './workflow.ts'
 

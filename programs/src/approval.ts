@@ -2,6 +2,7 @@
  * An approval: a question to a person, kept by the journal, answered by any process.
  *
  *   open ──answer──▶ approved | rejected
+ *     ├──data that only the program finds wrong──▶ the same question anew, saying what was wrong
  *     └──timeout──▶ onTimeout: (absent) APPROVAL_TIMEOUT · wait: stays open · reject, approve: decided by time
  *                              escalate: a new question to the next assignee, and the old one is closed
  *
@@ -10,69 +11,67 @@
  * entry: an answer to an earlier level of an escalation no longer counts, and replay decides the same way for ever.
  * Only where APPROVAL_TIMEOUT has ended the run, a retry of that run asks the last question again, with its time anew.
  * What is never true: a denial that nobody decided and no option asked for.
+ *
+ * While it is open: patience.ts (reminders), quorum.ts (several people). Its options: approval-options.ts.
  */
-import type { Durable, Duration, Json, Question } from '@selvage/core'
-import { encode, StepError, toMs, UsageError } from '@selvage/core'
+import type { Durable, Json, JsonObject, Question, WaitResult } from '@selvage/core'
+import { encode, StepError } from '@selvage/core'
+import { type Checked, checkData, isStandard, jsonSchemaOf } from './answer-schema.ts'
+import { type ApprovalOptions, checkApproval, type NormalPolicy } from './approval-options.ts'
 import { deadlineOf, expiryOf } from './deadline.ts'
+import { Patience } from './patience.ts'
+import { collectVotes } from './quorum.ts'
 
-export interface ApprovalOptions {
-  /** Shown to whoever decides. Anything that can be recorded. */
-  details?: unknown
-  /** The tool that waits for the decision, if it is one. */
-  tool?: string
-  /** The arguments that are to be approved; the answer may replace them. */
-  input?: Json
-  /** Who should decide: a name for lists and notifications, not a permission. */
-  assignee?: string
-  /** How long to wait for an answer, per level of an escalation. Default: for ever. */
-  timeout?: Duration
-  /**
-   * What happens when nobody answered in time. Default: the promise rejects with APPROVAL_TIMEOUT. `wait`: the question
-   * is shown as overdue and stays open. `reject`, `approve`: decided by time, and the answer says so. `escalate`: the
-   * next of `escalateTo` is asked; after the last one APPROVAL_TIMEOUT.
-   */
-  onTimeout?: 'wait' | 'reject' | 'approve' | 'escalate'
-  /** The assignees after the first, in order. Only with `onTimeout: 'escalate'`. */
-  escalateTo?: readonly string[]
-  /** `unknown`: the question is whether an effect `once` happened. Default `approval`. */
-  kind?: 'approval' | 'unknown'
+/** `at`: epoch ms. `votes`: of a quorum, in the order in which they were counted. */
+interface Decided {
+  by?: string
+  at?: number
+  votes?: readonly { seat: string; approved: boolean; reason?: string; by?: string; at?: number }[]
 }
 
-export type ApprovalAnswer =
-  /** `input`: arguments to use in place of those shown. `value`: whatever the answer brought along. `at`: epoch ms. */
-  | { approved: true; input?: Json; value?: Json; by?: string; at?: number }
-  | { approved: false; reason: string; by?: string; at?: number }
+export type ApprovalAnswer<Value = Json> =
+  /** `input`: arguments to use in place of those shown. `value`: the data that the answer brought along. */
+  ({ approved: true; input?: Json; value?: Value } & Decided) | ({ approved: false; reason: string } & Decided)
+
+/** Where the question has a schema: a yes has data that fit it. */
+export type DataAnswer<Value> =
+  | ({ approved: true; value: Value } & Decided)
+  | ({ approved: false; reason: string } & Decided)
 
 /**
  * Asks for a decision under `key` (unique in the run) and waits for it. Escalated questions have the keys `<key>/2`,
- * `<key>/3`, …
+ * `<key>/3`, …; one whose answer the program's schema has refused is asked again as `<key>/again#1`, …
  *
  * Rejects with StepError APPROVAL_TIMEOUT when time is up and `onTimeout` does not say what to do, and with UsageError
  * BAD_INPUT when the options contradict each other.
  */
-export async function requestApproval(
+export async function requestApproval<Value = Json>(
   durable: Durable,
   key: string,
   name: string,
-  options: ApprovalOptions,
-): Promise<ApprovalAnswer> {
-  const escalateTo = checkTimeouts(name, options)
-  const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of approval "${name}"`)
-  const assignees = [options.assignee, ...escalateTo]
-
+  options: ApprovalOptions<Value>,
+): Promise<ApprovalAnswer<Value>> {
+  const policy = checkApproval(name, options)
+  const { timeoutMs, assignees, onTimeout } = policy
+  const schema = options.schema === undefined ? undefined : jsonSchemaOf(name, options.schema)
   let levelKey = key
-  for (const [level, assignee] of assignees.entries()) {
-    if (level > 0) levelKey = `${key}/${level + 1}`
-    const question = questionOf(durable, levelKey, name, { ...options, assignee }, timeoutMs)
-    await durable.open(levelKey, question)
-    const isLimited = timeoutMs !== undefined && options.onTimeout !== 'wait'
-    const until = isLimited ? deadlineOf(durable, levelKey, timeoutMs) : undefined
-    const result = await durable.wait(levelKey, question.id, until)
-    if (result.ok) return answerOf(result.value, result.signal)
-    if (options.onTimeout === 'approve') return { approved: true, by: 'timeout', at: durable.now() }
-    if (options.onTimeout === 'reject') {
+  for (const [index, assignee] of assignees.entries()) {
+    const level = index + 1
+    if (level > 1) levelKey = `${key}/${level}`
+    const ask: Ask = {
+      name,
+      options,
+      policy: level === 1 ? policy : { ...policy, quorum: undefined },
+      schema,
+      assignee,
+      level,
+    }
+    const { answer, at } = await askLevel(durable, levelKey, ask)
+    if (answer !== undefined) return answer as ApprovalAnswer<Value>
+    if (onTimeout === 'approve') return { approved: true, by: 'timeout', at }
+    if (onTimeout === 'reject') {
       const reason = `Nobody answered within ${timeoutMs} ms, and onTimeout is 'reject'.`
-      return { approved: false, reason, by: 'timeout', at: durable.now() }
+      return { approved: false, reason, by: 'timeout', at }
     }
   }
 
@@ -89,63 +88,109 @@ export async function requestApproval(
   throw error
 }
 
-function checkTimeouts(name: string, options: ApprovalOptions): readonly string[] {
-  const escalateTo = options.escalateTo ?? []
-  if (options.onTimeout !== undefined && options.timeout === undefined) {
-    throw new UsageError('BAD_INPUT', `Approval "${name}" has onTimeout: '${options.onTimeout}' but no timeout.`, {
-      hint: 'Give it a timeout, or leave onTimeout out to wait for ever.',
-    })
+/** One level of an escalation. */
+interface Ask {
+  readonly name: string
+  readonly options: ApprovalOptions<unknown>
+  readonly policy: NormalPolicy
+  readonly schema: JsonObject | undefined
+  readonly assignee: string | undefined
+  readonly level: number
+}
+
+type Ended =
+  | { readonly answer: ApprovalAnswer; readonly at?: undefined }
+  | { readonly answer?: undefined; readonly at: number }
+
+/** The answer, or when time was up. All that is asked here has the time of one question. */
+async function askLevel(durable: Durable, key: string, ask: Ask): Promise<Ended> {
+  const { options, policy } = ask
+  let refused: Question['refused']
+  let until: number | undefined
+  for (let again = 0; ; again++) {
+    const askKey = again === 0 ? key : `${key}/again#${again}`
+    const question = questionOf(durable, askKey, ask, refused, until)
+    const askedAt = await durable.open(askKey, question)
+    until ??= untilOf(durable, askKey, policy)
+    const patience = new Patience(durable, askKey, { askedAt, until }, policy.reminders)
+    const result = await answerTo(durable, askKey, question, patience)
+    if (!result.ok) return { answer: undefined, at: result.at }
+    const answer = answerOf(result.value, result.signal)
+    if (!answer.approved || options.schema === undefined || !isStandard(options.schema)) return { answer }
+    const checked = await check(durable, askKey, options.schema, answer.value)
+    if ('value' in checked) return { answer: { ...answer, value: checked.value as Json } }
+    refused = { question: question.id, ...(answer.by !== undefined && { by: answer.by }), issues: checked.issues }
   }
-  if (options.onTimeout === 'escalate' && escalateTo.length === 0) {
-    throw new UsageError('BAD_INPUT', `Approval "${name}" has onTimeout: 'escalate' but nobody in escalateTo.`, {
-      hint: 'Name at least one assignee in escalateTo.',
-    })
-  }
-  if (options.onTimeout !== 'escalate' && escalateTo.length > 0) {
-    throw new UsageError('BAD_INPUT', `Approval "${name}" has escalateTo without onTimeout: 'escalate'.`, {
-      hint: "Set onTimeout: 'escalate', or leave escalateTo out.",
-    })
-  }
-  return escalateTo
+}
+
+function answerTo(durable: Durable, key: string, question: Question, patience: Patience): Promise<WaitResult<unknown>> {
+  const { quorum } = question
+  if (quorum === undefined) return patience.wait(key, question.id)
+  return collectVotes(durable, key, { ...question, quorum }, patience)
+}
+
+function untilOf(durable: Durable, key: string, { timeoutMs, onTimeout }: NormalPolicy): number | undefined {
+  return timeoutMs === undefined || onTimeout === 'wait' ? undefined : deadlineOf(durable, key, timeoutMs)
+}
+
+/** Recorded: code that is deployed later would perhaps see it otherwise. */
+function check(
+  durable: Durable,
+  key: string,
+  schema: Parameters<typeof checkData>[0],
+  value: unknown,
+): Promise<Checked> {
+  return durable.step({ key: `${key}/check`, kind: 'code', name: 'check of the answer', effect: 'read' }, () =>
+    checkData(schema, value),
+  )
 }
 
 function questionOf(
   durable: Durable,
   key: string,
-  name: string,
-  options: Omit<ApprovalOptions, 'assignee'> & { assignee: string | undefined },
-  timeoutMs: number | undefined,
+  { name, options, policy, schema, assignee, level }: Ask,
+  refused: Question['refused'],
+  until: number | undefined,
 ): Question {
+  const { tool, input, inputSchema, details } = options
+  const { timeoutMs, quorum } = policy
+  const expiresAt = until ?? (timeoutMs === undefined ? undefined : expiryOf(durable, key, timeoutMs))
   return {
     id: durable.id('ap_', key),
     kind: options.kind ?? 'approval',
     name,
-    ...(options.tool !== undefined && { tool: options.tool }),
-    ...(options.input !== undefined && { input: options.input }),
-    ...(options.details !== undefined && { reason: encode(options.details, `details of approval "${name}"`) }),
-    ...(options.assignee !== undefined && { assignee: options.assignee }),
-    ...(timeoutMs !== undefined && { expiresAt: expiryOf(durable, key, timeoutMs) }),
+    ...(tool !== undefined && { tool }),
+    ...(input !== undefined && { input }),
+    ...(input !== undefined && inputSchema !== undefined && { inputSchema }),
+    ...(details !== undefined && { reason: encode(details, `details of approval "${name}"`) }),
+    ...(assignee !== undefined && { assignee }),
+    ...(expiresAt !== undefined && { expiresAt }),
+    ...(schema !== undefined && { schema }),
+    ...(quorum !== undefined && { quorum }),
+    ...(level > 1 && { level }),
+    ...(refused !== undefined && { refused }),
   }
 }
 
 function answerOf(value: unknown, signal: { readonly by?: string; readonly at?: number }): ApprovalAnswer {
-  const answer: { approved?: unknown; reason?: unknown; input?: Json; value?: Json } =
+  const answer: { approved?: unknown; reason?: unknown; input?: Json; value?: Json; votes?: Decided['votes'] } =
     typeof value === 'object' && value !== null ? value : {}
-  const who = { ...(signal.by !== undefined && { by: signal.by }), ...(signal.at !== undefined && { at: signal.at }) }
+  const decided: Decided = {
+    ...(signal.by !== undefined && { by: signal.by }),
+    ...(signal.at !== undefined && { at: signal.at }),
+    ...(answer.votes !== undefined && { votes: answer.votes }),
+  }
   if (answer.approved === true) {
     return {
       approved: true,
       ...(answer.input !== undefined && { input: answer.input }),
       ...(answer.value !== undefined && { value: answer.value }),
-      ...who,
+      ...decided,
     }
   }
   if (answer.approved === false) {
-    return {
-      approved: false,
-      reason: typeof answer.reason === 'string' ? answer.reason : 'No reason was given.',
-      ...who,
-    }
+    const reason = typeof answer.reason === 'string' ? answer.reason : 'No reason was given.'
+    return { approved: false, reason, ...decided }
   }
-  return { approved: false, reason: 'The answer says neither approved: true nor approved: false.', ...who }
+  return { approved: false, reason: 'The answer says neither approved: true nor approved: false.', ...decided }
 }

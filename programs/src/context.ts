@@ -1,6 +1,7 @@
 /** What a workflow function is given: every way to the outside that survives the process. */
 import type { Duration, StepContext } from '@selvage/core'
-import type { ApprovalAnswer, ApprovalOptions } from './approval.ts'
+import type { ApprovalAnswer, DataAnswer } from './approval.ts'
+import type { ApprovalOptions } from './approval-options.ts'
 import type { ChildOptions, ChildProgram } from './child.ts'
 import type { EffectDeclaration } from './effects.ts'
 import type { Polled, PollOptions } from './poll.ts'
@@ -61,7 +62,14 @@ export interface Context {
    * Rejects with StepError WAIT_TIMEOUT. A name that is waited for twice at once is a UsageError KEY_IN_USE.
    */
   signal<T = unknown>(name: string, options?: WaitOptions): Promise<T>
-  /** Asks a person, and waits for the answer. Rejects with StepError APPROVAL_TIMEOUT if time is up and `onTimeout` is absent: nobody is denied silently. */
+  /**
+   * Asks a person, or several of them, and waits for the answer. With a `schema` a yes brings data that fit it. Rejects
+   * with StepError APPROVAL_TIMEOUT if time is up and `onTimeout` is absent: nobody is denied silently. docs/approvals.md
+   */
+  approval<Value>(
+    name: string,
+    options: Omit<ApprovalOptions<Value>, 'kind'> & { schema: NonNullable<ApprovalOptions<Value>['schema']> },
+  ): Promise<DataAnswer<Value>>
   approval(name: string, options?: Omit<ApprovalOptions, 'kind'>): Promise<ApprovalAnswer>
   /**
    * Polls until `poll` gives anything but undefined, null or false, and returns that. Each poll is a step; between two

@@ -15,6 +15,7 @@
 import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
 import { type SelvageError, StepError, UsageError } from '@selvage/core'
 import { requestApproval } from './approval.ts'
+import { type ApprovalPolicy, checkApproval } from './approval-options.ts'
 
 export type OnUnknown = 'ask' | 'tell-model' | 'fail'
 
@@ -26,6 +27,8 @@ export interface EffectDeclaration<T = unknown> {
   reconcile?: StepBehaviour<T>['reconcile']
   /** What follows an unknown outcome. Only for `once`. Default `ask`. */
   onUnknown?: OnUnknown
+  /** Who is asked about an unknown outcome, and what happens while nobody answers. Default: anybody, for ever. */
+  ask?: ApprovalPolicy
   /** Reserved: not built yet, UNSUPPORTED. */
   compensate?: unknown
 }
@@ -36,13 +39,14 @@ export interface NormalEffect<T = unknown> {
   readonly declared: boolean
   readonly reconcile: StepBehaviour<T>['reconcile'] | undefined
   readonly onUnknown: OnUnknown
+  readonly ask: ApprovalPolicy
 }
 
 /** One form for every way to declare an effect. UsageError for what is not built, unknown, or makes no sense together. */
 export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclaration<T> | undefined): NormalEffect<T> {
   const given: Partial<EffectDeclaration<T>> =
     typeof declaration === 'string' ? { effect: declaration } : (declaration ?? {})
-  const { effect = 'idempotent', reconcile, onUnknown = 'ask', compensate } = given
+  const { effect = 'idempotent', reconcile, onUnknown = 'ask', ask = {}, compensate } = given
   if (compensate !== undefined) {
     throw new UsageError('UNSUPPORTED', 'compensate is not built yet.', {
       hint: 'Undo the effect in a step of its own, in the catch of what failed or in ctx.onCancel.',
@@ -58,12 +62,30 @@ export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclara
       hint: 'Use ask, tell-model or fail.',
     })
   }
+  checkAsk(given)
   if (effect !== 'once' && (reconcile !== undefined || given.onUnknown !== undefined)) {
     throw new UsageError('BAD_INPUT', `reconcile and onUnknown have no meaning for the effect ${effect}.`, {
       hint: "Only an effect: 'once' can have an unknown outcome; the others are run again.",
     })
   }
-  return { effect, declared: declaration !== undefined, reconcile, onUnknown }
+  return { effect, declared: declaration !== undefined, reconcile, onUnknown, ask }
+}
+
+function checkAsk({
+  effect,
+  onUnknown = 'ask',
+  ask,
+}: Partial<Pick<EffectDeclaration, 'effect' | 'onUnknown' | 'ask'>>): void {
+  if (ask === undefined) return
+  checkApproval('of an unknown outcome', ask)
+  if (effect === 'once' && onUnknown === 'ask' && ask.onTimeout !== 'approve') return
+  throw new UsageError(
+    'BAD_INPUT',
+    ask.onTimeout === 'approve'
+      ? "An unknown outcome cannot have onTimeout: 'approve': time does not tell what the effect gave."
+      : "ask has a meaning only for an effect: 'once' with onUnknown: 'ask'.",
+    { hint: 'It says who is asked when nobody can know whether the effect happened.' },
+  )
 }
 
 /** The reason that makes "it did not happen" mean "make it now"; any other reason gives up. */
@@ -97,7 +119,7 @@ export async function effectStep<T>(
   declaration: Effect | EffectDeclaration<T> | undefined,
   retry?: StepBehaviour<T>['retryAfterMs'],
 ): Promise<T> {
-  const { effect, declared, reconcile, onUnknown } = normalizeEffect(declaration)
+  const { effect, declared, reconcile, onUnknown, ask } = normalizeEffect(declaration)
   for (let again = 0; ; again++) {
     const key = again === 0 ? op.key : `${op.key}/again#${again}`
     const behaviour: StepBehaviour<T> = {
@@ -110,6 +132,7 @@ export async function effectStep<T>(
       if (!StepError.is(error, 'OUTCOME_UNKNOWN') || onUnknown !== 'ask') throw error
       const facts = factsOf(key, error)
       const answer = await requestApproval(durable, `${key}/unknown`, op.name, {
+        ...ask,
         kind: 'unknown',
         details: facts,
         ...(op.kind === 'tool' && { tool: op.name }),

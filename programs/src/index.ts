@@ -1,4 +1,5 @@
 export * from './approval.ts'
+export { type ApprovalOptions, type ApprovalPolicy, checkApproval } from './approval-options.ts'
 export type { ChildOptions, ChildProgram } from './child.ts'
 export * from './classify.ts'
 export * from './context.ts'

@@ -2,7 +2,7 @@
  * The input of a run, checked by any validator that speaks Standard Schema (https://standardschema.dev, version 1): zod,
  * valibot, arktype and others. Only the part of that interface which is used here is written down.
  */
-import { UsageError } from '@selvage/core'
+import { type Issue, UsageError } from '@selvage/core'
 
 export interface StandardSchema<Input = unknown, Output = Input> {
   readonly '~standard': {
@@ -10,6 +10,8 @@ export interface StandardSchema<Input = unknown, Output = Input> {
     readonly vendor: string
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
     readonly types?: { readonly input: Input; readonly output: Output } | undefined
+    /** Standard JSON Schema (https://standardschema.dev/json-schema), where the library speaks it. */
+    readonly jsonSchema?: { readonly input: (options: { readonly target: 'draft-2020-12' }) => object } | undefined
   }
 }
 
@@ -27,14 +29,24 @@ interface SchemaIssue {
  * on replay. Throws UsageError BAD_INPUT with a line for each issue; `details.issues` has them as `{ path, message }`.
  */
 export async function validateInput<Output>(schema: StandardSchema<unknown, Output>, value: unknown): Promise<Output> {
-  const result = await schema['~standard'].validate(value)
-  if (result.issues === undefined) return result.value
-  const issues = result.issues.map((issue) => ({ path: pathOf(issue), message: issue.message }))
+  const result = await validated(schema, value)
+  if ('value' in result) return result.value
+  const { issues } = result
   const lines = issues.map(({ path, message }) => (path === '' ? message : `${path}: ${message}`))
   throw new UsageError('BAD_INPUT', `The input is not valid. ${lines.join('; ')}.`, {
     hint: 'No run was started.',
     details: { issues },
   })
+}
+
+/** What the schema makes of a value, or all that is wrong with it. */
+export async function validated<Output>(
+  schema: StandardSchema<unknown, Output>,
+  value: unknown,
+): Promise<{ readonly value: Output } | { readonly issues: readonly Issue[] }> {
+  const result = await schema['~standard'].validate(value)
+  if (result.issues === undefined) return { value: result.value }
+  return { issues: result.issues.map((issue) => ({ path: pathOf(issue), message: issue.message })) }
 }
 
 function pathOf(issue: SchemaIssue): string {

@@ -6,7 +6,8 @@
  */
 import type { Durable, Duration, Effect, Op, StepContext } from '@selvage/core'
 import { encode, toMs, UsageError } from '@selvage/core'
-import { type ApprovalAnswer, type ApprovalOptions, requestApproval } from './approval.ts'
+import { type ApprovalAnswer, type DataAnswer, requestApproval } from './approval.ts'
+import type { ApprovalOptions } from './approval-options.ts'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
@@ -202,6 +203,11 @@ export class WorkflowContext implements Context {
     return { id: callbackId(this.#durable, key), result }
   }
 
+  approval<Value>(
+    name: string,
+    options: Omit<ApprovalOptions<Value>, 'kind'> & { schema: NonNullable<ApprovalOptions<Value>['schema']> },
+  ): Promise<DataAnswer<Value>>
+  approval(name: string, options?: Omit<ApprovalOptions, 'kind'>): Promise<ApprovalAnswer>
   approval(name: string, options: Omit<ApprovalOptions, 'kind'> = {}): Promise<ApprovalAnswer> {
     return this.#named(`approval:${name}`, undefined, async (key) => {
       if (options.timeout !== undefined) await this.#begin.beforeTimed()
@@ -332,12 +338,13 @@ function opOf(name: string, key: string, { timeout }: { timeout?: Duration }): O
   return { key, kind: 'code', name, timeoutMs: toMs(timeout, `timeout of step "${name}"`) }
 }
 
-function declarationOf<T>({ effect, reconcile, onUnknown }: StepOptions<T>): EffectDeclaration<T> | undefined {
-  if (effect === undefined && reconcile === undefined && onUnknown === undefined) return undefined
+function declarationOf<T>({ effect, reconcile, onUnknown, ask }: StepOptions<T>): EffectDeclaration<T> | undefined {
+  if (effect === undefined && reconcile === undefined && onUnknown === undefined && ask === undefined) return undefined
   return {
     effect: effect ?? 'idempotent',
     ...(reconcile !== undefined && { reconcile }),
     ...(onUnknown !== undefined && { onUnknown }),
+    ...(ask !== undefined && { ask }),
   }
 }
 

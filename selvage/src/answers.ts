@@ -1,54 +1,58 @@
 /**
  * Answering a question. The answer is a signal whose id and name are the question's id, so the engine's rule "the first
- * writer of an id wins" is what makes k answers one effect (I4); everything here is about telling the others.
+ * writer of an id wins" is what makes k answers one effect (I4); of a question to several people each seat has such an id
+ * (votes.ts). Everything here is about refusing what is no answer, and telling the others who was first.
  */
-import type { Engine, Json, QuestionRecord, Signal } from '@selvage/core'
-import { decode, encode, type JsonObject, RunError, UsageError } from '@selvage/core'
+import { type Engine, type QuestionRecord, RunError, UsageError } from '@selvage/core'
+import { type Answer, checkHash, isForm, payloadOf } from './answer-form.ts'
+import { alreadyAnswered, over } from './answered.ts'
+import { type DelegateOptions, delegate } from './delegate.ts'
+import { vote } from './votes.ts'
 
-/** What a second answerer finds in `details` of ALREADY_ANSWERED, beside `runId` and `id`. */
-export interface FirstAnswer {
+export interface Answering {
   readonly by: string | undefined
-  /** Epoch milliseconds. */
-  readonly at: number | undefined
-  /** For approvals `{ approved, input?, reason? }`, else the value itself. */
-  readonly value: unknown
+  /** How it came: see `Signal`. */
+  readonly via?: string | undefined
+  /** Of the arguments that were looked at. */
+  readonly inputHash?: string | undefined
 }
 
-export interface Approve {
-  readonly kind: 'approve'
-  /** Replaces the arguments of the tool. For an interrupt or a callback its value (default true), for an unknown effect its result. */
-  readonly input?: unknown
-}
-
-export interface Reject {
-  readonly kind: 'reject'
-  /** Shown to the model, or to the workflow. */
-  readonly reason?: string
-}
-
-export interface Respond {
-  readonly kind: 'respond'
-  readonly value: unknown
-}
-
-/** Answers question `id` of run `runId`. NOT_FOUND, ALREADY_ANSWERED, RUN_ENDED, WAIT_TIMEOUT (it expired). */
+/**
+ * Answers question `id` of run `runId`. NOT_FOUND; ALREADY_ANSWERED; RUN_ENDED; WAIT_TIMEOUT (it expired); BAD_INPUT for
+ * what its schemas refuse, INPUT_MISMATCH, NOT_ASKED: then it is still open.
+ */
 export async function answer(
   engine: Engine,
   runId: string,
   id: string,
-  what: Approve | Reject | Respond,
-  by: string | undefined,
+  what: Answer,
+  { by, via, inputHash }: Answering,
 ): Promise<void> {
-  const question = await find(engine, runId, id)
-  if (question.status === 'answered' && question.answer !== undefined) throw alreadyAnswered(question, question.answer)
-  if (question.status === 'expired' || question.status === 'closed') throw over(question)
+  const question = await openQuestion(engine, runId, id)
+  checkHash(question, inputHash)
+  const payload = payloadOf(question, what)
+  if (question.quorum !== undefined && isForm(question)) return vote(engine, question, payload, { by, via })
   const receipt = await engine.signal(runId, {
     id,
     name: id,
-    payload: payloadOf(question, what),
+    payload,
     ...(by === undefined ? {} : { by }),
+    ...(via === undefined ? {} : { via }),
   })
   if (!receipt.accepted) throw alreadyAnswered(question, receipt.first)
+}
+
+/** Gives it to somebody else. Errors as for `answer`. */
+export function delegateQuestion(engine: Engine, runId: string, id: string, options: DelegateOptions): Promise<void> {
+  return delegate(engine, () => openQuestion(engine, runId, id), options)
+}
+
+/** The question, if it can be answered. */
+export async function openQuestion(engine: Engine, runId: string, id: string): Promise<QuestionRecord> {
+  const question = await find(engine, runId, id)
+  if (question.status === 'answered' && question.answer !== undefined) throw alreadyAnswered(question, question.answer)
+  if (question.status === 'expired' || question.status === 'closed') throw over(question)
+  return question
 }
 
 async function find(engine: Engine, runId: string, id: string): Promise<QuestionRecord> {
@@ -63,64 +67,4 @@ async function find(engine: Engine, runId: string, id: string): Promise<Question
     hint: `It belongs to run ${question.runId}.`,
     details: { runId, id, belongsTo: question.runId },
   })
-}
-
-function payloadOf(question: QuestionRecord, what: Approve | Reject | Respond): Json {
-  const isForm = question.kind === 'approval' || question.kind === 'unknown'
-  const label = `the answer to ${question.id}`
-  if (what.kind === 'respond') {
-    if (isForm && !isFormAnswer(what.value)) {
-      throw new UsageError('BAD_INPUT', `${question.id} asks for an approval.`, {
-        hint: 'Answer with approve(id) or reject(id), or respond(id, { approved: true | false, … }).',
-        details: { runId: question.runId, id: question.id },
-      })
-    }
-    return isForm ? encode(what.value, label) : { value: encode(what.value, label) }
-  }
-  if (!isForm) return { value: encode(what.kind === 'approve' ? (what.input ?? true) : false, label) }
-  const form: { [key: string]: Json } = { approved: what.kind === 'approve' }
-  // Of an effect whose outcome nobody knew, an approval says that it happened, and what its result was.
-  const field = question.kind === 'unknown' ? 'value' : 'input'
-  if (what.kind === 'approve' && what.input !== undefined) form[field] = encode(what.input, label)
-  if (what.kind === 'reject' && what.reason !== undefined) form.reason = what.reason
-  return form
-}
-
-function isFormAnswer(value: unknown): value is { readonly approved: boolean } {
-  return typeof value === 'object' && value !== null && 'approved' in value && typeof value.approved === 'boolean'
-}
-
-function alreadyAnswered(question: QuestionRecord, first: Signal): RunError {
-  const who = first.by === undefined ? '' : ` by ${first.by}`
-  const when = first.at === undefined ? '' : ` at ${new Date(first.at).toISOString()}`
-  const value = answerValue(question, first)
-  return new RunError('ALREADY_ANSWERED', `Question ${question.id} was answered before${who}${when}.`, {
-    hint: `The first answer stands: ${JSON.stringify(first.payload)}.`,
-    details: { runId: question.runId, id: question.id, by: first.by, at: first.at, value } satisfies FirstAnswer & {
-      readonly runId: string
-      readonly id: string
-    },
-  })
-}
-
-/** What was answered, without the envelope of the signal. */
-export function answerValue(question: { readonly kind: QuestionRecord['kind'] }, first: Signal): unknown {
-  const payload = first.payload
-  const isEnvelope = typeof payload === 'object' && payload !== null && !Array.isArray(payload)
-  if (!isEnvelope) return decode(payload)
-  const fields = payload as JsonObject
-  if (question.kind === 'interrupt' || question.kind === 'callback') return decode(fields.value ?? null)
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, decode(value)]))
-}
-
-function over(question: QuestionRecord): RunError {
-  const details = { runId: question.runId, id: question.id, status: question.status }
-  return question.status === 'expired'
-    ? new RunError('WAIT_TIMEOUT', `Question ${question.id} expired before this answer came.`, {
-        hint: `Run ${question.runId} went on without it.`,
-        details,
-      })
-    : new RunError('RUN_ENDED', `Question ${question.id} is closed: run ${question.runId} no longer waits for it.`, {
-        details,
-      })
 }

@@ -4,6 +4,7 @@ export {
   CancelledError,
   type Clock,
   ConflictError,
+  type Delegation,
   type Duration,
   type Effect,
   type Engine,
@@ -37,14 +38,17 @@ export {
   type Store,
   TerminalError,
   UsageError,
+  type Vote,
 } from '@selvage/core'
 export type {
   ApprovalAnswer,
   ApprovalOptions,
+  ApprovalPolicy,
   ChildOptions,
   ChildProgram,
   ClassifyRule,
   Context,
+  DataAnswer,
   EffectDeclaration,
   Failure,
   FailureClass,
@@ -62,10 +66,11 @@ export type {
 } from '@selvage/programs'
 export { classify } from '@selvage/programs'
 export type { Inspection } from '@selvage/store-sqlite'
-export type { FirstAnswer } from './answers.ts'
+export type { FirstAnswer } from './answered.ts'
 export type { OpenOptions } from './assemble.ts'
 export type { Approval, ApprovalQuery, ReferenceOptions, Working } from './core-selvage.ts'
 export { currentStep } from './current-step.ts'
+export type { DelegateOptions } from './delegate.ts'
 export type { EffectQuery, EffectRecord } from './effect-ledger.ts'
 export type { RunEvent } from './event.ts'
 export type { EventsOptions } from './event-stream.ts'
@@ -73,6 +78,14 @@ export type { InlineState } from './inline.ts'
 export { inspect } from './inspect.ts'
 export type { Logger } from './logger.ts'
 export type { ProgramHandle, ProgramShape, SessionOptions, StartArguments, StartOptions } from './program-handle.ts'
-export type { ResultOptions, Run, RunState, SignalOptions } from './run.ts'
+export type {
+  AnswerOptions,
+  ApproveOptions,
+  RejectOptions,
+  ResultOptions,
+  Run,
+  RunState,
+  SignalOptions,
+} from './run.ts'
 export type { SendOptions, Session, SessionMessage } from './session.ts'
 export type { When } from './when.ts'

@@ -1,6 +1,8 @@
 import type { Engine, Entry, Host, Json, Outcome, RunDescription, Runtime, SignalReceipt } from '@selvage/core'
 import { decode, encode, UsageError } from '@selvage/core'
-import { answer } from './answers.ts'
+import type { Answer } from './answer-form.ts'
+import { answer, delegateQuestion } from './answers.ts'
+import type { DelegateOptions } from './delegate.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
 import { follow, hasEnded } from './event-stream.ts'
@@ -46,6 +48,22 @@ export interface SignalOptions {
   readonly id?: string
   /** Who sends it, for people. */
   readonly by?: string
+}
+
+export interface AnswerOptions {
+  /** Who answers. Of a question to several people: one of those. */
+  readonly by?: string
+  /** The `inputHash` of the question that was looked at: the answer is to these arguments or to none. */
+  readonly inputHash?: string
+}
+
+export interface ApproveOptions extends AnswerOptions {
+  readonly input?: unknown
+  readonly value?: unknown
+}
+
+export interface RejectOptions extends AnswerOptions {
+  readonly reason?: string
 }
 
 /** A run, whatever process works on it. Every method rejects with NOT_FOUND if there is no such run. */
@@ -118,24 +136,42 @@ export class Run<Result = unknown> {
   }
 
   /**
-   * Says yes to an open question of this run. `input` replaces the arguments that were shown.
+   * Says yes to an open question of this run. `input` replaces the arguments that were shown; `value` is the data that a
+   * question with a schema asks for.
    *
    * NOT_FOUND for an id that is none of this run's; ALREADY_ANSWERED with the first answer's by, at and value in
-   * `details`; WAIT_TIMEOUT if it has expired.
+   * `details`; WAIT_TIMEOUT if it has expired. BAD_INPUT with `details.issues` for arguments or data that do not fit,
+   * INPUT_MISMATCH, and NOT_ASKED where others are asked: then the question is still open.
    */
-  approve(id: string, options: { readonly input?: unknown; readonly by?: string } = {}): Promise<void> {
-    return answer(this.#ports.engine, this.id, id, { kind: 'approve', input: options.input }, options.by)
+  approve(id: string, options: ApproveOptions = {}): Promise<void> {
+    const { input, value } = options
+    return this.#answer(id, { kind: 'approve', input, value }, options)
   }
 
   /** Says no. `reason` is shown to the model or the workflow. Errors as for `approve`. */
-  reject(id: string, options: { readonly reason?: string; readonly by?: string } = {}): Promise<void> {
-    const { reason, by } = options
-    return answer(this.#ports.engine, this.id, id, { kind: 'reject', ...(reason === undefined ? {} : { reason }) }, by)
+  reject(id: string, options: RejectOptions = {}): Promise<void> {
+    const { reason } = options
+    return this.#answer(id, { kind: 'reject', ...(reason === undefined ? {} : { reason }) }, options)
   }
 
-  /** Answers a callback or an interrupt with any value that can be recorded. Errors as for `approve`. */
-  respond(id: string, value: unknown, options: { readonly by?: string } = {}): Promise<void> {
-    return answer(this.#ports.engine, this.id, id, { kind: 'respond', value }, options.by)
+  /**
+   * Answers a callback or an interrupt with any value that can be recorded, or a question with a schema with data that
+   * fit it. Errors as for `approve`.
+   */
+  respond(id: string, value: unknown, options: AnswerOptions = {}): Promise<void> {
+    return this.#answer(id, { kind: 'respond', value }, options)
+  }
+
+  /**
+   * Gives an open question to somebody else, whose inbox it is in from then on. Its time goes on. ALREADY_ANSWERED,
+   * WAIT_TIMEOUT, RUN_ENDED, NOT_FOUND as for `approve`; NOT_ASKED if it is not `from` who has it.
+   */
+  delegate(id: string, options: DelegateOptions): Promise<void> {
+    return delegateQuestion(this.#ports.engine, this.id, id, options)
+  }
+
+  #answer(id: string, what: Answer, { by, inputHash }: AnswerOptions): Promise<void> {
+    return answer(this.#ports.engine, this.id, id, what, { by, inputHash })
   }
 
   /** The run's abort signal fires; whatever its code does, it is `cancelled` after a grace of 30 s. */

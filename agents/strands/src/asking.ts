@@ -2,18 +2,17 @@
  * The gate as policies use it, which may ask people. Where nobody is waited for, what was asked is asked and journaled
  * all the same, but without an answer the caller is told so at once: the invocation ends with stopReason `interrupt`.
  */
-import type { Durable, Question, WaitResult } from '@selvage/core'
+import { type Durable, type Question, questionKey, type WaitResult } from '@selvage/core'
 
 /** A question is open, and nobody waits for its answer here. */
 export class Unanswered extends Error {
   override readonly name = 'Unanswered'
   readonly key: string
-  readonly questionId: string
 
-  constructor(key: string, questionId: string) {
-    super(`Question ${questionId} has no answer yet.`)
+  /** `key`: that of the question. */
+  constructor(key: string) {
+    super(`The question ${key} has no answer yet.`)
     this.key = key
-    this.questionId = questionId
   }
 }
 
@@ -33,7 +32,7 @@ export function askingGate(durable: Durable, answers: Answers): Durable {
     if (answers.waits) return await durable.wait<T>(key, signalName, until)
     if (!answers.isAnswered(key, signalName)) await answers.caughtUp()
     const isOver = answers.isAnswered(key, signalName) || (until !== undefined && until <= durable.clock())
-    if (!isOver) throw new Unanswered(key, signalName)
+    if (!isOver) throw new Unanswered(questionKey(key))
     return await durable.wait<T>(key, signalName, until)
   }
   return withParts(durable, {

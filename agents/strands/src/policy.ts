@@ -1,6 +1,6 @@
 /** What was declared about an agent's tools, beside the agent: their effects, and who must approve a call. */
 import { type Effect, UsageError } from '@selvage/core'
-import { type ApprovalOptions, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
+import { type ApprovalPolicy, checkApproval, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { suppliedRecord, type ToolRecord } from './record.ts'
@@ -18,7 +18,10 @@ export interface ToolPolicies {
   readonly approvals?: { readonly [tool: string]: ToolApproval | true }
 }
 
-export type ToolApproval = Omit<ApprovalOptions, 'kind' | 'tool' | 'input'>
+export interface ToolApproval extends ApprovalPolicy {
+  /** Shown beside the arguments to whoever decides. Anything that can be recorded. */
+  details?: unknown
+}
 
 export type ToolEffect = EffectDeclaration<ToolRecord>
 
@@ -36,6 +39,7 @@ export class Policy {
     this.#approvals = new Map(
       Object.entries(approvals).map(([tool, approval]) => [tool, approval === true ? {} : approval]),
     )
+    for (const [tool, approval] of this.#approvals) checkToolApproval(tool, approval)
   }
 
   effectOf(name: string, tool: Tool | undefined): ToolEffect {
@@ -82,6 +86,17 @@ export class Policy {
         : []),
     ]
   }
+}
+
+/** BAD_INPUT when the agent is registered, not when the tool is called. */
+function checkToolApproval(tool: string, approval: ToolApproval): void {
+  for (const option of ['tool', 'input', 'inputSchema', 'schema', 'kind']) {
+    if (!(option in approval)) continue
+    throw new UsageError('BAD_INPUT', `The approval of tool "${tool}" has no option "${option}".`, {
+      hint: 'It shows the tool and its arguments; who decides, and until when, are its options.',
+    })
+  }
+  checkApproval(tool, approval)
 }
 
 function list(names: readonly string[]): string {

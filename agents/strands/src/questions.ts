@@ -14,7 +14,7 @@ import type { Scope } from './scope.ts'
 import type { InterruptJson } from './seams.ts'
 
 const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
-const APPROVE_KEY = /^approve:(.+)@\d+(?:\/\d+)?$/s
+const APPROVE_KEY = /^approve:(.+)@\d+(?:=[\w-]+)?(?:\/\d+)?$/s
 const UNKNOWN_KEY = /^tool:(.+)@\d+(?:~\d+)?(?:\/again#\d+)?\/unknown(?:\/\d+)?$/s
 
 export function interruptKey(interruptId: string, cycle: number, ask: string): string {
@@ -41,19 +41,19 @@ function policyInterruptId(toolUseId: string, what: string): string {
 }
 
 /** An open question as an interrupt for the SDK. */
-export function policyInterrupt(scope: Scope, { key, questionId }: Unanswered): InterruptJson {
+export function policyInterrupt(scope: Scope, { key }: Unanswered): InterruptJson {
   const question = scope.fold.questions.get(key)
-  const id = interruptIdOf(key) ?? questionId
+  const id = interruptIdOf(key) ?? question?.id ?? key
   return {
     id,
     name: question?.kind ?? 'approval',
-    reason: { question: questionId, ...(question !== undefined && shown(question)) } as never,
+    reason: { question: question?.id, ...(question !== undefined && shown(question)) } as never,
     source: 'middleware',
   }
 }
 
-function shown({ tool, input, reason, assignee, expiresAt }: Question): { readonly [part: string]: unknown } {
-  const parts = { tool, input, reason, assignee, expiresAt }
+function shown({ tool, input, reason, assignee, expiresAt, quorum }: Question): { readonly [part: string]: unknown } {
+  const parts = { tool, input, reason, assignee, expiresAt, quorum }
   return Object.fromEntries(Object.entries(parts).filter(([, part]) => part !== undefined))
 }
 
@@ -95,6 +95,12 @@ export async function answerOpen(scope: Scope, responses: readonly InterruptResp
       throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no open interrupt "${interruptId}".`, {
         hint: 'Invoke the agent with the input of the turn first: its result lists the interrupts that are open.',
         details: { runId: scope.durable.runId, interruptId },
+      })
+    }
+    if (question.quorum !== undefined) {
+      throw new UsageError('BAD_INPUT', `Interrupt "${interruptId}" is decided by several people.`, {
+        hint: `Each of ${question.quorum.of.join(', ')} answers by run.approve('${question.id}', { by }) or reject.`,
+        details: { runId: scope.durable.runId, interruptId, id: question.id },
       })
     }
     const payload = payloadOf(question, encode(response, `the response to interrupt ${interruptId}`))

@@ -173,6 +173,15 @@ export interface ToolRecord {
   readonly messages?: Splice
   /** The body cancelled the agent. */
   readonly cancelled?: true
+  /** A person has put these arguments in place of the model's. */
+  readonly edited?: EditedInput
+}
+
+export interface EditedInput {
+  readonly input: Json
+  readonly by?: string
+  /** Epoch milliseconds. */
+  readonly at?: number
 }
 
 /** Keys of a StateStore that were set (to absolute values) and deleted. */
@@ -214,7 +223,7 @@ export function errorRecord(text: string): ToolRecord {
   return { status: 'error', content: [{ text }] }
 }
 
-const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'messages', 'cancelled']
+const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'messages', 'cancelled', 'edited']
 
 function isToolRecord(value: unknown): value is ToolRecord {
   if (typeof value !== 'object' || value === null || !('content' in value) || !Array.isArray(value.content))

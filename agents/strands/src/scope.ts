@@ -59,7 +59,7 @@ export class Scope implements Answers {
   isClosed = false
   /** What ends the run, whatever the model would make of it. */
   fatal: { readonly error: unknown } | undefined
-  /** Decisions of this cycle, by tool use id. */
+  /** Decisions of this cycle, by tool use id and arguments. */
   readonly approvals: Map<string, Promise<ApprovalAnswer>> = new Map()
   /** Steps whose key the author's code has chosen. */
   readonly chosen: Map<string, Promise<unknown>> = new Map()

@@ -18,7 +18,7 @@ import {
   StepError,
   UnrecordedError,
 } from '@selvage/core'
-import { type ApprovalAnswer, askInterrupt, effectStep, requestApproval } from '@selvage/programs'
+import { askInterrupt, effectStep } from '@selvage/programs'
 import {
   type AgentStreamEvent,
   type ExecuteToolContext,
@@ -27,14 +27,14 @@ import {
   type MiddlewareNextOf,
   ToolResultBlock,
 } from '@strands-agents/sdk'
+import { approveCall, editOf } from './approve-call.ts'
 import { Unanswered, withParts } from './asking.ts'
 import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
-import type { ToolApproval } from './policy.ts'
-import { approveKey, interruptKey, policyInterrupt } from './questions.ts'
-import { errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
+import { interruptKey, policyInterrupt } from './questions.ts'
+import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import { replaceAll, type Scope } from './scope.ts'
 import {
@@ -75,6 +75,8 @@ interface Call {
   readonly cycle: number
   /** Ids of interrupts whose answers lie ready for the body. */
   readonly answered: Set<string>
+  /** A person has changed the arguments. */
+  readonly edited?: EditedInput
 }
 
 // ── before the body ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,28 +85,11 @@ async function* decided(call: Call): Events {
   const { toolUseId, name } = call.ctx.toolUse
   const approval = call.scope.policy.approvalOf(name)
   if (approval === undefined) return yield* made(call)
-  const answer = await approved(call, approval)
+  const answer = await approveCall(call.scope, call.ctx, call.cycle, approval)
   if (!answer.approved) return resultBlock(errorRecord(`The call of ${name} was rejected: ${answer.reason}`), toolUseId)
   if (answer.input === undefined) return yield* made(call)
   const toolUse = { ...call.ctx.toolUse, input: answer.input as ExecuteToolContext['toolUse']['input'] }
-  return yield* made({ ...call, ctx: { ...call.ctx, toolUse } })
-}
-
-/** A call that a hook has made again is decided already. */
-async function approved({ scope, ctx, cycle }: Call, approval: ToolApproval): Promise<ApprovalAnswer> {
-  const { toolUseId, name, input } = ctx.toolUse
-  const key = scope.key(approveKey(toolUseId, cycle))
-  const answer =
-    scope.approvals.get(toolUseId) ??
-    requestApproval(scope.asking, key, name, { ...approval, tool: name, input: input as Json })
-  scope.approvals.set(toolUseId, answer)
-  try {
-    return await answer
-  } catch (error) {
-    // Nobody decided: the model must not take that for a no.
-    if (StepError.is(error, 'APPROVAL_TIMEOUT')) scope.fail(error)
-    throw error
-  }
+  return yield* made({ ...call, ctx: { ...call.ctx, toolUse }, edited: editOf(answer, answer.input) })
 }
 
 // ── the body, until it has a result ─────────────────────────────────────────────────────────────────────────────────
@@ -194,7 +179,10 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
     throw frame.fatal.error
   }
   if (frame.interrupts.length > 0) return raise(call, frame.interrupts)
-  const record = await scope.durable.step(op, () => recordResult(block))
+  const record = await scope.durable.step(op, () => ({
+    ...recordResult(block),
+    ...(call.edited !== undefined && { edited: call.edited }),
+  }))
   const recorded = resultBlock(record, toolUseId)
   scope.conversation.result(cycle, toolUseId, recorded)
   return block.error === undefined ? recorded : withError(recorded, block.error)
@@ -227,6 +215,7 @@ async function runBody(
       ...(written.patch !== undefined && { invocation: written.patch }),
       ...(messages !== undefined && { messages }),
       ...(cancelled && { cancelled: true as const }),
+      ...(call.edited !== undefined && { edited: call.edited }),
     }
     return { record, block }
   } catch (error) {

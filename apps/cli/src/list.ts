@@ -69,7 +69,7 @@ function statusOf(text: string): RunStatus {
   throw new UsageError('BAD_INPUT', `--status ${text}: no such status.`, { hint: `Use one of ${STATUSES.join(', ')}.` })
 }
 
-function tagOf(text: string): { readonly key: string; readonly value: string } {
+export function tagOf(text: string): { readonly key: string; readonly value: string } {
   const equals = text.indexOf('=')
   if (equals > 0) return { key: text.slice(0, equals), value: text.slice(equals + 1) }
   throw new UsageError('BAD_INPUT', `--tag ${text}: a tag is written key=value.`)

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { UsageError } from '@selvage/core'
 import { Command, InvalidArgumentError } from 'commander'
-import { type AnswerOptions, answer, defaultBy, parseJson } from './answer.ts'
+import { type AnswerOptions, answer, type DelegateOptions, defaultBy, delegate, parseJson } from './answer.ts'
+import { type ApprovalsOptions, approvals } from './approvals.ts'
 import { doctor } from './doctor.ts'
 import { EXIT, EXIT_MEANING } from './exit-codes.ts'
 import { explain } from './failure.ts'
@@ -47,6 +48,20 @@ function addReading(program: Command): void {
       return session(options, (opened) => list(opened, options))
     })
   program
+    .command('approvals')
+    .description('what people are asked, newest first: the open questions unless told otherwise')
+    .option('--status <status>', 'open, answered, expired, closed or any (default open)')
+    .option('--assignee <name>', 'what this person is asked')
+    .option('--run <run>', 'what this run asks')
+    .option('--tag <key=value>', 'what runs with this tag ask')
+    .option('--kind <kind>', 'approval, interrupt, unknown or callback (default: all but callbacks)')
+    .option('--limit <count>', 'at most so many, 1–1000 (default 50)', count(1, 1_000))
+    .option('--after <cursor>', 'the page behind the one before, as its last line says')
+    .action((_options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & ApprovalsOptions>()
+      return session(options, (opened) => approvals(opened, options))
+    })
+  program
     .command('show <run>')
     .description('a run: what it did, what it waits for, and how to answer')
     .action((id: string, _options, command: Command) =>
@@ -71,6 +86,8 @@ function addAnswering(program: Command): void {
     .command('approve <approval>')
     .description('say yes to an open question')
     .option('--input <json>', 'arguments in place of those shown; for an unknown effect its result')
+    .option('--value <json>', 'the data that it asks for')
+    .option('--input-hash <hash>', 'of the arguments that you have seen: others are not approved')
     .option('--by <name>', 'who says so (default: your user name)')
     .action(act('approve'))
   program
@@ -80,8 +97,18 @@ function addAnswering(program: Command): void {
     .option('--by <name>', 'who says so (default: your user name)')
     .action(act('reject'))
   program
+    .command('delegate <approval> <person>')
+    .description('give an open question to somebody else')
+    .option('--from <name>', 'whose it is, where several people are asked (default: yours)')
+    .option('--reason <text>', 'why')
+    .option('--by <name>', 'who says so (default: your user name)')
+    .action((id: string, to: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & DelegateOptions>()
+      return session(options, async (opened) => delegate(opened, await findQuestion(opened.selvage, id), to, options))
+    })
+  program
     .command('respond <question> [value]')
-    .description('answer an interrupt or a callback with a JSON value (default null)')
+    .description('answer an interrupt, a callback or a question for data with a JSON value (default null)')
     .option('--by <name>', 'who says so (default: your user name)')
     .action((id: string, value: string | undefined, _options, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & AnswerOptions>()

@@ -14,6 +14,7 @@ export type RowState =
   | 'waiting'
   | 'answered'
   | 'expired'
+  | 'reminded'
   | 'received'
   | 'retried'
   | 'completed'

@@ -87,6 +87,7 @@ const COLOUR: { readonly [state in RowState]: Parameters<Output['style']>[0] } =
   waiting: 'yellow',
   answered: 'green',
   expired: 'magenta',
+  reminded: 'dim',
   received: 'dim',
   retried: 'cyan',
   completed: 'green',
@@ -164,16 +165,32 @@ function ask(output: Output, question: Approval, again: string): string[] {
     `${output.style('yellow', '?')} ${output.style('bold', brief(question.name, 80))} (${question.kind})  ${question.id}`,
   ]
   if (question.assignee !== undefined) lines.push(`    for ${brief(question.assignee, 80)}`)
+  if (question.quorum !== undefined) lines.push(`    needs  ${quorumWords(question)}`)
+  for (const { from, to, by, at } of question.delegations ?? []) {
+    const who = `${from ?? 'anybody'} → ${to}${by === undefined || by === from ? '' : ` (said by ${by})`}`
+    lines.push(`    given  ${brief(who, 120)}  ${moment(at, Date.now())}`)
+  }
   if (question.input !== undefined) lines.push(`    input  ${brief(question.input, 400)}`)
   if (question.reason !== undefined && question.reason !== null) lines.push(`    reason ${brief(question.reason, 400)}`)
   if (question.expiresAt !== undefined) lines.push(`    until  ${moment(question.expiresAt, Date.now())}`)
+  if (question.schema !== undefined) lines.push(`    wants  ${brief(question.schema, 400)}`)
   for (const command of answersTo(question)) lines.push(`    selvage${again} ${command}`)
   return lines
 }
 
-export function answersTo(question: Pick<Approval, 'id' | 'kind'>): string[] {
+/** How many of whom, and what they have said. */
+export function quorumWords({ quorum, votes = [] }: Pick<Approval, 'quorum' | 'votes'>): string {
+  const said = votes.map(({ seat, approved }) => `${seat} ${approved ? 'yes' : 'no'}`)
+  const names = brief(quorum?.of.join(', '), 200)
+  return `${quorum?.need} of ${names}${said.length > 0 ? ` (so far ${said.join(', ')})` : ''}`
+}
+
+export function answersTo(question: Pick<Approval, 'id' | 'kind' | 'schema'>): string[] {
   switch (question.kind) {
     case 'approval':
+      if (question.schema !== undefined) {
+        return [`respond ${question.id} '<data as JSON>'`, `reject ${question.id} --reason '…'`]
+      }
       return [`approve ${question.id}`, `reject ${question.id} --reason '…'`]
     case 'unknown':
       return [

@@ -4,7 +4,7 @@
  * or voided by a retry is one row.
  */
 import type { Entry, EntryOf, RunClaim } from '@selvage/core'
-import { decode } from '@selvage/core'
+import { decode, isReminder, questionKey } from '@selvage/core'
 import { byWhom, type Told } from './by-whom.ts'
 import { childEnd } from './child-end.ts'
 import type { Row } from './row.ts'
@@ -35,7 +35,8 @@ function stepsAndWaits(entries: readonly Entry[]): Told[] {
 
 function idOf(entry: Entry): string {
   if (entry.type === 'intent' || entry.type === 'retry' || entry.type === 'step') return `step ${entry.key}`
-  if (entry.type === 'open' || entry.type === 'wait') return `wait ${entry.key}`
+  if (entry.type === 'open') return `wait ${entry.key}`
+  if (entry.type === 'wait') return `wait ${reminds(entry) || isVote(entry) ? entry.key : questionKey(entry.key)}`
   return `${entry.seq}`
 }
 
@@ -110,9 +111,19 @@ function stepRow(entry: EntryOf<'intent'> | EntryOf<'retry'> | EntryOf<'step'>, 
 
 function waitRow(entry: EntryOf<'wait'>, before: Row | undefined, signal: EntryOf<'signal'> | undefined): Row {
   const base = { seq: entry.seq, at: entry.at, what: 'wait', key: entry.key } as const
+  if (reminds(entry)) return { ...base, state: 'reminded', detail: 'nobody had answered' }
   const lasted = before === undefined ? {} : { name: before.name ?? entry.key, tookMs: entry.at - before.at }
   if (entry.signalId === undefined) return { ...base, ...lasted, state: 'expired', detail: 'over by time' }
   return { ...base, ...lasted, state: 'answered', detail: answerOf(entry.signalId, signal) }
+}
+
+function reminds(entry: EntryOf<'wait'>): boolean {
+  return entry.signalId === undefined && isReminder(entry.key)
+}
+
+/** Whatever it waited for until when: one of several people has said something. */
+function isVote(entry: EntryOf<'wait'>): boolean {
+  return entry.signalId?.startsWith('vote:') === true
 }
 
 function answerOf(id: string, signal: EntryOf<'signal'> | undefined): string {

@@ -7,6 +7,7 @@ import { entryOf } from './journal.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { QUESTION_KINDS, QUESTION_STATUSES } from './questions.ts'
 import { badInput } from './refusals.ts'
+import { delegationsOf, votesOf } from './said.ts'
 import { fromText, toText } from './text.ts'
 
 interface QuestionRow {
@@ -15,10 +16,11 @@ interface QuestionRow {
   readonly run: number
   readonly run_id: string
   readonly entry: number
+  readonly assignee: string | null
   readonly status: number
 }
 
-const SELECT = `select question.n, question.id, question.run, run.id as run_id, question.entry, question.status
+const SELECT = `select question.n, question.id, question.run, run.id as run_id, question.entry, assignee, question.status
   from question cross join run on run.n = question.run`
 
 /** Newest first. */
@@ -49,11 +51,11 @@ export function question(commits: Commits, database: Database, id: string): Prom
 
 /** The first filter present, in this order, is the one whose index is walked; `+` keeps the planner from the others. */
 export function questionsStatement(query: QuestionQuery, limit: number): { sql: string; values: Value[] } {
-  const filters: { column: string; value: Value }[] = []
+  const filters: Filter[] = []
   if (query.runId !== undefined) {
     filters.push({ column: 'question.run = (select n from run where id = ?)', value: toText(query.runId) })
   }
-  if (query.assignee !== undefined) filters.push({ column: 'assignee = ?', value: toText(query.assignee) })
+  if (query.assignee !== undefined) filters.push(ofAssignee(query.assignee, query.status))
   if (query.status !== undefined) {
     filters.push({ column: 'question.status = ?', value: codeOf('status', QUESTION_STATUSES, query.status) })
   }
@@ -61,7 +63,11 @@ export function questionsStatement(query: QuestionQuery, limit: number): { sql: 
     filters.push({ column: 'question.kind = ?', value: codeOf('kind', QUESTION_KINDS, query.kind) })
   }
   const where = filters.map(({ column }, index) => (index === 0 ? column : `+${column}`))
-  const values = filters.map(({ value }) => value)
+  const values = filters.flatMap(({ value, again = [] }) => [value, ...again])
+  if (query.tag !== undefined) {
+    where.push('exists (select 1 from label where name = ? and value = ? and created = run.created and run = run.n)')
+    values.push(toText(`tag ${query.tag.key}`), toText(query.tag.value))
+  }
   if (query.after !== undefined) {
     where.push('question.n < ?')
     values.push(...parseCursor(query.after, 1))
@@ -69,6 +75,23 @@ export function questionsStatement(query: QuestionQuery, limit: number): { sql: 
   values.push(limit)
   const condition = where.length === 0 ? '' : `where ${where.join(' and ')}`
   return { sql: `${SELECT} ${condition} order by question.n desc limit ?`, values }
+}
+
+interface Filter {
+  readonly column: string
+  readonly value: Value
+  readonly again?: readonly Value[]
+}
+
+/** Of an open question to several people only those who have not voted yet. */
+function ofAssignee(assignee: string, status: QuestionQuery['status']): Filter {
+  const seats = `select question from seat where assignee = ?${status === 'open' ? ' and voted = 0' : ''}`
+  const name = toText(assignee)
+  return {
+    column: `question.n in (select n from question where assignee = ? union all ${seats})`,
+    value: name,
+    again: [name],
+  }
 }
 
 function codeOf(what: string, names: readonly string[], name: string): number {
@@ -87,13 +110,18 @@ function record(database: Database, row: QuestionRow): QuestionRecord {
       details: { runId, questionId: row.id },
     })
   }
-  const answer = findSignal(database, runId, row.run, entry.question.id)
+  const { question } = entry
+  const answer = findSignal(database, runId, row.run, question.id)
+  const delegations = delegationsOf(database, runId, row.run, question.id)
   return {
-    ...entry.question,
+    ...question,
+    ...(row.assignee === null ? {} : { assignee: fromText(row.assignee) }),
     runId,
     key: entry.key,
     openedAt: entry.at,
     status,
     ...(answer === undefined ? {} : { answer }),
+    ...(delegations.length === 0 ? {} : { delegations }),
+    ...(question.quorum === undefined ? {} : { votes: votesOf(database, runId, row.run, question.id) }),
   }
 }

@@ -12,6 +12,7 @@ import type { Database } from './database.ts'
 import { entryOf } from './journal.ts'
 import { answerQuestion } from './questions.ts'
 import { ended, notFound } from './refusals.ts'
+import { moveSeats } from './seats.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'
 
@@ -28,6 +29,7 @@ interface InboxRow {
 interface InboxBody {
   readonly payload: Json
   readonly by?: string
+  readonly via?: string
   readonly at: number
 }
 
@@ -54,7 +56,13 @@ export function signal(
   now: number,
 ): Promise<SignalReceipt> {
   const id = toText(signal.id)
-  const body: InboxBody = { payload: signal.payload, ...(signal.by === undefined ? {} : { by: signal.by }), at: now }
+  const { payload, by, via } = signal
+  const body: InboxBody = {
+    payload,
+    ...(by === undefined ? {} : { by }),
+    ...(via === undefined ? {} : { via }),
+    at: now,
+  }
   const text = JSON.stringify(body)
   return commits.write(
     () => {
@@ -69,6 +77,7 @@ export function signal(
       if (over && !isOfChild(signal.name)) throw ended(runId, statusName(run.status))
       database.run(INSERT, run.n, id, toText(signal.name), null, text)
       answerQuestion(database, run.n, signal.id)
+      moveSeats(database, signal)
       const waits: Waits = run.waits === null ? { signals: [] } : (JSON.parse(run.waits) as Waits)
       const wakes = !over && run.status !== RUNNING && isWaitedFor(signal.name, waits)
       if (wakes && (run.due === null || run.due > now)) database.run('update run set due = ? where n = ?', now, run.n)
@@ -97,13 +106,28 @@ export function pendingOf(database: Database, n: number): Signal[] {
 export function findSignal(database: Database, runId: string, n: number, id: string): Signal | undefined {
   const row = database.get<InboxRow>('select id, name, entry, body from inbox where run = ? and id = ?', n, toText(id))
   if (row === undefined) return undefined
-  if (row.entry === null) return pendingSignal(row)
-  const entry = entryOf(database, runId, row.entry)
+  return row.entry === null ? pendingSignal(row) : journaled(database, runId, row)
+}
+
+function journaled(database: Database, runId: string, row: InboxRow): Signal {
+  const entry = entryOf(database, runId, row.entry as number)
   if (entry.type === 'signal') return entry.signal
-  throw new EngineError('CORRUPT', `Entry ${entry.seq} of run ${runId} is not the signal ${id}.`, {
+  throw new EngineError('CORRUPT', `Entry ${entry.seq} of run ${runId} is not the signal ${fromText(row.id)}.`, {
     hint: 'The database is damaged; put a backup in its place.',
     details: { runId, seq: entry.seq },
   })
+}
+
+/** The signals whose ids are `prefix` and something behind it, oldest first. */
+export function signalsOf(database: Database, runId: string, n: number, prefix: string): Signal[] {
+  const rows = database.all<InboxRow>(
+    'select id, name, entry, body from inbox where run = ? and id >= ? and id < ?',
+    n,
+    toText(prefix),
+    toText(`${prefix}\u{10ffff}`),
+  )
+  const signals = rows.map((row) => (row.entry === null ? pendingSignal(row) : journaled(database, runId, row)))
+  return signals.sort((one, other) => (one.at ?? 0) - (other.at ?? 0))
 }
 
 /** The journal has it now: refused if it had it before. */
@@ -133,6 +157,13 @@ export function recordSignal(
 }
 
 function pendingSignal(row: InboxRow): Signal {
-  const { payload, by, at } = JSON.parse(row.body ?? 'null') as InboxBody
-  return { id: fromText(row.id), name: fromText(row.name), payload, ...(by === undefined ? {} : { by }), at }
+  const { payload, by, via, at } = JSON.parse(row.body ?? 'null') as InboxBody
+  return {
+    id: fromText(row.id),
+    name: fromText(row.name),
+    payload,
+    ...(by === undefined ? {} : { by }),
+    ...(via === undefined ? {} : { via }),
+    at,
+  }
 }

@@ -5,10 +5,12 @@
  *     ├──the wait of its key over, by a signal──▶ answered, without one──▶ expired
  *     └──end of the run──▶ closed ──reopen, key not voided──▶ open
  *
- * What was asked stands in the `open` entry, the answer in the inbox or the journal: neither is stored here again.
+ * What was asked stands in the `open` entry, the answer in the inbox or the journal: neither is stored here again. Who is to
+ * answer may change while it is open (seats.ts).
  */
 import { type EntryOf, type Question, type QuestionRecord, UsageError } from '@selvage/core'
 import type { Database } from './database.ts'
+import { openSeats } from './seats.ts'
 import { toText, toTextOrNull } from './text.ts'
 
 export const QUESTION_STATUSES: readonly QuestionRecord['status'][] = ['open', 'answered', 'expired', 'closed']
@@ -43,6 +45,7 @@ export function openQuestion(database: Database, runId: string, n: number, entry
     toTextOrNull(question.assignee),
     answered ? ANSWERED : OPEN,
   )
+  if (question.quorum !== undefined) openSeats(database, id, question.quorum.of)
 }
 
 /** A signal of that id was accepted: if it is a question's, that one is answered. */
