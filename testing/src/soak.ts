@@ -14,13 +14,14 @@ import { playSeed } from './crash/play-seed.ts'
 import type { ScenarioModule } from './crash/scenario.ts'
 import type { Given } from './crash/site.ts'
 import type { EngineModule } from './crash/under-test.ts'
-import { faults, figure, refunds } from './refunds/experiment.ts'
+import { faults, figure, type RefundProgram, refunds } from './refunds/experiment.ts'
+import { experiment as workflow } from './refunds/returns.ts'
 
 const { values } = parseArgs({
   options: {
     /** Path of the module of the engine under test. */
     engine: { type: 'string' },
-    /** `order`, `refunds`, or the path of the module of a scenario; as often as there are scenarios. */
+    /** `order`, `refunds`, or the path of the module of a scenario or of an `experiment`; as often as there are. */
     scenario: { type: 'string', multiple: true, default: ['order'] },
     /** Default 100; of `refunds` 200. */
     seeds: { type: 'string' },
@@ -37,15 +38,17 @@ const seedsOf = (usual: number): number[] =>
 
 let failures = 0
 for (const name of values.scenario) {
-  failures += name === 'refunds' ? await soakRefunds() : await soak(name, await given(name))
+  const given = await loaded(name)
+  failures += 'baselines' in given ? await soakRefunds(name, given) : await soak(name, given)
 }
 process.exitCode = failures === 0 ? 0 : 1
 
-async function given(name: string): Promise<Given> {
+async function loaded(name: string): Promise<Given | RefundProgram> {
   if (name === 'order') return ORDER
+  if (name === 'refunds') return workflow
   const module = pathToFileURL(resolve(name)).href
-  const { scenario } = (await import(module)) as ScenarioModule
-  return { scenario, module }
+  const { scenario, experiment } = (await import(module)) as ScenarioModule & { experiment?: RefundProgram }
+  return experiment ?? { scenario, module }
 }
 
 /** Resolves with the number of seeds of which something did not hold. */
@@ -68,10 +71,10 @@ async function soak(name: string, given: Given): Promise<number> {
 }
 
 /** Every way with every seed: its kills are those between an effect and its record. */
-async function soakRefunds(): Promise<number> {
-  const found = await refunds(under, seedsOf(200))
+async function soakRefunds(name: string, program: RefundProgram): Promise<number> {
+  const found = await refunds(under, program, seedsOf(200))
   const wrong = faults(found)
-  for (const each of wrong) console.error(`refunds: ${each}`)
-  console.log(`refunds: ${figure(found)}`)
+  for (const each of wrong) console.error(`${name}: ${each}`)
+  console.log(`${name}: ${figure(found)}`)
   return wrong.length
 }

@@ -48,7 +48,7 @@ export async function live(
   const wrong: string[] = []
   try {
     for (const end of [...ends, undefined]) {
-      const process = await spawn(site, bank, end)
+      const process = await spawnUntil(site, bank, end)
       const exit = await patiently(process)
       if (end !== undefined && exit.signal !== 'SIGKILL') wrong.push(`life ${lives.length + 1} was not killed`)
       if (end === undefined && exit.code !== 0) wrong.push(`the last life ended with ${exit.code ?? exit.signal}`)
@@ -64,13 +64,20 @@ export async function live(
   }
 }
 
-async function spawn(site: Site, bank: BankProcess, end: End | undefined): Promise<TaskProcess> {
-  if (end === undefined) return site.spawn('drive')
-  if ('moment' in end) return site.spawn('drive', { kill: end })
+/** A process that drives the run until it is killed as `end` says. `main`: as for `Site.spawn`. */
+export async function spawnUntil(
+  site: Site,
+  bank: BankProcess,
+  end: End | undefined,
+  main?: string,
+): Promise<TaskProcess> {
+  const own = main === undefined ? {} : { main }
+  if (end === undefined) return site.spawn('drive', own)
+  if ('moment' in end) return site.spawn('drive', { kill: end, ...own })
   const { deed, order } = end
   await bank.expect({ deed, order, how: 'hold' })
   const done = bank.next((line) => line.deed === deed && line.order === order)
-  const process = site.spawn('drive')
+  const process = site.spawn('drive', own)
   await Promise.race([done, process.exited])
   process.kill()
   return process

@@ -1,18 +1,7 @@
-/**
- * The main module of a process that takes goods back without Selvage: the same function, and a gate that is none. Like any
- * program that was not written to be killed, it begins anew when it is started again, and has no key to tell the bank.
- */
-import { EffectsLedger } from '../crash/effects-ledger.ts'
-import { KillSwitch } from '../crash/kill-switch.ts'
-import { Outside } from '../crash/outside.ts'
-import type { Task } from '../crash/task.ts'
+/** The workflow's function without a gate: a process that began it begins it anew. */
 import { type Returned, type Steps, takeBack } from './returns.ts'
+import { withoutSelvage } from './without-selvage.ts'
 
-const task = JSON.parse(process.argv[2] ?? '') as Task
-const { bank = '', ledger, kill, start } = task
-process.stdin.on('end', () => process.exit()).resume()
-
-const outside = new Outside(new EffectsLedger(ledger), new KillSwitch(kill), { bank })
 const steps: Steps = { step: (_, body) => body({ abortSignal: new AbortController().signal }) }
-await takeBack(steps, outside, start.input as unknown as Returned)
-process.exit()
+
+await withoutSelvage((input, outside) => takeBack(steps, outside, input as unknown as Returned))

@@ -2,6 +2,7 @@
  * What a shop does with goods that come back: money back, a fee for the box, a mail. Three deeds at a bank, each of which
  * must happen once. The function is the same with Selvage and without it: see plain.ts.
  */
+import { fileURLToPath } from 'node:url'
 import type { ReconcileContext, Reconciled } from '@selvage/core'
 import { createWorkflow, type StepOptions } from '@selvage/programs'
 import type { Deed } from '../bank/ledger.ts'
@@ -9,6 +10,7 @@ import type { Receipt } from '../bank/server.ts'
 import type { Asking, Outside } from '../crash/outside.ts'
 import type { Scenario } from '../crash/scenario.ts'
 import type { Given } from '../crash/site.ts'
+import type { RefundProgram } from './experiment.ts'
 
 /**
  * How the deeds are declared: `idempotent`, for a bank that honours keys; `once` with a `reconcile`, for one that does not
@@ -48,24 +50,34 @@ function declared(outside: Outside, deed: Deed, way: Way): StepOptions<Receipt> 
   return { effect: 'once', ...(way === 'once' && { reconcile: lookedUp(outside, deed) }) }
 }
 
-function lookedUp(outside: Outside, deed: Deed) {
+/** A `reconcile` that asks the bank by the key. */
+export function lookedUp(outside: Outside, deed: Deed): (at: ReconcileContext) => Promise<Reconciled<Receipt>> {
   return async ({ idempotencyKey: key }: ReconcileContext): Promise<Reconciled<Receipt>> => {
     const [receipt] = await outside.bank.find(deed, { key })
     return receipt === undefined ? { done: false } : { done: true, result: receipt }
   }
 }
 
+/** The answer of somebody who looks at the bank's statement. */
+export const byStatement: NonNullable<Scenario['answer']> = async ({ runId, name }, outside) => {
+  const [receipt] = await outside.bank.find(name as Deed, { order: runId })
+  return receipt === undefined ? { approved: false, reason: 'retry' } : { approved: true, value: { ...receipt } }
+}
+
 export const scenario: Scenario = {
   programs: (outside) => [createWorkflow('returns', (ctx, returned: Returned) => takeBack(ctx, outside, returned))],
   start: { program: 'returns', input: { order: 'run', way: 'idempotent' } },
-  /** Somebody who looks at the bank's statement. */
-  async answer({ runId, name }, outside) {
-    const [receipt] = await outside.bank.find(name as Deed, { order: runId })
-    return receipt === undefined ? { approved: false, reason: 'retry' } : { approved: true, value: { ...receipt } }
-  },
+  answer: byStatement,
 }
 
+/** As a workflow, on any engine. */
 export function returns(returned: Returned): Given {
   const module = new URL('../../dist/refunds/returns.js', import.meta.url).href
   return { scenario: { ...scenario, start: { program: 'returns', input: { ...returned } } }, module }
+}
+
+/** For the refund experiment. */
+export const experiment: RefundProgram = {
+  given: returns,
+  baselines: { plain: fileURLToPath(new URL('../../dist/refunds/plain.js', import.meta.url)) },
 }
