@@ -1,5 +1,6 @@
 /** What a program has asked for and not been given yet. */
 import type { EntryBody, Op } from './entry.ts'
+import type { OutboxMessage } from './outbox.ts'
 import type { StepBehaviour, StepContext, WaitResult } from './ports.ts'
 
 /**
@@ -22,6 +23,8 @@ export interface AskedStep {
   attempt: number
   /** Host time before which the next attempt must not start. */
   notBefore: number
+  /** What the attempt has sent so far. */
+  sent: OutboxMessage[] | undefined
 }
 
 export interface AskedWait {

@@ -11,8 +11,10 @@ import type { Effect, EntryOf, OpKind, StepOutcome } from './entry.ts'
 import { InterruptedError, SelvageError, StepError, TerminalError, UnrecordedError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
+import type { OutboxMessage } from './outbox.ts'
 import type { StepContext } from './ports.ts'
 import { probe } from './probe.ts'
+import { packMessages, sendFrom } from './sending.ts'
 
 /** So many processes in a row may die at one place: after that its steps are given up. Rule 9. */
 export const MAX_CRASHES = 5
@@ -22,6 +24,7 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
   const { op, attempt } = step
   const startedAt = fiber.clock()
   const deadline = op.timeoutMs === undefined ? undefined : stepDeadline(fiber, step, op.timeoutMs)
+  step.sent = undefined
   const at = new Attempt(fiber, step, deadline?.signal ?? abortSignalOf(fiber, step), heartbeat)
   step.phase = 'running'
   fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
@@ -56,10 +59,12 @@ class Attempt implements StepContext {
   readonly abortSignal: AbortSignal
   readonly emit: (chunk: Json) => void
   readonly heartbeat: () => void
+  readonly send: StepContext['send']
   readonly #fiber: Fiber
 
-  constructor(fiber: Fiber, { op, attempt }: AskedStep, abortSignal: AbortSignal, heartbeat: () => void) {
+  constructor(fiber: Fiber, step: AskedStep, abortSignal: AbortSignal, heartbeat: () => void) {
     const { runId } = fiber
+    const { op, attempt } = step
     const { key } = op
     this.#fiber = fiber
     this.runId = runId
@@ -70,7 +75,8 @@ class Attempt implements StepContext {
     this.attempt = attempt
     this.abortSignal = abortSignal
     this.heartbeat = heartbeat
-    // Not a method: authors take it out of its object.
+    // Not methods: authors take them out of their object.
+    this.send = (topic, payload) => sendFrom(fiber, step, attempt, topic, payload)
     this.emit = (chunk) => {
       if (!fiber.dropped) fiber.env.note({ type: 'chunk', runId, key, attempt, chunk, at: fiber.clock() })
     }
@@ -92,6 +98,7 @@ export function resolveIntent(
   const { reconcile } = step.behaviour
   step.phase = 'running'
   step.attempt = intent.attempt
+  step.sent = undefined
   if (reconcile === undefined) {
     settleUnknown(fiber, step, intent, why)
     return
@@ -154,7 +161,11 @@ function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknow
   if (fiber.dropped) return
   probe('host.after-effect')
   try {
-    const json = fiber.env.offload.pack(encode(value, `the result of step ${step.op.key} of run ${fiber.runId}`))
+    if (step.sent !== undefined) {
+      succeedSending(fiber, step, startedAt, value, step.sent)
+      return
+    }
+    const json = fiber.env.offload.pack(encode(value, resultOf(fiber, step)))
     if (json instanceof Promise) {
       json.then(
         (packed) => record(fiber, step, startedAt, { ok: packed }),
@@ -164,6 +175,25 @@ function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknow
   } catch (error) {
     record(fiber, step, startedAt, { error: errorToJson(error) })
   }
+}
+
+function succeedSending(
+  fiber: Fiber,
+  step: AskedStep,
+  startedAt: number,
+  value: unknown,
+  sent: readonly OutboxMessage[],
+): void {
+  const { offload } = fiber.env
+  const ok = encode(value, resultOf(fiber, step))
+  Promise.all([offload.pack(ok), packMessages(offload, sent)]).then(
+    ([packed, messages]) => record(fiber, step, startedAt, { ok: packed }, messages),
+    (error: unknown) => fiber.breakDown(error),
+  )
+}
+
+function resultOf(fiber: Fiber, step: AskedStep): string {
+  return `the result of step ${step.op.key} of run ${fiber.runId}`
 }
 
 function fail(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown): void {
@@ -201,10 +231,18 @@ function fail(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown):
   })
 }
 
-function record(fiber: Fiber, step: AskedStep, startedAt: number, outcome: StepOutcome): void {
+function record(
+  fiber: Fiber,
+  step: AskedStep,
+  startedAt: number,
+  outcome: StepOutcome,
+  sent?: readonly OutboxMessage[],
+): void {
   if (fiber.dropped) return
   step.phase = 'recorded'
-  fiber.produce({ type: 'step', key: step.op.key, op: recorded(step), attempt: step.attempt, startedAt, outcome })
+  const { key } = step.op
+  const entry = { type: 'step', key, op: recorded(step), attempt: step.attempt, startedAt, outcome } as const
+  fiber.produce(sent === undefined ? entry : { ...entry, sent })
 }
 
 /** What stays of an op in the journal: its input is in the intent, or with whoever asked. */

@@ -11,6 +11,7 @@
  */
 import type { ErrorJson } from './errors.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { OutboxMessage } from './outbox.ts'
 
 export type OpKind = 'model' | 'tool' | 'code' | 'child'
 
@@ -140,6 +141,8 @@ export type Entry = EntryBody & {
   readonly seq: number
   /** Host time, epoch milliseconds. */
   readonly at: number
+  /** Messages that are to be delivered once this entry is durable: its outbox keeps them from that very commit on. */
+  readonly sent?: readonly OutboxMessage[]
 }
 
 export type EntryOf<Type extends Entry['type']> = Extract<Entry, { type: Type }>

@@ -23,12 +23,23 @@ import { Known, standing } from './known.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
-import type { Durable, LiveNote, Outbound, Program, Runtime, StepBehaviour, StepContext, WaitResult } from './ports.ts'
+import type {
+  Durable,
+  LiveNote,
+  Manifest,
+  Outbound,
+  Program,
+  Runtime,
+  StepBehaviour,
+  StepContext,
+  WaitResult,
+} from './ports.ts'
 import { shield } from './shield.ts'
 import { earlier } from './time.ts'
 
 export interface FiberEnvironment {
   readonly runtime: Runtime
+  readonly manifest: Manifest
   readonly offload: Offload
   readonly outbound: Outbound
   readonly cancelGraceMs: number
@@ -175,7 +186,7 @@ export class Fiber implements Durable {
   // ── producing and settling entries ────────────────────────────────────────────────────────────────────────────────
 
   /** After the end nothing is recorded, also where its append failed and is tried again. */
-  produce(body: EntryBody): void {
+  produce(body: EntryBody & Pick<Entry, 'sent'>): void {
     if (this.ended) return
     this.ended = body.type === 'end'
     const seq = this.acknowledged + this.replied.length + this.appending + this.produced.length
@@ -460,6 +471,7 @@ export class Fiber implements Durable {
       phase: 'asked',
       attempt: retried === undefined ? 1 : retried.attempt + 1,
       notBefore: retried?.retryAt ?? 0,
+      sent: undefined,
     }
     const passed = this.known.steps.get(op.key)
     if (passed !== undefined) {

@@ -77,6 +77,7 @@ class LiveHost implements Host {
     this.maxFibers = options.maxFibers ?? 256
     this.env = {
       runtime: options.runtime,
+      manifest: options.manifest,
       offload: createOffload({
         runtime: options.runtime,
         ...(options.blobs !== undefined && { blobs: options.blobs }),

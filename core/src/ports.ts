@@ -5,6 +5,7 @@
  */
 import type { Effect, Entry, Op, OpKind, Outcome, Question, Signal, Start } from './entry.ts'
 import type { Json, JsonObject } from './json.ts'
+import type { EngineOutbox, OutboxHandler } from './outbox.ts'
 
 // ── 1. What a program sees ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -25,6 +26,11 @@ export interface StepContext {
   emit(chunk: Json): void
   /** Says that a long step is alive. */
   heartbeat(): void
+  /**
+   * A message for the outbox: in the commit that records this step, if the attempt succeeds. Returns its id. UNSUPPORTED on
+   * engines without an outbox.
+   */
+  send(topic: string, payload?: unknown): string
 }
 
 /** What may be known of an effect `once` whose worker died between intent and result. */
@@ -230,6 +236,8 @@ export interface Manifest {
     readonly approvals: boolean
     readonly attach: boolean
     readonly rotate: boolean
+    /** Entries may carry messages (`Entry.sent`), which its workers deliver. */
+    readonly outbox?: boolean
   }
 }
 
@@ -406,12 +414,16 @@ export interface Engine {
   attach?(runId: string, start: Start, host: Host): Promise<Attachment>
   /** Begins to work: claims runs of the host's programs. */
   serve(host: Host, options?: ServeOptions): Promise<{ stop(): Promise<void> }>
+  /** Where the manifest says so. */
+  readonly outbox?: EngineOutbox
   close(): Promise<void>
 }
 
 export interface ServeOptions {
   /** Advances at once; default 100. */
   readonly concurrency?: number
+  /** What delivers messages of the outbox here; asked at each look. */
+  readonly outbox?: () => readonly OutboxHandler[]
 }
 
 export interface Attachment {

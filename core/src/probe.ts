@@ -21,6 +21,9 @@ export const PROBES = [
   'engine.after-finish',
   'engine.before-signal',
   'engine.after-signal',
+  'engine.after-claim-message',
+  'engine.after-delivery',
+  'engine.after-settle-message',
 ] as const
 
 export type ProbeName = (typeof PROBES)[number]

@@ -12,6 +12,7 @@
  */
 import type { Entry, Outcome, Signal, Start } from './entry.ts'
 import type { Json } from './json.ts'
+import type { OutboxStore } from './outbox.ts'
 import type {
   Blobs,
   Page,
@@ -67,6 +68,8 @@ export interface Store {
   readonly location: string
   readonly survives: 'process' | 'machine-crash' | 'nothing'
   readonly blobs: Blobs
+  /** Messages to be sent after a commit; a store without it refuses entries that carry any. */
+  readonly outbox?: OutboxStore
 
   // workers
   /** Takes the liveness lock of a worker, which the kernel frees at death, and writes its lease. */

@@ -17,6 +17,11 @@ export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'comp
   timeout?: Duration
 }
 
+export interface MessageOptions {
+  /** Tells messages of one topic apart that are sent at once. Unique in the run. */
+  key?: string
+}
+
 export interface WaitOptions {
   /** Default: for ever. */
   timeout?: Duration
@@ -49,6 +54,14 @@ export interface Context {
    * OUTCOME_UNKNOWN; with UsageError KEY_IN_USE when the name is open already and no key tells the two apart.
    */
   step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options?: StepOptions<T>): Promise<T>
+
+  /**
+   * Records a message for the outbox: whoever handles its topic (`selvage.outbox(topic, handler)`) gets it at least once
+   * after that, always with the same id, and after what this run sent before. Resolves to its id when it is durable, not
+   * when it is delivered. Within a step use `at.send`: the message then counts with the success of that step. Rejects with
+   * UNSUPPORTED on engines without an outbox.
+   */
+  send(topic: string, payload?: unknown, options?: MessageOptions): Promise<string>
 
   /** Resolves after so long, in whatever process. A sleep needs no process, connection or memory. */
   sleep(duration: Duration): Promise<void>

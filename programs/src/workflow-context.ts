@@ -11,7 +11,7 @@ import type { ApprovalOptions } from './approval-options.ts'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
-import type { Context, StepOptions, WaitOptions } from './context.ts'
+import type { Context, MessageOptions, StepOptions, WaitOptions } from './context.ts'
 import { deadlineOf } from './deadline.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
@@ -110,6 +110,12 @@ export class WorkflowContext implements Context {
     } finally {
       close()
     }
+  }
+
+  send(topic: string, payload?: unknown, { key }: MessageOptions = {}): Promise<string> {
+    // It acts on nothing outside: the outbox does, after the commit.
+    const options: StepOptions<string> = { effect: 'read', ...(key !== undefined && { key: `send:${key}` }) }
+    return this.step(`send:${topic}`, (at) => at.send(topic, payload), options)
   }
 
   #retryOf(key: string, { retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryAfter {

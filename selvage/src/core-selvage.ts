@@ -1,5 +1,6 @@
 import type {
   Host,
+  MessageQuery,
   Page,
   Program,
   QuestionQuery,
@@ -22,6 +23,7 @@ import {
 } from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
 import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
+import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
 import { createRecords, type Records } from './records.ts'
 import { Registry } from './registry.ts'
@@ -67,6 +69,7 @@ export class CoreSelvage {
   readonly #worker: Worker
   readonly #mayWork: boolean
   readonly #records: Records
+  readonly #topics: Topics
   readonly #runPorts: RunPorts
   readonly #sessions: Settings['sessions']
   #closed: Promise<void> | undefined
@@ -77,8 +80,12 @@ export class CoreSelvage {
     this.#parts = parts
     this.#host = parts.createHost(() => this.#registry.list())
     this.#mayWork = work
-    this.#worker = new Worker(parts.engine, this.#host, concurrency === undefined ? {} : { concurrency })
     this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
+    this.#topics = new Topics(parts.engine, parts.runtime, this.#records)
+    this.#worker = new Worker(parts.engine, this.#host, {
+      outbox: () => this.#topics.handlers,
+      ...(concurrency === undefined ? {} : { concurrency }),
+    })
     this.#runPorts = {
       engine: parts.engine,
       runtime: parts.runtime,
@@ -159,6 +166,31 @@ export class CoreSelvage {
   >(name: string, stages: Stages, options: PipelineOptions<Input> = {}): ProgramHandle<Input, Result> {
     const program = createPipeline(name, stages, options)
     return this.program(program, plainShape<Input, Result>(`pipeline '${name}'`, options.input))
+  }
+
+  /**
+   * Registers what delivers the messages of a topic, those of runs that have ended too. `handler` is called at least once
+   * for each message, always with the same `idempotencyKey`, by one worker at a time, and not before it has resolved for
+   * (or given up) what the same run sent earlier. ALREADY_REGISTERED for a topic twice. See docs/effects.md.
+   */
+  outbox<Payload = unknown>(topic: string, handler: MessageHandler<Payload>, options: OutboxOptions = {}): void {
+    this.#open()
+    this.#topics.add(topic, handler as MessageHandler, options)
+  }
+
+  /** Messages that were sent, newest first, with what became of them. */
+  async messages(query: MessageQuery = {}): Promise<Page<Message>> {
+    return this.#topics.messages(query)
+  }
+
+  /** One message. NOT_FOUND. */
+  async message(id: string): Promise<Message> {
+    return this.#topics.message(id)
+  }
+
+  /** A dead message is delivered after all, its attempts counted anew. NOT_FOUND; BAD_INPUT if it is not dead. */
+  async resend(id: string): Promise<void> {
+    await this.#topics.resend(id)
   }
 
   /** Reserved. */

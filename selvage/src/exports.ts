@@ -14,6 +14,8 @@ export {
   type ErrorCode,
   type Json,
   LeaseLostError,
+  type MessageQuery,
+  type MessageState,
   NonDeterminismError,
   type OpKind,
   type Outcome,
@@ -53,6 +55,7 @@ export type {
   Failure,
   FailureClass,
   FailureKind,
+  MessageOptions,
   OnUnknown,
   PipelineOptions,
   PipelineStage,
@@ -77,6 +80,7 @@ export type { EventsOptions } from './event-stream.ts'
 export type { InlineState } from './inline.ts'
 export { inspect } from './inspect.ts'
 export type { Logger } from './logger.ts'
+export type { Message, MessageDelivery, MessageHandler, OutboxOptions } from './outbox.ts'
 export type { ProgramHandle, ProgramShape, SessionOptions, StartArguments, StartOptions } from './program-handle.ts'
 export type {
   AnswerOptions,

@@ -11,6 +11,7 @@ import { findQuestion, findRun } from './find.ts'
 import { journal } from './journal.ts'
 import { type ListOptions, list } from './list.ts'
 import { notBuilt } from './not-built.ts'
+import { type OutboxListOptions, outbox, resend } from './outbox.ts'
 import { type GlobalOptions, session } from './session.ts'
 import { show } from './show.ts'
 import { type WorkOptions, work } from './work.ts'
@@ -67,6 +68,18 @@ function addReading(program: Command): void {
     .action((id: string, _options, command: Command) =>
       session(command.optsWithGlobals(), async (opened) => show(opened, await findRun(opened.selvage, id))),
     )
+  program
+    .command('outbox')
+    .description('messages that runs have sent, newest first; dead ones are shown with their last error')
+    .option('--state <state>', 'waiting, delivering, delivered or dead')
+    .option('--topic <topic>', 'messages of this topic')
+    .option('--run <run>', 'messages of this run')
+    .option('--limit <count>', 'at most so many, 1–1000 (default 50)', count(1, 1_000))
+    .option('--after <cursor>', 'the page behind the one before, as its last line says')
+    .action((_options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & OutboxListOptions>()
+      return session(options, (opened) => outbox(opened, options))
+    })
   program
     .command('journal <run>')
     .description('everything recorded of a run, one entry a line')
@@ -152,6 +165,12 @@ function addChanging(program: Command): void {
         else output.line(`Run ${run.id} is told to cancel; a worker brings it to its end.`)
       })
     })
+  program
+    .command('resend <message>')
+    .description('deliver a dead message after all')
+    .action((id: string, _options, command: Command) =>
+      session(command.optsWithGlobals(), (opened) => resend(opened, id)),
+    )
   program
     .command('retry <run>')
     .description('let a failed or cancelled run go on: what failed is made again, what was done stands')

@@ -26,6 +26,7 @@ export class AttachedRun implements Attachment {
       host,
       clock: runtime.clock,
       touched: (runId, now) => changes.touched(runId, now),
+      sent: parts.sent,
       onWait: (_, waits) => this.idle(waits),
       onWake: () => {
         this.run.woken = true

@@ -11,10 +11,13 @@ import {
   type DescribeOptions,
   type Engine,
   EngineError,
+  type EngineOutbox,
   type Entry,
   type Host,
   hashJson,
   type Manifest,
+  type OutboxHandler,
+  type OutboxStore,
   type Page,
   probe,
   type QuestionQuery,
@@ -68,6 +71,7 @@ export function embeddedEngine(options: EmbeddedOptions): Engine {
 
 class EmbeddedEngine implements Engine {
   readonly manifest: Manifest
+  readonly outbox?: EngineOutbox
   private readonly store: Store
   private readonly runtime: Runtime
   private readonly parts: Parts
@@ -88,7 +92,9 @@ class EmbeddedEngine implements Engine {
     })
     const report = guarded(options.onError ?? warnOnce())
     const leases = new Leases({ store, runtime, leaseMs, report }, () => bell.ring())
-    this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, leases, report }
+    const sent = (): void => this.sent()
+    this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, leases, report, sent }
+    if (store.outbox !== undefined) this.outbox = engineOutbox(store.outbox, this.parts, () => this.checkOpen())
     this.attachments = new Attachments(this.parts)
   }
 
@@ -200,17 +206,25 @@ class EmbeddedEngine implements Engine {
     if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
       throw badOption('concurrency', concurrency, 'a whole number of at least 1')
     }
-    return await this.opening(this.beginWork(host, concurrency))
+    return await this.opening(this.beginWork(host, concurrency, options.outbox ?? (() => [])))
   }
 
-  private async beginWork(host: Host, concurrency: number): Promise<{ stop(): Promise<void> }> {
-    const worker = await Worker.begin(this.parts, host, concurrency)
+  private async beginWork(
+    host: Host,
+    concurrency: number,
+    handlers: () => readonly OutboxHandler[],
+  ): Promise<{ stop(): Promise<void> }> {
+    const worker = await Worker.begin(this.parts, host, concurrency, handlers)
     this.workers.add(worker)
     const stop = async (): Promise<void> => {
       await worker.stop()
       this.workers.delete(worker)
     }
     return { stop }
+  }
+
+  private sent(): void {
+    for (const worker of this.workers) worker.sent()
   }
 
   /** Gives back every run, then closes the store. */
@@ -249,6 +263,24 @@ class EmbeddedEngine implements Engine {
 function withLiveness<Run extends RunSummary>(run: Run, dead: ReadonlySet<string>): Run {
   const { owner } = run
   return owner === undefined ? run : { ...run, owner: { ...owner, alive: !dead.has(owner.worker) } }
+}
+
+function engineOutbox(outbox: OutboxStore, { runtime, sent }: Parts, checkOpen: () => void): EngineOutbox {
+  return {
+    async list(query) {
+      checkOpen()
+      return await outbox.list(query)
+    },
+    async message(id) {
+      checkOpen()
+      return await outbox.message(id)
+    },
+    async resend(id) {
+      checkOpen()
+      await outbox.resend(id, runtime.clock.now())
+      sent()
+    },
+  }
 }
 
 function badOption(name: string, got: unknown, expected: string): UsageError {

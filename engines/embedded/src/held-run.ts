@@ -46,6 +46,8 @@ export interface Holder {
   readonly clock: Clock
   /** The journal or status of the run has changed. */
   touched(runId: string, now: Now): void
+  /** Messages for the outbox were recorded. */
+  sent(): void
   /** The program waits. True: the run was given up; false: advance again. */
   onWait(run: HeldRun, waits: Waits): Promise<boolean>
   /** A suspended program asks for something, perhaps after its run was given up. */
@@ -218,6 +220,7 @@ export class HeldRun {
 
   private appended(at: number, entries: readonly Entry[]): void {
     for (const entry of entries) {
+      if (entry.sent !== undefined) this.holder.sent()
       if (entry.type === 'intent') this.intents.add(entry.key)
       else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)
     }

@@ -15,4 +15,6 @@ export interface Parts {
   readonly leases: Leases
   readonly changes: Changes
   readonly report: Reporter
+  /** This process has committed messages for the outbox. */
+  readonly sent: () => void
 }

@@ -7,8 +7,17 @@
  *
  * Infrastructure that fails never ends a run: the run is suspended for a growing while, for any worker to try again.
  */
-import { type Claim, type Host, type Programs, probe, SelvageError, type Signal } from '@selvage/core'
+import {
+  type Claim,
+  type Host,
+  type OutboxHandler,
+  type Programs,
+  probe,
+  SelvageError,
+  type Signal,
+} from '@selvage/core'
 import { backoffMs } from './backoff.ts'
+import { Courier } from './courier.ts'
 import { HeldRun, type Holder } from './held-run.ts'
 import { Holdings } from './holdings.ts'
 import type { Lease } from './lease.ts'
@@ -28,6 +37,7 @@ export class Worker {
   private readonly held: Holdings
   private readonly lease: Lease
   private readonly lookout: Lookout
+  private readonly courier: Courier | undefined
   private readonly holder: Holder
   private readonly working = new Set<Promise<void>>()
   /** Suspended runs whose program has asked for something. */
@@ -42,27 +52,47 @@ export class Worker {
   private ticking: NodeJS.Timeout | undefined
 
   /** Resolves when the worker is known to the store and has taken over what dead workers left. */
-  static async begin(parts: Parts, host: Host, concurrency: number): Promise<Worker> {
+  static async begin(
+    parts: Parts,
+    host: Host,
+    concurrency: number,
+    handlers: () => readonly OutboxHandler[],
+  ): Promise<Worker> {
     const held = new Holdings(parts.store)
-    const lease = await parts.leases.enlist(() => held.loseAll())
-    const worker = new Worker(parts, host, concurrency, held, lease)
+    let courier: Courier | undefined
+    const lease = await parts.leases.enlist(() => {
+      held.loseAll()
+      courier?.lose()
+    })
+    const { outbox } = parts.store
+    if (outbox !== undefined) courier = new Courier(parts, outbox, handlers, () => lease.workerId)
+    const worker = new Worker(parts, host, concurrency, held, lease, courier)
     await worker.open()
     return worker
   }
 
-  private constructor(parts: Parts, host: Host, concurrency: number, held: Holdings, lease: Lease) {
+  private constructor(
+    parts: Parts,
+    host: Host,
+    concurrency: number,
+    held: Holdings,
+    lease: Lease,
+    courier: Courier | undefined,
+  ) {
     const { store, runtime, changes, report } = parts
     this.parts = parts
     this.host = host
     this.concurrency = concurrency
     this.held = held
     this.lease = lease
+    this.courier = courier
     this.lookout = new Lookout(runtime.clock, () => this.look(), report)
     this.holder = {
       store,
       host,
       clock: runtime.clock,
       touched: (runId, now) => changes.touched(runId, now),
+      sent: parts.sent,
       onWait: (run, waits) => run.suspend(waits),
       onWake: (runId) => this.wake(runId),
     }
@@ -71,6 +101,11 @@ export class Worker {
   /** Something may have become due. */
   poke(): void {
     this.lookout.poke()
+  }
+
+  /** This process has recorded messages for the outbox, or made one wait again. */
+  sent(): void {
+    this.courier?.poke()
   }
 
   /** This process has accepted a signal. */
@@ -90,8 +125,14 @@ export class Worker {
     this.silence = bell.listen(() => this.onBell())
     await leases.reap()
     // Nothing else that a worker waits for keeps the process alive. In real time: it is about real processes.
-    this.ticking = setInterval(() => void leases.reap().then(() => this.lookout.poke()), Math.min(TICK_MS, leaseMs))
+    this.ticking = setInterval(() => void leases.reap().then(() => this.tick()), Math.min(TICK_MS, leaseMs))
     this.lookout.poke()
+    this.courier?.poke()
+  }
+
+  private tick(): void {
+    this.lookout.poke()
+    this.courier?.tick()
   }
 
   private async close(): Promise<void> {
@@ -104,7 +145,7 @@ export class Worker {
     const grace = setTimeout(() => {
       for (const run of this.held.all()) run.withdraw()
     }, stopGraceMs)
-    await Promise.all(this.working)
+    await Promise.all([...this.working, this.courier?.close(stopGraceMs)])
     clearTimeout(grace)
     await this.parts.leases.leave(this.lease).catch(report)
     clearInterval(this.ticking)
@@ -177,6 +218,7 @@ export class Worker {
   private async onBell(): Promise<void> {
     await this.parts.leases.reapIfRested()
     this.lookout.poke()
+    this.courier?.poke()
     await this.held.lookForSignals().catch(this.parts.report)
   }
 

@@ -12,6 +12,7 @@ import { recordSignal } from './inbox.ts'
 import { INSERT, insertEntry, insertRest } from './journal.ts'
 import { liveOf } from './live.ts'
 import type { Names } from './names.ts'
+import { enqueue } from './outbox.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
 import { gap, refused } from './refusals.ts'
 
@@ -43,7 +44,7 @@ interface Batch {
   readonly entries: readonly Entry[]
   readonly rows: readonly EntryValues[]
   readonly steps: number
-  /** Signals and questions have rows of their own. */
+  /** Signals, questions and messages have rows of their own. */
   readonly projects: boolean
 }
 
@@ -65,15 +66,16 @@ export class Appends {
   append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
     let steps = 0
     let projects = false
-    let asks = false
+    let heard = false
     // Rows are made outside the transaction: what cannot be written concerns nobody else.
     const rows: EntryValues[] = []
     try {
       for (const entry of entries) {
         if (entry.seq !== at + rows.length) throw gap(runId, at + rows.length, entry.seq)
         if (isFinalStep(entry)) steps += 1
-        if (entry.type === 'open') asks = true
-        projects ||= entry.type === 'signal' || entry.type === 'open' || entry.type === 'wait'
+        const sends = entry.sent !== undefined
+        if (entry.type === 'open' || sends) heard = true
+        projects ||= sends || entry.type === 'signal' || entry.type === 'open' || entry.type === 'wait'
         rows.push(toRow(entry))
       }
     } catch (error) {
@@ -82,7 +84,7 @@ export class Appends {
     if (rows.length === 0) return Promise.resolve()
     const batch: Batch = { runId, fence, at, entries, rows, steps, projects }
     return this.#commits.write((alone) => this.#write(batch, alone), {
-      ring: asks ? 'now' : 'soon',
+      ring: heard ? 'now' : 'soon',
       plain: !projects,
       isOneStatement: () => this.#isOneStatement(batch),
     })
@@ -161,5 +163,6 @@ function project(database: Database, runId: string, n: number, entries: readonly
     if (entry.type === 'signal') recordSignal(database, runId, n, entry, first + index)
     else if (entry.type === 'open') openQuestion(database, runId, n, entry, first + index)
     else if (entry.type === 'wait') settleQuestion(database, n, entry)
+    if (entry.sent !== undefined) enqueue(database, n, entry, first + index)
   })
 }

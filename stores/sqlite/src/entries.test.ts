@@ -66,8 +66,10 @@ const signal = fc.record(
   { requiredKeys: ['id', 'name', 'payload'] },
 )
 
+const sent = fc.array(fc.record({ id: text, topic: text, payload: json }), { maxLength: 3 })
+
 /** Every kind of entry but `start`, which only `create` writes. */
-const entry: fc.Arbitrary<Entry> = fc.oneof(
+const silent: fc.Arbitrary<Entry> = fc.oneof(
   fc
     .record({ o: op(true), at, attempt, host: text })
     .map(({ o, ...rest }) => ({ seq: 0, type: 'intent' as const, key: o.key, op: o, ...rest })),
@@ -96,6 +98,12 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
   fc
     .record({ at, voided: fc.array(text, { maxLength: 3 }), by: text }, { requiredKeys: ['at', 'voided'] })
     .map((rest) => ({ seq: 0, type: 'reopen' as const, ...rest })),
+)
+
+/** Now and then with messages. */
+const entry: fc.Arbitrary<Entry> = fc.oneof(
+  { weight: 4, arbitrary: silent },
+  { weight: 1, arbitrary: fc.record({ of: silent, sent }).map((drawn) => ({ ...drawn.of, sent: drawn.sent })) },
 )
 
 let here: Place

@@ -13,6 +13,7 @@ import {
   type JsonObject,
   type Op,
   type OpKind,
+  type OutboxMessage,
   type Outcome,
   type Question,
   type Signal,
@@ -42,8 +43,13 @@ export const TYPE = {
   reopen: 12,
 } as const
 
+/** Added to the type of an entry that carries messages: its body is then `{"is":…,"sent":…}`. */
+const SENDING = 16
+
 /** The types of steps with a final outcome, for SQL. */
-export const FINAL_STEPS: string = `${TYPE.stepOk}, ${TYPE.stepError}, ${TYPE.stepUnknown}`
+export const FINAL_STEPS: string = [TYPE.stepOk, TYPE.stepError, TYPE.stepUnknown]
+  .flatMap((type) => [type, type + SENDING])
+  .join(', ')
 
 export function isFinalStep(entry: Entry): boolean {
   return entry.type === 'step' && !('interrupts' in entry.outcome)
@@ -147,7 +153,9 @@ export function toRow(entry: Entry): EntryValues {
 /** `text`: the whole body. */
 export function fromRow(row: EntryRow, text: string | null, runId: string): Entry {
   try {
-    return read(row, text)
+    if (row.type < SENDING) return read(row, text)
+    const { is, sent } = parse<{ is?: Json; sent: readonly OutboxMessage[] }>(text)
+    return { ...read({ ...row, type: row.type - SENDING }, json(is)), sent }
   } catch (cause) {
     throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} cannot be read.`, {
       hint: 'The database is damaged; put a backup in its place.',
@@ -214,9 +222,20 @@ function read(row: EntryRow, text: string | null): Entry {
 }
 
 function bare(type: number, entry: Entry, key: string | null, body: unknown): EntryValues {
-  const { head, rest } = cut(json(body), key?.length ?? 0)
+  const { head, rest } = cut(json(withSent(entry, body)), key?.length ?? 0)
   return {
-    columns: [type, entry.at, key === null ? null : toText(key), null, null, null, null, null, null, head],
+    columns: [
+      typeOf(type, entry),
+      entry.at,
+      key === null ? null : toText(key),
+      null,
+      null,
+      null,
+      null,
+      null,
+      null,
+      head,
+    ],
     rest,
     interned: false,
   }
@@ -232,11 +251,12 @@ function ofOp(type: number, entry: OfOp, took: Value, body: unknown): EntryValue
   const check = toHash(op.check)
   const interned = op.kind === 'model' || op.kind === 'tool'
   const name = interned ? toText(op.name) : toName(op.name)
-  const { head, rest } = cut(json(body), key.length + (interned ? 0 : name.length) + (check?.length ?? 0))
+  const beside = key.length + (interned ? 0 : name.length) + (check?.length ?? 0)
+  const { head, rest } = cut(json(withSent(entry, body)), beside)
   const code = KINDS.indexOf(op.kind) + KINDS.length * EFFECTS.indexOf(op.effect)
   const { attempt } = entry
   return {
-    columns: [type, entry.at, toText(key), code, name, check, attempt, took, op.timeoutMs ?? null, head],
+    columns: [typeOf(type, entry), entry.at, toText(key), code, name, check, attempt, took, op.timeoutMs ?? null, head],
     rest,
     interned,
   }
@@ -280,6 +300,14 @@ function tookOf(at: number, startedAt: number): number | string {
 function startedAtOf(row: EntryRow): number {
   const took = present(row.took)
   return typeof took === 'string' ? Number(took.slice(1)) : row.at - took
+}
+
+function typeOf(type: number, { sent }: Entry): number {
+  return sent === undefined ? type : type + SENDING
+}
+
+function withSent({ sent }: Entry, body: unknown): unknown {
+  return sent === undefined ? body : { is: body, sent }
 }
 
 function json(value: unknown): string | null {

@@ -20,6 +20,7 @@ import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
 import { Names } from './names.ts'
 import { openDatabase } from './open.ts'
+import { outbox } from './outbox.ts'
 import { describe, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
@@ -92,6 +93,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     location: `sqlite:${database.path}`,
     survives: place.survives,
     blobs: blobs(commits, database),
+    outbox: outbox(commits, database, workers),
 
     enlist: (worker, leaseMs, now) => workers.enlist(worker, leaseMs, now),
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),

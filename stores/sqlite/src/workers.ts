@@ -18,6 +18,7 @@ import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
 import { leave } from './live.ts'
+import { orphan } from './outbox.ts'
 import { DatabaseSync } from './sqlite.ts'
 import { PENDING, RUNNING } from './status.ts'
 import { fromText, toText } from './text.ts'
@@ -91,6 +92,7 @@ export class Workers {
           leave(this.#database, n)
           this.#database.run(sql, n)
         }
+        orphan(this.#database, id, 0)
         this.#database.run('delete from worker where id = ?', id)
       },
       { ring: 'now' },
@@ -165,7 +167,7 @@ export class Workers {
         n,
       )
     }
-    return runs.length
+    return runs.length + orphan(this.#database, id, now)
   }
 
   #runsOf(id: string): number[] {
