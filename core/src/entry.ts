@@ -45,6 +45,8 @@ export interface Start {
   readonly tags?: { readonly [key: string]: string }
   /** Epoch milliseconds; after it the run is cancelled, with `deadlineReason` as the reason. */
   readonly deadline?: number
+  /** Ids of the pots that it draws on beside its own: those of the runs that it descends from, the nearest last. */
+  readonly pots?: readonly string[]
 }
 
 /** Named, buffered, first writer of `id` wins. `$`-names belong to Selvage. */
@@ -76,7 +78,7 @@ export type Outcome =
 export interface Question {
   /** `ap_…` for approvals and interrupts, `cb_…` for callbacks. Unique over all runs. */
   readonly id: string
-  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown'
+  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown' | 'budget'
   readonly name: string
   readonly tool?: string
   readonly input?: Json

@@ -62,6 +62,8 @@ export const ERROR_CODES = {
   },
   DEADLINE: { class: 'RunError', meaning: 'The run did not end before its deadline.' },
   CRASH_LOOP: { class: 'RunError', meaning: 'The process died too often at the same place of the run.' },
+  BUDGET_EXCEEDED: { class: 'RunError', meaning: 'A call would take a pot of the run above its cap.' },
+  LOOP_DETECTED: { class: 'RunError', meaning: 'An agent made the same call with the same result too often.' },
   CODE_CHANGED: { class: 'RunError', meaning: 'An agent’s prompt, tools or model changed and onCodeChange is "stop".' },
   LEASE_LOST: { class: 'LeaseLostError', meaning: 'Another worker holds the run; this one stopped.' },
   UNAVAILABLE: { class: 'EngineError', meaning: 'The engine or its store cannot be reached, or is closed.' },

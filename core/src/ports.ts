@@ -6,6 +6,7 @@
 import type { Effect, Entry, Op, OpKind, Outcome, Question, Signal, Start } from './entry.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { EngineOutbox, OutboxHandler } from './outbox.ts'
+import type { Money, Pots } from './pots.ts'
 
 // ── 1. What a program sees ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -112,7 +113,10 @@ export interface Durable {
 }
 
 /** What a program may do to other runs. All are idempotent but `retry`, which is refused by a run that has not ended. */
-export type Outbound = Pick<Engine, 'start' | 'signal' | 'cancel' | 'retry'>
+export type Outbound = Pick<Engine, 'start' | 'signal' | 'cancel' | 'retry'> & {
+  /** What budgets are counted in: not there where the engine keeps no pots. */
+  readonly money?: Money
+}
 
 /** What a run runs. `fold`: recorded answers stand, the program rebuilds itself from `history`. `replay`: the program runs again from the top. */
 export interface Program {
@@ -238,6 +242,8 @@ export interface Manifest {
     readonly rotate: boolean
     /** Entries may carry messages (`Entry.sent`), which its workers deliver. */
     readonly outbox?: boolean
+    /** Budgets that all processes share. Not there: false. */
+    readonly pots?: boolean
   }
 }
 
@@ -408,6 +414,8 @@ export interface Engine {
   list?(query: RunQuery): Promise<Page<RunSummary>>
   questions?(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question?(id: string): Promise<QuestionRecord>
+  /** What budgets are counted in. `raise` also answers the questions that are open for want of it. */
+  readonly pots?: Pots
   /** Makes a failed or cancelled run continue: journals `reopen`, so that the step that failed is made again. */
   retry?(runId: string): Promise<void>
   /** Runs one run in this very process, whatever program it names, until `detach`. RUN_HELD if another live process has it. */

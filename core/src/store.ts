@@ -24,6 +24,7 @@ import type {
   RunSummary,
   SignalReceipt,
 } from './ports.ts'
+import type { Pots } from './pots.ts'
 
 /** A run in the hands of a worker. */
 export interface Claim {
@@ -70,6 +71,8 @@ export interface Store {
   readonly blobs: Blobs
   /** Messages to be sent after a commit; a store without it refuses entries that carry any. */
   readonly outbox?: OutboxStore
+  /** Not there: programs with a budget are refused. */
+  readonly pots?: Pots
 
   // workers
   /** Takes the liveness lock of a worker, which the kernel frees at death, and writes its lease. */

@@ -43,8 +43,8 @@ export interface ApprovalOptions<Value = Json> extends ApprovalPolicy {
    * open. What only the program can tell (a refinement) it tells afterwards: then the question is asked anew.
    */
   schema?: StandardSchema<unknown, Value> | JsonObject
-  /** `unknown`: the question is whether an effect `once` happened. Default `approval`. */
-  kind?: 'approval' | 'unknown'
+  /** `unknown`: whether an effect `once` happened. `budget`: whether a run gets more. Default `approval`. */
+  kind?: 'approval' | 'unknown' | 'budget'
 }
 
 /** Options of an approval that make sense, in one form. */

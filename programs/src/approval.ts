@@ -161,7 +161,7 @@ function questionOf(
     name,
     ...(tool !== undefined && { tool }),
     ...(input !== undefined && { input }),
-    ...(input !== undefined && inputSchema !== undefined && { inputSchema }),
+    ...(inputSchema !== undefined && { inputSchema }),
     ...(details !== undefined && { reason: encode(details, `details of approval "${name}"`) }),
     ...(assignee !== undefined && { assignee }),
     ...(expiresAt !== undefined && { expiresAt }),

@@ -121,7 +121,7 @@ test('durable(): the same program again is given what was recorded, in a url as 
 test('reserved options of agents are refused', () => {
   const unsupported = expect.objectContaining({ code: 'UNSUPPORTED' })
   const factory = () => new Agent({ printer: false })
-  expect(() => selvage.agent('a', factory, { budget: { tokens: 1 } } as object)).toThrow(unsupported)
-  expect(() => durable({ runId: 'r', budget: { tokens: 1 } } as { readonly runId: string })).toThrow(unsupported)
+  expect(() => selvage.agent('a', factory, { retry: {} } as object)).toThrow(unsupported)
+  expect(() => durable({ runId: 'r', retry: {} } as { readonly runId: string })).toThrow(unsupported)
   expect(() => durable({ runId: 'r', url, selvage })).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
 })

@@ -4,14 +4,16 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { format } from 'node:util'
-import type { Blobs, Clock, Engine, Host, Program, Runtime, Store } from '@selvage/core'
+import type { Blobs, Clock, Engine, Host, Money, Outbound, Program, Runtime, Store } from '@selvage/core'
 import { createHost, UsageError } from '@selvage/core'
 import { embeddedEngine } from '@selvage/engine-embedded'
+import type { PriceTable } from '@selvage/programs'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
 import { notBuilt } from './reserved.ts'
+import { type TenantOptions, Treasury } from './treasury.ts'
 import { locate, noDatabase } from './url.ts'
 
 export interface OpenOptions {
@@ -40,6 +42,10 @@ export interface OpenOptions {
   /** Live programs kept in memory, suspended ones included; the least recently used is rebuilt from its journal when needed. Default 256. */
   readonly maxFibers?: number
   readonly logger?: Logger
+  /** What models cost, by their ids: goes before the built-in table. See docs/budgets.md. */
+  readonly prices?: PriceTable
+  /** Budgets for all runs of a tenant together. Every process that works needs them, as it needs the programs. */
+  readonly tenants?: { readonly [tenant: string]: TenantOptions }
 }
 
 /** What an opened Selvage is made of. */
@@ -56,6 +62,8 @@ export interface Parts {
   readonly live: Live | undefined
   /** For messages: the database, or the engine's name. */
   readonly location: string
+  /** Prices, and the budgets of tenants. */
+  readonly treasury: Treasury
 }
 
 export async function assemble(options: OpenOptions): Promise<Parts> {
@@ -73,10 +81,18 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
   }
   const runtime = nodeRuntime(options.clock === undefined ? {} : { clock: options.clock })
   const { engine, blobs, location } = await chooseEngine(options, runtime)
+  const treasury = new Treasury(engine.pots, runtime)
+  try {
+    treasury.prices.set(options.prices ?? {})
+    treasury.declareTenants(options.tenants ?? {})
+  } catch (error) {
+    if (options.engine === undefined && options.store === undefined) await engine.close()
+    throw error
+  }
   const settings = {
     runtime,
     manifest: engine.manifest,
-    outbound: engine,
+    outbound: outboundOf(engine, treasury.money),
     ...(blobs === undefined ? {} : { blobs }),
     ...(options.maxFibers === undefined ? {} : { maxFibers: options.maxFibers }),
   }
@@ -91,6 +107,18 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     log,
     live: openLive(location),
     location,
+    treasury,
+  }
+}
+
+/** The commands of an engine, which may be an object of any class. */
+function outboundOf(engine: Engine, money: Money | undefined): Outbound {
+  return {
+    start: (...given) => engine.start(...given),
+    signal: (...given) => engine.signal(...given),
+    cancel: (...given) => engine.cancel(...given),
+    ...(engine.retry !== undefined && { retry: engine.retry.bind(engine) }),
+    ...(money !== undefined && { money }),
   }
 }
 

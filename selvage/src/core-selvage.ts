@@ -14,10 +14,12 @@ import {
   type Context,
   createPipeline,
   createWorkflow,
+  type Limits,
   type PipelineInput,
   type PipelineOptions,
   type PipelineResult,
   type PipelineStage,
+  type PriceTable,
   validateInput,
   type WorkflowOptions,
 } from '@selvage/programs'
@@ -29,7 +31,9 @@ import { createRecords, type Records } from './records.ts'
 import { Registry } from './registry.ts'
 import { notBuilt } from './reserved.ts'
 import { presentPlain, Run, type RunPorts } from './run.ts'
+import { amountsOf, type PotState, stateOf } from './run-money.ts'
 import type { SessionProgram } from './session.ts'
+import type { TenantOptions } from './treasury.ts'
 import { Worker } from './worker.ts'
 
 export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
@@ -92,6 +96,7 @@ export class CoreSelvage {
       host: this.#host,
       live: parts.live,
       records: this.#records,
+      treasury: parts.treasury,
       conversation,
     }
   }
@@ -245,6 +250,30 @@ export class CoreSelvage {
     return { items: ledger(this.#parts.runtime, runId, await this.#records.all(runId), query) }
   }
 
+  /** Declares or replaces the budget of a tenant, as `openSelvage({ tenants })` does: for modules of `selvage work`. */
+  tenant(name: string, options: TenantOptions): void {
+    this.#open()
+    this.#parts.treasury.declareTenants({ [name]: options })
+  }
+
+  /** Adds to the price table, as `openSelvage({ prices })` does. */
+  prices(table: PriceTable): void {
+    this.#open()
+    this.#parts.treasury.prices.set(table)
+  }
+
+  /** A pot by its id: `run:<run id>`, `tenant:<tenant>` (of the period now, where it is declared here). Undefined: none. */
+  async pot(id: string): Promise<PotState | undefined> {
+    const [pot] = await this.#parts.treasury.pots.read([this.#potId(id)])
+    return pot === undefined ? undefined : stateOf(pot)
+  }
+
+  /** As `run.raiseBudget`, for the pot of that id. NOT_FOUND. */
+  async raiseBudget(id: string, by: Limits, options: { readonly id?: string } = {}): Promise<PotState> {
+    const { treasury, runtime } = this.#parts
+    return stateOf(await treasury.pots.raise(this.#potId(id), amountsOf(by), options.id ?? runtime.random(11)))
+  }
+
   /** Begins to work, if no `start()` has done so. The process lives until `stop()` or `close()`. */
   async work(options: ServeOptions = {}): Promise<Working> {
     this.#open()
@@ -268,6 +297,14 @@ export class CoreSelvage {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  #potId(id: string): string {
+    const { treasury, runtime } = this.#parts
+    const tenant = id.startsWith('tenant:')
+      ? treasury.tenantPot(id.slice('tenant:'.length), runtime.clock.now())
+      : undefined
+    return tenant?.id ?? id
   }
 
   #handle<Input, Result>(

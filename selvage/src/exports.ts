@@ -46,6 +46,8 @@ export type {
   ApprovalAnswer,
   ApprovalOptions,
   ApprovalPolicy,
+  BudgetFacts,
+  BudgetOptions,
   ChildOptions,
   ChildProgram,
   ClassifyRule,
@@ -55,10 +57,13 @@ export type {
   Failure,
   FailureClass,
   FailureKind,
+  Limits,
   MessageOptions,
   OnUnknown,
   PipelineOptions,
   PipelineStage,
+  Price,
+  PriceTable,
   ProgramStage,
   RetryPolicy,
   StageContext,
@@ -91,5 +96,7 @@ export type {
   RunState,
   SignalOptions,
 } from './run.ts'
+export type { LimitState, ModelUsage, PotState, RunUsage } from './run-money.ts'
 export type { SendOptions, Session, SessionMessage } from './session.ts'
+export type { Period, TenantBudget, TenantOptions } from './treasury.ts'
 export type { When } from './when.ts'

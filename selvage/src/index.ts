@@ -1,6 +1,7 @@
 import './node-version.ts'
 
 export type {
+  AgentBudget,
   AgentContext,
   AgentFactory,
   AgentOptions,

@@ -1,5 +1,6 @@
-import type { Engine, Entry, Host, Json, Outcome, RunDescription, Runtime, SignalReceipt } from '@selvage/core'
+import type { Engine, Entry, Host, Json, Outcome, RunDescription, Runtime, SignalReceipt, Start } from '@selvage/core'
 import { decode, encode, UsageError } from '@selvage/core'
+import type { Limits } from '@selvage/programs'
 import type { Answer } from './answer-form.ts'
 import { answer, delegateQuestion } from './answers.ts'
 import type { DelegateOptions } from './delegate.ts'
@@ -13,6 +14,8 @@ import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
 import type { Records } from './records.ts'
 import { notBuilt } from './reserved.ts'
+import { type PotState, potIdsOf, type RunUsage, raiseOfRun, stateOf, treeOf, UsageCount } from './run-money.ts'
+import type { Treasury } from './treasury.ts'
 
 /** What a run handle stands on. */
 export interface RunPorts {
@@ -22,6 +25,7 @@ export interface RunPorts {
   /** Chunks from other processes. */
   readonly live: Live | undefined
   readonly records: Records
+  readonly treasury: Treasury
   /** Messages of an agent's run from its journal; not there without Strands. */
   readonly conversation: ((runId: string, entries: readonly Entry[]) => Promise<unknown[]>) | undefined
 }
@@ -34,6 +38,8 @@ export type RunState = Omit<RunDescription, 'start' | 'outcome' | 'note'> & {
   /** Of an ended run. */
   readonly outcome?: { readonly ok: unknown } | Exclude<Outcome, { readonly ok: Json }>
   readonly deadline?: number
+  /** The pots that it draws on, its own first: those that are there. */
+  readonly budget?: readonly PotState[]
   /** Of a run of `durable()` that has not ended: what its status cannot say. */
   readonly inline?: InlineState
 }
@@ -83,9 +89,11 @@ export class Run<Result = unknown> {
     const description = await engine.describe(this.id, { claims: true, liveness: true })
     const { start, outcome, note, ...summary } = description
     const inline = await inlineState(engine, description)
+    const pots = (await engine.pots?.read(this.#potIds(start))) ?? []
     return {
       ...summary,
       ...(inline === undefined ? {} : { inline }),
+      ...(pots.length === 0 ? {} : { budget: pots.map(stateOf) }),
       input: decode(await records.value(start.input)),
       ...(start.deadline === undefined ? {} : { deadline: start.deadline }),
       ...(note === undefined ? {} : { note: decode(note) }),
@@ -190,6 +198,31 @@ export class Run<Result = unknown> {
     await engine.retry(this.id)
   }
 
+  /**
+   * Gives it more: `{ tokens: 50_000 }`, `{ usd: 2, modelCalls: 10 }`. What is raised is its own pot, or that of the run
+   * nearest above it that has one. Runs that ask for more of that pot go on; one that has failed goes on with `retry()`.
+   *
+   * BAD_INPUT for no amount, NOT_FOUND if no pot concerns it. `id`: a raise of that id counts once.
+   */
+  async raiseBudget(by: Limits, options: { readonly id?: string } = {}): Promise<PotState> {
+    const { engine, treasury, runtime } = this.#ports
+    const { start } = await engine.describe(this.id)
+    const raiseId = options.id ?? runtime.random(11)
+    return await raiseOfRun(treasury, this.id, start, by, raiseId, runtime.clock.now())
+  }
+
+  /**
+   * What its recorded model calls used, and what that costs by the price table; attempts that were not recorded are only in
+   * the pots of `status()`. Reads the journal. `tree`: with all runs below it.
+   */
+  async usage(options: { readonly tree?: boolean } = {}): Promise<RunUsage> {
+    const { engine, records, treasury } = this.#ports
+    const count = new UsageCount()
+    const ids = options.tree === true ? await treeOf(engine, this.id) : [this.id]
+    for (const id of ids) count.add(await records.all(id))
+    return count.total(treasury.prices)
+  }
+
   /** Messages of an agent's run as far as they are recorded, as plain data. */
   async conversation(): Promise<unknown[]> {
     const { conversation, records } = this.#ports
@@ -204,6 +237,11 @@ export class Run<Result = unknown> {
     const { records } = this.#ports
     const { from = 0, limit } = options
     return limit === undefined ? records.all(this.id, from) : records.load(this.id, from, limit)
+  }
+
+  #potIds(start: Start): readonly string[] {
+    const { treasury, runtime } = this.#ports
+    return potIdsOf(this.id, start, treasury, runtime.clock.now())
   }
 
   /** Reserved. */

@@ -51,6 +51,7 @@ export const KNOWN: readonly string[] = [
   'effects',
   'defaultEffect',
   'approvals',
+  'budget',
   'onCodeChange',
   'linear',
   'log',

@@ -24,7 +24,9 @@
  */
 import { StepError, UnrecordedError } from '@selvage/core'
 import { Model, type StreamOptions } from '@strands-agents/sdk'
+import { estimateOtherCall } from './estimate.ts'
 import { markReplayed, modelEvents } from './events.ts'
+import { afterRefusal, metered } from './metering.ts'
 import {
   type AnswerRecord,
   answerMessage,
@@ -123,14 +125,22 @@ async function* asked(
   const op = { key: scope.key(local), kind: 'model', name, check } as const
   const store = options?.modelState
   const before = stateNow(store)
-  const live: { error?: unknown; made?: Promise<AnswerRecord> } = {}
+  const live: { error?: unknown; made?: Promise<AnswerRecord> | undefined } = {}
 
   const make = async (send: Send<Event>): Promise<AnswerRecord> => {
-    try {
-      const result = await pump(plain(), send)
+    const estimate = (by: Model) => estimateOtherCall(scope, by, [options?.systemPrompt, options?.toolSpecs, messages])
+    const call = async (by: Model, begun: () => void): Promise<AnswerRecord> => {
+      const sendOn: Send<Event> = (event) => {
+        begun()
+        return send(event)
+      }
+      const result = await pump(by === model ? plain() : by.streamAggregated(messages, options), sendOn)
       // Who asked has given it up, and went on without an answer.
       if (options?.cancelSignal?.aborted) throw new UnrecordedError(options.cancelSignal.reason)
       return recordAnswer(result, store, before)
+    }
+    try {
+      return await metered({ scope, key: op.key, model, estimate, make: call })
     } catch (error) {
       if (error instanceof UnrecordedError) throw error
       if (!isModelOutcome(error)) throw new UnrecordedError(error)
@@ -157,19 +167,15 @@ async function* asked(
     return Promise.race([step, late])
   }
 
-  let record: AnswerRecord
-  try {
-    record = yield* relay(ask, () => scope.isLost)
-  } catch (error) {
-    if (StepError.is(error, 'STEP_FAILED')) {
-      const outcome = live.error ?? modelOutcomeError(error.cause)
-      if (outcome === undefined) throw error
-      scope.outcomes.set(outcome as object, error)
-      throw outcome
+  let record: AnswerRecord | undefined
+  while (record === undefined) {
+    try {
+      record = yield* relay(ask, () => scope.isLost)
+    } catch (thrown) {
+      const error = await afterRefusal(scope, local, thrown instanceof UnrecordedError ? thrown.cause : thrown)
+      if (error !== undefined) throw notAsked(error)
+      live.made = undefined
     }
-    asking.giveBack(local)
-    if (scope.durable.abortSignal.aborted) throwIfCancelled(scope.agent)
-    throw error instanceof UnrecordedError ? error.cause : error
   }
   const message = answerMessage(record, undefined)
   scope.nest.spend(op.key, usageOf(record))
@@ -179,6 +185,18 @@ async function* asked(
     yield* modelEvents(message)
   }
   return answerResult(record, message)
+
+  function notAsked(error: unknown): unknown {
+    if (StepError.is(error, 'STEP_FAILED')) {
+      const outcome = live.error ?? modelOutcomeError(error.cause)
+      if (outcome === undefined) return error
+      scope.outcomes.set(outcome as object, error)
+      return outcome
+    }
+    asking.giveBack(local)
+    if (scope.durable.abortSignal.aborted) throwIfCancelled(scope.agent)
+    return error
+  }
 }
 
 // ── which call is which ─────────────────────────────────────────────────────────────────────────────────────────────

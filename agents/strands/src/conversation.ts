@@ -62,6 +62,8 @@ export class Conversation {
   /** The model call before which the messages were recorded as they are. */
   syncedFor = 0
   usage: Usage = NO_USAGE
+  /** Of the last model call that told one. */
+  lastUsage: Usage | undefined
   /** Whether the turn has taken its input into the messages: then it is not given to the agent again. */
   hasBegun = false
   /** Of the turn: messages that were committed, in order, for whoever watches a stream that is resumed. */
@@ -107,6 +109,7 @@ export class Conversation {
     this.#pending = { n, message, results: new Map(), did: [] }
     this.#pendingUsage.push(usage)
     this.usage = addUsage(this.usage, usage)
+    this.lastUsage = usage ?? this.lastUsage
     this.#since = []
   }
 

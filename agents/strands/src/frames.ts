@@ -14,6 +14,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Durable, decode, type Entry } from '@selvage/core'
+import { Meter } from '@selvage/programs'
 import type { Agent, Usage } from '@strands-agents/sdk'
 import { entered } from './entered.ts'
 import { NodeOrder } from './node-order.ts'
@@ -27,6 +28,8 @@ import { addUsage, NO_USAGE } from './usage.ts'
 export class Nest {
   readonly durable: Durable
   readonly policy: Policy
+  /** Undefined where no budget concerns the run. */
+  readonly meter: Meter | undefined
   readonly waits: boolean
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void
@@ -47,6 +50,7 @@ export class Nest {
   constructor(durable: Durable, settings: Pick<Nest, 'policy' | 'waits' | 'onCodeChange' | 'log' | 'adopt'>) {
     this.durable = durable
     this.policy = settings.policy
+    this.meter = Meter.of(durable, settings.policy.money.budget)
     this.waits = settings.waits
     this.onCodeChange = settings.onCodeChange
     this.log = settings.log

@@ -5,6 +5,7 @@ export {
   type AgentRunResult,
   createAgentProgram,
 } from './agent-program.ts'
+export type { AgentBudget } from './budget.ts'
 export type { Conversation } from './conversation.ts'
 export { isReplayed } from './events.ts'
 export type { SentMessage } from './fold.ts'

@@ -12,7 +12,9 @@ import { StepError, UnrecordedError } from '@selvage/core'
 import type { AgentStreamEvent, InvokeModelStage, Message, MiddlewareHandlerOf } from '@strands-agents/sdk'
 import { gateModel } from './beyond.ts'
 import { chunkOf } from './chunks.ts'
+import { estimateLoopCall } from './estimate.ts'
 import { answerEvents, markReplayed } from './events.ts'
+import { afterRefusal, metered } from './metering.ts'
 import {
   type AnswerRecord,
   answerMessage,
@@ -36,8 +38,9 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
     const scope = scopeNow()
     if (scope === undefined) return yield* next(ctx)
     const request = await scope.beforeModel(ctx)
+    const local = `model#${request.n}`
     const op = {
-      key: scope.key(`model#${request.n}`),
+      key: scope.key(local),
       kind: 'model',
       name: ctx.model.modelId ?? 'model',
       check: request.check,
@@ -45,31 +48,44 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
     const live: { ran: boolean; error?: unknown } = { ran: false }
     const loop: LoopCall = {}
     const now = invocationNow()
-    gateModel(ctx.model)
 
     const ask = (send: Send<AgentStreamEvent>): Promise<AnswerRecord> =>
       scope.durable.step(op, async (at) => {
         live.ran = true
-        const sendOn: Send<AgentStreamEvent> = (event) => {
-          const chunk = chunkOf(event)
-          if (chunk !== undefined) at.emit(chunk)
-          return send(event)
+        const make = async (model: typeof ctx.model, begun: () => void): Promise<AnswerRecord> => {
+          const sendOn: Send<AgentStreamEvent> = (event) => {
+            const chunk = chunkOf(event)
+            if (chunk !== undefined) {
+              begun()
+              at.emit(chunk)
+            }
+            return send(event)
+          }
+          gateModel(model)
+          const { result } = await asLoopCall(now, loop, () =>
+            pump(next(model === ctx.model ? ctx : { ...ctx, model }), sendOn),
+          )
+          return recordAnswer(result, loop.state, scope.conversation.modelState)
         }
         try {
-          const { result } = await asLoopCall(now, loop, () => pump(next(ctx), sendOn))
-          return recordAnswer(result, loop.state, scope.conversation.modelState)
+          const estimate = (model: typeof ctx.model) => estimateLoopCall(scope, model)
+          return await metered({ scope, key: op.key, model: ctx.model, estimate, make })
         } catch (error) {
+          if (error instanceof UnrecordedError) throw error
           if (!isModelOutcome(error)) throw new UnrecordedError(error)
           live.error = error
           throw error
         }
       })
 
-    let record: AnswerRecord
-    try {
-      record = yield* relay(ask, () => scope.isLost)
-    } catch (error) {
-      throw refusal(scope, request, error, live.error)
+    let record: AnswerRecord | undefined
+    while (record === undefined) {
+      try {
+        record = yield* relay(ask, () => scope.isLost)
+      } catch (error) {
+        const thrown = await afterRefusal(scope, local, error)
+        if (thrown !== undefined) throw refusal(scope, request, thrown, live.error)
+      }
     }
     const message = takeAnswer(scope, request, record)
     if (!live.ran) {

@@ -319,9 +319,9 @@ describe('what cannot be durable', () => {
     const checkpoints = new Process(engine, { config: () => ({ checkpointing: true }) })
     await expect(checkpoints.invoke('x')).rejects.toMatchObject({ code: 'UNSUPPORTED' })
     expect(() => createDurablePlugin({ runId: '' }, async () => Promise.reject(new Error()))).toThrow(/runId/)
-    expect(() =>
-      createDurablePlugin({ runId: 'x', budget: {} } as never, async () => Promise.reject(new Error())),
-    ).toThrow(/budget is not built/)
+    expect(() => createDurablePlugin({ runId: 'x', budget: {} }, async () => Promise.reject(new Error()))).toThrow(
+      /budget of an agent limits nothing/,
+    )
   })
 
   it('a cancelled run ends, and stays ended', async () => {

@@ -62,6 +62,7 @@ const KNOWN = [
   'effects',
   'defaultEffect',
   'approvals',
+  'budget',
   'tenant',
   'tags',
   'linear',

@@ -3,6 +3,7 @@ import { type Effect, UsageError } from '@selvage/core'
 import { type ApprovalPolicy, checkApproval, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
+import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts'
 import { suppliedRecord, type ToolRecord } from './record.ts'
 import { agentOfTool } from './seams.ts'
 
@@ -16,6 +17,8 @@ export interface ToolPolicies {
   readonly defaultEffect?: Effect
   /** Tools whose calls somebody must approve first, by name. `true`: anybody, at any time. */
   readonly approvals?: { readonly [tool: string]: ToolApproval | true }
+  /** What the agent may use, over all that its run does: see docs/budgets.md. */
+  readonly budget?: AgentBudget
 }
 
 export interface ToolApproval extends ApprovalPolicy {
@@ -29,10 +32,12 @@ export class Policy {
   readonly #effects: Map<string, ToolEffect>
   readonly #approvals: Map<string, ToolApproval>
   readonly #defaultEffect: Effect | undefined
+  readonly money: ReadyBudget
   #told = false
 
   /** UsageError for declarations that make no sense. */
-  constructor({ effects = {}, approvals = {}, defaultEffect }: ToolPolicies) {
+  constructor({ effects = {}, approvals = {}, defaultEffect, budget }: ToolPolicies) {
+    this.money = readAgentBudget(budget)
     if (defaultEffect !== undefined) normalizeEffect(defaultEffect)
     this.#defaultEffect = defaultEffect
     this.#effects = new Map(Object.entries(effects).map(([tool, declared]) => [tool, checked(declared)]))
@@ -148,7 +153,6 @@ export function refuseUnknown(
 
 /** Reserved names of both forms. */
 export const RESERVED: { readonly [option: string]: string } = {
-  budget: "Use the SDK's limits (turns, totalTokens, outputTokens), which stop the agent, or cancel the run.",
   retry: 'Give the Agent a retryStrategy; run.retry() makes a failed run go on.',
   timeout: 'Give the run a deadline when you start it.',
   compensate: 'Undo the effect in a tool or step of its own.',

@@ -13,6 +13,7 @@ import {
   encode,
   InterruptedError,
   type Json,
+  NOTHING_SPENT,
   type Op,
   type StepContext,
   StepError,
@@ -33,6 +34,7 @@ import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
+import { toolCall, toolTicket } from './metering.ts'
 import { interruptKey, policyInterrupt } from './questions.ts'
 import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
@@ -111,8 +113,9 @@ async function* made(call: Call): Events {
 async function* madeOnce(call: Call, ask: string): Events {
   const { scope, ctx, cycle } = call
   const { toolUseId, name, input } = ctx.toolUse
+  const local = `tool:${toolUseId}@${cycle}${ask}`
   const op: Op = {
-    key: scope.key(`tool:${toolUseId}@${cycle}${ask}`),
+    key: scope.key(local),
     kind: 'tool',
     name,
     check: scope.durable.id('', JSON.stringify([name, input])).slice(0, 16),
@@ -133,18 +136,22 @@ async function* madeOnce(call: Call, ask: string): Events {
   })
   const make = (send: Send<AgentStreamEvent>): Promise<ToolRecord> => {
     const body = async (at: StepContext): Promise<ToolRecord> => {
-      const { record, block } = await runBody(call, at, send)
+      const { record, block } = await toolCall(scope, op, ticket, () => runBody(call, at, send))
       live = block
       return record
     }
     return effectStep<ToolRecord>(gate, op, body, scope.policy.effectOf(name, ctx.tool))
   }
 
+  const ticket = await toolTicket(scope, op, local)
   let record: ToolRecord
   try {
     record = suppliedRecord(yield* relay(make, () => scope.isLost))
   } catch (error) {
     return resultBlock(refusal(call, error), toolUseId)
+  } finally {
+    // Where the body has not run: somebody knew the result.
+    ticket?.settle(NOTHING_SPENT)
   }
   const recorded = resultBlock(record, toolUseId)
   const block = live?.error === undefined ? recorded : withError(recorded, live.error)

@@ -192,6 +192,12 @@ export function answersTo(question: Pick<Approval, 'id' | 'kind' | 'schema'>): s
         return [`respond ${question.id} '<data as JSON>'`, `reject ${question.id} --reason '…'`]
       }
       return [`approve ${question.id}`, `reject ${question.id} --reason '…'`]
+    case 'budget':
+      return [
+        `approve ${question.id}   # as much again`,
+        `approve ${question.id} --input '{ "tokens": 10000 }'`,
+        `reject ${question.id} --reason '…'   # the run ends`,
+      ]
     case 'unknown':
       return [
         `approve ${question.id} --input '<its result as JSON>'   # it happened`,

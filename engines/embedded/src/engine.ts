@@ -19,6 +19,7 @@ import {
   type OutboxHandler,
   type OutboxStore,
   type Page,
+  type Pots,
   probe,
   type QuestionQuery,
   type QuestionRecord,
@@ -39,6 +40,7 @@ import { Changes } from './changes.ts'
 import { Leases } from './leases.ts'
 import { embeddedManifest } from './manifest.ts'
 import type { Parts } from './parts.ts'
+import { potsOf } from './pots.ts'
 import { guarded, warnOnce } from './report.ts'
 import { reopenRun } from './retry.ts'
 import { Worker } from './worker.ts'
@@ -72,6 +74,7 @@ export function embeddedEngine(options: EmbeddedOptions): Engine {
 class EmbeddedEngine implements Engine {
   readonly manifest: Manifest
   readonly outbox?: EngineOutbox
+  readonly pots?: Pots
   private readonly store: Store
   private readonly runtime: Runtime
   private readonly parts: Parts
@@ -96,6 +99,10 @@ class EmbeddedEngine implements Engine {
     this.parts = { store, runtime, leaseMs, stopGraceMs, bell, changes: this.changes, leases, report, sent }
     if (store.outbox !== undefined) this.outbox = engineOutbox(store.outbox, this.parts, () => this.checkOpen())
     this.attachments = new Attachments(this.parts)
+    if (store.pots !== undefined) {
+      const by = 'budget raised'
+      this.pots = potsOf(store, store.pots, (runId, id, payload) => this.signal(runId, { id, name: id, payload, by }))
+    }
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────

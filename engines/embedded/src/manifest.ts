@@ -10,6 +10,13 @@ export function embeddedManifest(store: Store): Manifest {
     affinity: false,
     countsDeliveries: true,
     survives: store.survives,
-    abilities: { list: true, approvals: true, attach: true, rotate: false, outbox: store.outbox !== undefined },
+    abilities: {
+      list: true,
+      approvals: true,
+      attach: true,
+      rotate: false,
+      outbox: store.outbox !== undefined,
+      pots: store.pots !== undefined,
+    },
   }
 }

@@ -21,6 +21,7 @@ import { load } from './journal.ts'
 import { Names } from './names.ts'
 import { openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
+import { sqlitePots } from './pots.ts'
 import { describe, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
@@ -94,6 +95,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     survives: place.survives,
     blobs: blobs(commits, database),
     outbox: outbox(commits, database, workers),
+    pots: sqlitePots(commits, database),
 
     enlist: (worker, leaseMs, now) => workers.enlist(worker, leaseMs, now),
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),

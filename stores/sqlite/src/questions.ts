@@ -14,7 +14,7 @@ import { openSeats } from './seats.ts'
 import { toText, toTextOrNull } from './text.ts'
 
 export const QUESTION_STATUSES: readonly QuestionRecord['status'][] = ['open', 'answered', 'expired', 'closed']
-export const QUESTION_KINDS: readonly Question['kind'][] = ['approval', 'interrupt', 'callback', 'unknown']
+export const QUESTION_KINDS: readonly Question['kind'][] = ['approval', 'interrupt', 'callback', 'unknown', 'budget']
 
 const OPEN = 0
 const ANSWERED = 1
