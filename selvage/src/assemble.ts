@@ -13,6 +13,7 @@ import { sqliteStore } from '@selvage/store-sqlite'
 import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
 import { notBuilt } from './reserved.ts'
+import type { Secret } from './signing.ts'
 import { type TenantOptions, Treasury } from './treasury.ts'
 import { locate, noDatabase } from './url.ts'
 
@@ -46,6 +47,11 @@ export interface OpenOptions {
   readonly prices?: PriceTable
   /** Budgets for all runs of a tenant together. Every process that works needs them, as it needs the programs. */
   readonly tenants?: { readonly [tenant: string]: TenantOptions }
+  /**
+   * Signs links that answer questions: a random text of at least 16 characters, or a list of them, of which the first signs
+   * and all are believed. Default: the environment variable SELVAGE_LINK_SECRET, several parted by blanks.
+   */
+  readonly linkSecret?: Secret
 }
 
 /** What an opened Selvage is made of. */
@@ -64,6 +70,7 @@ export interface Parts {
   readonly location: string
   /** Prices, and the budgets of tenants. */
   readonly treasury: Treasury
+  readonly linkSecret: Secret | undefined
 }
 
 export async function assemble(options: OpenOptions): Promise<Parts> {
@@ -108,6 +115,7 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     live: openLive(location),
     location,
     treasury,
+    linkSecret: options.linkSecret ?? secretIn(process.env.SELVAGE_LINK_SECRET),
   }
 }
 
@@ -120,6 +128,11 @@ function outboundOf(engine: Engine, money: Money | undefined): Outbound {
     ...(engine.retry !== undefined && { retry: engine.retry.bind(engine) }),
     ...(money !== undefined && { money }),
   }
+}
+
+function secretIn(text: string | undefined): Secret | undefined {
+  const secrets = (text ?? '').split(/\s+/).filter((secret) => secret !== '')
+  return secrets.length === 0 ? undefined : secrets
 }
 
 function printTo(logger: Logger): (runId: string, values: readonly unknown[]) => void {

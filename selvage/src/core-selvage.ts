@@ -25,6 +25,7 @@ import {
 } from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
 import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
+import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
 import { createRecords, type Records } from './records.ts'
@@ -76,10 +77,12 @@ export class CoreSelvage {
   readonly #topics: Topics
   readonly #runPorts: RunPorts
   readonly #sessions: Settings['sessions']
+  readonly #links: Links
   #closed: Promise<void> | undefined
 
   constructor(parts: Parts, settings: Settings) {
     const { work = true, concurrency, conversation, sessions } = settings
+    this.#links = new Links(parts.engine, parts.runtime, parts.linkSecret)
     this.#sessions = sessions
     this.#parts = parts
     this.#host = parts.createHost(() => this.#registry.list())
@@ -232,9 +235,34 @@ export class CoreSelvage {
 
   /** One question by its id, whatever run asks it. NOT_FOUND. */
   async approval(id: string): Promise<Approval> {
-    const { engine } = this.#parts
-    if (engine.question === undefined) throw this.#lacks('questions', 'Look at run.events().')
-    return this.#approval(await engine.question(id))
+    return this.#approval(await this.#question(id))
+  }
+
+  /**
+   * A link that answers question `id`: `{ token, url?, expiresAt }`. Whoever has it may say what `action` allows, once.
+   * NOT_FOUND and the errors of a question that is over; NOT_ASKED; BAD_INPUT without a `linkSecret`.
+   */
+  async approvalLink(id: string, options: LinkOptions): Promise<ApprovalLink> {
+    return this.#links.make(await this.#question(id), options)
+  }
+
+  /**
+   * The question of a link, and what the link may do. Uses nothing up: call it for GET requests, which mail scanners make.
+   * LINK_INVALID, LINK_EXPIRED.
+   */
+  async peekLink(token: string): Promise<LinkClaims & { readonly approval: Approval }> {
+    const claims = this.#links.read(token)
+    return { ...claims, approval: await this.approval(claims.id) }
+  }
+
+  /**
+   * Answers the question of a link, and uses the link up. LINK_INVALID, LINK_EXPIRED, LINK_USED; ALREADY_ANSWERED if
+   * somebody else was first; BAD_INPUT for what does not fit or what the link does not allow: then both are as before.
+   */
+  async answerLink(token: string, said: LinkAnswer = {}): Promise<Approval> {
+    const claims = this.#links.read(token)
+    await this.#links.answer(token, await this.#question(claims.id), claims, said)
+    return this.approval(claims.id)
   }
 
   /** The effects of one run and what is known of them. UNSUPPORTED without a `runId`. */
@@ -324,6 +352,12 @@ export class CoreSelvage {
   async #begin(options?: ServeOptions): Promise<void> {
     this.#parts.live?.tellOf(this.#host)
     await this.#worker.begin(options)
+  }
+
+  async #question(id: string): Promise<QuestionRecord> {
+    const { engine } = this.#parts
+    if (engine.question === undefined) throw this.#lacks('questions', 'Look at run.events().')
+    return engine.question(id)
   }
 
   async #approval({ input, reason, ...record }: QuestionRecord): Promise<Approval> {

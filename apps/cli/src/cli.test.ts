@@ -342,6 +342,58 @@ describe('answers', () => {
   })
 })
 
+describe('people', () => {
+  test('an inbox, a delegation, and data that are refused where they do not fit', async () => {
+    const pay = selvage.workflow('pay', (ctx) =>
+      ctx.approval('pay', { assignee: 'ann', schema: { type: 'object', required: ['amount'] } }),
+    )
+    const run = await pay.start(undefined, { runId: 'pay', tags: { team: 'red' } })
+    const id = await questionOf(run)
+    const table = lines((await cli('approvals', '--assignee', 'ann', '--tag', 'team=red')).out)
+    expect(table[0]).toBe('QUESTION STATUS ASKS FOR RUN ASKED UNTIL')
+    expect(table[1]).toMatch(new RegExp(`^${id} open pay ann pay .*ago$`))
+    expect((await cli('delegate', id, 'bob', '--by', 'ann', '--reason', 'on leave')).out).toBe(
+      `${id} is for bob now.\n`,
+    )
+    expect(json(await cli('approvals', '--assignee', 'ann', '--json'))).toEqual({ items: [] })
+    expect(json(await cli('approvals', '--assignee', 'bob', '--json'))).toMatchObject({
+      items: [{ id, delegations: [{ from: 'ann', to: 'bob', by: 'ann', reason: 'on leave' }] }],
+    })
+    const shown = lines((await cli('show', 'pay')).out)
+    expect(shown.some((line) => line.startsWith('given ann → bob'))).toBe(true)
+    expect(shown).toContain(`selvage respond ${id} '<data as JSON>'`)
+    expect(await cli('respond', id, '{}')).toMatchObject({ code: 2, err: expect.stringContaining('amount') })
+    expect(await cli('approvals', '--status', 'done')).toMatchObject({ code: 2 })
+    expect((await cli('approve', id, '--value', '{"amount":3}')).code).toBe(0)
+    expect(await run.result()).toMatchObject({ approved: true, value: { amount: 3 }, by: ME })
+  })
+
+  test('several who decide, and a link', async () => {
+    const pay = selvage.workflow('pay', (ctx) =>
+      ctx.approval('pay', { quorum: 2, of: ['ann', 'bob'], reminders: '1h', input: { amount: 3 } }),
+    )
+    const run = await pay.start(undefined, { runId: 'pay' })
+    const id = await questionOf(run)
+    expect(await cli('approve', id)).toMatchObject({ code: 4, err: expect.stringContaining('ann, bob') })
+    expect((await cli('approve', id, '--by', 'ann')).out).toContain('one of several people')
+    expect(lines((await cli('show', 'pay')).out)).toContain('needs 2 of ann, bob (so far ann yes)')
+    expect(await cli('link', id, '--assignee', 'bob')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('SELVAGE_LINK_SECRET'),
+    })
+    process.env.SELVAGE_LINK_SECRET = 'the-secret-of-this-test an-older-secret-of-it'
+    try {
+      const made = await cli('link', id, '--assignee', 'bob', '--expires-in', '1h', '--page', 'https://example.com/a')
+      expect(made.out).toMatch(/^https:\/\/example\.com\/a\?token=link1\./)
+      await using answering = await openSelvage({ url, work: false })
+      await answering.answerLink(new URL(made.out.trim()).searchParams.get('token') ?? '', { approved: true })
+    } finally {
+      delete process.env.SELVAGE_LINK_SECRET
+    }
+    expect(await run.result()).toMatchObject({ approved: true, by: 'ann, bob' })
+  })
+})
+
 describe('signal, cancel, retry', () => {
   test('a signal reaches a run that waits in another process', async () => {
     const wait = selvage.workflow('wait', (ctx) => ctx.signal('go'))

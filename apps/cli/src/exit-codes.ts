@@ -18,7 +18,8 @@ export const EXIT_MEANING: { readonly [name in keyof typeof EXIT]: string } = {
   failure: 'could not be done: the database cannot be used, a check of doctor failed, or something unforeseen',
   usage: 'a wrong argument, something that is not built yet, or a Node that is too old',
   notFound: 'no such run, approval or database',
-  conflict: 'it cannot be done any more: answered before, expired, ended, or held by another process',
+  conflict:
+    'it cannot be done, or not any more: answered before, expired, ended, asked of others, or held by another process',
 }
 
 const BY_CODE: { readonly [code: string]: ExitCode } = {
@@ -27,6 +28,8 @@ const BY_CODE: { readonly [code: string]: ExitCode } = {
   NOT_SERIALISABLE: EXIT.usage,
   NOT_FOUND: EXIT.notFound,
   ALREADY_ANSWERED: EXIT.conflict,
+  NOT_ASKED: EXIT.conflict,
+  INPUT_MISMATCH: EXIT.conflict,
   WAIT_TIMEOUT: EXIT.conflict,
   RUN_ENDED: EXIT.conflict,
   RUN_HELD: EXIT.conflict,

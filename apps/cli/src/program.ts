@@ -9,6 +9,7 @@ import { EXIT, EXIT_MEANING } from './exit-codes.ts'
 import { explain } from './failure.ts'
 import { findQuestion, findRun } from './find.ts'
 import { journal } from './journal.ts'
+import { type LinkOptions, link } from './link.ts'
 import { type ListOptions, list } from './list.ts'
 import { notBuilt } from './not-built.ts'
 import { type OutboxListOptions, outbox, resend } from './outbox.ts'
@@ -109,6 +110,17 @@ function addAnswering(program: Command): void {
     .option('--reason <text>', 'shown to the model or the workflow')
     .option('--by <name>', 'who says so (default: your user name)')
     .action(act('reject'))
+  program
+    .command('link <approval>')
+    .description('make a signed link that answers an open question once; needs SELVAGE_LINK_SECRET')
+    .option('--action <action>', 'approve, reject or any (default any)', 'any')
+    .option('--assignee <name>', 'whose link it is (default: whom the question is for)')
+    .option('--expires-in <duration>', "until when, as '2d' or '4h' (default 7d)")
+    .option('--page <url>', 'the page of yours that takes it')
+    .action((id: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & LinkOptions>()
+      return session(options, async (opened) => link(opened, await findQuestion(opened.selvage, id), options))
+    })
   program
     .command('delegate <approval> <person>')
     .description('give an open question to somebody else')
