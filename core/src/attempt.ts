@@ -6,13 +6,14 @@
  * outcome is `unknown`, never guessed.
  */
 import type { AskedStep } from './asked.ts'
+import { AttemptLimit, hasLimit, lateness } from './attempt-limit.ts'
 import { encode, errorToJson } from './codec.ts'
 import type { Effect, EntryOf, OpKind, StepOutcome } from './entry.ts'
-import { InterruptedError, SelvageError, StepError, TerminalError, UnrecordedError } from './errors.ts'
+import { FailedResult, InterruptedError, SelvageError, TerminalError, UnrecordedError, UsageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
 import type { OutboxMessage } from './outbox.ts'
-import type { StepContext } from './ports.ts'
+import type { NextAttempt, StepContext } from './ports.ts'
 import { probe } from './probe.ts'
 import { packMessages, sendFrom } from './sending.ts'
 
@@ -23,9 +24,10 @@ export const MAX_CRASHES = 5
 export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void): void {
   const { op, attempt } = step
   const startedAt = fiber.clock()
-  const deadline = op.timeoutMs === undefined ? undefined : stepDeadline(fiber, step, op.timeoutMs)
+  const parent = abortSignalOf(fiber, step)
+  const limit = hasLimit(step) ? new AttemptLimit(fiber, step, parent) : undefined
   step.sent = undefined
-  const at = new Attempt(fiber, step, deadline?.signal ?? abortSignalOf(fiber, step), heartbeat)
+  const at = new Attempt(fiber, step, limit?.abortSignal ?? parent, limit === undefined ? heartbeat : beat)
   step.phase = 'running'
   fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
   probe('host.before-effect')
@@ -35,17 +37,22 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
   } catch (error) {
     running = Promise.reject(error)
   }
-  const settled = deadline === undefined ? running : Promise.race([running, deadline.expired])
+  const settled = limit === undefined ? running : Promise.race([running, limit.expired])
   settled.then(
     (value) => {
-      deadline?.cancel()
+      limit?.end()
       succeed(fiber, step, startedAt, value)
     },
     (error: unknown) => {
-      deadline?.cancel()
+      limit?.end()
       fail(fiber, step, startedAt, error)
     },
   )
+
+  function beat(): void {
+    limit?.heartbeat()
+    heartbeat()
+  }
 }
 
 /** What the author's code is given. A class, because a getter in an object literal costs more than all the rest of it. */
@@ -196,30 +203,48 @@ function resultOf(fiber: Fiber, step: AskedStep): string {
   return `the result of step ${step.op.key} of run ${fiber.runId}`
 }
 
-function fail(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown): void {
+function succeedAfterAll(fiber: Fiber, step: AskedStep, startedAt: number, { value }: FailedResult): void {
+  try {
+    succeed(fiber, step, startedAt, value())
+  } catch (error) {
+    record(fiber, step, startedAt, { error: errorToJson(error) })
+  }
+}
+
+function fail(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown): void {
   if (fiber.dropped) return
   probe('host.after-effect')
-  if (error instanceof UnrecordedError) {
-    fiber.withdraw(step)
-    step.reject(error.cause)
-    return
-  }
+  const isOpen = raised instanceof UnrecordedError || raised instanceof FailedResult
+  const error: unknown = isOpen ? raised.cause : raised
   if (error instanceof InterruptedError) {
     record(fiber, step, startedAt, { interrupts: error.interrupts })
     return
   }
   const intent = fiber.known.intents.get(step.op.key)
   if (intent !== undefined && SelvageError.is(error, 'STEP_TIMEOUT')) {
-    resolveIntent(fiber, step, intent, `it did not answer within ${step.op.timeoutMs} ms`)
+    resolveIntent(fiber, step, intent, lateness(step))
     return
   }
   const cancelled = fiber.abortSignal.aborted && !step.shielded
   const terminal = cancelled || error instanceof TerminalError
-  const delay = terminal ? undefined : step.behaviour.retryAfterMs?.(error, step.attempt)
-  if (delay === undefined) {
-    record(fiber, step, startedAt, { error: errorToJson(error) })
+  const now = fiber.clock()
+  const since = fiber.known.failedSince.get(step.op.key) ?? now
+  let again: number | NextAttempt | undefined
+  try {
+    again = terminal ? undefined : step.behaviour.retryAfterMs?.(error, step.attempt, { now, since })
+  } catch (cause) {
+    record(fiber, step, startedAt, { error: errorToJson(brokenPolicy(fiber, step, cause)) })
     return
   }
+  if (again === undefined) {
+    if (raised instanceof UnrecordedError) {
+      fiber.withdraw(step)
+      step.reject(error)
+    } else if (raised instanceof FailedResult) succeedAfterAll(fiber, step, startedAt, raised)
+    else record(fiber, step, startedAt, { error: errorToJson(error) })
+    return
+  }
+  const { afterMs, next } = typeof again === 'number' ? { afterMs: again } : again
   step.phase = 'recorded'
   fiber.produce({
     type: 'retry',
@@ -227,7 +252,16 @@ function fail(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown):
     op: recorded(step),
     attempt: step.attempt,
     error: errorToJson(error),
-    retryAt: fiber.clock() + Math.max(0, Math.round(delay)),
+    retryAt: fiber.clock() + Math.max(0, Math.round(afterMs)),
+    ...(next !== undefined && { next }),
+  })
+}
+
+function brokenPolicy(fiber: Fiber, { op }: AskedStep, cause: unknown): UsageError {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new UsageError('BAD_INPUT', `The retry policy of step ${op.key} of run ${fiber.runId} failed: ${why}.`, {
+    hint: 'It is asked when an attempt has failed, and must not throw.',
+    cause,
   })
 }
 
@@ -255,41 +289,4 @@ function recorded(step: AskedStep): AskedStep['op'] {
 /** What ends an attempt from outside: a cancel, or the loss of the run. */
 function abortSignalOf(fiber: Fiber, step: AskedStep): AbortSignal {
   return step.shielded ? fiber.lifetimeSignal : fiber.abortSignal
-}
-
-/** The same with a time-out of its own. */
-function stepDeadline(
-  fiber: Fiber,
-  step: AskedStep,
-  timeoutMs: number,
-): {
-  readonly signal: AbortSignal
-  readonly expired: Promise<never>
-  cancel(): void
-} {
-  const parent = abortSignalOf(fiber, step)
-  const own = new AbortController()
-  const forward = (): void => own.abort(parent.reason)
-  if (parent.aborted) forward()
-  else parent.addEventListener('abort', forward)
-  let stop = (): void => {}
-  const expired = new Promise<never>((_, reject) => {
-    stop = fiber.env.runtime.clock.timer(timeoutMs, () => {
-      const error = new StepError(
-        'STEP_TIMEOUT',
-        `Step ${step.op.key} of run ${fiber.runId} took longer than ${timeoutMs} ms at attempt ${step.attempt}.`,
-        { details: { runId: fiber.runId, step: step.op.key, attempt: step.attempt } },
-      )
-      own.abort(error)
-      reject(error)
-    })
-  })
-  return {
-    signal: own.signal,
-    expired,
-    cancel: () => {
-      stop()
-      parent.removeEventListener('abort', forward)
-    },
-  }
 }

@@ -118,6 +118,8 @@ export type EntryBody =
       readonly attempt: number
       readonly error: ErrorJson
       readonly retryAt: number
+      /** What the program has decided about the next attempt: which model it asks, for example. */
+      readonly next?: Json
     }
   | {
       readonly type: 'step'

@@ -204,8 +204,24 @@ export class InterruptedError extends Error {
 }
 
 /**
- * Thrown inside a step by an integration: reject with `cause` and record nothing, so that the same key runs again when
- * it is asked for again. For failures that somebody else retries (an SDK's own back-off).
+ * Thrown inside a step by an integration: make the step again because of `cause` if its policy says so, else record what
+ * `value` gives as its result. For failures that are an answer: the error that a tool tells a model.
+ */
+export class FailedResult extends Error {
+  override readonly name = 'FailedResult'
+  /** Called if it stands. */
+  readonly value: () => unknown
+
+  constructor(cause: unknown, value: () => unknown) {
+    super('failed, with a result', { cause })
+    this.value = value
+  }
+}
+
+/**
+ * Thrown inside a step by an integration: unless its policy says that it is made again because of `cause`, reject with
+ * that and record nothing, so that the same key runs again when it is asked for again. For failures that somebody else
+ * retries (an SDK's own back-off).
  */
 export class UnrecordedError extends Error {
   override readonly name = 'UnrecordedError'

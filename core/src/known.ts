@@ -27,6 +27,8 @@ export class Known {
   readonly opened: Map<string, number> = new Map()
   /** Failed attempts of steps without a final outcome. */
   readonly attempts: Map<string, EntryOf<'retry'>> = new Map()
+  /** When the first attempt of each of those steps failed. */
+  readonly failedSince: Map<string, number> = new Map()
   /** Intents without an outcome. */
   readonly intents: Map<string, EntryOf<'intent'>> = new Map()
   /** Journaled and not consumed, oldest first, by name. */
@@ -53,12 +55,13 @@ export class Known {
         this.intents.set(entry.key, entry)
         break
       case 'retry':
+        if (!this.failedSince.has(entry.key)) this.failedSince.set(entry.key, entry.at)
         this.attempts.set(entry.key, entry)
         this.intents.delete(entry.key)
         break
       case 'step':
         if (!asked) this.steps.set(entry.key, entry)
-        this.attempts.delete(entry.key)
+        if (this.attempts.delete(entry.key)) this.failedSince.delete(entry.key)
         this.intents.delete(entry.key)
         break
       case 'signal':
@@ -176,6 +179,20 @@ function voidedByCancel(entries: readonly Entry[]): readonly string[] {
  * wait that time has ended is no failure: most of them are sleeps.
  */
 export function voidedByRetry(entries: readonly Entry[]): readonly string[] {
+  return [...new Set([...voidedByEnd(entries), ...failedAttempts(standing(entries))])]
+}
+
+/** Steps that were to be made again: they get all their attempts anew. */
+function failedAttempts(entries: readonly Entry[]): readonly string[] {
+  const failed = new Set<string>()
+  for (const entry of entries) {
+    if (entry.type === 'retry') failed.add(entry.key)
+    else if (entry.type === 'step' || entry.type === 'intent') failed.delete(entry.key)
+  }
+  return [...failed]
+}
+
+function voidedByEnd(entries: readonly Entry[]): readonly string[] {
   const end = entries.at(-1)
   if (end?.type === 'end' && 'cancelled' in end.outcome) return voidedByCancel(entries)
   if (end?.type !== 'end' || !('error' in end.outcome) || end.outcome.step === undefined) return []

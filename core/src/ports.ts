@@ -25,7 +25,7 @@ export interface StepContext {
   readonly abortSignal: AbortSignal
   /** Sends a chunk to live readers. Never journaled. */
   emit(chunk: Json): void
-  /** Says that a long step is alive. */
+  /** Says that a long step is alive, where it has a `heartbeatTimeout`. */
   heartbeat(): void
   /**
    * A message for the outbox: in the commit that records this step, if the attempt succeeds. Returns its id. UNSUPPORTED on
@@ -51,10 +51,26 @@ export interface StepBehaviour<T> {
   /** Asks the target system whether the effect happened. Only for effects `once`. */
   readonly reconcile?: (at: ReconcileContext) => Promise<Reconciled<T>> | Reconciled<T>
   /**
-   * Called when an attempt failed: milliseconds to wait before the next one, or undefined to record the failure.
-   * Attempts survive the process: they are journaled as `retry`.
+   * Called when an attempt failed: milliseconds to wait before the next one, or undefined to record the failure. With
+   * `next`, what the entry shall say to whoever makes the next one. Attempts survive the process: they are journaled as
+   * `retry`.
    */
-  readonly retryAfterMs?: (error: unknown, attempt: number) => number | undefined
+  readonly retryAfterMs?: (error: unknown, attempt: number, at: AttemptTimes) => number | NextAttempt | undefined
+  /** Milliseconds that an attempt may go without a `heartbeat` before it fails with STEP_TIMEOUT. */
+  readonly heartbeatTimeoutMs?: number
+}
+
+export interface NextAttempt {
+  readonly afterMs: number
+  readonly next: Json
+}
+
+/** Epoch milliseconds by host time. */
+export interface AttemptTimes {
+  /** Of this failure. */
+  readonly now: number
+  /** Of the step's first failure, also where that was in another process. */
+  readonly since: number
 }
 
 /** `at`: epoch milliseconds of the entry that says that time is up, the same on every replay. */

@@ -5,14 +5,16 @@ import type { ApprovalOptions } from './approval-options.ts'
 import type { ChildOptions, ChildProgram } from './child.ts'
 import type { EffectDeclaration } from './effects.ts'
 import type { Polled, PollOptions } from './poll.ts'
-import type { RetryPolicy } from './retry.ts'
+import type { Retry } from './retry.ts'
 import type { Callback } from './signals.ts'
 
 export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'compensate'>> {
   /** Tells steps of one name apart that run at once, or says what is done. Unique in the run. Default: the name, then `name#2`, `name#3`, … */
   key?: string
   /** Default: the workflow's `retry`, and without one only a RetryableError is tried again. An effect `once` is tried again only under a policy of its own, or when its author throws RetryableError. */
-  retry?: RetryPolicy
+  retry?: Retry
+  /** How long one attempt may go without `at.heartbeat()`; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. */
+  heartbeatTimeout?: Duration
   /** How long one attempt may take; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. Default: for ever. */
   timeout?: Duration
 }

@@ -110,20 +110,20 @@ export interface UnknownFacts {
  *   { approved: false, reason: 'retry' }      it did not happen; make it now
  *   { approved: false, reason: <any other> }  it did not happen; give up: StepError STEP_FAILED with that reason
  *
- * Under `tell-model` and `fail` the StepError OUTCOME_UNKNOWN is the caller's. `retry`: from `retryBehaviour`.
+ * Under `tell-model` and `fail` the StepError OUTCOME_UNKNOWN is the caller's. `more`: when it is made again (`retryBehaviour`), how long it may be silent.
  */
 export async function effectStep<T>(
   durable: Durable,
   op: Op,
   live: (at: StepContext) => Promise<T> | T,
   declaration: Effect | EffectDeclaration<T> | undefined,
-  retry?: StepBehaviour<T>['retryAfterMs'],
+  more: Omit<StepBehaviour<T>, 'reconcile'> = {},
 ): Promise<T> {
   const { effect, declared, reconcile, onUnknown, ask } = normalizeEffect(declaration)
   for (let again = 0; ; again++) {
     const key = again === 0 ? op.key : `${op.key}/again#${again}`
     const behaviour: StepBehaviour<T> = {
-      ...(retry !== undefined && { retryAfterMs: retry }),
+      ...more,
       ...(reconcile !== undefined && { reconcile }),
     }
     try {

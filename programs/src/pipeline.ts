@@ -89,6 +89,7 @@ class PipelineRun {
     const again = stage.retry && retryBehaviour(stage.retry, () => durable.random(stream))
     /** Attempts that ended with a cancel of the pipeline: no failures of the stage. */
     let spared = 0
+    let since: number | undefined
     for (let attempt = 1; ; attempt++) {
       const { id, end } = this.#begin(stage, input, attempt)
       // Looked at below, after what must be recorded first.
@@ -106,7 +107,9 @@ class PipelineRun {
         }
         // Who cancels a stage does not want it again.
         const isWanted = !SelvageError.is(error, 'RUN_CANCELLED')
-        delayMs = isWanted ? again?.(authorsError(error), attempt - spared) : undefined
+        const now = durable.now()
+        since ??= now
+        delayMs = isWanted ? again?.(authorsError(error), attempt - spared, { now, since }) : undefined
         if (delayMs === undefined) {
           if (mark !== undefined) await durable.state(mark, {})
           throw error

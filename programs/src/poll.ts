@@ -1,6 +1,6 @@
 import type { Durable, Duration, StepContext } from '@selvage/core'
 import { StepError, toMs } from '@selvage/core'
-import { ONLY_RETRYABLE, type RetryPolicy, retryBehaviour } from './retry.ts'
+import { ONLY_RETRYABLE, type Retry, retryBehaviour } from './retry.ts'
 import { sleepUntil } from './sleep.ts'
 
 export interface PollOptions {
@@ -9,7 +9,7 @@ export interface PollOptions {
   /** Default: for ever. */
   timeout?: Duration
   /** For a poll that throws; without it only RetryableError is tried again, and any other error ends the wait. */
-  retry?: RetryPolicy
+  retry?: Retry
   /** Unique in the run. Default: the name, then `name#2`, … */
   key?: string
 }

@@ -50,6 +50,29 @@ describe('retryBehaviour', () => {
     )
   })
 
+  it('has a policy for each class, and none for a class without one', () => {
+    const status = (code: number): Error => Object.assign(new Error('no'), { status: code })
+    const again = retryBehaviour(
+      { transient: { jitter: 'none' }, model: { initial: '9s', jitter: 'none' }, permanent: false },
+      half,
+    )
+    expect(again(status(503), 1)).toBe(1_000)
+    expect(again(Object.assign(new Error('no'), { code: 'content_filter' }), 1)).toBe(9_000)
+    expect(again(status(404), 1)).toBeUndefined()
+    expect(again(new Error('who knows'), 1)).toBeUndefined()
+    // Its author knows better, whatever class has a policy.
+    expect(retryBehaviour({ model: {} }, half)(new RetryableError('soon', { after: 5 }), 1)).toBe(5)
+    expect(again(new TerminalError('never'), 1)).toBeUndefined()
+  })
+
+  it('asks the rules of the policy what class an error is of', () => {
+    const rule = (error: unknown): 'transient' | undefined =>
+      error instanceof Error && error.message === 'locked' ? 'transient' : undefined
+    const again = retryBehaviour({ transient: { jitter: 'none' }, classify: rule }, half)
+    expect(again(new Error('locked'), 1)).toBe(1_000)
+    expect(again(new Error('gone'), 1)).toBeUndefined()
+  })
+
   it.each([
     new TerminalError('no'),
     new UsageError('BAD_INPUT', 'no'),
@@ -74,10 +97,33 @@ describe('retryBehaviour', () => {
     expect(delayOf(policy, 1, 'thrown text')).toBeUndefined()
   })
 
-  it.each([{ maxAttempts: 0 }, { maxAttempts: Number.NaN }, { factor: 0.5 }, { initial: -1 }, { max: 'soon' }])(
-    'refuses %j',
-    (policy) => {
-      expect(() => retryBehaviour(policy, half)).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
-    },
-  )
+  it('makes no attempt that would begin later than maxElapsed after the first failure', () => {
+    const again = retryBehaviour({ maxAttempts: 99, initial: '10s', factor: 1, jitter: 'none', maxElapsed: '1m' }, half)
+    const since = 1_000
+    expect(again(new Error('no'), 1, { now: since, since })).toBe(10_000)
+    expect(again(new Error('no'), 6, { now: since + 50_000, since })).toBe(10_000)
+    expect(again(new Error('no'), 7, { now: since + 50_001, since })).toBeUndefined()
+  })
+
+  it('waits at least as long as the server asks, but not for days', () => {
+    const at = { now: 0, since: 0 }
+    const asking = (seconds: number): Error => Object.assign(new Error('no'), { headers: { 'retry-after': seconds } })
+    const again = retryBehaviour({ initial: '1s', max: '1m', jitter: 'none' }, half)
+    expect(again(asking(0), 1, at)).toBe(1_000)
+    expect(again(asking(300), 1, at)).toBe(300_000)
+    expect(again(asking(1_000_000), 1, at)).toBeUndefined()
+  })
+
+  it.each([
+    { maxAttempts: 0 },
+    { maxAttempts: Number.NaN },
+    { factor: 0.5 },
+    { initial: -1 },
+    { max: 'soon' },
+    { attempts: 3 },
+    { transient: { maxAttempts: 0 } },
+    { transient: {}, maxAttempts: 3 },
+  ])('refuses %j', (policy) => {
+    expect(() => retryBehaviour(policy as object, half)).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
+  })
 })

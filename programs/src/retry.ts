@@ -3,11 +3,14 @@
  *
  * Exponential backoff with full jitter: each delay is a random part of a bound that grows with the attempts, so that
  * many runs that failed together do not come back together. Source: Marc Brooker, "Exponential Backoff And Jitter", AWS
- * Architecture Blog, 2015, where full jitter needs the fewest calls. Attempts are journaled and survive the process; a
- * delay is a durable timer.
+ * Architecture Blog, 2015, where full jitter needs the fewest calls. A server that says how long to wait (Retry-After) is
+ * waited for at least so long. Attempts are journaled and survive the process; a delay is a durable timer, and while it
+ * runs the run needs no process.
  */
-import type { Duration } from '@selvage/core'
+import type { AttemptTimes, Duration } from '@selvage/core'
 import { toMs, UsageError } from '@selvage/core'
+import { type ClassifyRule, chainOf, classify, type Failure } from './classify.ts'
+import { retryAfterOf } from './error-headers.ts'
 
 export interface RetryPolicy {
   /** All attempts, the first included; at least 1. Default 3. */
@@ -20,39 +23,114 @@ export interface RetryPolicy {
   max?: Duration
   /** `full`: a random part of the bound. `none`: the bound itself. Default `full`. */
   jitter?: 'full' | 'none'
+  /** No attempt begins later than this after the first one failed. Default: no limit but `maxAttempts`. */
+  maxElapsed?: Duration
   /** Whether an error is worth another attempt. Default: every error but those that never are. */
   on?: (error: unknown) => boolean
 }
 
-/** After how many milliseconds a failed attempt is made again; undefined: never. */
-export type RetryAfter = (error: unknown, attempt: number) => number | undefined
+/** A policy for each class of failure. A class without one is not tried again; RetryableError always is. */
+export interface RetryPolicies {
+  transient?: RetryPolicy | false
+  permanent?: RetryPolicy | false
+  model?: RetryPolicy | false
+  /** Rules that say of what class or kind an error is, asked in order before those that are built in. */
+  classify?: ClassifyRule | readonly ClassifyRule[]
+}
+
+/** One policy for whatever fails, or one for each class of failure. */
+export type Retry = RetryPolicy | RetryPolicies
+
+/** After how many milliseconds a failed attempt is made again; undefined: never. Without `at`, time has no limit. */
+export type RetryAfter = (error: unknown, attempt: number, at?: AttemptTimes) => number | undefined
+
+/** A server that asks for more than this, in milliseconds, is not waited for. */
+const LONGEST_ASKED = 24 * 60 * 60 * 1_000
 
 /**
- * `retryAfterMs` of a step under this policy.
+ * `retryAfterMs` of a step under this policy. Attempts of all classes count.
  *
- * Never another attempt for TerminalError, UsageError, NonDeterminismError, LeaseLostError and AbortError, whatever
- * `on` says. RetryableError is always worth one, and its `after` (milliseconds) is taken as it is. `random` gives
- * [0, 1): `() => durable.random(stream)`. UsageError BAD_INPUT for numbers out of range.
+ * Never another attempt for TerminalError, UsageError, NonDeterminismError, LeaseLostError and AbortError, whatever the
+ * policy says. RetryableError is always worth one, and its `after` (milliseconds) is taken as it is. `random` gives
+ * [0, 1): `() => durable.random(stream)`. UsageError BAD_INPUT for what is no policy.
  */
-export function retryBehaviour(policy: RetryPolicy, random: () => number): RetryAfter {
+export function retryBehaviour(retry: Retry, random: () => number): RetryAfter {
+  if (!isPerClass(retry)) {
+    const again = policyBehaviour(retry, random)
+    return (error, attempt, at) => (isFinal(error) ? undefined : again(error, attempt, at))
+  }
+  checkKeys('A retry per class', retry, CLASS_KEYS)
+  const { classify: rules, transient, permanent, model } = retry
+  const of = { transient: read(transient), permanent: read(permanent), model: read(model) }
+  const asked = transient === undefined || transient === false ? policyBehaviour({}, random) : of.transient
+  return (error, attempt, at) => {
+    if (isFinal(error)) return undefined
+    if (isNamed(error, 'RetryableError')) return asked?.(error, attempt, at)
+    return of[classify(error, rules).class]?.(error, attempt, at)
+  }
+
+  function read(policy: RetryPolicy | false | undefined): RetryAfter | undefined {
+    return policy === undefined || policy === false ? undefined : policyBehaviour(policy, random)
+  }
+}
+
+/** The class and kind of a failure under the rules of a policy. */
+export function classifyUnder(retry: Retry | undefined, error: unknown): Failure {
+  return classify(error, retry !== undefined && isPerClass(retry) ? retry.classify : undefined)
+}
+
+function policyBehaviour(policy: RetryPolicy, random: () => number): RetryAfter {
+  if (typeof policy !== 'object' || policy === null) throw noPolicy(policy)
+  checkKeys('A retry policy', policy, POLICY_KEYS)
   const maxAttempts = atLeast(1, policy.maxAttempts ?? 3, 'maxAttempts')
   const factor = atLeast(1, policy.factor ?? 2, 'factor')
   const initialMs = toMs(policy.initial ?? 1_000, 'initial of a retry policy')
   const maxMs = toMs(policy.max ?? 300_000, 'max of a retry policy')
+  const elapsedMs =
+    policy.maxElapsed === undefined ? undefined : toMs(policy.maxElapsed, 'maxElapsed of a retry policy')
   const on = policy.on ?? (() => true)
 
-  return (error, attempt) => {
-    if (attempt >= maxAttempts || isFinal(error)) return undefined
-    const asked = isNamed(error, 'RetryableError')
-    if (!asked && !on(error)) return undefined
-    if (asked && typeof error.after === 'number') return Math.max(0, error.after)
+  return (error, attempt, at) => {
+    if (attempt >= maxAttempts) return undefined
+    const isWanted = isNamed(error, 'RetryableError')
+    if (!isWanted && !on(error)) return undefined
+    const delayMs =
+      isWanted && typeof error.after === 'number' ? Math.max(0, error.after) : backoffMs(error, attempt, at)
+    if (delayMs === undefined || elapsedMs === undefined || at === undefined) return delayMs
+    return at.now - at.since + delayMs > elapsedMs ? undefined : delayMs
+  }
+
+  function backoffMs(error: unknown, attempt: number, at: AttemptTimes | undefined): number | undefined {
     const boundMs = Math.min(maxMs, initialMs * factor ** (attempt - 1))
-    return policy.jitter === 'none' ? boundMs : boundMs * random()
+    const delayMs = policy.jitter === 'none' ? boundMs : boundMs * random()
+    const askedMs = at === undefined ? undefined : retryAfterOf(chainOf(error), at.now)
+    if (askedMs === undefined) return delayMs
+    return askedMs > LONGEST_ASKED ? undefined : Math.max(askedMs, delayMs)
   }
 }
 
 /** The policy of a step that asked for none: only its author's RetryableError is worth another attempt. */
 export const ONLY_RETRYABLE: RetryPolicy = { on: () => false }
+
+const POLICY_KEYS = ['maxAttempts', 'initial', 'factor', 'max', 'jitter', 'maxElapsed', 'on']
+const CLASS_KEYS = ['transient', 'permanent', 'model', 'classify']
+
+export function isPerClass(retry: Retry): retry is RetryPolicies {
+  if (typeof retry !== 'object' || retry === null) throw noPolicy(retry)
+  return CLASS_KEYS.some((key) => key in retry)
+}
+
+function checkKeys(what: string, given: object, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((key) => !known.includes(key))
+  if (unknown === undefined) return
+  throw new UsageError('BAD_INPUT', `${what} has no option "${unknown}".`, { hint: `It knows ${known.join(', ')}.` })
+}
+
+function noPolicy(given: unknown): UsageError {
+  return new UsageError('BAD_INPUT', `${String(given)} is no retry policy.`, {
+    hint: 'Write for example retry: { maxAttempts: 3 } or retry: { transient: { maxAttempts: 5 } }.',
+  })
+}
 
 const NEVER = ['TerminalError', 'AbortError', 'UsageError', 'NonDeterminismError', 'LeaseLostError']
 

@@ -4,7 +4,7 @@
  * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
-import type { Durable, Duration, Effect, Op, StepContext } from '@selvage/core'
+import type { Durable, Duration, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
 import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type DataAnswer, requestApproval } from './approval.ts'
 import type { ApprovalOptions } from './approval-options.ts'
@@ -16,7 +16,7 @@ import { deadlineOf } from './deadline.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
 import { type Polled, type PollOptions, pollUntil } from './poll.ts'
-import { ONLY_RETRYABLE, type RetryAfter, type RetryPolicy, retryBehaviour } from './retry.ts'
+import { ONLY_RETRYABLE, type Retry, type RetryAfter, retryBehaviour } from './retry.ts'
 import { awaitSignal, type Callback, callbackId, callbackQuestion, type Wanted } from './signals.ts'
 import { sleepUntil } from './sleep.ts'
 import { uuidFrom } from './uuid.ts'
@@ -30,9 +30,11 @@ export const printToConsole: Print = (runId, values) => {
 }
 
 export interface ContextSettings {
-  readonly retry: RetryPolicy | undefined
+  readonly retry: Retry | undefined
   readonly print: Print
 }
+
+type Behaviour = Pick<StepBehaviour<never>, 'retryAfterMs' | 'heartbeatTimeoutMs'>
 
 type CancelHandler = (shielded: Context) => Promise<void> | void
 
@@ -91,7 +93,7 @@ export class WorkflowContext implements Context {
       const named = this.#names.next(name, options.key)
       close = named.close
       const op = opOf(name, named.key, options)
-      promise = this.#durable.step(op, body, { retryAfterMs: this.#retryOf(named.key, options) })
+      promise = this.#durable.step(op, body, this.#behaviourOf(named.key, options))
     } catch (error) {
       promise = Promise.reject(error)
     }
@@ -104,9 +106,9 @@ export class WorkflowContext implements Context {
     const { key, close } = this.#names.next(name, options.key)
     try {
       const op = opOf(name, key, options)
-      const retry = this.#retryOf(key, options)
+      const behaviour = this.#behaviourOf(key, options)
       if (this.#opening !== undefined) await this.#opening
-      return await effectStep(this.#durable, op, body, declarationOf(options), retry)
+      return await effectStep(this.#durable, op, body, declarationOf(options), behaviour)
     } finally {
       close()
     }
@@ -118,12 +120,18 @@ export class WorkflowContext implements Context {
     return this.step(`send:${topic}`, (at) => at.send(topic, payload), options)
   }
 
-  #retryOf(key: string, { retry, effect }: { retry?: RetryPolicy; effect?: Effect }): RetryAfter {
+  #behaviourOf<T>(key: string, options: StepOptions<T>): Behaviour {
+    const retryAfterMs = this.#retryOf(key, options)
+    if (options.heartbeatTimeout === undefined) return { retryAfterMs }
+    return { retryAfterMs, heartbeatTimeoutMs: toMs(options.heartbeatTimeout, `heartbeatTimeout of step "${key}"`) }
+  }
+
+  #retryOf(key: string, { retry, effect }: { retry?: Retry; effect?: Effect }): RetryAfter {
     const policy = retry ?? (effect === 'once' ? undefined : this.#settings.retry)
     const random = (): number => this.#durable.random(`retry:${key}`)
     if (policy !== undefined) return retryBehaviour(policy, random)
     // Most steps never fail: what their policy costs is left until one does.
-    return (error, attempt) => retryBehaviour(ONLY_RETRYABLE, random)(error, attempt)
+    return (error, attempt, at) => retryBehaviour(ONLY_RETRYABLE, random)(error, attempt, at)
   }
 
   child<Input, Result>(

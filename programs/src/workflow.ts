@@ -13,7 +13,7 @@ import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
 import type { Context } from './context.ts'
 import type { StandardSchema } from './input.ts'
-import type { RetryPolicy } from './retry.ts'
+import { type Retry, retryBehaviour } from './retry.ts'
 import { sleepUntil } from './sleep.ts'
 import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
 
@@ -23,7 +23,7 @@ export interface WorkflowOptions<Input = unknown> {
   /** Any Standard Schema: validates the input before a run starts. */
   input?: StandardSchema<unknown, Input>
   /** For steps that have no policy of their own, effects `once` excepted. Default: only RetryableError is tried again. */
-  retry?: RetryPolicy
+  retry?: Retry
   /** Where `ctx.log` prints. Default: the console, with the run's id in front. */
   log?: Print
 }
@@ -41,6 +41,7 @@ export function createWorkflow<Input = unknown, Result = unknown>(
   options: WorkflowOptions<Input> = {},
 ): Workflow<Input, Result> {
   if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
+  if (options.retry !== undefined) retryBehaviour(options.retry, () => 0)
   return {
     name,
     ...(options.version !== undefined && { version: options.version }),

@@ -65,6 +65,8 @@ export type {
   Price,
   PriceTable,
   ProgramStage,
+  Retry,
+  RetryPolicies,
   RetryPolicy,
   StageContext,
   StageOptions,

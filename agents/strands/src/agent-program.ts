@@ -4,7 +4,7 @@ import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
 import { recordMcp } from './mcp.ts'
-import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 
 export interface AgentContext {
   readonly runId: string
@@ -46,22 +46,13 @@ export interface AgentRunResult {
   readonly structuredOutput?: unknown
 }
 
-export const KNOWN: readonly string[] = [
-  'version',
-  'effects',
-  'defaultEffect',
-  'approvals',
-  'budget',
-  'onCodeChange',
-  'linear',
-  'log',
-]
+export const KNOWN: readonly string[] = ['version', ...POLICY_OPTIONS, 'onCodeChange', 'linear', 'log']
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
   refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
   const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options)
+  const policy = new Policy(options, true)
   return {
     name,
     ...(version !== undefined && { version }),

@@ -41,7 +41,7 @@ import {
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
 import { modelsAround, throwIfCancelled } from './seams.ts'
-import { asRouting, type Invoked, invocationNow } from './within.ts'
+import { asRouting, type Invoked, invocationNow, type LoopCall } from './within.ts'
 
 type Stream = Model['streamAggregated']
 type Events = ReturnType<Stream>
@@ -77,7 +77,7 @@ export function gateModel(model: Model): void {
   const { streamAggregated, countTokens } = model
   own(model, 'streamAggregated', function (this: Model, messages: Messages, options?: StreamOptions): Events {
     const now = invocationNow()
-    const plain = (): Events => streamAggregated.call(this, messages, options)
+    const plain = (): Events => streamAggregated.call(this, messages, limited(options, now?.loop))
     if (now?.loop !== undefined) now.loop.state = options?.modelState
     return now === undefined || isInStep(now) ? plain() : asked(now, this, plain, messages, options)
   })
@@ -87,6 +87,13 @@ export function gateModel(model: Model): void {
     const isRecorded = now !== undefined && !isInStep(now) && isNextRecorded(now.scope)
     return (isRecorded ? Model.prototype.countTokens : countTokens).apply(this, args)
   })
+}
+
+/** The loop's own call ends with its attempt. */
+function limited(options: StreamOptions | undefined, loop: LoopCall | undefined): StreamOptions | undefined {
+  if (loop?.abortSignal === undefined) return options
+  const cancelSignals = [options?.cancelSignal, loop.abortSignal].filter((signal) => signal !== undefined)
+  return { ...options, cancelSignal: AbortSignal.any(cancelSignals) }
 }
 
 function isGated(value: object): boolean {

@@ -94,6 +94,9 @@ export class Nest {
     let sum = NO_USAGE
     for (const usage of this.#spent.values()) sum = addUsage(sum, usage)
     for (const entry of this.durable.history) {
+      const failed = entry.type === 'retry' ? (entry.next as { usage?: Usage } | undefined)?.usage : undefined
+      if (entry.type === 'retry' && failed !== undefined && !this.#spent.has(attemptKey(entry.key, entry.attempt)))
+        sum = addUsage(sum, failed)
       if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) continue
       if (OWN_ANSWER.test(entry.key) || this.#spent.has(entry.key)) continue
       sum = addUsage(sum, usageOf(decode(entry.outcome.ok) as AnswerRecord))
@@ -148,6 +151,11 @@ export function inFrame<Event, Result>(
 /** A name as a part of a prefix, which ends at a slash. */
 export function segment(name: string): string {
   return /[%/]/.test(name) ? encodeURIComponent(name) : name
+}
+
+/** What a failed attempt has used is counted under this. */
+export function attemptKey(key: string, attempt: number): string {
+  return `${key} attempt ${attempt}`
 }
 
 /** Of the run's own agent. */

@@ -2,19 +2,30 @@
  * The gate of the model stage. One recorded outcome per answer that the loop got: an answer, or an error that would be
  * the same again (context overflow, maximum of tokens). An attempt that may go better the next time takes no index and
  * leaves no record: the SDK's own retry strategy asks again under the same key, and if the process dies meanwhile, the
- * next one begins there.
+ * next one begins there. Where attempts are made again by a policy of ours, or by another model, they are attempts of the
+ * step, journaled: see model-attempts.ts.
  *
  * The state of a stateful model cannot be seen in the stage: the SDK hands the model a store of the call's own, and takes
  * it over behind all middleware. The gate at the model (beyond.ts) tells which store that is; what the call has made of it
  * is recorded with the answer.
  */
-import { StepError, UnrecordedError } from '@selvage/core'
-import type { AgentStreamEvent, InvokeModelStage, Message, MiddlewareHandlerOf } from '@strands-agents/sdk'
+import { FailedResult, type Op, StepError, UnrecordedError } from '@selvage/core'
+import type {
+  AgentStreamEvent,
+  InvokeModelContext,
+  InvokeModelResult,
+  InvokeModelStage,
+  Message,
+  MiddlewareHandlerOf,
+} from '@strands-agents/sdk'
 import { gateModel } from './beyond.ts'
 import { chunkOf } from './chunks.ts'
 import { estimateLoopCall } from './estimate.ts'
 import { answerEvents, markReplayed } from './events.ts'
+import { attemptKey } from './frames.ts'
 import { afterRefusal, metered } from './metering.ts'
+import { ModelAttempts } from './model-attempts.ts'
+import { throwIfFailure } from './model-faults.ts'
 import {
   type AnswerRecord,
   answerMessage,
@@ -25,9 +36,9 @@ import {
   takeState,
   usageOf,
 } from './record.ts'
-import { pump, relay, type Send } from './relay.ts'
+import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { ModelRequest, Scope } from './scope.ts'
-import { throwIfCancelled } from './seams.ts'
+import { hasDefaultRetry, muteRetries, throwIfCancelled } from './seams.ts'
 import { asLoopCall, invocationNow, type LoopCall } from './within.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
@@ -48,35 +59,50 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
     const live: { ran: boolean; error?: unknown } = { ran: false }
     const loop: LoopCall = {}
     const now = invocationNow()
+    const attempts = attemptsOf(scope, op.key, ctx)
 
     const ask = (send: Send<AgentStreamEvent>): Promise<AnswerRecord> =>
-      scope.durable.step(op, async (at) => {
-        live.ran = true
-        const make = async (model: typeof ctx.model, begun: () => void): Promise<AnswerRecord> => {
-          const sendOn: Send<AgentStreamEvent> = (event) => {
-            const chunk = chunkOf(event)
-            if (chunk !== undefined) {
-              begun()
-              at.emit(chunk)
+      scope.durable.step(
+        { ...op, ...timeLimit(scope) },
+        async (at) => {
+          live.ran = true
+          live.error = undefined
+          let answered: InvokeModelResult | undefined
+          const make = async (model: typeof ctx.model, begun: () => void): Promise<AnswerRecord> => {
+            const sendOn: Send<AgentStreamEvent> = (event) => {
+              // Nobody waits any more for an attempt that took too long.
+              if (scope.hasGivenUp(at)) return Promise.reject(new ConsumerLeft())
+              const chunk = chunkOf(event)
+              if (chunk !== undefined) {
+                begun()
+                at.emit(chunk)
+              }
+              return send(event)
             }
-            return send(event)
+            gateModel(model)
+            if (scope.policy.failures.modelTimeoutMs !== undefined) loop.abortSignal = at.abortSignal
+            answered = await asLoopCall(now, loop, () =>
+              pump(next(model === ctx.model ? ctx : { ...ctx, model }), sendOn),
+            )
+            return recordAnswer(answered.result, loop.state, scope.conversation.modelState)
           }
-          gateModel(model)
-          const { result } = await asLoopCall(now, loop, () =>
-            pump(next(model === ctx.model ? ctx : { ...ctx, model }), sendOn),
-          )
-          return recordAnswer(result, loop.state, scope.conversation.modelState)
-        }
-        try {
-          const estimate = (model: typeof ctx.model) => estimateLoopCall(scope, model)
-          return await metered({ scope, key: op.key, model: ctx.model, estimate, make })
-        } catch (error) {
-          if (error instanceof UnrecordedError) throw error
-          if (!isModelOutcome(error)) throw new UnrecordedError(error)
-          live.error = error
-          throw error
-        }
-      })
+          try {
+            const model = attempts.begin(at.attempt)
+            const estimate = (asked: typeof ctx.model) => estimateLoopCall(scope, asked)
+            const made = await metered({ scope, key: op.key, model, estimate, make })
+            const { standIn } = attempts
+            const record = standIn === undefined ? made : { model: standIn, ...made }
+            if (answered !== undefined && attempts.mindsOutput) throwIfFailure(ctx, answered, record)
+            return record
+          } catch (error) {
+            if (error instanceof UnrecordedError || error instanceof FailedResult) throw error
+            if (!isModelOutcome(error)) throw new UnrecordedError(error)
+            live.error = error
+            throw error
+          }
+        },
+        { retryAfterMs: attempts.after },
+      )
 
     let record: AnswerRecord | undefined
     while (record === undefined) {
@@ -97,6 +123,30 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
   }
 }
 
+function attemptsOf(scope: Scope, key: string, { model }: InvokeModelContext): ModelAttempts {
+  const policy = scope.policy.failures
+  const hasDefault = policy.defaultRetry !== undefined && hasDefaultRetry(scope.agent)
+  if (hasDefault || policy.modelRetry?.transient !== undefined) muteRetries(scope.agent, () => !scope.isClosed)
+  return new ModelAttempts({
+    policy,
+    hasDefault,
+    primary: model,
+    random: () => scope.durable.random(`retry:${key}`),
+    recorded: scope.attemptsOf(key),
+    spend: (attempt, usage) => scope.nest.spend(attemptKey(key, attempt), usage),
+  })
+}
+
+/** The last attempt took too long. */
+function timeOut(cause: unknown): unknown {
+  return StepError.is(cause, 'STEP_TIMEOUT') ? cause : undefined
+}
+
+function timeLimit({ policy }: Scope): Pick<Op, 'timeoutMs'> {
+  const { modelTimeoutMs } = policy.failures
+  return modelTimeoutMs === undefined ? {} : { timeoutMs: modelTimeoutMs }
+}
+
 function takeAnswer(scope: Scope, { n }: ModelRequest, record: AnswerRecord): Message {
   const { conversation } = scope
   const message = answerMessage(record, conversation.nameOfAnswer(n))
@@ -108,7 +158,9 @@ function takeAnswer(scope: Scope, { n }: ModelRequest, record: AnswerRecord): Me
 
 /** What the loop is told when there is no answer. A recorded error is of its class again: `instanceof` drives recovery. */
 function refusal(scope: Scope, { n }: ModelRequest, error: unknown, liveError: unknown): unknown {
-  const outcome = StepError.is(error, 'STEP_FAILED') ? (liveError ?? modelOutcomeError(error.cause)) : undefined
+  const outcome = StepError.is(error, 'STEP_FAILED')
+    ? (liveError ?? modelOutcomeError(error.cause) ?? timeOut(error.cause))
+    : undefined
   if (outcome !== undefined) {
     scope.conversation.answer(n, undefined, undefined)
     scope.outcomes.set(outcome as object, error)

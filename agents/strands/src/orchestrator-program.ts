@@ -50,7 +50,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
   const what = `${kind === 'graph' ? 'Graph' : 'Swarm'} program "${name}"`
   refuseUnknown(what, options, KNOWN, RESERVED)
   const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options)
+  const policy = new Policy(options, true)
   return {
     name,
     ...(version !== undefined && { version }),

@@ -18,7 +18,7 @@ import {
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { warn } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
-import { Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 import type { Session } from './turns.ts'
 
 export interface DurableOptions extends ToolPolicies {
@@ -55,19 +55,7 @@ export interface DurablePlugin extends Plugin {
 }
 
 const NAME = 'selvage:durable'
-const KNOWN = [
-  'runId',
-  'wait',
-  'onCodeChange',
-  'effects',
-  'defaultEffect',
-  'approvals',
-  'budget',
-  'tenant',
-  'tags',
-  'linear',
-  'log',
-]
+const KNOWN = ['runId', 'wait', 'onCodeChange', ...POLICY_OPTIONS, 'tenant', 'tags', 'linear', 'log']
 
 /**
  * The plugin, for one Agent. UsageError for options that are not built yet

@@ -4,10 +4,11 @@ import { type ApprovalPolicy, checkApproval, type EffectDeclaration, normalizeEf
 import type { Tool } from '@strands-agents/sdk'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts'
+import { FAILURE_OPTIONS, type FailurePolicies, FailurePolicy } from './failure-policy.ts'
 import { suppliedRecord, type ToolRecord } from './record.ts'
 import { agentOfTool } from './seams.ts'
 
-export interface ToolPolicies {
+export interface ToolPolicies extends FailurePolicies {
   /**
    * What each tool does outside, by its name: see docs/guarantees.md. Tools without one follow their MCP annotations,
    * else `defaultEffect`.
@@ -29,14 +30,17 @@ export interface ToolApproval extends ApprovalPolicy {
 export type ToolEffect = EffectDeclaration<ToolRecord>
 
 export class Policy {
+  readonly failures: FailurePolicy
   readonly #effects: Map<string, ToolEffect>
   readonly #approvals: Map<string, ToolApproval>
   readonly #defaultEffect: Effect | undefined
   readonly money: ReadyBudget
   #told = false
 
-  /** UsageError for declarations that make no sense. */
-  constructor({ effects = {}, approvals = {}, defaultEffect, budget }: ToolPolicies) {
+  /** `isManaged`: a worker has the run. UsageError for declarations that make no sense. */
+  constructor(options: ToolPolicies, isManaged = false) {
+    const { effects = {}, approvals = {}, defaultEffect, budget } = options
+    this.failures = new FailurePolicy(options, isManaged)
     this.money = readAgentBudget(budget)
     if (defaultEffect !== undefined) normalizeEffect(defaultEffect)
     this.#defaultEffect = defaultEffect
@@ -79,7 +83,9 @@ export class Policy {
     )
     const assumed = this.#defaultEffect === undefined ? undeclared.filter((tool) => annotated(tool) === undefined) : []
     const known = new Set(tools.map(({ name }) => name))
-    const unknown = [...this.#effects.keys(), ...this.#approvals.keys()].filter((name) => !known.has(name))
+    const unknown = [...this.#effects.keys(), ...this.#approvals.keys(), ...this.failures.tools].filter(
+      (name) => !known.has(name),
+    )
     return [
       ...(assumed.length > 0
         ? [
@@ -87,7 +93,7 @@ export class Policy {
           ]
         : []),
       ...(unknown.length > 0
-        ? [`Agent "${agent}" has no tool called ${list(unknown)}; effects and approvals go by the name of the tool.`]
+        ? [`Agent "${agent}" has no tool called ${list(unknown)}; what is declared of tools goes by their names.`]
         : []),
     ]
   }
@@ -151,9 +157,11 @@ export function refuseUnknown(
   }
 }
 
+/** Options that declare something of tools and models: of both forms. */
+export const POLICY_OPTIONS: readonly string[] = ['effects', 'defaultEffect', 'approvals', 'budget', ...FAILURE_OPTIONS]
+
 /** Reserved names of both forms. */
 export const RESERVED: { readonly [option: string]: string } = {
-  retry: 'Give the Agent a retryStrategy; run.retry() makes a failed run go on.',
   timeout: 'Give the run a deadline when you start it.',
   compensate: 'Undo the effect in a tool or step of its own.',
 }

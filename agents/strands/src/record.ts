@@ -35,7 +35,7 @@ export interface AnswerRecord {
   readonly messageMetadata?: MessageData['metadata'] | null
   /** A guardrail's text in place of the user's message. */
   readonly redaction?: string
-  /** The model that answered, where it is not the one of the step: see metering.ts. */
+  /** The model that answered, where it is not the one of the step: see metering.ts and model-attempts.ts. */
   readonly model?: string
   /** What a stateful model wants to be given the next time, all of it, where the call has changed it. */
   readonly modelState?: Json

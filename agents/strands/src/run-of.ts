@@ -9,7 +9,7 @@
  * An event of a tool call is told apart by the tool use, so that calls that run side by side may ask in any order.
  */
 import { type Duration, type Op, type StepContext, toMs, UsageError } from '@selvage/core'
-import { type EffectDeclaration, effectStep, type RetryPolicy, retryBehaviour } from '@selvage/programs'
+import { type EffectDeclaration, effectStep, ONLY_RETRYABLE, type Retry, retryBehaviour } from '@selvage/programs'
 import type { Agent } from '@strands-agents/sdk'
 import type { Scope } from './scope.ts'
 
@@ -19,10 +19,12 @@ export interface AgentStepOptions<T> extends Omit<Partial<EffectDeclaration<T>>,
    * recorded every other time.
    */
   readonly key?: string
-  /** Default: an error is recorded at once, and thrown. */
-  readonly retry?: RetryPolicy
+  /** Default: an error other than RetryableError is recorded at once, and thrown. */
+  readonly retry?: Retry
   /** Of each attempt. */
   readonly timeout?: Duration
+  /** How long each attempt may go without `at.heartbeat()`. */
+  readonly heartbeatTimeout?: Duration
 }
 
 /** What an agent's own code is given of the run that it is part of. */
@@ -119,7 +121,7 @@ class RunOfAgent implements AgentRun {
     local: string,
     name: string,
     body: (at: StepContext) => Promise<T> | T,
-    { retry, timeout, effect, reconcile, onUnknown }: AgentStepOptions<T>,
+    { retry = ONLY_RETRYABLE, timeout, heartbeatTimeout, effect, reconcile, onUnknown }: AgentStepOptions<T>,
   ): Promise<T> {
     const { durable } = this.#scope
     const key = this.#scope.key(local)
@@ -139,7 +141,12 @@ class RunOfAgent implements AgentRun {
       op,
       body,
       Object.keys(declaration).length === 0 ? undefined : { effect: 'idempotent', ...declaration },
-      retry === undefined ? undefined : retryBehaviour(retry, () => durable.random(`retry:${key}`)),
+      {
+        retryAfterMs: retryBehaviour(retry, () => durable.random(`retry:${key}`)),
+        ...(heartbeatTimeout !== undefined && {
+          heartbeatTimeoutMs: toMs(heartbeatTimeout, `heartbeatTimeout of step "${name}"`),
+        }),
+      },
     )
   }
 

@@ -71,6 +71,7 @@ export class Scope implements Answers {
   #placesOf = 0
   /** Keys of steps in the journal when this process went on with the run. */
   #recorded: ReadonlySet<string> | undefined
+  #retries: ReadonlyMap<string, readonly Entry[]> | undefined
   #check = ''
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
@@ -232,6 +233,15 @@ export class Scope implements Answers {
     return this.#recorded.has(key)
   }
 
+  /** Failed attempts of that step in the journal, as it was when this process went on with the run. */
+  attemptsOf(key: string): readonly Entry[] {
+    this.#retries ??= Map.groupBy(
+      this.#entries.filter((entry) => entry.type === 'retry'),
+      (entry) => entry.key,
+    )
+    return this.#retries.get(key) ?? []
+  }
+
   /** Whether a question has an answer, given before or while this process runs. */
   isAnswered(key: string, questionId: string): boolean {
     return this.answeredHere.has(questionId) || this.fold.waited.has(key) || this.durable.arrived(questionId)
@@ -245,6 +255,11 @@ export class Scope implements Answers {
   caughtUp(): Promise<void> {
     this.#caughtUp ??= this.durable.state(this.key('caught-up'), {})
     return this.#caughtUp
+  }
+
+  /** Whether that attempt was given up, because it took too long, while the run goes on. */
+  hasGivenUp({ abortSignal }: { readonly abortSignal: AbortSignal }): boolean {
+    return abortSignal.aborted && !this.durable.abortSignal.aborted
   }
 
   /** Ends the invocation with this error. The model is not asked what it makes of it. */

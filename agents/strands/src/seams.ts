@@ -9,15 +9,18 @@ import {
   Agent,
   type AgentResult,
   type AgentStreamEvent,
+  DefaultModelRetryStrategy,
   type ExecuteToolContext,
   type Interrupt,
   type InterruptResponseContentData,
   type InvocationState,
   type InvokeArgs,
   type InvokeOptions,
+  type LocalAgent,
   type McpClient,
   Message,
   Model,
+  ModelRetryStrategy,
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
 } from '@strands-agents/sdk'
@@ -400,4 +403,64 @@ function fieldsOf(value: object): unknown[] {
   }
   const fields = Object.values(Object.getOwnPropertyDescriptors(value))
   return fields.flatMap((field) => (typeof field.value === 'object' ? [field.value] : []))
+}
+
+// ── the SDK's own retries ───────────────────────────────────────────────────────────────────────────────────────────
+
+/** Strategies by which the loop asks a model again. */
+function retryStrategiesOf(agent: Agent): ModelRetryStrategy[] {
+  const { _pluginRegistry } = agent as unknown as { readonly _pluginRegistry: object }
+  const values = fieldsOf(_pluginRegistry).flatMap((field) =>
+    typeof field === 'object' && field ? fieldsOf(field) : [],
+  )
+  return values.filter((value) => value instanceof ModelRetryStrategy)
+}
+
+/** Whether model calls of that agent are made again as the SDK does it where its author has said nothing. */
+export function hasDefaultRetry(agent: Agent): boolean {
+  const { _modelRouter } = agent as unknown as { readonly _modelRouter?: unknown }
+  const [strategy, ...others] = retryStrategiesOf(agent)
+  if (_modelRouter !== undefined || !(strategy instanceof DefaultModelRetryStrategy) || others.length > 0) return false
+  const settings = ({ _maxAttempts, _backoff }: { _maxAttempts?: unknown; _backoff?: unknown }): string =>
+    JSON.stringify([_maxAttempts, _backoff])
+  return settings(strategy as object) === settings(new DefaultModelRetryStrategy() as object)
+}
+
+const muted = new WeakMap<ModelRetryStrategy, () => boolean>()
+
+/** While `isMuted`, the agent's strategies make no other attempt. */
+export function muteRetries(agent: Agent, isMuted: () => boolean): void {
+  for (const strategy of retryStrategiesOf(agent)) {
+    const isKnown = muted.has(strategy)
+    muted.set(strategy, isMuted)
+    if (isKnown) continue
+    const open = strategy as unknown as { computeRetryDecision(event: unknown): unknown }
+    const decide = open.computeRetryDecision.bind(strategy)
+    open.computeRetryDecision = (event) => (muted.get(strategy)?.() ? { retry: false } : decide(event))
+  }
+}
+
+// ── structured output ───────────────────────────────────────────────────────────────────────────────────────────────
+
+const STRUCTURED_OUTPUT_TOOL = 'strands_structured_output'
+
+/** The tool by which the loop asks for structured output; it is there only in an invocation that wants some. */
+export function structuredOutputTool(
+  agent: LocalAgent,
+): { readonly name: string; fault(input: unknown): unknown } | undefined {
+  const tool = agent.toolRegistry.get(STRUCTURED_OUTPUT_TOOL) as
+    | { _schema?: { parse(input: unknown): unknown } }
+    | undefined
+  if (tool === undefined) return undefined
+  return {
+    name: STRUCTURED_OUTPUT_TOOL,
+    fault: (input) => {
+      try {
+        tool._schema?.parse(input)
+        return undefined
+      } catch (error) {
+        return error
+      }
+    },
+  }
 }

@@ -38,7 +38,7 @@ export function sessionProgramName(agent: string): string {
 export function createSessionProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
   refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
   const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options)
+  const policy = new Policy(options, true)
   return {
     name: sessionProgramName(name),
     ...(version !== undefined && { version }),

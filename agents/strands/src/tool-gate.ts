@@ -48,6 +48,7 @@ import {
   raiseInterrupts,
   respond,
 } from './seams.ts'
+import { abortedBy, throwIfError, toolBehaviour } from './tool-attempts.ts'
 
 type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>
 type Next = MiddlewareNextOf<typeof ExecuteToolStage>
@@ -114,10 +115,12 @@ async function* madeOnce(call: Call, ask: string): Events {
   const { scope, ctx, cycle } = call
   const { toolUseId, name, input } = ctx.toolUse
   const local = `tool:${toolUseId}@${cycle}${ask}`
+  const limits = scope.policy.failures.limitsOf(name)
   const op: Op = {
     key: scope.key(local),
     kind: 'tool',
     name,
+    ...(limits.timeoutMs !== undefined && { timeoutMs: limits.timeoutMs }),
     check: scope.durable.id('', JSON.stringify([name, input])).slice(0, 16),
     input: input as Json,
   }
@@ -127,20 +130,26 @@ async function* madeOnce(call: Call, ask: string): Events {
   // A result that the journal tells of this step, and not a person of an unknown outcome.
   let isRecorded = false
   let live: ToolResultBlock | undefined
+  const declared = scope.policy.effectOf(name, ctx.tool)
   const gate = withParts(scope.asking, {
     step: async (step, run, behaviour) => {
-      const value = await scope.durable.step(step, run, behaviour)
+      const value = await scope.durable.step(step, run, { ...behaviour, ...toolBehaviour(scope, step, declared) })
       isRecorded = true
       return value
     },
   })
   const make = (send: Send<AgentStreamEvent>): Promise<ToolRecord> => {
     const body = async (at: StepContext): Promise<ToolRecord> => {
+      live = undefined
       const { record, block } = await toolCall(scope, op, ticket, () => runBody(call, at, send))
-      live = block
-      return record
+      const stands = (): ToolRecord => {
+        live = block
+        return record()
+      }
+      throwIfError(block, stands)
+      return stands()
     }
-    return effectStep<ToolRecord>(gate, op, body, scope.policy.effectOf(name, ctx.tool))
+    return effectStep<ToolRecord>(gate, op, body, declared)
   }
 
   const ticket = await toolTicket(scope, op, local)
@@ -200,23 +209,38 @@ async function runBody(
   call: Call,
   at: StepContext,
   send: Send<AgentStreamEvent>,
-): Promise<{ readonly record: ToolRecord; readonly block: ToolResultBlock }> {
+): Promise<{ readonly record: () => ToolRecord; readonly block: ToolResultBlock }> {
   const { scope, ctx, next } = call
+  const { timeoutMs, heartbeatMs } = scope.policy.failures.limitsOf(ctx.toolUse.name)
+  const tool = (timeoutMs ?? heartbeatMs) === undefined ? ctx.tool : abortedBy(ctx.tool, at.abortSignal)
   const sendOn: Send<AgentStreamEvent> = (event) => {
+    if (scope.hasGivenUp(at)) return Promise.reject(new ConsumerLeft())
     const chunk = chunkOf(event)
     if (chunk !== undefined) at.emit(chunk)
     return send(event)
   }
   const invocation = watchInvocation(ctx.invocationState)
   try {
-    const { result: block } = await pump(next({ ...ctx, invocationState: invocation.state }), sendOn)
+    const { result: block } = await pump(next({ ...ctx, tool, invocationState: invocation.state }), sendOn)
+    if (scope.hasGivenUp(at)) throw new ConsumerLeft()
+    return { record: () => taken(block), block }
+  } catch (error) {
+    if (error instanceof ConsumerLeft) throw new UnrecordedError(error)
+    if (!isInterruptError(error)) throw error
+    throw new InterruptedError(
+      error.interrupts.map((interrupt) => encode(interruptJson(interrupt), `interrupt ${interrupt.name}`)),
+    )
+  }
+
+  /** What the body has done to the agent, with its result. */
+  function taken(block: ToolResultBlock): ToolRecord {
     const state = scope.watch.take(at.key)
     const written = invocation.take()
     if (written.lost.length > 0) tellLost(call, written.lost)
     const messages = scope.conversation.changedByTool(scope.agent.messages)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
-    const record = {
+    return {
       ...recordResult(block),
       ...(state !== undefined && { state }),
       ...(written.patch !== undefined && { invocation: written.patch }),
@@ -224,13 +248,6 @@ async function runBody(
       ...(cancelled && { cancelled: true as const }),
       ...(call.edited !== undefined && { edited: call.edited }),
     }
-    return { record, block }
-  } catch (error) {
-    if (error instanceof ConsumerLeft) throw new UnrecordedError(error)
-    if (!isInterruptError(error)) throw error
-    throw new InterruptedError(
-      error.interrupts.map((interrupt) => encode(interruptJson(interrupt), `interrupt ${interrupt.name}`)),
-    )
   }
 }
 

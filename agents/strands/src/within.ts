@@ -32,6 +32,8 @@ export interface Invoked {
 export interface LoopCall {
   /** Where the model writes what it wants to be given the next time. */
   state?: StateStore | undefined
+  /** Of the attempt: fires when it takes too long. */
+  abortSignal?: AbortSignal
 }
 
 /**

@@ -18,6 +18,7 @@ import {
   type Signal,
   type SignalReceipt,
   type Start,
+  voidedByRetry,
 } from '@selvage/core'
 
 /** Before a test fakes it. */
@@ -104,6 +105,14 @@ export class MemoryEngine {
     run.held?.host.offer(id, stamped)
     run.held?.nudge()
     return { accepted: true }
+  }
+
+  /** Makes an ended run go on. */
+  async retry(id: string): Promise<void> {
+    const run = this.#run(id)
+    const voided = voidedByRetry(run.entries)
+    run.entries.push({ seq: run.entries.length, at: this.now, type: 'reopen', voided })
+    run.outcome = undefined
   }
 
   /** Resolves when the journal of a run is as wished. */

@@ -126,7 +126,7 @@ export function toRow(entry: Entry): EntryValues {
     case 'intent':
       return ofOp(TYPE.intent, entry, null, { host: entry.host, input: entry.op.input })
     case 'retry':
-      return ofOp(TYPE.retry, entry, null, { error: entry.error, retryAt: entry.retryAt })
+      return ofOp(TYPE.retry, entry, null, { error: entry.error, retryAt: entry.retryAt, next: entry.next })
     case 'step': {
       const took = tookOf(entry.at, entry.startedAt)
       const { outcome } = entry
@@ -192,7 +192,7 @@ function read(row: EntryRow, text: string | null): Entry {
         key: op.key,
         op,
         attempt: attemptOf(row),
-        ...parse<{ error: ErrorJson; retryAt: number }>(text),
+        ...parse<{ error: ErrorJson; retryAt: number; next?: Json }>(text),
       }
     }
     case TYPE.stepOk:

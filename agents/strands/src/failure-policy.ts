@@ -1,0 +1,142 @@
+/** What was declared about the failures of an agent's model and tools, beside the agent. */
+import { type Duration, toMs, UsageError } from '@selvage/core'
+import {
+  type FailureClass,
+  type FailureKind,
+  isPerClass,
+  type Retry,
+  type RetryPolicies,
+  type RetryPolicy,
+  retryBehaviour,
+} from '@selvage/programs'
+import { Model } from '@strands-agents/sdk'
+
+/**
+ * For model calls: a policy for each class of failure, or one policy, which is that of transient failures. `tools`: for
+ * the calls of a tool, by its name or `*` for all that have none of their own (effects `once` excepted); there one
+ * policy is for whatever fails.
+ */
+export type AgentRetry = Retry & { readonly tools?: { readonly [tool: string]: Retry } }
+
+/** A model that is asked where the one before it has failed. */
+export interface Fallback {
+  /** A model, or what makes one: once, when it is first needed. */
+  readonly model: Model | (() => Model)
+  /** Kinds or classes of failure that it stands in for. Default: transient, refusal, context-overflow, malformed-output. */
+  readonly on?: readonly (FailureKind | FailureClass)[]
+}
+
+export interface FailurePolicies {
+  /**
+   * When model and tool calls are made again, durably: a backoff is a timer of the run and survives the process. Default
+   * for managed programs: transient failures of the model, up to 10 attempts within about a quarter of an hour, unless
+   * the agent has a `retryStrategy` or a model router of its own. `false`: only what the SDK does in memory. Where model
+   * calls are retried here, the agent's own strategies are not asked. See docs/failures.md.
+   */
+  readonly retry?: AgentRetry | false
+  /** Models that are asked, one after the other, where the agent's model fails. What was asked is never asked again. */
+  readonly fallback?: readonly Fallback[]
+  /** How long an attempt of a model call may take. */
+  readonly modelTimeout?: Duration
+  /** How long an attempt of a tool call may take, by the name of the tool. After it the call fails, and may be retried. */
+  readonly timeouts?: { readonly [tool: string]: Duration | ToolTimeout }
+}
+
+export interface ToolTimeout {
+  readonly timeout?: Duration
+  /** How long the tool may go without `currentStep().heartbeat()`. */
+  readonly heartbeatTimeout?: Duration
+}
+
+export const FAILURE_OPTIONS: readonly string[] = ['retry', 'fallback', 'modelTimeout', 'timeouts']
+
+/** Where nothing was said: about a quarter of an hour. */
+const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 10, initial: '2s', max: '5m' }
+
+const DEFAULT_ON: readonly (FailureKind | FailureClass)[] = [
+  'transient',
+  'refusal',
+  'context-overflow',
+  'malformed-output',
+]
+
+/** A candidate for a model call behind the agent's own model. */
+export interface Candidate {
+  readonly on: ReadonlySet<string>
+  model(): Model
+}
+
+export interface Limits {
+  readonly timeoutMs: number | undefined
+  readonly heartbeatMs: number | undefined
+}
+
+const NO_LIMITS: Limits = { timeoutMs: undefined, heartbeatMs: undefined }
+
+export class FailurePolicy {
+  /** Of model calls, as its author wrote it. */
+  readonly modelRetry: RetryPolicies | undefined
+  /** Of the last candidate of model calls, where its author wrote nothing. */
+  readonly defaultRetry: RetryPolicies | undefined
+  readonly candidates: readonly Candidate[]
+  readonly modelTimeoutMs: number | undefined
+  readonly #tools: { readonly [tool: string]: Retry }
+  readonly #limits: ReadonlyMap<string, Limits>
+
+  /** `isManaged`: a worker has the run, and a wait keeps nobody's process busy. UsageError for what makes no sense. */
+  constructor({ retry, fallback = [], modelTimeout, timeouts = {} }: FailurePolicies, isManaged: boolean) {
+    const { model, tools } = retry === undefined || retry === false ? { model: undefined, tools: {} } : parted(retry)
+    this.modelRetry = model
+    this.#tools = tools
+    for (const one of [model, ...Object.values(tools)]) if (one !== undefined) retryBehaviour(one, () => 0)
+    this.defaultRetry = retry === undefined && isManaged ? { transient: DEFAULT_RETRY } : undefined
+    this.candidates = fallback.map(candidateOf)
+    this.modelTimeoutMs = modelTimeout === undefined ? undefined : toMs(modelTimeout, 'modelTimeout')
+    this.#limits = new Map(Object.entries(timeouts).map(([tool, limit]) => [tool, limitsOf(tool, limit)]))
+  }
+
+  /** Of a tool's calls; `isOnce`: a policy for all tools does not count. */
+  retryOf(tool: string, isOnce: boolean): Retry | undefined {
+    if (Object.hasOwn(this.#tools, tool)) return this.#tools[tool]
+    return isOnce ? undefined : this.#tools['*']
+  }
+
+  limitsOf(tool: string): Limits {
+    return this.#limits.get(tool) ?? NO_LIMITS
+  }
+
+  /** Tools that something is declared of. */
+  get tools(): readonly string[] {
+    return [...Object.keys(this.#tools).filter((name) => name !== '*'), ...this.#limits.keys()]
+  }
+}
+
+function parted(retry: AgentRetry): { model: RetryPolicies | undefined; tools: { readonly [tool: string]: Retry } } {
+  const { tools = {}, ...rest } = retry as AgentRetry & RetryPolicies
+  if (Object.keys(rest).length === 0) return { model: undefined, tools }
+  return { model: isPerClass(rest) ? rest : { transient: rest as RetryPolicy }, tools }
+}
+
+function candidateOf({ model, on = DEFAULT_ON }: Fallback): Candidate {
+  if (!(model instanceof Model) && typeof model !== 'function') {
+    throw new UsageError('BAD_INPUT', 'A fallback has no model.', {
+      hint: 'Write fallback: [{ model: new SomeModel(…) }], or a function that makes it.',
+    })
+  }
+  let made: Model | undefined
+  return {
+    on: new Set(on),
+    model: () => {
+      made ??= model instanceof Model ? model : model()
+      return made
+    },
+  }
+}
+
+function limitsOf(tool: string, limit: Duration | ToolTimeout): Limits {
+  const isPlain = typeof limit !== 'object' || limit === null || !('timeout' in limit || 'heartbeatTimeout' in limit)
+  const { timeout, heartbeatTimeout } = isPlain ? { timeout: limit as Duration } : (limit as ToolTimeout)
+  const ms = (duration: Duration | undefined, what: string): number | undefined =>
+    duration === undefined ? undefined : toMs(duration, `${what} of tool "${tool}"`)
+  return { timeoutMs: ms(timeout, 'timeout'), heartbeatMs: ms(heartbeatTimeout, 'heartbeatTimeout') }
+}

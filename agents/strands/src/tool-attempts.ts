@@ -1,0 +1,56 @@
+/**
+ * The attempts of one tool call. An error that a tool tells the model is a result; only where the call is made again is
+ * it a failure, journaled with what the tool said. What is left in the end reaches the model in the tool's own words.
+ */
+import { FailedResult, type Op, type StepBehaviour } from '@selvage/core'
+import { ONLY_RETRYABLE, retryBehaviour } from '@selvage/programs'
+import type { ExecuteToolContext, Tool, ToolContext, ToolResultBlock } from '@strands-agents/sdk'
+import type { ToolEffect } from './policy.ts'
+import type { ToolRecord } from './record.ts'
+import { ConsumerLeft } from './relay.ts'
+import type { Scope } from './scope.ts'
+
+type Behaviour = Pick<StepBehaviour<ToolRecord>, 'retryAfterMs' | 'heartbeatTimeoutMs'>
+
+/** When a call is made again, and for how long it may be silent. */
+export function toolBehaviour(scope: Scope, { key, name }: Op, { effect }: ToolEffect): Behaviour {
+  const { failures } = scope.policy
+  const retry = failures.retryOf(name, effect === 'once') ?? ONLY_RETRYABLE
+  const { heartbeatMs } = failures.limitsOf(name)
+  return {
+    // Most calls never fail: what their policy costs is left until one does.
+    retryAfterMs: (error, attempt, at) =>
+      error instanceof ConsumerLeft
+        ? undefined
+        : retryBehaviour(retry, () => scope.durable.random(`retry:${key}`))(error, attempt, at),
+    ...(heartbeatMs !== undefined && { heartbeatTimeoutMs: heartbeatMs }),
+  }
+}
+
+/** Throws where the tool has told an error; `record`: what is kept of it if it stands. */
+export function throwIfError(block: ToolResultBlock, record: () => ToolRecord): void {
+  if (block.status === 'error') throw new FailedResult(block.error ?? new ToolResultError(block), record)
+}
+
+/** An error result without an error behind it: of an MCP tool, for example. */
+class ToolResultError extends Error {
+  override readonly name = 'ToolResultError'
+
+  constructor({ content }: ToolResultBlock) {
+    super(content.flatMap((block) => (block.type === 'textBlock' ? [block.text] : [])).join('\n'))
+  }
+}
+
+/** A tool whose cancel signal fires with `abortSignal`, too: the executor hands every tool that of its agent. */
+export function abortedBy(tool: ExecuteToolContext['tool'], abortSignal: AbortSignal): ExecuteToolContext['tool'] {
+  if (tool === undefined) return undefined
+  const stream = (context: ToolContext): ReturnType<Tool['stream']> =>
+    tool.stream({ ...context, cancelSignal: AbortSignal.any([context.cancelSignal, abortSignal]) })
+  return new Proxy(tool, {
+    get: (target, name) => {
+      if (name === 'stream') return stream
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}
