@@ -94,13 +94,16 @@ class Attempt implements StepContext {
   }
 }
 
-/** Settles an effect `once` whose intent was found without an outcome. `isOver`: nobody can still be about to begin it. */
+/**
+ * Settles an effect `once` whose intent was found without an outcome. `isOver`: nobody can still be about to begin it; asked
+ * before the target system, because a worker that dies in between may have done it.
+ */
 export function resolveIntent(
   fiber: Fiber,
   step: AskedStep,
   intent: EntryOf<'intent'>,
   why: string,
-  isOver = true,
+  isOver: () => Promise<boolean> = async () => true,
 ): void {
   const { reconcile } = step.behaviour
   step.phase = 'running'
@@ -111,6 +114,7 @@ export function resolveIntent(
     return
   }
   const ask = async (): Promise<void> => {
+    const isLast = await isOver()
     const found = await reconcile({
       input: intent.op.input,
       idempotencyKey: fiber.keyOf(intent.key),
@@ -120,7 +124,7 @@ export function resolveIntent(
     })
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
-    else if (!isOver) record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
+    else if (!isLast) record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
     else if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
     else record(fiber, step, intent.at, { unknown: `${why}, ${MAX_CRASHES} times in a row; it had not happened` })
   }

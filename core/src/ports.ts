@@ -179,6 +179,11 @@ export interface Control {
   readonly journal: Journal
   /** 1, 2, … of this very request; 0 = the engine cannot count. */
   readonly delivery: number
+  /**
+   * Whether the worker that appended this entry may still be alive: it lost the run by standing still, and may yet do what
+   * it was about to do. Not there: it is dead.
+   */
+  authorMayLive?(seq: number): Promise<boolean>
   /** Called when a suspended program asks for something after its advance has returned: the engine should advance again. */
   wake?(): void
 }

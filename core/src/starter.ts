@@ -83,7 +83,7 @@ export class Starter {
       step.attempt = intent.attempt
       if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
       else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
-      else this.resolve(step, intent, `its worker (${intent.host}) died between intent and result`)
+      else this.resolve(step, intent, `its worker (${intent.host}) was lost between intent and result`)
       return
     }
     if (!fiber.agreement.checkNothingPassedBy(step.op) || this.isPoisoned(step)) return
@@ -94,7 +94,8 @@ export class Starter {
   private resolve(step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
     const { journal, affinity, countsDeliveries } = this.manifest
     // Where nobody can tell whether the fiber that intended is still about to begin, "not done" is no last word.
-    const isOver = journal === 'store' || affinity || countsDeliveries
+    const isOver = async (): Promise<boolean> =>
+      (journal === 'store' || affinity || countsDeliveries) && !(await this.control.authorMayLive?.(intent.seq))
     resolveIntent(this.fiber, step, intent, why, isOver)
   }
 

@@ -20,6 +20,15 @@ export const MUTATIONS: readonly Mutation[] = [
     title: 'I2: what a step depends on is appended before it begins; so is the intent of an effect `once`',
   },
   {
+    name: 'a worker that stands still is taken for dead by its intent',
+    breaks: 'I11',
+    file: 'stores/sqlite/src/workers.ts',
+    find: 'if (!this.mayLive(id)) this.#unlock(id)',
+    put: 'this.#unlock(id)',
+    test: 'stores/sqlite/src/workers.test.ts',
+    title: 'may live as the author of what it appended, until it has died, whoever has the run by then',
+  },
+  {
     name: 'a second step starts before the first is acknowledged',
     breaks: 'I2',
     file: 'core/src/turn.ts',
@@ -139,7 +148,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'a program that kills its process is claimed for ever',
     breaks: 'rule 9',
-    file: 'core/src/starter.ts',
+    file: 'core/src/attempt.ts',
     find: 'const MAX_CRASHES = 5',
     put: 'const MAX_CRASHES = 5e9',
     test: 'testing/src/protocol/endings.test.ts',

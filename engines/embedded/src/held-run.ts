@@ -197,6 +197,7 @@ export class HeldRun {
           append: (at: number, entries: readonly Entry[]) => this.append(at, entries),
         },
         delivery,
+        authorMayLive: (seq: number) => holder.store.authorMayLive(this.runId, seq),
         wake: () => holder.onWake(this.runId),
       }
       holder.host.advance(request, control).then(resolve, reject)

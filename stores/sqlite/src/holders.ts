@@ -60,3 +60,18 @@ export function claimsOf(commits: Commits, database: Database, runId: string): P
       }))
   })
 }
+
+/** The id of the worker that appended that entry; undefined if its claim is too old to be known. */
+export function authorOf(
+  commits: Commits,
+  database: Database,
+  runId: string,
+  seq: number,
+): Promise<string | undefined> {
+  return commits.read(() => {
+    const sql = `select worker from claim where run = (select n from run where id = ?) and length <= ?
+      order by fence desc limit 1`
+    const row = database.get<{ worker: string }>(sql, toText(runId), seq)
+    return row === undefined ? undefined : fromText(row.worker)
+  })
+}

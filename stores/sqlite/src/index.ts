@@ -15,7 +15,7 @@ import { claim, claimRun, nextDue } from './claims.ts'
 import { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure } from './failure.ts'
-import { claimsOf } from './holders.ts'
+import { authorOf, claimsOf } from './holders.ts'
 import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
 import { Names } from './names.ts'
@@ -117,6 +117,10 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     load: (runId, from, limit) => load(commits, database, runId, from, limit),
     describe: (runId) => describe(commits, database, runId),
     claims: (runId) => claimsOf(commits, database, runId),
+    authorMayLive: async (runId, seq) => {
+      const author = await authorOf(commits, database, runId, seq)
+      return author !== undefined && workers.mayLive(author)
+    },
     list: (query) => list(commits, database, query),
     questions: (query) => questions(commits, database, query),
     question: (id) => question(commits, database, id),

@@ -83,6 +83,22 @@ describe('a worker that is stopped', () => {
     expect((await store.load('r', 0)).length).toBe(2)
   })
 
+  it('may live as the author of what it appended, until it has died, whoever has the run by then', async () => {
+    await store.create(newRun('r'))
+    const child = here.child(WORKER, 'w1')
+    await child.line()
+    expect(await append(child)).toBe('appended')
+    child.process.kill('SIGSTOP')
+    await store.reap(Date.now() + LEASE_MS + 1_000)
+    await enlisted(store, 'w2', Date.now())
+    const { fence, cursor } = await store.claimRun('w2', 'r', Date.now())
+    await store.append('r', fence, cursor, [step(cursor)])
+    expect(await Promise.all([1, 2].map((seq) => store.authorMayLive('r', seq)))).toEqual([true, true])
+    child.process.kill('SIGKILL')
+    await child.exited
+    expect(await Promise.all([1, 2].map((seq) => store.authorMayLive('r', seq)))).toEqual([false, true])
+  })
+
   it('is not buried if it renews its lease between the look and the burial', async () => {
     await enlisted(store, 'w1', 1_000)
     await claimed(store, 'r', 'w1')

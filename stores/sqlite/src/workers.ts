@@ -119,7 +119,9 @@ export class Workers {
     for (const { worker, runs: orphans } of buried) {
       if (orphans === undefined) continue
       runs += orphans
-      this.#unlock(fromText(worker.id))
+      const id = fromText(worker.id)
+      // The lock of one that stands still goes on telling that it lives. Its file is swept when it has died.
+      if (!this.mayLive(id)) this.#unlock(id)
     }
     return runs
   }
@@ -135,6 +137,11 @@ export class Workers {
     if (this.#isAlive(worker, now)) return { worker: fromText(worker.id), pid: worker.pid, host: fromText(worker.host) }
     this.#bury(worker.id, now)
     return undefined
+  }
+
+  /** Whether its process lives, as far as its lock tells, whatever became of its lease. */
+  mayLive(workerId: string): boolean {
+    return this.#locks.has(workerId) || (this.#prefix !== undefined && isLocked(this.#file(workerId)))
   }
 
   /** Inside a unit: a run may only be claimed by a worker whose death would be noticed. */

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { BankProcess } from '../bank/bank-process.ts'
 import { DEEDS } from '../bank/ledger.ts'
+import type { Moment } from '../crash/kill-switch.ts'
+import { Site } from '../crash/site.ts'
 import { faults, figure, refunds } from '../refunds/experiment.ts'
 import { experiment, returns, WAYS } from '../refunds/returns.ts'
 import { PATIENT_MS } from './given.ts'
@@ -14,7 +16,7 @@ const KILLS = 25
 export const exactlyOnce: Section = {
   title: 'EO, effect exactly-once: killed between effect and record, nothing is done twice and nothing left out',
   skip: survivors,
-  register({ under }) {
+  register({ under, manifest }) {
     let honouring: BankProcess
     let forgetful: BankProcess
     beforeAll(async () => {
@@ -62,5 +64,46 @@ export const exactlyOnce: Section = {
       },
       PATIENT_MS,
     )
+
+    for (const moment of ['host.before-effect', 'effect.before'] as const) {
+      const title = `a worker that stands still at ${moment}, and does it when another one has its run`
+      if (manifest.journal === 'engine') test(title, ({ skip }) => skip('its engine has no leases of ours'))
+      else test(title, () => wakesLate(moment), PATIENT_MS)
+    }
+
+    /** It is alive: that it has not refunded yet is no reason to do it in its place. */
+    async function wakesLate(moment: Moment): Promise<void> {
+      const runId = `late-${moment}`
+      const given = returns({ order: runId, way: 'once' })
+      const site = new Site(under, given, { runId, bank: forgetful.url, leaseMs: 400 })
+      try {
+        await site.with((engine) => engine.start(runId, given.scenario.start))
+        const still = site.spawn('work', { kill: { moment, hit: 1, signal: 'SIGSTOP' } })
+        await still.says((news) => news.stopping)
+        const next = site.spawn('work')
+        await site.with(async (engine) => {
+          for (;;) {
+            const { status, entries, outcome } = await engine.describe(runId)
+            const open = await engine.questions?.({ runId, status: 'open', kind: 'unknown' })
+            if (outcome !== undefined || (open?.items.length ?? 0) > 0) break
+            await engine.changed(runId, { status, entries })
+          }
+        })
+        const woken = forgetful.next((line) => line.order === runId && line.deed === 'refund')
+        still.kill('SIGCONT')
+        await woken
+        expect(await site.drive()).toHaveProperty('ok')
+        next.kill()
+        const lines = forgetful.lines().filter(({ order }) => order === runId)
+        expect(
+          misdeeds(
+            lines,
+            DEEDS.map((deed) => [deed, runId]),
+          ),
+        ).toEqual([])
+      } finally {
+        await site.close()
+      }
+    }
   },
 }
