@@ -12,6 +12,7 @@
  * What is never true: a call that was begun without a reservation in every pot of its run; a grant that takes a pot
  * above a cap; a settlement that counts twice.
  */
+import type { JsonObject } from './json.ts'
 
 /** What calls use, in whole numbers. */
 export interface Spend {
@@ -52,6 +53,8 @@ export interface PotSpec {
   readonly onExceeded: OnExceeded
   /** Of `downgrade`: the part of a cap, above 0 and at most 1, from which on only a cheaper model is granted a call. */
   readonly downgradeAt: number
+  /** Of `ask`: whom, and for how long. For programs; no pot looks at it. */
+  readonly ask?: JsonObject
 }
 
 export interface Pot extends PotSpec {

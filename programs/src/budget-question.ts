@@ -6,6 +6,7 @@ import {
   type Caps,
   capOf,
   type Durable,
+  decode,
   type Json,
   type JsonObject,
   type Money,
@@ -32,14 +33,9 @@ const RAISE: JsonObject = {
 }
 
 /** Resolves when it is worth trying again. Rejects with BUDGET_EXCEEDED if somebody said no. `step`: what was refused. */
-export async function askForMore(
-  durable: Durable,
-  key: string,
-  step: string,
-  refusal: Refusal,
-  ask: Budget['ask'] = {},
-): Promise<void> {
+export async function askForMore(durable: Durable, key: string, step: string, refusal: Refusal): Promise<void> {
   const { pot, lacks, amount } = refusal
+  const ask = (pot.ask === undefined ? {} : decode(pot.ask)) as Budget['ask']
   const facts = factsOf(pot, lacks, amount[lacks])
   const again = againOf(refusal)
   for (let round = 1, problem: string | undefined; ; round++) {
@@ -65,8 +61,12 @@ export async function askForMore(
       continue
     }
     if (by.caps !== undefined) {
+      const { caps } = by
       const { pots } = durable.outbound.money as Money
-      await pots.raise(pot.id, by.caps, durable.id('raise_', roundKey))
+      const op = { key: `${roundKey}/raise`, kind: 'code', name: 'raise budget' } as const
+      await durable.step(op, async () => {
+        await pots.raise(pot.id, caps, durable.id('raise_', roundKey))
+      })
     }
     return
   }

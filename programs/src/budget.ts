@@ -3,6 +3,8 @@ import {
   type Caps,
   capOf,
   type Duration,
+  encode,
+  type JsonObject,
   type OnExceeded,
   type Pot,
   type PotSpec,
@@ -94,8 +96,9 @@ export function readLimits(what: string, limits: Limits): Caps {
   return caps
 }
 
-export function specOf(id: string, { caps, onExceeded, downgradeAt }: Budget): PotSpec {
-  return { id, caps, onExceeded, downgradeAt }
+export function specOf(id: string, { caps, onExceeded, downgradeAt, ask }: Budget): PotSpec {
+  const policy = Object.keys(ask).length === 0 ? {} : { ask: encode(ask, `ask of pot ${id}`) as JsonObject }
+  return { id, caps, onExceeded, downgradeAt, ...policy }
 }
 
 // ── for people ──────────────────────────────────────────────────────────────────────────────────────────────────────

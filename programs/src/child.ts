@@ -79,7 +79,7 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
   let started: Promise<unknown> = Promise.resolve()
 
   const start = async (): Promise<void> => {
-    const { tenant, queue, deadline } = durable.start
+    const { tenant, queue, deadline, pots } = durable.start
     const valid = program.input === undefined ? input : await validateInput(program.input, input)
     await durable.outbound.start(id, {
       program: program.name,
@@ -89,6 +89,7 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
       ...(tenant !== undefined && { tenant }),
       ...(queue !== undefined && { queue }),
       ...(deadline !== undefined && { deadline }),
+      ...(pots !== undefined && { pots }),
     })
   }
 

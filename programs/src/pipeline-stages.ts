@@ -9,6 +9,7 @@
  */
 import type { Duration, Program } from '@selvage/core'
 import { toMs, UsageError } from '@selvage/core'
+import type { BudgetOptions } from './budget.ts'
 import type { ChildProgram } from './child.ts'
 import type { StandardSchema } from './input.ts'
 import { type Retry, retryBehaviour } from './retry.ts'
@@ -49,6 +50,8 @@ export interface PipelineOptions<Input = unknown> {
   readonly input?: StandardSchema<unknown, Input>
   /** For stages that have no policy of their own. Default: a failed stage fails the pipeline. */
   readonly retry?: Retry
+  /** What all stages may use together: see docs/budgets.md. */
+  readonly budget?: BudgetOptions
 }
 
 interface Types<Input, Result> {

@@ -14,8 +14,10 @@
  */
 import type { Durable, Outbound } from '@selvage/core'
 import { decode, SelvageError, StepError } from '@selvage/core'
+import { readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import { type Child, isCancelledWith, startChild, untilEnded } from './child.ts'
+import { metered } from './metered.ts'
 import {
   type PipelineInput,
   type PipelineOptions,
@@ -35,12 +37,13 @@ export function createPipeline<const Stages extends readonly PipelineStage[], In
   options: PipelineOptions<Input> = {},
 ): Workflow<Input, PipelineResult<Stages>> {
   const ready = readStages(name, stages, options)
+  const budget = options.budget && readBudget(`pipeline "${name}"`, options.budget)
   return {
     name,
     ...(options.version !== undefined && { version: options.version }),
     ...(options.input !== undefined && { input: options.input }),
     resume: 'replay',
-    run: (durable) => new PipelineRun(durable, ready).run(),
+    run: (durable) => new PipelineRun(metered(durable, budget), ready).run(),
   }
 }
 

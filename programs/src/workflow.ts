@@ -9,10 +9,12 @@
  */
 import type { Durable, Program } from '@selvage/core'
 import { decode, UsageError } from '@selvage/core'
+import { type BudgetOptions, readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
 import type { Context } from './context.ts'
 import type { StandardSchema } from './input.ts'
+import { metered } from './metered.ts'
 import { type Retry, retryBehaviour } from './retry.ts'
 import { sleepUntil } from './sleep.ts'
 import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
@@ -24,6 +26,8 @@ export interface WorkflowOptions<Input = unknown> {
   input?: StandardSchema<unknown, Input>
   /** For steps that have no policy of their own, effects `once` excepted. Default: only RetryableError is tried again. */
   retry?: Retry
+  /** What the run and all runs below it may use together: see docs/budgets.md. */
+  budget?: BudgetOptions
   /** Where `ctx.log` prints. Default: the console, with the run's id in front. */
   log?: Print
 }
@@ -42,12 +46,14 @@ export function createWorkflow<Input = unknown, Result = unknown>(
 ): Workflow<Input, Result> {
   if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
   if (options.retry !== undefined) retryBehaviour(options.retry, () => 0)
+  const budget = options.budget && readBudget(`workflow "${name}"`, options.budget)
   return {
     name,
     ...(options.version !== undefined && { version: options.version }),
     ...(options.input !== undefined && { input: options.input }),
     resume: 'replay',
-    async run(durable) {
+    async run(gate) {
+      const durable = metered(gate, budget)
       const input = decode(durable.start.input) as Input
       const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole })
       const running = (async () => fn(ctx, input))()

@@ -311,3 +311,116 @@ describe('tenants', () => {
     await expect(selvage.raiseBudget('tenant:nobody', { modelCalls: 4 })).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 })
+
+describe('a tree', () => {
+  test('children draw on the pot of their workflow and on their own', async () => {
+    const models: MeteredModel[] = []
+    const child = selvage.agent(
+      'child',
+      () => {
+        const model = new MeteredModel(looking(3), 'big', 80, 20)
+        models.push(model)
+        return new Agent({ model, tools: [look], printer: false })
+      },
+      { effects: { look: 'read' }, budget: { modelCalls: 10, onExceeded: 'stop' } },
+    )
+    const fan = selvage.workflow(
+      'fan',
+      async (ctx, width: number) => {
+        const all = Array.from({ length: width }, (_, at) => ctx.child(child, 'Look', { key: `c${at}` }))
+        const ended = await Promise.allSettled(all)
+        return ended.filter(({ status }) => status === 'fulfilled').length
+      },
+      { budget: { modelCalls: 30, onExceeded: 'stop' } },
+    )
+    const run = await fan.start(20, { runId: 'f' })
+    const done = await run.result()
+    const calls = models.reduce((sum, model) => sum + model.calls, 0)
+    expect(calls).toBe(30)
+    expect(done).toBeLessThan(20)
+    expect((await run.status()).budget).toEqual([
+      { id: 'run:f', onExceeded: 'stop', limits: { modelCalls: { cap: 30, spent: 30, reserved: 0, left: 0 } } },
+    ])
+    expect(await run.usage({ tree: true })).toMatchObject({ calls: 30, totalTokens: 3_000, runs: 21 })
+    const states = await Promise.all(Array.from({ length: 20 }, (_, at) => selvage.run(`f/c${at}`).status()))
+    expect(states[0]?.budget?.map(({ id }) => id)).toEqual(['run:f/c0', 'run:f'])
+    const failed = states.filter(({ status }) => status === 'failed')
+    expect(failed).toHaveLength(20 - done)
+    // What a child lacks is raised where it lacks it.
+    await selvage.run('f').raiseBudget({ modelCalls: 80 })
+    for (const { id } of failed) await selvage.run(id).retry()
+    for (const { id } of failed) expect(await selvage.run(id).result()).toMatchObject({ text: 'Done.' })
+    expect(models.reduce((sum, model) => sum + model.calls, 0)).toBe(80)
+  })
+
+  test('children of one pot that all ask go on with one answer', async () => {
+    const child = selvage.agent(
+      'child',
+      () => new Agent({ model: new MeteredModel(looking(2), 'big', 80, 20), tools: [look], printer: false }),
+    )
+    const fan = selvage.workflow(
+      'fan',
+      (ctx) => Promise.all([0, 1, 2].map((at) => ctx.child(child, 'Look', { key: `c${at}` }))),
+      { budget: { modelCalls: 3, ask: { assignee: 'finance' } } },
+    )
+    const run = await fan.start(undefined, { runId: 'f' })
+    const asked = async () => (await selvage.approvals({ kind: 'budget', assignee: 'finance', status: 'any' })).items
+    while ((await asked()).length < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+    const [one] = await asked()
+    await selvage.run(one?.runId ?? '').approve(one?.id ?? '', { input: { modelCalls: 6 } })
+    await run.result()
+    expect((await asked()).map(({ status }) => status)).toEqual(['answered', 'answered', 'answered'])
+    expect((await run.status()).budget?.[0]?.limits.modelCalls).toMatchObject({ cap: 9, spent: 9 })
+  })
+
+  test("a workflow's own steps cost time, and people are asked for more of it, once on replay as well", async () => {
+    const clock = fakeClock()
+    selvage = await open({ clock, maxFibers: 0 })
+    const made: string[] = []
+    const slow = selvage.workflow(
+      'slow',
+      async (ctx) => {
+        for (const name of ['a', 'b', 'c', 'd']) {
+          await ctx.step(name, async () => {
+            await clock.advance(60_000)
+            made.push(name)
+          })
+          if (name === 'c') await ctx.signal('go')
+        }
+        return 'done'
+      },
+      { budget: { wallClock: '2m' } },
+    )
+    const run = await slow.start(undefined, { runId: 'w' })
+    let [question] = (await selvage.approvals({ kind: 'budget' })).items
+    while (question === undefined) {
+      await new Promise((resolve) => setTimeout(resolve, 5))
+      ;[question] = (await selvage.approvals({ kind: 'budget' })).items
+    }
+    expect(question.reason).toMatchObject({ limit: 'wallClock', cap: 120_000, spent: 120_000, step: 'c' })
+    await run.approve(question.id, { input: { wallClock: '1h' } })
+    await run.signal('go')
+    expect(await run.result()).toBe('done')
+    expect(made).toEqual(['a', 'b', 'c', 'd'])
+    expect((await selvage.approvals({ kind: 'budget', status: 'any' })).items).toHaveLength(1)
+    expect((await run.status()).budget?.[0]?.limits.wallClock).toMatchObject({ cap: 3_720_000, spent: 240_000 })
+  })
+
+  test('and where they are to stop, the step fails, and a retry makes it', async () => {
+    const clock = fakeClock()
+    selvage = await open({ clock })
+    const slow = selvage.workflow(
+      'slow',
+      async (ctx) => {
+        for (const name of ['a', 'b']) await ctx.step(name, () => clock.advance(60_000), { retry: { maxAttempts: 3 } })
+        return 'done'
+      },
+      { budget: { wallClock: '1m', onExceeded: 'stop' } },
+    )
+    const run = await slow.start(undefined, { runId: 'w' })
+    expect(await failure(run.result())).toMatchObject({ code: 'STEP_FAILED', cause: { code: 'BUDGET_EXCEEDED' } })
+    await run.raiseBudget({ wallClock: '1m' })
+    await run.retry()
+    expect(await run.result()).toBe('done')
+  })
+})

@@ -3,6 +3,7 @@
  * all the same, but without an answer the caller is told so at once: the invocation ends with stopReason `interrupt`.
  */
 import { type Durable, type Question, questionKey, type WaitResult } from '@selvage/core'
+import { withParts } from '@selvage/programs'
 
 /** A question is open, and nobody waits for its answer here. */
 export class Unanswered extends Error {
@@ -40,17 +41,6 @@ export function askingGate(durable: Durable, answers: Answers): Durable {
     open: (key, question) => {
       answers.opened(key, question)
       return durable.open(key, question)
-    },
-  })
-}
-
-/** `durable` with some of its parts replaced. */
-export function withParts(durable: Durable, parts: Partial<Durable>): Durable {
-  return new Proxy(durable, {
-    get(target, name) {
-      if (name in parts) return Reflect.get(parts, name)
-      const part: unknown = Reflect.get(target, name, target)
-      return typeof part === 'function' ? part.bind(target) : part
     },
   })
 }

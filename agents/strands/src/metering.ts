@@ -178,7 +178,7 @@ async function granted(scope: Scope, local: string, refusal: Refusal): Promise<u
   let error: unknown = exceeded(runId, step, facts)
   if (pot.onExceeded === 'ask') {
     try {
-      return await askForMore(scope.asking, scope.key(`budget:${local}`), step, refusal, scope.nest.meter?.budget?.ask)
+      return await askForMore(scope.asking, scope.key(`budget:${local}`), step, refusal)
     } catch (thrown) {
       if (scope.durable.abortSignal.aborted) return thrown
       error = thrown instanceof Unanswered ? openQuestion(scope, step, thrown, facts) : thrown

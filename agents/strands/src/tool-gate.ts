@@ -19,7 +19,7 @@ import {
   StepError,
   UnrecordedError,
 } from '@selvage/core'
-import { askInterrupt, effectStep } from '@selvage/programs'
+import { askInterrupt, effectStep, withParts } from '@selvage/programs'
 import {
   type AgentStreamEvent,
   type ExecuteToolContext,
@@ -29,7 +29,7 @@ import {
   ToolResultBlock,
 } from '@strands-agents/sdk'
 import { approveCall, editOf } from './approve-call.ts'
-import { Unanswered, withParts } from './asking.ts'
+import { Unanswered } from './asking.ts'
 import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'

@@ -9,6 +9,7 @@ create table pot (
   policy integer not null,             -- 0 ask, 1 downgrade, 2 stop
   downgrade_at real not null,
   caps text not null,                  -- JSON, as declared; a quantity that is not there has no cap
+  ask text,                            -- JSON: whom to ask, for programs
   raised text not null default '{}',   -- JSON: by the id of each raise what it added
   tokens integer not null default 0,
   nano_usd integer not null default 0,

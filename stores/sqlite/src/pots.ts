@@ -3,6 +3,7 @@ import {
   addSpend,
   type Caps,
   type Grant,
+  type JsonObject,
   lackOf,
   NOTHING_SPENT,
   type OnExceeded,
@@ -37,6 +38,7 @@ interface PotRow extends AmountRow {
   readonly policy: number
   readonly downgrade_at: number
   readonly caps: string
+  readonly ask: string | null
   readonly raised: string
 }
 
@@ -51,15 +53,16 @@ export function sqlitePots(commits: Commits, database: Database): Pots {
 }
 
 function open(database: Database, specs: readonly PotSpec[]): void {
-  for (const { id, onExceeded, downgradeAt, caps } of specs) {
+  for (const { id, onExceeded, downgradeAt, caps, ask } of specs) {
     database.run(
-      `insert into pot (id, policy, downgrade_at, caps) values (?, ?, ?, ?)
+      `insert into pot (id, policy, downgrade_at, caps, ask) values (?, ?, ?, ?, ?)
          on conflict (id) do update set policy = excluded.policy, downgrade_at = excluded.downgrade_at,
-           caps = excluded.caps`,
+           caps = excluded.caps, ask = excluded.ask`,
       toText(id),
       POLICIES.indexOf(onExceeded),
       downgradeAt,
       JSON.stringify(caps),
+      ask === undefined ? null : JSON.stringify(ask),
     )
   }
 }
@@ -144,6 +147,7 @@ function counted(row: PotRow): Pot {
     raised: Object.values(raisesOf(row)).reduce(addSpend, {}),
     onExceeded: POLICIES[row.policy] ?? 'ask',
     downgradeAt: row.downgrade_at,
+    ...(row.ask !== null && { ask: JSON.parse(row.ask) as JsonObject }),
     spent: amountOf(row),
     reserved: NOTHING_SPENT,
   }
