@@ -40,7 +40,7 @@ export function isForm({ kind }: QuestionRecord): boolean {
 }
 
 /** The payload of the answer's signal. BAD_INPUT with `details.issues` for what does not fit. */
-export function payloadOf(question: QuestionRecord, answer: Answer): Json {
+export async function payloadOf(question: QuestionRecord, answer: Answer): Promise<Json> {
   const label = `the answer to ${question.id}`
   if (!isForm(question)) {
     if (answer.kind === 'respond') return { value: encode(answer.value, label) }
@@ -48,7 +48,7 @@ export function payloadOf(question: QuestionRecord, answer: Answer): Json {
     return { value: encode(value, label) }
   }
   const form = formOf(question, answer)
-  checkForm(question, form)
+  await checkForm(question, form)
   return encode(form, label)
 }
 
@@ -85,17 +85,22 @@ function isFormAnswer(value: unknown): value is Form {
   return typeof value === 'object' && value !== null && 'approved' in value && typeof value.approved === 'boolean'
 }
 
-function checkForm(question: QuestionRecord, { approved, input, value }: Form): void {
+async function checkForm(question: QuestionRecord, { approved, input, value }: Form): Promise<void> {
   if (!approved) return
   if (input !== undefined && question.quorum !== undefined) {
     throw refused(question, 'is decided by several people, who cannot each change its arguments', [])
   }
-  if (input !== undefined) checkFit(question, question.inputSchema, input, 'does not take these arguments')
-  checkFit(question, question.schema, value, 'does not take this answer')
+  if (input !== undefined) await checkFit(question, question.inputSchema, input, 'does not take these arguments')
+  await checkFit(question, question.schema, value, 'does not take this answer')
 }
 
-function checkFit(question: QuestionRecord, schema: JsonObject | undefined, value: unknown, what: string): void {
-  const issues = schema === undefined ? undefined : misfits(schema, value)
+async function checkFit(
+  question: QuestionRecord,
+  schema: JsonObject | undefined,
+  value: unknown,
+  what: string,
+): Promise<void> {
+  const issues = schema === undefined ? undefined : await misfits(schema, value)
   if (issues !== undefined) throw refused(question, what, issues)
 }
 

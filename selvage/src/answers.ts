@@ -30,7 +30,7 @@ export async function answer(
 ): Promise<void> {
   const question = await openQuestion(engine, runId, id)
   checkHash(question, inputHash)
-  const payload = payloadOf(question, what)
+  const payload = await payloadOf(question, what)
   if (question.quorum !== undefined && isForm(question)) return vote(engine, question, payload, { by, via })
   const receipt = await engine.signal(runId, {
     id,

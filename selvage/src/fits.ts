@@ -1,7 +1,9 @@
-/** Whether a value fits a JSON Schema, whatever its draft. Schemas come from journals: no code of a program is needed. */
+/**
+ * Whether a value fits a JSON Schema, whatever its draft. Schemas come from journals: no code of a program is needed.
+ * The validator is loaded when the first schema is met: it is ninety modules, and most processes answer no question.
+ */
 import type { Issue, JsonObject } from '@selvage/core'
-import { Ajv, type ErrorObject } from 'ajv'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import type { ErrorObject } from 'ajv'
 
 /** Formats are remarks, as the JSON Schema of today has them; what a tool server writes need not please a strict reader. */
 const OPTIONS = {
@@ -13,10 +15,10 @@ const OPTIONS = {
 } as const
 
 /** What does not fit; undefined if all does, and for a schema that nobody can read: the program has the last word. */
-export function misfits(schema: JsonObject, value: unknown): readonly Issue[] | undefined {
+export async function misfits(schema: JsonObject, value: unknown): Promise<readonly Issue[] | undefined> {
   const { $schema, $id: _, ...rest } = schema
   const isOld = typeof $schema === 'string' && /draft-0[467]/.test($schema)
-  const ajv = isOld ? new Ajv(OPTIONS) : new Ajv2020(OPTIONS)
+  const ajv = isOld ? new (await import('ajv')).Ajv(OPTIONS) : new (await import('ajv/dist/2020.js')).Ajv2020(OPTIONS)
   let fits: ReturnType<typeof ajv.compile>
   try {
     fits = ajv.compile(rest)
