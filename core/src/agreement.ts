@@ -30,7 +30,7 @@ export class Agreement {
 
   /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
   checkNothingPassedBy(got: Op | 'the end of the program'): boolean {
-    const passed = this.fiber.known.cancelled === undefined ? this.passedBy() : undefined
+    const passed = this.fiber.isStopped ? undefined : this.passedBy()
     if (passed === undefined) return true
     const asked = typeof got === 'string' ? got : `${got.kind} step "${got.key}"`
     this.disagree(passed.seq, describe(passed.op), asked)

@@ -144,6 +144,11 @@ export function refuse(fiber: Fiber, step: AskedStep): void {
   record(fiber, step, fiber.clock(), { error: errorToJson(fiber.abortSignal.reason) })
 }
 
+/** A compensation that kills its process has failed: what else is to be undone goes on. */
+export function giveUp(fiber: Fiber, step: AskedStep, error: unknown): void {
+  record(fiber, step, fiber.clock(), { error: errorToJson(error) })
+}
+
 /** Journals that an effect `once` is about to begin; it may start when the entry is acknowledged. */
 export function intend(fiber: Fiber, step: AskedStep): void {
   step.phase = 'intended'

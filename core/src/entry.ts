@@ -3,7 +3,7 @@
  *
  * Entry 0 is always `start`. After it, entries say what was settled and in which order; they never say what the
  * program is about to do, with two exceptions: `intent` (an effect `once` is about to begin) and `open` (a person or
- * an outside system is being asked). A journal ends with `end`; only a
+ * an outside system is being asked), and with them `undo`: how the run will end. A journal ends with `end`; only a
  * `reopen`, which makes that end void, may follow it.
  *
  * What is never true: two `step` entries with one key and a final outcome; a `step` of an effect `once` without an
@@ -74,11 +74,15 @@ export type Outcome =
   | { readonly error: ErrorJson; readonly step?: string }
   | { readonly cancelled: string }
 
+/** How a run ends that does not complete. */
+export type Failure = Exclude<Outcome, { readonly ok: Json }>
+
 /** A question to somebody outside. Its answer is the signal whose id and name are this id. */
 export interface Question {
   /** `ap_…` for approvals and interrupts, `cb_…` for callbacks. Unique over all runs. */
   readonly id: string
-  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown' | 'budget'
+  /** `compensation`: whether a step is undone. The run ends while it is open, and goes on with the answer. */
+  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown' | 'budget' | 'compensation'
   readonly name: string
   readonly tool?: string
   readonly input?: Json
@@ -136,9 +140,22 @@ export type EntryBody =
   | { readonly type: 'wait'; readonly key: string; readonly signalId?: string }
   /** What folding needs beside the steps: message splices, state, usage. */
   | { readonly type: 'state'; readonly key: string; readonly patch: JsonObject }
+  /**
+   * The run will end so, once what it did is undone. Whatever came before stands; nothing new begins but compensations.
+   * Keys of steps without an outcome: `inFlight`, in the process that wrote this; `lost`, perhaps in one that died.
+   */
+  | {
+      readonly type: 'undo'
+      readonly outcome: Failure
+      readonly inFlight: readonly string[]
+      readonly lost: readonly string[]
+    }
   | { readonly type: 'end'; readonly outcome: Outcome }
-  /** The run was retried: the `end` before this entry is void, and so are the steps and waits of these keys. */
-  | { readonly type: 'reopen'; readonly voided: readonly string[]; readonly by?: string }
+  /**
+   * The run goes on: the `end` before this entry is void. Retried, so are a cancel and the steps and waits of these keys;
+   * with `undo` somebody has answered what it left open, and nothing else is void.
+   */
+  | { readonly type: 'reopen'; readonly voided: readonly string[]; readonly by?: string; readonly undo?: true }
 
 export type Entry = EntryBody & {
   /** Absolute over all generations. */

@@ -46,6 +46,7 @@ export const ERROR_CODES = {
   RUN_CONFLICT: { class: 'ConflictError', meaning: 'The run id exists with another program or input.' },
   RUN_HELD: { class: 'RunError', meaning: 'Another live process is running this run.' },
   RUN_ENDED: { class: 'RunError', meaning: 'The run has ended; nothing more can be sent to it.' },
+  RUN_UNDONE: { class: 'RunError', meaning: 'What the run did was undone by its compensations: it cannot be retried.' },
   NOT_FOUND: { class: 'RunError', meaning: 'No such run, approval or callback.' },
   ALREADY_ANSWERED: { class: 'RunError', meaning: 'The question was answered before; by whom, when and how is given.' },
   NOT_ASKED: { class: 'RunError', meaning: 'The question goes to others than the one who answers it.' },

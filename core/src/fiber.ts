@@ -14,7 +14,7 @@
 import { Agreement } from './agreement.ts'
 import type { AskedNote, AskedStep } from './asked.ts'
 import { decode, encode, errorToJson } from './codec.ts'
-import type { Entry, EntryBody, EntryOf, Op, Outcome, Question, Start } from './entry.ts'
+import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
 import { CancelledError, LeaseLostError, UsageError } from './errors.ts'
 import { Failures } from './failures.ts'
 import type { Json, JsonObject } from './json.ts'
@@ -32,10 +32,12 @@ import type {
   Runtime,
   StepBehaviour,
   StepContext,
+  Undoing,
   WaitResult,
 } from './ports.ts'
 import { shield } from './shield.ts'
 import { earlier } from './time.ts'
+import { UndoNote } from './undoing.ts'
 
 export interface FiberEnvironment {
   readonly runtime: Runtime
@@ -73,8 +75,10 @@ export class Fiber implements Durable {
   onEvent: () => void = () => {}
   /** Called when the program asks while no advance is served. */
   onLateAsk: () => void = () => {}
-  /** How often the run was retried. */
+  /** How often the run went on behind an end. */
   reopened = 0
+  /** It goes on to undo: its parent has heard how it ended. */
+  hasToldParent = false
   statusValue: Json | undefined
   dropped = false
   /** How the program ended, before the entry `end` says so. */
@@ -86,6 +90,7 @@ export class Fiber implements Durable {
   agreement: Agreement
   readonly mailbox: Mailbox = new Mailbox(this)
   private readonly notes = new Notes(this)
+  private readonly undoNote = new UndoNote(this)
   private readonly failures = new Failures()
   private ended = false
   private queue: Entry[] = []
@@ -96,7 +101,7 @@ export class Fiber implements Durable {
   private readonly lifetime = new AbortController()
   private readonly draws = new Map<string, number>()
   /** Keys of steps that a cancel took from their callers before they were started. */
-  private readonly abandoned = new Set<string>()
+  private readonly abandoned = new Map<string, AskedStep>()
   private hostTime = { at: 0, since: 0 }
 
   constructor(env: FiberEnvironment, program: Program, runId: string, start: Start) {
@@ -112,7 +117,9 @@ export class Fiber implements Durable {
   /** Takes in the journal of a run and starts the program: folding programs get it as `history`, replaying ones entry by entry. */
   async begin(entries: readonly Entry[]): Promise<void> {
     this.acknowledged = entries.length
-    this.reopened = entries.filter((entry) => entry.type === 'reopen').length
+    const reopenings = entries.filter((entry) => entry.type === 'reopen')
+    this.reopened = reopenings.length
+    this.hasToldParent = reopenings.at(-1)?.undo === true
     const valid = standing(entries)
     const last = valid.at(-1)
     if (last?.type === 'end') {
@@ -123,7 +130,7 @@ export class Fiber implements Durable {
       for (const entry of valid) this.known.take(entry)
       this.settledAt = this.known.lastAt
       this.history = await this.unpacked(valid)
-      if (this.known.cancelled !== undefined) this.abort.abort(this.cancelError())
+      if (this.isStopped) this.abort.abort(this.cancelError())
     } else {
       this.queue = [...valid]
       for (const entry of valid) if (entry.type === 'state') this.notes.mark(entry.key)
@@ -210,11 +217,16 @@ export class Fiber implements Durable {
     }
   }
 
-  /** A cancel is durable, but the program has not been told: what it asks for meanwhile will be refused. */
+  /** The run is cancelled, or past its point of no return: nothing new begins. */
+  get isStopped(): boolean {
+    return this.known.cancelled !== undefined || this.known.undo !== undefined
+  }
+
+  /** That is durable, but the program has not been told: what it asks for meanwhile will be refused. */
   get isCancelAhead(): boolean {
     for (let at = this.queueAt; at < this.queue.length; at++) {
       const entry = this.queue[at] as Entry
-      if (entry.type === 'signal' && entry.signal.name === '$cancel') return true
+      if (entry.type === 'undo' || (entry.type === 'signal' && entry.signal.name === '$cancel')) return true
     }
     return false
   }
@@ -280,6 +292,11 @@ export class Fiber implements Durable {
       case 'state':
         this.notes.settle(entry)
         return undefined
+      case 'undo':
+        if (!this.abort.signal.aborted) this.settleCancel(entry.at)
+        this.given(entry.at)
+        this.undoNote.settle(entry)
+        return undefined
       default:
         return undefined
     }
@@ -288,8 +305,10 @@ export class Fiber implements Durable {
   private settleStep(entry: EntryOf<'step'>): Promise<void> | undefined {
     const step = this.steps.get(entry.key)
     const agreed = step !== undefined && this.agreement.matches(step.op, entry)
-    const abandoned = this.abandoned.delete(entry.key)
-    this.known.take(entry, agreed || abandoned)
+    const abandoned = this.abandoned.get(entry.key)
+    this.abandoned.delete(entry.key)
+    this.known.take(entry, agreed || abandoned !== undefined)
+    abandoned?.behaviour.settled?.(entry.outcome)
     if (!agreed) return undefined
     this.steps.delete(entry.key)
     return this.deliver(step, entry)
@@ -317,7 +336,7 @@ export class Fiber implements Durable {
       // A step in flight is told by its abortSignal and recorded when it ends; its caller hears of the cancel now.
       if (step.phase === 'asked') {
         this.steps.delete(key)
-        this.abandoned.add(key)
+        this.abandoned.set(key, step)
       }
       step.reject(error)
     }
@@ -332,6 +351,7 @@ export class Fiber implements Durable {
   /** A promise only where the value has to be fetched. Throws, or rejects, if it cannot be read. */
   private deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
     this.given(entry.at)
+    step.behaviour.settled?.(entry.outcome)
     if (!('ok' in entry.outcome)) {
       step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
       return undefined
@@ -361,6 +381,7 @@ export class Fiber implements Durable {
     this.live = true
     this.mailbox.goLive()
     this.notes.goLive()
+    this.undoNote.goLive()
   }
 
   /** Names of the signals that the program waits for. */
@@ -397,6 +418,13 @@ export class Fiber implements Durable {
   get isSettlingOnce(): boolean {
     for (const step of this.steps.values()) if (step.phase === 'running' && step.op.effect === 'once') return true
     return false
+  }
+
+  /** The run is undone as far as it can be, and waits for nothing but people. */
+  get isLeft(): boolean {
+    if (!this.undoNote.left || this.notes.isWriting) return false
+    for (const { shielded } of this.steps.values()) if (shielded) return false
+    return true
   }
 
   /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
@@ -564,6 +592,10 @@ export class Fiber implements Durable {
     return shield(this)
   }
 
+  undo(error: unknown, lost: readonly string[]): Promise<Undoing> {
+    return this.dropped ? new Promise(() => {}) : this.undoNote.ask(error, lost)
+  }
+
   // ── ends and errors ───────────────────────────────────────────────────────────────────────────────────────────────
 
   keyOf(stepKey: string): string {
@@ -573,6 +605,7 @@ export class Fiber implements Durable {
   /** What the run's end will say. The program has finished, or its grace after a cancel is over. */
   async outcome(): Promise<Outcome> {
     const finished = this.finished
+    if (this.known.undo !== undefined) return this.known.undo.outcome
     if (this.known.cancelled !== undefined) return { cancelled: this.known.cancelled.reason }
     if (finished === undefined) throw new Error('the program has not finished')
     if ('error' in finished) return this.failureOutcome(finished.error)
@@ -583,13 +616,15 @@ export class Fiber implements Durable {
     }
   }
 
-  failureOutcome(error: unknown): Outcome {
+  failureOutcome(error: unknown): Failure {
     const step = this.failures.behind(error)
     return { error: errorToJson(error), ...(step !== undefined && { step }) }
   }
 
   private cancelError(): unknown {
-    if (this.known.cancelled !== undefined) return new CancelledError(this.runId, this.known.cancelled.reason)
+    const { cancelled, undo } = this.known
+    if (cancelled !== undefined) return new CancelledError(this.runId, cancelled.reason)
+    if (undo !== undefined) return new CancelledError(this.runId, 'it has failed, and what it did is undone')
     return this.abort.signal.reason
   }
 
@@ -614,6 +649,7 @@ function reachesProgram(entry: Entry): boolean {
     case 'wait':
     case 'open':
     case 'state':
+    case 'undo':
       return true
     case 'signal':
       return entry.signal.name === '$cancel'

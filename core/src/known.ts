@@ -3,6 +3,7 @@
  * one, in order; the same function serves the first pass, replay and fold, so that they cannot differ.
  */
 import type { Entry, EntryOf, Outcome, Signal } from './entry.ts'
+import { RunError } from './errors.ts'
 
 const NONE: readonly Signal[] = []
 
@@ -18,6 +19,8 @@ export class Known {
   lastAt = 0
   /** Reason, once a cancel is in the journal. */
   cancelled: { readonly reason: string; readonly at: number } | undefined
+  /** How the run will end, once it is past its point of no return. */
+  undo: EntryOf<'undo'> | undefined
   outcome: Outcome | undefined
   /** Final outcomes that nobody has asked for yet. */
   readonly steps: Map<string, EntryOf<'step'>> = new Map()
@@ -76,6 +79,9 @@ export class Known {
           at: entry.at,
         })
         break
+      case 'undo':
+        this.undo ??= entry
+        break
       case 'end':
         this.outcome = entry.outcome
         break
@@ -110,18 +116,20 @@ export class Known {
 
 /**
  * The entries that still count: a `reopen` makes void the end before it, a cancel before it, everything recorded of the
- * steps it names, and the waits it names, with the signals that ended them and the questions that they are answers to.
+ * steps it names, and the waits it names, with the signals that ended them and the questions that they are answers to. One
+ * that lets the undoing of a run go on makes nothing void but the end.
  */
 export function standing(entries: readonly Entry[]): readonly Entry[] {
   const last = entries.findLastIndex((entry) => entry.type === 'reopen')
   if (last < 0) return entries
+  const retried = entries.findLastIndex((entry) => entry.type === 'reopen' && entry.undo !== true)
   const voided: Voided = { keys: new Set(), signals: new Set() }
   const kept: Entry[] = []
   for (let index = entries.length - 1; index >= 0; index--) {
     const entry = entries[index] as Entry
     if (entry.type === 'reopen') {
       for (const key of entry.voided) voided.keys.add(key)
-    } else if (index > last || !isVoid(entry, voided)) {
+    } else if (index > last || (index > retried ? entry.type !== 'end' : !isVoid(entry, voided))) {
       kept.push(entry)
     }
   }
@@ -210,6 +218,15 @@ function voidedByEnd(entries: readonly Entry[]): readonly string[] {
     if (isTimeout || failed.has(entry.signalId ?? '')) keys.push(entry.key)
   }
   return keys
+}
+
+/** RUN_UNDONE: what was undone must not be taken as done by a retry, and what was not must not be made again. */
+export function refuseUndone(runId: string, entries: readonly Entry[]): void {
+  if (!entries.some(({ type }) => type === 'undo')) return
+  throw new RunError('RUN_UNDONE', `Run ${runId} cannot be retried: what it did was undone.`, {
+    hint: "Fork it before the first step that shall be made again (run.fork({ at: '<step>' })), or start a new run.",
+    details: { runId },
+  })
 }
 
 /** The children that a retry must make go on as well, since their failure is void. */

@@ -137,6 +137,11 @@ export class Mailbox {
     return this.waits.size === 0 ? NONE : [...this.waits.values()].filter((wait) => !wait.recorded)
   }
 
+  /** Nothing that an open wait waits for has come. */
+  get isUnanswered(): boolean {
+    return this.open().every((wait) => this.unclaimed(wait.signalName) === undefined)
+  }
+
   private match(wait: AskedWait): void {
     const signal = this.unclaimed(wait.signalName)
     if (signal === undefined) return

@@ -47,6 +47,10 @@ export class Notes {
     return this.passed.get(body.key)?.shift()
   }
 
+  get isWriting(): boolean {
+    return this.pending.length > 0
+  }
+
   settle(entry: EntryOf<'open'> | EntryOf<'state'>): void {
     const index = this.pending.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
     if (index >= 0) {

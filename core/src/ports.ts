@@ -3,7 +3,7 @@
  * what keeps things (`Journal`, `Blobs`), on what a platform gives (`Runtime`). docs/advance.md is the protocol between
  * them, on one page.
  */
-import type { Effect, Entry, Op, OpKind, Outcome, Question, Signal, Start } from './entry.ts'
+import type { Effect, Entry, Failure, Op, OpKind, Outcome, Question, Signal, Start, StepOutcome } from './entry.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { EngineOutbox, OutboxHandler } from './outbox.ts'
 import type { Money, Pots } from './pots.ts'
@@ -58,6 +58,29 @@ export interface StepBehaviour<T> {
   readonly retryAfterMs?: (error: unknown, attempt: number, at: AttemptTimes) => number | NextAttempt | undefined
   /** Milliseconds that an attempt may go without a `heartbeat` before it fails with STEP_TIMEOUT. */
   readonly heartbeatTimeoutMs?: number
+  /** Told of the recorded outcome, in journal order, also where a cancel has taken the step from its caller. */
+  readonly settled?: (outcome: StepOutcome) => void
+}
+
+/** A run past its point of no return: see `Durable.undo`. */
+export interface Undoing {
+  /** How the run will end. */
+  readonly outcome: Failure
+  /** Keys of steps that were in flight then, and of those that may have begun in a process that died. */
+  readonly inFlight: readonly string[]
+  readonly lost: readonly string[]
+  /** Epoch milliseconds until which what was in flight may still end: the grace of a cancelled run. */
+  readonly graceUntil: number
+  /** The gate of compensations. */
+  readonly gate: Durable
+  /** Reads a recorded value that `settled` told. */
+  read(json: Json): Promise<unknown>
+  idempotencyKey(stepKey: string): string
+  /**
+   * Everything was tried: from now on the run ends when nothing is left to wait for but answers of people, and each
+   * answer lets it go on. Where the engine cannot do that the run waits for all of them.
+   */
+  leave(): void
 }
 
 export interface NextAttempt {
@@ -122,8 +145,14 @@ export interface Durable {
   random(stream: string): number
   /** `<prefix><22 characters>`: unique to run, salt and `label`; the same on every replay. */
   id(prefix: string, label: string): string
-  /** The same gate, open in spite of a cancel: for `onCancel` and compensations. They share the grace of the run. */
+  /** The same gate, open in spite of a cancel: for `onCancel`, within the grace of the run. */
   shielded(): Durable
+  /**
+   * The point of no return of a run that is to be undone. Journals how it will end (cancelled if it was, else with
+   * `error`), aborts what it does, as a cancel would, and takes its grace away: from here on it ends when the program
+   * does. What was recorded first stands; a cancel changes nothing any more. `lost`: see the entry `undo`.
+   */
+  undo(error: unknown, lost: readonly string[]): Promise<Undoing>
   /** Starts, signals, cancels and, where the engine can, retries other runs. Call it inside a step: it is not durable by itself. */
   readonly outbound: Outbound
 }
@@ -265,6 +294,8 @@ export interface Manifest {
     readonly outbox?: boolean
     /** Budgets that all processes share. Not there: false. */
     readonly pots?: boolean
+    /** An ended run goes on when a question of kind `compensation` that it left open is answered. Default false. */
+    readonly leavesOpen?: boolean
   }
 }
 

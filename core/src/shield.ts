@@ -1,12 +1,12 @@
 /**
- * The gate of a fiber as compensations and `onCancel` see it: open in spite of a cancel. Its keys are told apart from
- * those of the program, because a retry of the cancelled run makes them void.
+ * The gate of a fiber as compensations and `onCancel` see it: open in spite of a cancel. Keys of `onCancel` are told apart
+ * from those of the program, because a retry of the cancelled run makes them void; a run that is undone is not retried.
  */
 import type { Fiber } from './fiber.ts'
 import { shieldedKey } from './known.ts'
 import type { Durable } from './ports.ts'
 
-export function shield(fiber: Fiber): Durable {
+export function shield(fiber: Fiber, keyOf: (key: string) => string = shieldedKey): Durable {
   return {
     runId: fiber.runId,
     start: fiber.start,
@@ -18,9 +18,9 @@ export function shield(fiber: Fiber): Durable {
     },
     history: fiber.history,
     outbound: fiber.outbound,
-    step: (op, live, behaviour = {}) => fiber.ask({ ...op, key: shieldedKey(op.key) }, live, behaviour, true),
-    wait: (key, signalName, until) => fiber.askWait(shieldedKey(key), signalName, until, true),
-    open: (key, question) => fiber.open(shieldedKey(key), question),
+    step: (op, live, behaviour = {}) => fiber.ask({ ...op, key: keyOf(op.key) }, live, behaviour, true),
+    wait: (key, signalName, until) => fiber.askWait(keyOf(key), signalName, until, true),
+    open: (key, question) => fiber.open(keyOf(key), question),
     state: (key, patch) => fiber.state(key, patch),
     marked: (key) => fiber.marked(key),
     beyond: () => fiber.beyond(),
@@ -32,6 +32,7 @@ export function shield(fiber: Fiber): Durable {
     clock: () => fiber.clock(),
     random: (stream) => fiber.random(stream),
     id: (prefix, label) => fiber.id(prefix, label),
+    undo: (error, lost) => fiber.undo(error, lost),
     shielded() {
       return this
     },

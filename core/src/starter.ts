@@ -3,7 +3,7 @@
  * the target system first, or not at all (rules 1, 4 and 9).
  */
 import type { AskedStep } from './asked.ts'
-import { intend, MAX_CRASHES, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
+import { giveUp, intend, MAX_CRASHES, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
 import type { EntryOf } from './entry.ts'
 import { RunError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
@@ -121,9 +121,9 @@ export class Starter {
     if (!this.isCrashLoop || fiber.finished !== undefined) return false
     const message = `Run ${fiber.runId} killed its process ${this.control.delivery - 1} times before step ${step.op.key} was recorded.`
     const hint = 'Mend what crashes (memory, a native module, process.exit), then retry the run.'
-    fiber.finished = {
-      error: new RunError('CRASH_LOOP', message, { hint, details: { runId: fiber.runId, step: step.op.key } }),
-    }
+    const error = new RunError('CRASH_LOOP', message, { hint, details: { runId: fiber.runId, step: step.op.key } })
+    if (fiber.known.undo === undefined) fiber.finished = { error }
+    else giveUp(fiber, step, error)
     fiber.onEvent()
     return true
   }

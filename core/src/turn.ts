@@ -157,7 +157,7 @@ export class Turn {
     const { fiber } = this
     if (this.incoming.length > 0) for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
     const { deadline } = fiber.start
-    if (deadline !== undefined && fiber.clock() >= deadline && fiber.known.cancelled === undefined) {
+    if (deadline !== undefined && fiber.clock() >= deadline && !fiber.isStopped) {
       fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload: deadlineReason(deadline) })
     }
   }
@@ -169,7 +169,8 @@ export class Turn {
     const { fiber } = this
     if (fiber.finished !== undefined) fiber.agreement.checkNothingPassedBy('the end of the program')
     if (fiber.agreement.disagreement !== undefined || this.graceOver) return true
-    return fiber.finished !== undefined && !fiber.isSettlingOnce
+    if (fiber.finished === undefined && fiber.isLeft && fiber.mailbox.isUnanswered) return true
+    return fiber.finished !== undefined && !(fiber.isSettlingOnce && this.mayStillSettle)
   }
 
   private async end(): Promise<void> {
@@ -183,15 +184,26 @@ export class Turn {
     fiber.produce({ type: 'end', outcome })
   }
 
+  /** A run that undoes what it did ends with its program: each compensation is bounded by a policy of its own. */
   private get graceOver(): boolean {
-    const { cancelled } = this.fiber.known
-    return cancelled !== undefined && this.fiber.clock() >= cancelled.at + this.fiber.env.cancelGraceMs
+    const { cancelled, undo } = this.fiber.known
+    return cancelled !== undefined && undo === undefined && this.fiber.clock() >= this.graceFrom(cancelled.at)
+  }
+
+  /** What was in flight when a run began to be undone has the grace of a cancelled run. */
+  private get mayStillSettle(): boolean {
+    const { undo } = this.fiber.known
+    return undo === undefined || this.fiber.clock() < this.graceFrom(undo.at)
+  }
+
+  private graceFrom(at: number): number {
+    return at + this.fiber.env.cancelGraceMs
   }
 
   /** Rule 11: the parent hears of the end before the engine does. Idempotent by the signal's id. */
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
     const { parent } = this.fiber.start
-    if (parent === undefined) return
+    if (parent === undefined || this.fiber.hasToldParent) return
     const name = `child:${this.fiber.runId}`
     // A retried child ends once more: that is another signal.
     const id = this.fiber.reopened === 0 ? name : `${name}#${this.fiber.reopened + 1}`
@@ -267,9 +279,12 @@ export class Turn {
   /** The end of a grace that is over by `seen` is not due again. */
   private nextDue(until: number | undefined, seen: number = 0): number | undefined {
     const { fiber } = this
-    const { cancelled } = fiber.known
+    const { cancelled, undo } = fiber.known
+    if (undo !== undefined) {
+      return fiber.isSettlingOnce && this.mayStillSettle ? earlier(until, this.graceFrom(undo.at)) : until
+    }
     if (cancelled === undefined) return earlier(until, fiber.start.deadline)
-    const over = cancelled.at + fiber.env.cancelGraceMs
+    const over = this.graceFrom(cancelled.at)
     return over > seen ? earlier(until, over) : until
   }
 
@@ -360,7 +375,7 @@ export class Turn {
     if (fiber.startsAtOnce !== undefined) {
       for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
         await null
-        if (fiber.inFlight > 0 && fiber.finished === undefined) return this.event()
+        if (fiber.inFlight > 0 && fiber.finished === undefined && !fiber.isLeft) return this.event()
       }
       if (fiber.produced.length > 0) return
     }

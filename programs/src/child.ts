@@ -12,6 +12,7 @@
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
 import { canonical, decode, encode, errorFromJson, RunError, SelvageError } from '@selvage/core'
 import { isCancelled } from './cancellation.ts'
+import type { Compensate, CompensateUnknown } from './compensate.ts'
 import { type StandardSchema, validateInput } from './input.ts'
 import { retryBehaviour } from './retry.ts'
 
@@ -25,11 +26,15 @@ export interface ChildProgram<Input = unknown, Result = unknown> {
   readonly '~types'?: { readonly input: Input; readonly result: Result } | undefined
 }
 
-export interface ChildOptions {
+export interface ChildOptions<Result = unknown> {
   /** The last part of the child's run id. Unique among the children of a run. Default `<program>#<n>`. */
   key?: string
   /** What becomes of an unfinished child when this run completes or is cancelled. Default `cancel`. */
   onParentEnd?: 'cancel' | 'abandon'
+  /** How it is undone when it has completed and this run fails or is cancelled. One that has not undoes itself. */
+  compensate?: Compensate<Result>
+  /** Whether it is undone where nobody knows if it completed. Default `ask`. */
+  compensateUnknown?: CompensateUnknown
 }
 
 export interface Child {

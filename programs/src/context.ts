@@ -8,7 +8,7 @@ import type { Polled, PollOptions } from './poll.ts'
 import type { Retry } from './retry.ts'
 import type { Callback } from './signals.ts'
 
-export interface StepOptions<T> extends Partial<Omit<EffectDeclaration<T>, 'compensate'>> {
+export interface StepOptions<T> extends Partial<EffectDeclaration<T>> {
   /** Tells steps of one name apart that run at once, or says what is done. Unique in the run. Default: the name, then `name#2`, `name#3`, … */
   key?: string
   /** Default: the workflow's `retry`, and without one only a RetryableError is tried again. An effect `once` is tried again only under a policy of its own, or when its author throws RetryableError. */
@@ -52,6 +52,8 @@ export interface Context {
    * recordable (JSON, Date, Map, Set, bigint, bytes, errors, undefined) and comes back as a copy.
    *
    * After a crash inside the body it is run again with the same `at.idempotencyKey`, unless its `effect` is `once`.
+   * With `compensate` it is undone when the run fails or is cancelled: docs/sagas.md.
+   *
    * Rejects with StepError STEP_FAILED (its `cause` is the error of the body), STEP_TIMEOUT as that cause, or
    * OUTCOME_UNKNOWN; with UsageError KEY_IN_USE when the name is open already and no key tells the two apart.
    */
@@ -96,7 +98,11 @@ export interface Context {
    * Runs another program as a run of its own, `<runId>/<key>`, and waits for its result. Rejects with RunError
    * RUN_FAILED (its `cause` is the child's error) or RUN_CANCELLED.
    */
-  child<Input, Result>(program: ChildProgram<Input, Result>, input: Input, options?: ChildOptions): Promise<Result>
+  child<Input, Result>(
+    program: ChildProgram<Input, Result>,
+    input: Input,
+    options?: ChildOptions<Result>,
+  ): Promise<Result>
 
   /** Epoch milliseconds when the latest recorded thing happened: the same on every replay. */
   now(): number

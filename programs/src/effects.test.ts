@@ -110,7 +110,7 @@ describe('normalizeEffect', () => {
   })
 
   it.each([
-    [{ effect: 'once', compensate: () => {} }, 'UNSUPPORTED'],
+    [{ effect: 'once', compensate: 'undo' }, 'BAD_INPUT'],
     [{ effect: 'twice' }, 'BAD_INPUT'],
     [{ effect: 'once', onUnknown: 'guess' }, 'BAD_INPUT'],
     [{ effect: 'read', reconcile: () => 'unknown' }, 'BAD_INPUT'],

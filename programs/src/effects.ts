@@ -16,6 +16,8 @@ import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/c
 import { type SelvageError, StepError, UsageError } from '@selvage/core'
 import { requestApproval } from './approval.ts'
 import { type ApprovalPolicy, checkApproval } from './approval-options.ts'
+import { type Compensate, type CompensateUnknown, type Compensation, normalizeCompensation } from './compensate.ts'
+import type { Saga } from './saga.ts'
 
 export type OnUnknown = 'ask' | 'tell-model' | 'fail'
 
@@ -29,8 +31,10 @@ export interface EffectDeclaration<T = unknown> {
   onUnknown?: OnUnknown
   /** Who is asked about an unknown outcome, and what happens while nobody answers. Default: anybody, for ever. */
   ask?: ApprovalPolicy
-  /** Reserved: not built yet, UNSUPPORTED. */
-  compensate?: unknown
+  /** How it is undone when the run fails or is cancelled: docs/sagas.md. */
+  compensate?: Compensate<T>
+  /** Whether it is undone where nobody knows if it happened. Only with `compensate`. Default `ask`. */
+  compensateUnknown?: CompensateUnknown
 }
 
 export interface NormalEffect<T = unknown> {
@@ -40,18 +44,14 @@ export interface NormalEffect<T = unknown> {
   readonly reconcile: StepBehaviour<T>['reconcile'] | undefined
   readonly onUnknown: OnUnknown
   readonly ask: ApprovalPolicy
+  readonly compensation: Compensation | undefined
 }
 
 /** One form for every way to declare an effect. UsageError for what is not built, unknown, or makes no sense together. */
 export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclaration<T> | undefined): NormalEffect<T> {
   const given: Partial<EffectDeclaration<T>> =
     typeof declaration === 'string' ? { effect: declaration } : (declaration ?? {})
-  const { effect = 'idempotent', reconcile, onUnknown = 'ask', ask = {}, compensate } = given
-  if (compensate !== undefined) {
-    throw new UsageError('UNSUPPORTED', 'compensate is not built yet.', {
-      hint: 'Undo the effect in a step of its own, in the catch of what failed or in ctx.onCancel.',
-    })
-  }
+  const { effect = 'idempotent', reconcile, onUnknown = 'ask', ask = {}, compensate, compensateUnknown } = given
   if (effect !== 'read' && effect !== 'idempotent' && effect !== 'once') {
     throw new UsageError('BAD_INPUT', `"${String(effect)}" is not an effect.`, {
       hint: 'Use read, idempotent or once.',
@@ -68,7 +68,13 @@ export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclara
       hint: "Only an effect: 'once' can have an unknown outcome; the others are run again.",
     })
   }
-  return { effect, declared: declaration !== undefined, reconcile, onUnknown, ask }
+  const compensation = normalizeCompensation(compensate, compensateUnknown)
+  if (effect === 'read' && compensation !== undefined) {
+    throw new UsageError('BAD_INPUT', 'compensate has no meaning for the effect read.', {
+      hint: 'What only reads has nothing to undo: declare idempotent or once.',
+    })
+  }
+  return { effect, declared: declaration !== undefined, reconcile, onUnknown, ask, compensation }
 }
 
 function checkAsk({
@@ -110,7 +116,8 @@ export interface UnknownFacts {
  *   { approved: false, reason: 'retry' }      it did not happen; make it now
  *   { approved: false, reason: <any other> }  it did not happen; give up: StepError STEP_FAILED with that reason
  *
- * Under `tell-model` and `fail` the StepError OUTCOME_UNKNOWN is the caller's. `more`: when it is made again (`retryBehaviour`), how long it may be silent.
+ * Under `tell-model` and `fail` the StepError OUTCOME_UNKNOWN is the caller's. `more`: when it is made again (`retryBehaviour`), how long it may be silent. `saga`:
+ * undoes what has a compensation; without one nothing is undone.
  */
 export async function effectStep<T>(
   durable: Durable,
@@ -118,16 +125,21 @@ export async function effectStep<T>(
   live: (at: StepContext) => Promise<T> | T,
   declaration: Effect | EffectDeclaration<T> | undefined,
   more: Omit<StepBehaviour<T>, 'reconcile'> = {},
+  saga?: Saga,
 ): Promise<T> {
-  const { effect, declared, reconcile, onUnknown, ask } = normalizeEffect(declaration)
+  const { effect, declared, reconcile, onUnknown, ask, compensation } = normalizeEffect(declaration)
   for (let again = 0; ; again++) {
     const key = again === 0 ? op.key : `${op.key}/again#${again}`
     const behaviour: StepBehaviour<T> = {
       ...more,
       ...(reconcile !== undefined && { reconcile }),
     }
+    const made: Op = { ...op, key, ...(declared && { effect }) }
     try {
-      return await durable.step({ ...op, key, ...(declared && { effect }) }, live, behaviour)
+      if (compensation === undefined || saga === undefined) return await durable.step(made, live, behaviour)
+      const undo = { compensation, ...(reconcile !== undefined && { reconcile }) }
+      const [body, told] = await saga.begin(made, { effect, undo }, live, behaviour)
+      return await durable.step(made, body, told)
     } catch (error) {
       if (!StepError.is(error, 'OUTCOME_UNKNOWN') || onUnknown !== 'ask') throw error
       const facts = factsOf(key, error)
@@ -138,6 +150,7 @@ export async function effectStep<T>(
         ...(op.kind === 'tool' && { tool: op.name }),
         ...(op.input !== undefined && { input: op.input }),
       })
+      saga?.answered(key, answer.approved, answer.approved ? (answer.value ?? answer.input) : undefined)
       if (answer.approved) return (answer.value ?? answer.input) as T
       if (answer.reason !== RETRY_REASON) throw gaveUp(durable.runId, key, op.name, answer)
     }

@@ -4,7 +4,16 @@ export * from './budget.ts'
 export * from './budget-question.ts'
 export type { ChildOptions, ChildProgram } from './child.ts'
 export * from './classify.ts'
+export type {
+  Compensate,
+  CompensateBody,
+  CompensateOptions,
+  CompensateUnknown,
+  Compensation,
+  Done,
+} from './compensate.ts'
 export * from './context.ts'
+export type { Undo } from './deeds.ts'
 export * from './effects.ts'
 export * from './input.ts'
 export * from './interrupt.ts'
@@ -24,6 +33,9 @@ export {
 export * from './poll.ts'
 export * from './prices.ts'
 export * from './retry.ts'
+export { Saga, type SagaOptions } from './saga.ts'
 export type { Callback } from './signals.ts'
+export type { UndoFacts } from './undo-item.ts'
+export { undoKey, undoneBy } from './undo-key.ts'
 export { withParts } from './with-parts.ts'
 export * from './workflow.ts'

@@ -11,12 +11,15 @@ import type { ApprovalOptions } from './approval-options.ts'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
+import { normalizeCompensation } from './compensate.ts'
 import type { Context, MessageOptions, StepOptions, WaitOptions } from './context.ts'
 import { deadlineOf } from './deadline.ts'
+import type { Undo } from './deeds.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
 import { type Named, Names } from './names.ts'
 import { type Polled, type PollOptions, pollUntil } from './poll.ts'
 import { ONLY_RETRYABLE, type Retry, type RetryAfter, retryBehaviour } from './retry.ts'
+import type { Saga } from './saga.ts'
 import { awaitSignal, type Callback, callbackId, callbackQuestion, type Wanted } from './signals.ts'
 import { sleepUntil } from './sleep.ts'
 import { uuidFrom } from './uuid.ts'
@@ -32,6 +35,8 @@ export const printToConsole: Print = (runId, values) => {
 export interface ContextSettings {
   readonly retry: Retry | undefined
   readonly print: Print
+  /** Undoes what the run has done. */
+  readonly saga?: Saga
 }
 
 type Behaviour = Pick<StepBehaviour<never>, 'retryAfterMs' | 'heartbeatTimeoutMs'>
@@ -108,7 +113,7 @@ export class WorkflowContext implements Context {
       const op = opOf(name, key, options)
       const behaviour = this.#behaviourOf(key, options)
       if (this.#opening !== undefined) await this.#opening
-      return await effectStep(this.#durable, op, body, declarationOf(options), behaviour)
+      return await effectStep(this.#durable, op, body, declarationOf(options), behaviour, this.#sagaFor(name, options))
     } finally {
       close()
     }
@@ -118,6 +123,15 @@ export class WorkflowContext implements Context {
     // It acts on nothing outside: the outbox does, after the commit.
     const options: StepOptions<string> = { effect: 'read', ...(key !== undefined && { key: `send:${key}` }) }
     return this.step(`send:${topic}`, (at) => at.send(topic, payload), options)
+  }
+
+  #sagaFor(name: string, { compensate }: { compensate?: unknown }): Saga | undefined {
+    const { saga } = this.#settings
+    if (compensate === undefined || saga !== undefined) return saga
+    throw new UsageError('UNSUPPORTED', `Step "${name}" of an onCancel handler of run ${this.runId} has compensate.`, {
+      hint: 'Leave it out: what undoes is not undone.',
+      details: { runId: this.runId },
+    })
   }
 
   #behaviourOf<T>(key: string, options: StepOptions<T>): Behaviour {
@@ -137,7 +151,7 @@ export class WorkflowContext implements Context {
   child<Input, Result>(
     program: ChildProgram<Input, Result>,
     input: Input,
-    options: ChildOptions = {},
+    options: ChildOptions<Result> = {},
   ): Promise<Result> {
     return quiet(async () => {
       this.#notInside('ctx.child')
@@ -146,7 +160,9 @@ export class WorkflowContext implements Context {
           ? this.#names.ordinal(`child:${program.name}#`)
           : this.#names.next(`child:${program.name}`, `child:${options.key}`).key
       if (this.#opening !== undefined) await this.#opening
+      const undo = undoOfChild(program.name, options)
       const child = keepChild(this.#durable, program, input, stepKey.slice('child:'.length))
+      if (undo !== undefined) this.#followChild(child, stepKey, program.name, input, undo)
       if (options.onParentEnd !== 'abandon') this.#children.add(child)
       try {
         return (await child.result) as Result
@@ -155,6 +171,16 @@ export class WorkflowContext implements Context {
         if (!this.#durable.abortSignal.aborted) this.#children.delete(child)
       }
     })
+  }
+
+  #followChild({ id, result }: Child, key: string, name: string, input: unknown, undo: Undo): void {
+    const told = {
+      name,
+      kind: 'child',
+      effect: 'idempotent',
+      input: encode(input, `the input of child ${id}`),
+    } as const
+    this.#sagaFor(name, { compensate: undo })?.follow({ id, key, told, undo, result })
   }
 
   // ── waits ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -304,7 +330,8 @@ export class WorkflowContext implements Context {
 
   /** One that fails does not keep the others from running. */
   async runCancelHandlers(): Promise<void> {
-    const shielded = new WorkflowContext(this.#durable.shielded(), this.#settings, this)
+    const { retry, print } = this.#settings
+    const shielded = new WorkflowContext(this.#durable.shielded(), { retry, print }, this)
     for (let handler = this.#cancelHandlers.pop(); handler !== undefined; handler = this.#cancelHandlers.pop()) {
       try {
         await handler(shielded)
@@ -347,18 +374,32 @@ export class WorkflowContext implements Context {
   }
 }
 
+function undoOfChild<T>(name: string, options: ChildOptions<T>): Undo | undefined {
+  const compensation = normalizeCompensation(options.compensate, options.compensateUnknown)
+  if (compensation === undefined || options.onParentEnd !== 'abandon') return compensation && { compensation }
+  throw new UsageError('BAD_INPUT', `Child "${name}" has compensate and onParentEnd: 'abandon'.`, {
+    hint: 'A child that goes on without its parent is not undone with it: leave one of the two out.',
+  })
+}
+
 function opOf(name: string, key: string, { timeout }: { timeout?: Duration }): Op {
   if (timeout === undefined) return { key, kind: 'code', name }
   return { key, kind: 'code', name, timeoutMs: toMs(timeout, `timeout of step "${name}"`) }
 }
 
-function declarationOf<T>({ effect, reconcile, onUnknown, ask }: StepOptions<T>): EffectDeclaration<T> | undefined {
-  if (effect === undefined && reconcile === undefined && onUnknown === undefined && ask === undefined) return undefined
+function declarationOf<T>(options: StepOptions<T>): EffectDeclaration<T> | undefined {
+  const { effect, reconcile, onUnknown, ask, compensate, compensateUnknown } = options
+  const isDeclared = [effect, reconcile, onUnknown, ask, compensate, compensateUnknown].some(
+    (each) => each !== undefined,
+  )
+  if (!isDeclared) return undefined
   return {
     effect: effect ?? 'idempotent',
     ...(reconcile !== undefined && { reconcile }),
     ...(onUnknown !== undefined && { onUnknown }),
     ...(ask !== undefined && { ask }),
+    ...(compensate !== undefined && { compensate }),
+    ...(compensateUnknown !== undefined && { compensateUnknown }),
   }
 }
 

@@ -3,12 +3,14 @@
  *
  *   running ──returns──▶ unfinished children are cancelled ──▶ completed
  *      ├──throws──▶ failed: children go on, a retry of this run finds what they did
- *      └──cancel──▶ every call of ctx rejects ──▶ children are cancelled, onCancel handlers run ──▶ cancelled
+ *      │               └─(it did what can be undone)─▶ children are cancelled, it is undone (saga.ts) ──▶ failed
+ *      └──cancel──▶ every call of ctx rejects ──▶ children are cancelled, onCancel handlers run, and what can be is
+ *                   undone ──▶ cancelled
  *
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
-import type { Durable, Program } from '@selvage/core'
-import { decode, UsageError } from '@selvage/core'
+import type { Durable, Op, Program, Undoing } from '@selvage/core'
+import { decode, StepError, UsageError } from '@selvage/core'
 import { type BudgetOptions, readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
@@ -16,6 +18,7 @@ import type { Context } from './context.ts'
 import type { StandardSchema } from './input.ts'
 import { metered } from './metered.ts'
 import { type Retry, retryBehaviour } from './retry.ts'
+import { Saga } from './saga.ts'
 import { sleepUntil } from './sleep.ts'
 import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
 
@@ -55,12 +58,37 @@ export function createWorkflow<Input = unknown, Result = unknown>(
     async run(gate) {
       const durable = metered(gate, budget)
       const input = decode(durable.start.input) as Input
-      const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole })
-      const running = (async () => fn(ctx, input))()
-      await conclude(durable, ctx, running)
-      return running
+      const saga = new Saga(durable)
+      const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole, saga })
+      const hasHandlers = whenCancelled(durable).then(() => ctx.hasCancelHandlers)
+      let concluded: Promise<void> | undefined
+      const body = async (): Promise<Result> => {
+        const running = (async () => fn(ctx, input))()
+        concluded = conclude(durable, ctx, running)
+        await concluded
+        return await running
+      }
+      return await saga.around(body, { aside: (undoing) => conclusion(undoing, ctx, concluded, hasHandlers) })
     },
   }
+}
+
+/** What a run does before it is undone: handlers of a cancel have the grace of the run, children of a failed one are told. */
+async function conclusion(
+  { outcome, gate, graceUntil }: Undoing,
+  ctx: WorkflowContext,
+  concluded: Promise<void> | undefined,
+  hasHandlers: Promise<boolean>,
+): Promise<void> {
+  if (!('cancelled' in outcome)) return await ctx.endChildren()
+  if (!(await hasHandlers)) return await concluded
+  const timeoutMs = Math.max(1, graceUntil - gate.clock())
+  const op: Op = { key: 'undo/handlers', kind: 'code', name: 'onCancel handlers', effect: 'read', timeoutMs }
+  await gate
+    .step(op, () => concluded)
+    .catch((error: unknown) => {
+      if (!StepError.is(error)) throw error
+    })
 }
 
 async function conclude(durable: Durable, ctx: WorkflowContext, running: Promise<unknown>): Promise<void> {

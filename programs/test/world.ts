@@ -28,6 +28,7 @@ import {
   encode,
   LeaseLostError,
   RunError,
+  refuseUndone,
   UsageError,
   voidedByRetry,
 } from '@selvage/core'
@@ -44,7 +45,7 @@ const MANIFEST: Manifest = {
   affinity: true,
   countsDeliveries: true,
   survives: 'process',
-  abilities: { list: false, approvals: false, attach: false, rotate: false },
+  abilities: { list: false, approvals: false, attach: false, rotate: false, leavesOpen: true },
 }
 
 class Run {
@@ -114,13 +115,15 @@ export class World {
   async signal(id: string, signal: Signal): Promise<SignalReceipt> {
     if (this.away) throw new EngineError('UNAVAILABLE', 'The world is away.')
     const run = this.#run(id)
-    if (run.outcome !== undefined && !signal.name.startsWith('child:'))
-      throw new RunError('RUN_ENDED', `Run ${id} has ended.`)
     const first = run.signals.get(signal.id)
     if (first !== undefined) return { accepted: false, first }
+    const isLate = run.outcome !== undefined && this.#isOpenItem(run, signal.id)
+    if (run.outcome !== undefined && !isLate && !signal.name.startsWith('child:'))
+      throw new RunError('RUN_ENDED', `Run ${id} has ended.`)
     const accepted = { ...signal, at: this.clock.now() }
     run.signals.set(signal.id, accepted)
     run.inbox.push(accepted)
+    if (isLate) this.#goOn(run)
     this.#host.offer(id, accepted)
     this.#pump(run)
     return { accepted: true }
@@ -152,6 +155,7 @@ export class World {
   }
 
   #reopen(run: Run): void {
+    refuseUndone(run.id, run.entries)
     const voided = voidedByRetry(run.entries)
     for (const child of childrenToRetry(run.entries, voided)) {
       const known = this.#runs.get(child)
@@ -289,6 +293,15 @@ export class World {
     return createHost(options)
   }
 
+  #isOpenItem(run: Run, id: string): boolean {
+    return this.questions(run.id).some((question) => question.kind === 'compensation' && question.id === id)
+  }
+
+  #goOn(run: Run): void {
+    run.entries.push({ type: 'reopen', voided: [], undo: true, seq: run.entries.length, at: this.clock.now() })
+    run.outcome = undefined
+  }
+
   #retryEnded(id: string): void {
     const run = this.#run(id)
     if (run.busy || run.outcome === undefined) throw new UsageError('BAD_INPUT', `Run ${id} has not ended.`)
@@ -370,6 +383,7 @@ export class World {
     )
     if (progress.status !== undefined) run.status = progress.status
     if (progress.kind === 'done') run.outcome = progress.outcome
+    if (run.outcome !== undefined && run.inbox.some(({ id }) => this.#isOpenItem(run, id))) this.#goOn(run)
     if (progress.kind === 'wait') run.waits = progress
   }
 }

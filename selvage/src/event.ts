@@ -83,7 +83,15 @@ export type RunEvent =
   | (Base & { readonly type: 'runSuspended'; readonly waitsFor: NonNullable<RunDescription['waitsFor']> })
   /** Follows each `runSuspended` that was told, before whatever else is told then. */
   | (Base & { readonly type: 'runResumed' })
-  | (Base & { readonly type: 'runReopened'; readonly voided: readonly string[]; readonly by?: string })
+  /** The run will end so, once what it did is undone. */
+  | (Base & { readonly type: 'runUndoing'; readonly reason: string; readonly error?: ErrorJson })
+  /** `undo`: it was not retried; somebody has answered what its undoing left open. */
+  | (Base & {
+      readonly type: 'runReopened'
+      readonly voided: readonly string[]
+      readonly by?: string
+      readonly undo?: true
+    })
   | (Base & { readonly type: 'runCompleted'; readonly output: unknown })
   | (Base & { readonly type: 'runFailed'; readonly error: ErrorJson; readonly step?: string })
   | (Base & { readonly type: 'runCancelled'; readonly reason: string })
@@ -151,7 +159,13 @@ export function entryEvent(entry: Entry, replayed: boolean): RunEvent | undefine
         type: 'runReopened',
         voided: entry.voided,
         ...(entry.by === undefined ? {} : { by: entry.by }),
+        ...(entry.undo === undefined ? {} : { undo: entry.undo }),
       }
+    case 'undo': {
+      const { outcome } = entry
+      if ('cancelled' in outcome) return { ...base, type: 'runUndoing', reason: outcome.cancelled }
+      return { ...base, type: 'runUndoing', reason: outcome.error.message, error: outcome.error }
+    }
     case 'end': {
       const outcome = entry.outcome
       if ('ok' in outcome) return { ...base, type: 'runCompleted', output: decode(outcome.ok) }

@@ -42,8 +42,10 @@ function told(entry: Entry): string {
       return `${entry.key} ${entry.signalId === undefined ? 'over by time' : `answered by ${entry.signalId}`}`
     case 'state':
       return `${entry.key} ${json(entry.patch)}`
+    case 'undo':
+      return `will end, once it is undone, with ${json(entry.outcome)}`
     case 'reopen':
-      return `retried, made again: ${entry.voided.join(', ')}`
+      return entry.undo === true ? 'goes on undoing' : `retried, made again: ${entry.voided.join(', ')}`
     case 'end':
       return json(entry.outcome)
   }

@@ -17,6 +17,7 @@ export type RowState =
   | 'reminded'
   | 'received'
   | 'retried'
+  | 'undoing'
   | 'completed'
   | 'cancelled'
   | 'claimed'

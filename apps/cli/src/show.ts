@@ -90,6 +90,7 @@ const COLOUR: { readonly [state in RowState]: Parameters<Output['style']>[0] } =
   reminded: 'dim',
   received: 'dim',
   retried: 'cyan',
+  undoing: 'magenta',
   completed: 'green',
   cancelled: 'magenta',
   claimed: 'dim',
@@ -203,6 +204,12 @@ export function answersTo(question: Pick<Approval, 'id' | 'kind' | 'schema'>): s
         `approve ${question.id} --input '<its result as JSON>'   # it happened`,
         `reject ${question.id} --reason retry                    # it did not: make it now`,
         `reject ${question.id} --reason '…'                      # it did not: give up`,
+      ]
+    case 'compensation':
+      return [
+        `approve ${question.id}                      # it is undone (done by hand), or there was nothing to undo`,
+        `reject ${question.id} --reason retry        # it is not: run the compensation (again)`,
+        `reject ${question.id} --reason '…'          # it is not, and stays so`,
       ]
     default:
       return [`respond ${question.id} '<value as JSON>'`]

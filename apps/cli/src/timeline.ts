@@ -72,7 +72,11 @@ function rowOf(
       }
     case 'wait':
       return waitRow(entry, before, entry.signalId === undefined ? undefined : signals.get(entry.signalId))
+    case 'undo':
+      return undoRow(entry)
     case 'reopen':
+      if (entry.undo === true)
+        return { ...base, what: 'run', key: 'undo', state: 'undoing', detail: 'an open item was answered' }
       return {
         ...base,
         what: 'run',
@@ -130,6 +134,11 @@ function answerOf(id: string, signal: EntryOf<'signal'> | undefined): string {
   if (signal === undefined) return id
   const { name, payload, by: who } = signal.signal
   return childEnd(name, payload) ?? `${summary(decode(payload))}${by(who)}`
+}
+
+function undoRow({ seq, at, outcome }: EntryOf<'undo'>): Row {
+  const detail = 'cancelled' in outcome ? `cancelled: ${outcome.cancelled}` : `failed: ${outcome.error.message}`
+  return { seq, at, what: 'run', key: 'undo', state: 'undoing', detail }
 }
 
 function endRow(entry: EntryOf<'end'>): Row {

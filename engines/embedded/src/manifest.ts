@@ -15,6 +15,7 @@ export function embeddedManifest(store: Store): Manifest {
       approvals: true,
       attach: true,
       rotate: false,
+      leavesOpen: true,
       outbox: store.outbox !== undefined,
       pots: store.pots !== undefined,
     },

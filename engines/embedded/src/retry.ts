@@ -3,6 +3,7 @@ import {
   childrenToRetry,
   type RunDescription,
   RunError,
+  refuseUndone,
   SelvageError,
   type Store,
   UsageError,
@@ -10,7 +11,7 @@ import {
 } from '@selvage/core'
 
 /**
- * RUN_ENDED if the run completed, BAD_INPUT if it has not ended, NOT_FOUND. A child whose failure ended the run is
+ * RUN_ENDED if the run completed, RUN_UNDONE if it was undone, BAD_INPUT if it has not ended, NOT_FOUND. A child whose failure ended the run is
  * retried before it: a process that dies in between leaves nothing that a second retry does not mend.
  */
 export async function reopenRun(store: Store, runId: string, now: number): Promise<void> {
@@ -18,6 +19,7 @@ export async function reopenRun(store: Store, runId: string, now: number): Promi
   if (run.status === 'completed') throw completed(run)
   if (run.status !== 'failed' && run.status !== 'cancelled') throw active(run)
   const entries = await store.load(runId, 0)
+  refuseUndone(runId, entries)
   const voided = voidedByRetry(entries)
   for (const child of childrenToRetry(entries, voided)) await reopenChild(store, child, now)
   try {

@@ -8,6 +8,7 @@ import {
   type Effect,
   EngineError,
   type Entry,
+  type EntryOf,
   type ErrorJson,
   type Json,
   type JsonObject,
@@ -41,6 +42,7 @@ export const TYPE = {
   start: 10,
   end: 11,
   reopen: 12,
+  undo: 13,
 } as const
 
 /** Added to the type of an entry that carries messages: its body is then `{"is":…,"sent":…}`. */
@@ -146,7 +148,9 @@ export function toRow(entry: Entry): EntryValues {
     case 'end':
       return bare(TYPE.end, entry, null, entry.outcome)
     case 'reopen':
-      return bare(TYPE.reopen, entry, null, { voided: entry.voided, by: entry.by })
+      return bare(TYPE.reopen, entry, null, { voided: entry.voided, by: entry.by, undo: entry.undo })
+    case 'undo':
+      return bare(TYPE.undo, entry, null, { outcome: entry.outcome, inFlight: entry.inFlight, lost: entry.lost })
   }
 }
 
@@ -215,7 +219,9 @@ function read(row: EntryRow, text: string | null): Entry {
     case TYPE.end:
       return { seq, at, type: 'end', outcome: parse<Outcome>(text) }
     case TYPE.reopen:
-      return { seq, at, type: 'reopen', ...parse<{ voided: readonly string[]; by?: string }>(text) }
+      return { seq, at, type: 'reopen', ...parse<Omit<EntryOf<'reopen'>, 'seq' | 'at' | 'type'>>(text) }
+    case TYPE.undo:
+      return { seq, at, type: 'undo', ...parse<Omit<EntryOf<'undo'>, 'seq' | 'at' | 'type'>>(text) }
     default:
       throw new Error(`unknown type ${row.type}`)
   }

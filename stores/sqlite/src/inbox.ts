@@ -6,12 +6,14 @@
  * A signal is pending until the journal has it. Then its payload stands there only, and "who was first" is read from
  * the entry.
  */
-import { EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
+import { delegatedQuestion, EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { entryOf } from './journal.ts'
-import { answerQuestion } from './questions.ts'
+import type { Names } from './names.ts'
+import { answerQuestion, outlivesRun } from './questions.ts'
 import { ended, notFound } from './refusals.ts'
+import { goOn } from './reopening.ts'
 import { moveSeats } from './seats.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'
@@ -51,6 +53,7 @@ function isOfChild(name: string): boolean {
 export function signal(
   commits: Commits,
   database: Database,
+  names: Names,
   runId: string,
   signal: Signal,
   now: number,
@@ -74,10 +77,14 @@ export function signal(
       const first = findSignal(database, runId, run.n, signal.id)
       if (first !== undefined) return { accepted: false, first }
       const over = hasEnded(run.status)
-      if (over && !isOfChild(signal.name)) throw ended(runId, statusName(run.status))
+      const isLate = over && outlivesRun(database, run.n, signal.id)
+      const delegated = over ? delegatedQuestion(signal.name) : undefined
+      const isKept = isLate || isOfChild(signal.name) || (delegated !== undefined && outlivesRun(database, run.n, delegated))
+      if (over && !isKept) throw ended(runId, statusName(run.status))
       database.run(INSERT, run.n, id, toText(signal.name), null, text)
       answerQuestion(database, run.n, signal.id)
       moveSeats(database, signal)
+      if (isLate) goOn(database, names, run.n, now)
       const waits: Waits = run.waits === null ? { signals: [] } : (JSON.parse(run.waits) as Waits)
       const wakes = !over && run.status !== RUNNING && isWaitedFor(signal.name, waits)
       if (wakes && (run.due === null || run.due > now)) database.run('update run set due = ? where n = ?', now, run.n)

@@ -109,9 +109,9 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
     release: (runId, fence, now) => release(commits, database, runId, fence, now),
-    finish: (runId, fence, outcome, now) => finish(commits, database, runId, fence, outcome, now),
+    finish: (runId, fence, outcome, now) => finish(commits, database, names, runId, fence, outcome, now),
     reopen: (runId, at, voided, now) => reopen(commits, database, names, runId, at, voided, now),
-    signal: (runId, sent, now) => signal(commits, database, runId, sent, now),
+    signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),
 
     load: (runId, from, limit) => load(commits, database, runId, from, limit),

@@ -5,6 +5,8 @@
  *     ├──the wait of its key over, by a signal──▶ answered, without one──▶ expired
  *     └──end of the run──▶ closed ──reopen, key not voided──▶ open
  *
+ * Those of kind `compensation` stay open behind the end of their run: their answer lets it go on.
+ *
  * What was asked stands in the `open` entry, the answer in the inbox or the journal: neither is stored here again. Who is to
  * answer may change while it is open (seats.ts).
  */
@@ -14,12 +16,21 @@ import { openSeats } from './seats.ts'
 import { toText, toTextOrNull } from './text.ts'
 
 export const QUESTION_STATUSES: readonly QuestionRecord['status'][] = ['open', 'answered', 'expired', 'closed']
-export const QUESTION_KINDS: readonly Question['kind'][] = ['approval', 'interrupt', 'callback', 'unknown', 'budget']
+export const QUESTION_KINDS: readonly Question['kind'][] = [
+  'approval',
+  'interrupt',
+  'callback',
+  'unknown',
+  'budget',
+  'compensation',
+]
 
 const OPEN = 0
 const ANSWERED = 1
 const EXPIRED = 2
 const CLOSED = 3
+
+const COMPENSATION = QUESTION_KINDS.indexOf('compensation')
 
 /** The same question asked again by its run (the step that asked was made void) takes its former place. */
 export function openQuestion(database: Database, runId: string, n: number, entry: EntryOf<'open'>, row: number): void {
@@ -61,9 +72,23 @@ export function settleQuestion(database: Database, n: number, entry: EntryOf<'wa
   database.run(sql, status, n, toText(entry.key))
 }
 
-/** The run has ended: nobody waits for what is still open. */
+/** The run has ended: nobody waits for what is still open, but for what it left to people. */
 export function closeQuestions(database: Database, n: number): void {
-  database.run(`update question set status = ${CLOSED} where run = ? and +status = ${OPEN}`, n)
+  const sql = `update question set status = ${CLOSED} where run = ? and +status = ${OPEN} and +kind <> ${COMPENSATION}`
+  database.run(sql, n)
+}
+
+/** Whether the answer to that question lets its ended run go on. */
+export function outlivesRun(database: Database, n: number, id: string): boolean {
+  const sql = `select 1 from question where id = ? and run = ? and kind = ${COMPENSATION} and status = ${OPEN}`
+  return database.get(sql, toText(id), n) !== undefined
+}
+
+/** Whether an answer has come to what the run left to people, and its journal does not have it. */
+export function hasLateAnswer(database: Database, n: number): boolean {
+  const sql = `select 1 from inbox join question on question.id = inbox.id and question.run = inbox.run
+    where inbox.run = ? and inbox.entry is null and question.kind = ${COMPENSATION}`
+  return database.get(sql, n) !== undefined
 }
 
 /** The end of the run is void; what it still waits for, without the steps of the keys `voided`, is open again. */

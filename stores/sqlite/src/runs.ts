@@ -8,8 +8,9 @@ import { countSteps, entryOf, extend, insertEntry } from './journal.ts'
 import { labelsOf } from './labels.ts'
 import { JOIN_LIVE, leave, liveOf, TAIL, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
-import { closeQuestions, reopenQuestions } from './questions.ts'
+import { closeQuestions, hasLateAnswer, reopenQuestions } from './questions.ts'
 import { badInput, ended, gap, notFound } from './refusals.ts'
+import { goOn } from './reopening.ts'
 import { CANCELLED, COMPLETED, FAILED, PENDING, SUSPENDED, statusName, statusOf } from './status.ts'
 import { toText, toTextOrNull } from './text.ts'
 
@@ -117,6 +118,7 @@ export function release(
 export function finish(
   commits: Commits,
   database: Database,
+  names: Names,
   runId: string,
   fence: number,
   outcome: Outcome,
@@ -135,6 +137,8 @@ export function finish(
       const sql = 'update run set status = ?, owner = null, crashes = 0, updated = ?, ended = ? where n = ?'
       database.run(sql, statusOf(outcome), now, now, n)
       closeQuestions(database, n)
+      // An answer that came while the run was ending.
+      if (hasLateAnswer(database, n)) goOn(database, names, n, now)
     },
     { ring: 'now' },
   )
