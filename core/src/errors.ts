@@ -41,6 +41,7 @@ export const ERROR_CODES = {
   OUTCOME_UNKNOWN: { class: 'StepError', meaning: 'An effect `once` may or may not have happened; nobody can tell.' },
   WAIT_TIMEOUT: { class: 'StepError', meaning: 'A wait for a signal or callback was over before an answer came.' },
   APPROVAL_TIMEOUT: { class: 'StepError', meaning: 'Nobody answered an approval in time, and it has no onTimeout.' },
+  REJECTED: { class: 'StepError', meaning: 'Somebody said no to an approval whose rejection ends the run.' },
   RUN_FAILED: { class: 'RunError', meaning: 'The run ended with an error; the cause is that error.' },
   RUN_CANCELLED: { class: 'RunError', meaning: 'The run was cancelled.' },
   RUN_CONFLICT: { class: 'ConflictError', meaning: 'The run id exists with another program or input.' },

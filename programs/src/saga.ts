@@ -28,6 +28,8 @@ export interface SagaOptions {
   readonly undoOf?: (name: string) => Undo | undefined
   /** Whether what was recorded as a result says that it did not happen, or that nobody knows. */
   readonly judge?: (result: unknown) => 'done' | 'failed' | 'unknown'
+  /** A recorded result as compensations and people are shown it. */
+  readonly present?: (result: unknown) => unknown
 }
 
 /** A child that may be undone. */
@@ -251,7 +253,7 @@ export class Saga {
         step: deed.key,
         name: deed.told.name,
         input: deed.told.input,
-        result: await resultOf(undoing, deed),
+        result: await this.#shown(undoing, deed),
         outcome,
         idempotencyKey: undoing.idempotencyKey(deed.key),
         reason: reasonText(undoing),
@@ -278,12 +280,18 @@ export class Saga {
     const isDone = deed.state === 'done'
     const facts = {
       outcome: isDone ? ('done' as const) : ('unknown' as const),
-      ...(isDone && { result: await resultOf(undoing, deed) }),
+      ...(isDone && { result: await this.#shown(undoing, deed) }),
       idempotencyKey: undoing.idempotencyKey(deed.key),
       reason: reasonText(undoing),
       problem,
     }
     return await openItem(undoing.gate, deed, count, facts, error)
+  }
+
+  async #shown(undoing: Undoing, deed: Deed): Promise<unknown> {
+    if (deed.result === undefined) return undefined
+    const result = await resultOf(undoing, deed)
+    return this.#options.present === undefined ? result : this.#options.present(result)
   }
 
   async #follow(undoing: Undoing, first: Item): Promise<void> {

@@ -5,6 +5,7 @@ import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
 import { recordMcp } from './mcp.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { undoable } from './undoing.ts'
 
 export interface AgentContext {
   readonly runId: string
@@ -58,24 +59,27 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
     ...(version !== undefined && { version }),
     resume: 'fold',
     async run(durable) {
-      const input = decode(durable.start.input)
-      const { runId, start, abortSignal } = durable
-      const args = argsOf(input)
-      const made = await factory({ runId, tenant: start.tenant, input, abortSignal })
-      const { agent, turns } = bindAgent(made, {
-        policy,
-        waits: true,
-        onCodeChange,
-        log,
-        open: async () => ({ durable }),
-        firstInput: recordInput(args),
-        linear,
-        writesEnds: false,
+      return await undoable(durable, policy, async (saga) => {
+        const input = decode(durable.start.input)
+        const { runId, start, abortSignal } = durable
+        const args = argsOf(input)
+        const made = await factory({ runId, tenant: start.tenant, input, abortSignal })
+        const { agent, turns } = bindAgent(made, {
+          policy,
+          saga,
+          waits: true,
+          onCodeChange,
+          log,
+          open: async () => ({ durable }),
+          firstInput: recordInput(args),
+          linear,
+          writesEnds: false,
+        })
+        recordMcp(agent, durable)
+        const result = await agent.invoke(args)
+        abortSignal.throwIfAborted()
+        return resultOf(result, turns.usage)
       })
-      recordMcp(agent, durable)
-      const result = await agent.invoke(args)
-      abortSignal.throwIfAborted()
-      return resultOf(result, turns.usage)
     },
   }
 }

@@ -11,7 +11,9 @@ import { approveKey } from './questions.ts'
 import type { EditedInput } from './record.ts'
 import type { Scope } from './scope.ts'
 
-/** Rejects with the error of an approval, which ends the run: nobody decided, and the model must not take that for a no. */
+/**
+ * Rejects with what ends the run: nobody decided, and the model must not take that for a no; or a no that is to end it.
+ */
 export async function approveCall(
   scope: Scope,
   ctx: ExecuteToolContext,
@@ -23,9 +25,11 @@ export async function approveCall(
   const answer = scope.approvals.get(call) ?? ask(scope, ctx, cycle, approval)
   scope.approvals.set(call, answer)
   try {
-    return await answer
+    const decided = await answer
+    if (!decided.approved && approval.onReject === 'fail') throw rejection(scope, ctx, cycle, decided)
+    return decided
   } catch (error) {
-    if (StepError.is(error, 'APPROVAL_TIMEOUT')) scope.fail(error)
+    if (StepError.is(error, 'APPROVAL_TIMEOUT') || StepError.is(error, 'REJECTED')) scope.fail(error)
     throw error
   }
 }
@@ -34,7 +38,7 @@ async function ask(
   scope: Scope,
   { tool, toolUse }: ExecuteToolContext,
   cycle: number,
-  approval: ToolApproval,
+  { onReject: _, ...approval }: ToolApproval,
 ): Promise<ApprovalAnswer> {
   const { toolUseId, name } = toolUse
   const input = toolUse.input as Json
@@ -45,6 +49,19 @@ async function ask(
     tool: name,
     input,
     ...(inputSchema !== undefined && { inputSchema }),
+  })
+}
+
+function rejection(
+  scope: Scope,
+  { toolUse }: ExecuteToolContext,
+  cycle: number,
+  { reason, by }: ApprovalAnswer & { readonly approved: false },
+): StepError {
+  const { runId } = scope.durable
+  const who = by === undefined ? '' : ` by ${by}`
+  return new StepError('REJECTED', `The call of ${toolUse.name} of run ${runId} was rejected${who}: ${reason}`, {
+    details: { runId, step: scope.key(approveKey(toolUse.toolUseId, cycle)), attempt: 1, by, reason },
   })
 }
 

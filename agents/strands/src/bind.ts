@@ -1,5 +1,6 @@
 /** Making an agent durable: every invocation of it is a turn of the run that `open` gives. */
 import type { Json } from '@selvage/core'
+import type { Saga } from '@selvage/programs'
 import type { Agent } from '@strands-agents/sdk'
 import { Nest } from './frames.ts'
 import { checkAgent, putGates } from './gates.ts'
@@ -11,6 +12,8 @@ import { unwatched } from './unwatched.ts'
 
 export interface Binding {
   readonly policy: Policy
+  /** Without one nothing that the agent did is undone. */
+  readonly saga?: Saga
   readonly waits: boolean
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void

@@ -64,6 +64,8 @@ async function* asStep(scope: Scope, asked: string, given: unknown, plain: () =>
         return { ...recordResult(live), ...(state !== undefined && { state }) }
       },
       scope.policy.effectOf(name, tool),
+      undefined,
+      scope.nest.saga,
     )
   const isLost = (): boolean => durable.abortSignal.aborted && LeaseLostError.is(durable.abortSignal.reason)
   const record = yield* relay(make, isLost)

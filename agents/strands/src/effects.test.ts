@@ -144,8 +144,8 @@ describe('effects of tools', () => {
   })
 
   it('declarations that make no sense, and options that are not built', async () => {
-    await expect(play(runtime, charging({ charge: { effect: 'once', compensate: () => {} } }))).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
+    await expect(play(runtime, charging({ charge: { effect: 'read', compensate: () => {} } }))).rejects.toMatchObject({
+      code: 'BAD_INPUT',
     })
     await expect(play(runtime, charging({ charge: 'twice' as never }))).rejects.toMatchObject({ code: 'BAD_INPUT' })
     // The engine of this test keeps no pots.

@@ -14,6 +14,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type Durable, decode, type Entry } from '@selvage/core'
+import type { Saga } from '@selvage/programs'
 import { Meter } from '@selvage/programs'
 import type { Agent, Usage } from '@strands-agents/sdk'
 import { entered } from './entered.ts'
@@ -30,6 +31,8 @@ export class Nest {
   readonly policy: Policy
   /** Undefined where no budget concerns the run. */
   readonly meter: Meter | undefined
+  /** Undoes what its tools did. */
+  readonly saga: Saga | undefined
   readonly waits: boolean
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void
@@ -47,10 +50,14 @@ export class Nest {
   readonly #orders = new Map<string, NodeOrder>()
   #entries: Map<string, Entry[]> | undefined
 
-  constructor(durable: Durable, settings: Pick<Nest, 'policy' | 'waits' | 'onCodeChange' | 'log' | 'adopt'>) {
+  constructor(
+    durable: Durable,
+    settings: Pick<Nest, 'policy' | 'waits' | 'onCodeChange' | 'log' | 'adopt'> & { readonly saga?: Saga | undefined },
+  ) {
     this.durable = durable
     this.policy = settings.policy
     this.meter = Meter.of(durable, settings.policy.money.budget)
+    this.saga = settings.saga
     this.waits = settings.waits
     this.onCodeChange = settings.onCodeChange
     this.log = settings.log

@@ -13,6 +13,7 @@ import { argsOf } from './input.ts'
 import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
 import { Policy, RESERVED, refuseUnknown } from './policy.ts'
 import { interruptJson } from './seams.ts'
+import { undoable } from './undoing.ts'
 
 /** Makes the graph or swarm of a run, with its agents, anew in each process that goes on with it. */
 export type OrchestratorFactory<Of extends Orchestrator> = (context: AgentContext) => Of | Promise<Of>
@@ -56,22 +57,24 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
     ...(version !== undefined && { version }),
     resume: 'fold',
     async run(durable) {
-      const input = decode(durable.start.input)
-      const { runId, start, abortSignal } = durable
-      const orchestrator: Orchestrator = await factory({ runId, tenant: start.tenant, input, abortSignal })
-      check(what, kind, orchestrator)
-      const adopt: Nest['adopt'] = (agent) => bindInner(agent, { linear, log, durable })
-      const nest = new Nest(durable, { policy, waits: true, onCodeChange, log, adopt })
-      gateNodes(orchestrator, adopt)
-      const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
-      policy.refuseLive(name, tools)
-      for (const line of policy.remarks(name, tools)) log(line)
+      return await undoable(durable, policy, async (saga) => {
+        const input = decode(durable.start.input)
+        const { runId, start, abortSignal } = durable
+        const orchestrator: Orchestrator = await factory({ runId, tenant: start.tenant, input, abortSignal })
+        check(what, kind, orchestrator)
+        const adopt: Nest['adopt'] = (agent) => bindInner(agent, { linear, log, durable })
+        const nest = new Nest(durable, { policy, saga, waits: true, onCodeChange, log, adopt })
+        gateNodes(orchestrator, adopt)
+        const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
+        policy.refuseLive(name, tools)
+        for (const line of policy.remarks(name, tools)) log(line)
 
-      const result = await made(nest, orchestrator, argsOf(input) as MultiAgentInput)
-      abortSignal.throwIfAborted()
-      if (nest.fatal !== undefined) throw nest.fatal.error
-      if (result.status === 'FAILED') throw failureOf(nest, kind, orchestrator.id, result)
-      return resultOf(result, nest.usage)
+        const result = await made(nest, orchestrator, argsOf(input) as MultiAgentInput)
+        abortSignal.throwIfAborted()
+        if (nest.fatal !== undefined) throw nest.fatal.error
+        if (result.status === 'FAILED') throw failureOf(nest, kind, orchestrator.id, result)
+        return resultOf(result, nest.usage)
+      })
     },
   }
 }

@@ -73,6 +73,7 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
   }
   const { wait = false, onCodeChange = 'continue', linear = true, log = warn } = options
   const policy = new Policy(options)
+  refuseUndoable(policy)
   const run = new InlineRun(options, open)
   let release = async (): Promise<void> => {}
   return {
@@ -96,6 +97,18 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
     },
     detach: () => release(),
   }
+}
+
+/** A run that its author's program makes, turn by turn, does not fail: an error leaves its turn open, to be gone on with. */
+function refuseUndoable({ undoable }: Policy): void {
+  if (undoable.length === 0) return
+  throw new UsageError(
+    'UNSUPPORTED',
+    `durable() cannot undo what ${undoable.join(', ')} did: compensate is not for it.`,
+    {
+      hint: 'Run the agent with selvage.agent(name, factory, { effects }), whose runs fail and are cancelled as a whole.',
+    },
+  )
 }
 
 /** The run of one agent on its engine: attached while turns run, given up while a person is asked. */

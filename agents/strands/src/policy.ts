@@ -1,6 +1,12 @@
 /** What was declared about an agent's tools, beside the agent: their effects, and who must approve a call. */
 import { type Effect, UsageError } from '@selvage/core'
-import { type ApprovalPolicy, checkApproval, type EffectDeclaration, normalizeEffect } from '@selvage/programs'
+import {
+  type ApprovalPolicy,
+  checkApproval,
+  type EffectDeclaration,
+  normalizeEffect,
+  type Undo,
+} from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts'
@@ -25,6 +31,11 @@ export interface ToolPolicies extends FailurePolicies {
 export interface ToolApproval extends ApprovalPolicy {
   /** Shown beside the arguments to whoever decides. Anything that can be recorded. */
   details?: unknown
+  /**
+   * What a no does. `tell-model` (default): the model is told the reason, and goes on. `fail`: the run fails with REJECTED,
+   * and what it did is undone where that was declared.
+   */
+  onReject?: 'tell-model' | 'fail'
 }
 
 export type ToolEffect = EffectDeclaration<ToolRecord>
@@ -53,6 +64,19 @@ export class Policy {
 
   effectOf(name: string, tool: Tool | undefined): ToolEffect {
     return this.#effects.get(name) ?? annotated(tool) ?? { effect: this.#defaultEffect ?? 'idempotent' }
+  }
+
+  /** How a call of that tool is undone, if it can be. */
+  undoOf(name: string): Undo | undefined {
+    const declared = this.#effects.get(name)
+    if (declared?.compensate === undefined) return undefined
+    const { compensation, reconcile } = normalizeEffect(declared)
+    return compensation && { compensation, ...(reconcile !== undefined && { reconcile }) }
+  }
+
+  /** Tools whose calls are undone when their run fails or is cancelled. */
+  get undoable(): readonly string[] {
+    return [...this.#effects].flatMap(([tool, { compensate }]) => (compensate === undefined ? [] : [tool]))
   }
 
   approvalOf(name: string): ToolApproval | undefined {
@@ -107,7 +131,13 @@ function checkToolApproval(tool: string, approval: ToolApproval): void {
       hint: 'It shows the tool and its arguments; who decides, and until when, are its options.',
     })
   }
-  checkApproval(tool, approval)
+  const { onReject, ...policy } = approval
+  if (onReject !== undefined && onReject !== 'tell-model' && onReject !== 'fail') {
+    throw new UsageError('BAD_INPUT', `The approval of tool "${tool}" has onReject: ${JSON.stringify(onReject)}.`, {
+      hint: 'Use tell-model or fail.',
+    })
+  }
+  checkApproval(tool, policy)
 }
 
 function list(names: readonly string[]): string {
@@ -163,5 +193,5 @@ export const POLICY_OPTIONS: readonly string[] = ['effects', 'defaultEffect', 'a
 /** Reserved names of both forms. */
 export const RESERVED: { readonly [option: string]: string } = {
   timeout: 'Give the run a deadline when you start it.',
-  compensate: 'Undo the effect in a tool or step of its own.',
+  compensate: 'Declare it beside the effect of the tool: effects: { charge: { effect, compensate } }.',
 }

@@ -13,7 +13,7 @@ import { type EffectDeclaration, effectStep, ONLY_RETRYABLE, type Retry, retryBe
 import type { Agent } from '@strands-agents/sdk'
 import type { Scope } from './scope.ts'
 
-export interface AgentStepOptions<T> extends Omit<Partial<EffectDeclaration<T>>, 'compensate'> {
+export interface AgentStepOptions<T> extends Omit<Partial<EffectDeclaration<T>>, 'compensate' | 'compensateUnknown'> {
   /**
    * In place of the counted one: what has this key is done once in a run, wherever it is asked for, and gives what was
    * recorded every other time.

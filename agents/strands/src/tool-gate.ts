@@ -149,7 +149,7 @@ async function* madeOnce(call: Call, ask: string): Events {
       throwIfError(block, stands)
       return stands()
     }
-    return effectStep<ToolRecord>(gate, op, body, declared)
+    return effectStep<ToolRecord>(gate, op, body, declared, undefined, scope.nest.saga)
   }
 
   const ticket = await toolTicket(scope, op, local)

@@ -79,7 +79,8 @@ export function signal(
       const over = hasEnded(run.status)
       const isLate = over && outlivesRun(database, run.n, signal.id)
       const delegated = over ? delegatedQuestion(signal.name) : undefined
-      const isKept = isLate || isOfChild(signal.name) || (delegated !== undefined && outlivesRun(database, run.n, delegated))
+      const isKept =
+        isLate || isOfChild(signal.name) || (delegated !== undefined && outlivesRun(database, run.n, delegated))
       if (over && !isKept) throw ended(runId, statusName(run.status))
       database.run(INSERT, run.n, id, toText(signal.name), null, text)
       answerQuestion(database, run.n, signal.id)

@@ -1,0 +1,78 @@
+/** What a run leaves to people when it could not undo everything, on a real database. */
+import { expect, test } from 'vitest'
+import { openSelvage } from './index.ts'
+
+/** A charge whose refund fails while the bank is closed. */
+async function leftOpen(bank: { isOpen: boolean }, refunds: string[]) {
+  const selvage = await openSelvage({ url: 'sqlite::memory:' })
+  const order = selvage.workflow('order', async (ctx) => {
+    await ctx.step('book', () => 'booked', { compensate: () => void refunds.push('book') })
+    await ctx.step('charge', () => 'ch_1', {
+      compensate: {
+        run: ({ result }) => {
+          if (!bank.isOpen) throw new Error('the bank is closed')
+          refunds.push(`${result}`)
+        },
+        retry: { maxAttempts: 1 },
+      },
+    })
+    throw new Error('out of stock')
+  })
+  const run = await order.start()
+  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', cause: { message: 'out of stock' } })
+  return { selvage, run }
+}
+
+const items = async ({ selvage, run }: Awaited<ReturnType<typeof leftOpen>>) =>
+  (await selvage.approvals({ runId: run.id, kind: 'compensation', status: 'any' })).items
+
+test('a compensation that gives up leaves the run failed, with an open item for a person', async () => {
+  const refunds: string[] = []
+  const left = await leftOpen({ isOpen: false }, refunds)
+  const { selvage, run } = left
+  expect((await run.status()).status).toBe('failed')
+  expect(refunds).toEqual(['book'])
+  expect((await selvage.approvals()).items).toMatchObject([
+    {
+      runId: run.id,
+      kind: 'compensation',
+      name: 'charge',
+      status: 'open',
+      reason: { step: 'charge', result: 'ch_1', error: { message: 'the bank is closed' } },
+    },
+  ])
+  await expect(run.retry()).rejects.toMatchObject({ code: 'RUN_UNDONE' })
+  await expect(run.cancel()).rejects.toMatchObject({ code: 'RUN_ENDED' })
+  await selvage.close()
+})
+
+test('its answer lets the run go on, and it ends as before', async () => {
+  const bank = { isOpen: false }
+  const refunds: string[] = []
+  const left = await leftOpen(bank, refunds)
+  const { selvage, run } = left
+  bank.isOpen = true
+  const [item] = await items(left)
+  await run.reject(item?.id ?? '', { reason: 'retry', by: 'ann' })
+  await expect(run.result()).rejects.toMatchObject({ cause: { message: 'out of stock' } })
+  expect(refunds).toEqual(['book', 'ch_1'])
+  expect(await items(left)).toMatchObject([{ status: 'answered', answer: { by: 'ann' } }])
+  await expect(run.approve(item?.id ?? '')).rejects.toMatchObject({ code: 'ALREADY_ANSWERED' })
+  expect((await run.journal()).filter(({ type }) => type === 'end')).toHaveLength(2)
+  await selvage.close()
+})
+
+test('fifty answers to one open item refund once', async () => {
+  const bank = { isOpen: false }
+  const refunds: string[] = []
+  const left = await leftOpen(bank, refunds)
+  bank.isOpen = true
+  const [item] = await items(left)
+  const answered = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, n) => left.run.reject(item?.id ?? '', { reason: 'retry', by: `p${n}` })),
+  )
+  expect(answered.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
+  await expect(left.run.result()).rejects.toMatchObject({ code: 'RUN_FAILED' })
+  expect(refunds).toEqual(['book', 'ch_1'])
+  await left.selvage.close()
+})
