@@ -96,7 +96,8 @@ class Attempt implements StepContext {
 
 /**
  * Settles an effect `once` whose intent was found without an outcome. `isOver`: nobody can still be about to begin it; asked
- * before the target system, because a worker that dies in between may have done it.
+ * before the target system, because a worker that dies in between may have done it. `notDone`: what follows if it has not
+ * happened; by default it is made again.
  */
 export function resolveIntent(
   fiber: Fiber,
@@ -104,6 +105,7 @@ export function resolveIntent(
   intent: EntryOf<'intent'>,
   why: string,
   isOver: () => Promise<boolean> = async () => true,
+  notDone: () => void = () => makeAgain(fiber, step, intent, why),
 ): void {
   const { reconcile } = step.behaviour
   step.phase = 'running'
@@ -125,8 +127,7 @@ export function resolveIntent(
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
     else if (!isLast) record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
-    else if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
-    else record(fiber, step, intent.at, { unknown: `${why}, ${MAX_CRASHES} times in a row; it had not happened` })
+    else notDone()
   }
   ask().catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error)
@@ -164,6 +165,11 @@ export function intend(fiber: Fiber, step: AskedStep): void {
 /** Intents that no outcome came of, up to this one. Each moved the cursor, so the engine does not count their crashes. */
 function triesInARow(fiber: Fiber, intent: EntryOf<'intent'>): number {
   return intent.attempt - (fiber.known.attempts.get(intent.key)?.attempt ?? 0)
+}
+
+function makeAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
+  if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
+  else record(fiber, step, intent.at, { unknown: `${why}, ${MAX_CRASHES} times in a row; it had not happened` })
 }
 
 function intendAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>): void {
@@ -232,8 +238,25 @@ function fail(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown)
   const intent = fiber.known.intents.get(step.op.key)
   if (intent !== undefined && SelvageError.is(error, 'STEP_TIMEOUT')) {
     resolveIntent(fiber, step, intent, lateness(step))
-    return
+  } else if (intent !== undefined && leavesOpen(step, error)) {
+    const why = `it ended without an answer: ${error instanceof Error ? error.message : String(error)}`
+    const notDone = (): void => failFor(fiber, step, startedAt, raised, error)
+    resolveIntent(fiber, step, intent, why, undefined, notDone)
+  } else failFor(fiber, step, startedAt, raised, error)
+}
+
+function leavesOpen(step: AskedStep, error: unknown): boolean {
+  try {
+    return step.behaviour.leavesOpen?.(error) ?? false
+  } catch {
+    // A rule that fails knows nothing.
+    return true
   }
+}
+
+/** It has not happened, or may be made again. `error`: what is behind `raised`. */
+function failFor(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown, error: unknown): void {
+  if (fiber.dropped) return
   const cancelled = fiber.abortSignal.aborted && !step.shielded
   const terminal = cancelled || error instanceof TerminalError
   const now = fiber.clock()

@@ -51,6 +51,11 @@ export interface StepBehaviour<T> {
   /** Asks the target system whether the effect happened. Only for effects `once`. */
   readonly reconcile?: (at: ReconcileContext) => Promise<Reconciled<T>> | Reconciled<T>
   /**
+   * Whether an error of the body leaves open if the effect happened, as a lost connection does: then `reconcile` is asked
+   * before anything is recorded, and without an answer the outcome is unknown. Only for effects `once`. Default: none does.
+   */
+  readonly leavesOpen?: (error: unknown) => boolean
+  /**
    * Called when an attempt failed: milliseconds to wait before the next one, or undefined to record the failure. With
    * `next`, what the entry shall say to whoever makes the next one. Attempts survive the process: they are journaled as
    * `retry`.

@@ -119,3 +119,44 @@ describe('normalizeEffect', () => {
     expect(() => normalizeEffect(declaration as never)).toThrow(expect.objectContaining({ code }))
   })
 })
+
+describe('an effect `once`', () => {
+  /** Charged, and the connection lost before an answer came; a policy would make it again at once. */
+  async function connectionLost(reconcile?: StepOptions<string>['reconcile']): Promise<Charged> {
+    const clock = fakeClock()
+    const charges: string[] = []
+    const flow = createWorkflow('flow', (ctx) =>
+      ctx.step<string>(
+        'charge',
+        (at) => {
+          charges.push(at.idempotencyKey)
+          if (charges.length > 1) return `charged ${charges.length} times`
+          throw Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })
+        },
+        { effect: 'once', retry: { initial: 0 }, ...(reconcile !== undefined && { reconcile }) },
+      ),
+    )
+    const world = new World(nodeRuntime({ clock }), clock, [flow])
+    await world.start('r', 'flow')
+    return { world, charges }
+  }
+
+  it('whose connection was lost is not made again before the target system was asked', async () => {
+    const { world, charges } = await connectionLost(() => ({ done: true, result: 'receipt 7' }))
+    expect(await world.result('r')).toBe('receipt 7')
+    expect(charges).toHaveLength(1)
+  })
+
+  it('whose connection was lost is made again under its policy if it has not happened', async () => {
+    const { world, charges } = await connectionLost(() => ({ done: false }))
+    expect(await world.result('r')).toBe('charged 2 times')
+    expect(charges).toHaveLength(2)
+  })
+
+  it('whose connection was lost is unknown where nobody can be asked', async () => {
+    const { world, charges } = await connectionLost()
+    await world.suspended('r')
+    expect(world.questions('r')).toMatchObject([{ kind: 'unknown', name: 'charge' }])
+    expect(charges).toHaveLength(1)
+  })
+})

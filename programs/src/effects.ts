@@ -17,6 +17,7 @@ import { type SelvageError, StepError, UsageError } from '@selvage/core'
 import { requestApproval } from './approval.ts'
 import { type ApprovalPolicy, checkApproval } from './approval-options.ts'
 import { type Compensate, type CompensateUnknown, type Compensation, normalizeCompensation } from './compensate.ts'
+import { leavesOpen } from './open-outcome.ts'
 import type { Saga } from './saga.ts'
 
 export type OnUnknown = 'ask' | 'tell-model' | 'fail'
@@ -133,6 +134,7 @@ export async function effectStep<T>(
     const behaviour: StepBehaviour<T> = {
       ...more,
       ...(reconcile !== undefined && { reconcile }),
+      ...(effect === 'once' && { leavesOpen }),
     }
     const made: Op = { ...op, key, ...(declared && { effect }) }
     try {

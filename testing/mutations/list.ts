@@ -20,6 +20,15 @@ export const MUTATIONS: readonly Mutation[] = [
     title: 'I2: what a step depends on is appended before it begins; so is the intent of an effect `once`',
   },
   {
+    name: 'a lost connection counts as a failure of an effect once',
+    breaks: 'I11',
+    file: 'core/src/attempt.ts',
+    find: 'return step.behaviour.leavesOpen?.(error) ?? false',
+    put: 'return false',
+    test: 'programs/src/effects.test.ts',
+    title: 'whose connection was lost is not made again before the target system was asked',
+  },
+  {
     name: 'a worker that stands still is taken for dead by its intent',
     breaks: 'I11',
     file: 'stores/sqlite/src/workers.ts',

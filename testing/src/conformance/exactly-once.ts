@@ -7,7 +7,7 @@ import { Site } from '../crash/site.ts'
 import { faults, figure, refunds } from '../refunds/experiment.ts'
 import { experiment, returns, WAYS } from '../refunds/returns.ts'
 import { PATIENT_MS } from './given.ts'
-import { type End, live, misdeeds } from './lives.ts'
+import { type End, live, misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
 import { survivors } from './survivors.ts'
 
@@ -61,6 +61,42 @@ export const exactlyOnce: Section = {
           ),
         ).toEqual([])
         expect(outcome).toEqual({ ok: ['refund of 4200', 'charge of 350', 'Your money is on its way.'] })
+      },
+      PATIENT_MS,
+    )
+
+    test.each([
+      ['once', 'drop'],
+      ['once', 'drop-before'],
+      ['once', 'refuse'],
+      ['asked', 'drop'],
+      ['asked', 'drop-before'],
+    ] as const)(
+      'the connection is lost, or the bank refuses, and nobody dies: %s, %s',
+      async (way, how) => {
+        const runId = `lost-${way}-${how}`
+        const site = new Site(under, returns({ order: runId, way }), { runId, bank: forgetful.url })
+        try {
+          await forgetful.expect({ deed: 'refund', order: runId, how })
+          expect((await patiently(site.spawn('drive'))).code).toBe(0)
+          const [run] = (await site.look()).runs
+          // A refund that has not happened has failed: whoever retries the run makes it, once.
+          if (run?.status === 'failed') {
+            expect(how).not.toBe('drop')
+            await site.with(async (engine) => await engine.retry?.(runId))
+            expect((await patiently(site.spawn('drive'))).code).toBe(0)
+          }
+          const lines = forgetful.lines().filter(({ order }) => order === runId)
+          expect(
+            misdeeds(
+              lines,
+              DEEDS.map((deed) => [deed, runId]),
+            ),
+          ).toEqual([])
+          expect((await site.look()).runs[0]?.status).toBe('completed')
+        } finally {
+          await site.close()
+        }
       },
       PATIENT_MS,
     )
