@@ -11,6 +11,7 @@ import type { Tool } from '@strands-agents/sdk'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts'
 import { FAILURE_OPTIONS, type FailurePolicies, FailurePolicy } from './failure-policy.ts'
+import { type LoopGuardOptions, type ReadyLoopGuard, readLoopGuard } from './loop-guard.ts'
 import { suppliedRecord, type ToolRecord } from './record.ts'
 import { agentOfTool } from './seams.ts'
 
@@ -26,6 +27,8 @@ export interface ToolPolicies extends FailurePolicies {
   readonly approvals?: { readonly [tool: string]: ToolApproval | true }
   /** What the agent may use, over all that its run does: see docs/budgets.md. */
   readonly budget?: AgentBudget
+  /** What becomes of an agent that makes the same call with the same result again and again: see docs/budgets.md. */
+  readonly loopGuard?: LoopGuardOptions
 }
 
 export interface ToolApproval extends ApprovalPolicy {
@@ -46,6 +49,7 @@ export class Policy {
   readonly #approvals: Map<string, ToolApproval>
   readonly #defaultEffect: Effect | undefined
   readonly money: ReadyBudget
+  readonly loopGuard: ReadyLoopGuard | undefined
   #told = false
 
   /** `isManaged`: a worker has the run. UsageError for declarations that make no sense. */
@@ -53,6 +57,7 @@ export class Policy {
     const { effects = {}, approvals = {}, defaultEffect, budget } = options
     this.failures = new FailurePolicy(options, isManaged)
     this.money = readAgentBudget(budget)
+    this.loopGuard = readLoopGuard(options.loopGuard)
     if (defaultEffect !== undefined) normalizeEffect(defaultEffect)
     this.#defaultEffect = defaultEffect
     this.#effects = new Map(Object.entries(effects).map(([tool, declared]) => [tool, checked(declared)]))
@@ -188,7 +193,14 @@ export function refuseUnknown(
 }
 
 /** Options that declare something of tools and models: of both forms. */
-export const POLICY_OPTIONS: readonly string[] = ['effects', 'defaultEffect', 'approvals', 'budget', ...FAILURE_OPTIONS]
+export const POLICY_OPTIONS: readonly string[] = [
+  'effects',
+  'defaultEffect',
+  'approvals',
+  'budget',
+  'loopGuard',
+  ...FAILURE_OPTIONS,
+]
 
 /** Reserved names of both forms. */
 export const RESERVED: { readonly [option: string]: string } = {

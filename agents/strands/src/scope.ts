@@ -16,6 +16,7 @@ import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
+import { LoopGuard } from './loop-guard.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
 import type { StateWatch } from './state-watch.ts'
@@ -49,6 +50,7 @@ export class Scope implements Answers {
   readonly outcomes: WeakMap<object, unknown>
   /** `durable` for what may ask people. */
   readonly asking: Durable
+  readonly loops: LoopGuard | undefined
   /** Ids of interrupts that gates raised, whose questions are asked. */
   readonly raised: Set<string> = new Set()
   /** Questions that this process has answered itself. */
@@ -91,6 +93,8 @@ export class Scope implements Answers {
     this.conversation = new Conversation(naming(nest.durable, prefix))
     this.fold = new Fold(this.#entries, prefix, this.conversation, options.firstInput)
     this.asking = askingGate(nest.durable, this)
+    const { loopGuard } = nest.policy
+    this.loops = loopGuard === undefined ? undefined : new LoopGuard(this, loopGuard, this.#entries)
   }
 
   key(local: string): string {

@@ -86,6 +86,8 @@ interface Call {
 
 async function* decided(call: Call): Events {
   const { toolUseId, name } = call.ctx.toolUse
+  const instead = await insteadOfLoop(call)
+  if (instead !== undefined) return resultBlock(instead, toolUseId)
   const approval = call.scope.policy.approvalOf(name)
   if (approval === undefined) return yield* made(call)
   const answer = await approveCall(call.scope, call.ctx, call.cycle, approval)
@@ -121,7 +123,7 @@ async function* madeOnce(call: Call, ask: string): Events {
     kind: 'tool',
     name,
     ...(limits.timeoutMs !== undefined && { timeoutMs: limits.timeoutMs }),
-    check: scope.durable.id('', JSON.stringify([name, input])).slice(0, 16),
+    check: checkOf(call),
     input: input as Json,
   }
   const inner = agentOfTool(ctx.tool)
@@ -162,6 +164,7 @@ async function* madeOnce(call: Call, ask: string): Events {
     // Where the body has not run: somebody knew the result.
     ticket?.settle(NOTHING_SPENT)
   }
+  scope.loops?.saw(op.key, op.check ?? '', record)
   const recorded = resultBlock(record, toolUseId)
   const block = live?.error === undefined ? recorded : withError(recorded, live.error)
   // What was done to the messages the body has done, or it is done again below.
@@ -169,6 +172,20 @@ async function* madeOnce(call: Call, ask: string): Events {
   if (isRecorded) scope.conversation.result(cycle, toolUseId, block, did)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
+}
+
+function checkOf({ scope, ctx }: Call): string {
+  const { name, input } = ctx.toolUse
+  return scope.durable.id('', JSON.stringify([name, input])).slice(0, 16)
+}
+
+/** What the model is told in place of a call that has given the same too often. */
+async function insteadOfLoop(call: Call): Promise<ToolRecord | undefined> {
+  const { scope, ctx, cycle } = call
+  if (scope.loops === undefined) return undefined
+  const { toolUseId, name: tool, input } = ctx.toolUse
+  const key = scope.key(`tool:${toolUseId}@${cycle}`)
+  return await scope.loops.instead({ key, tool, input, check: checkOf(call) })
 }
 
 /**
@@ -199,6 +216,7 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
     ...recordResult(block),
     ...(call.edited !== undefined && { edited: call.edited }),
   }))
+  scope.loops?.saw(op.key, op.check ?? '', record)
   const recorded = resultBlock(record, toolUseId)
   scope.conversation.result(cycle, toolUseId, recorded)
   return block.error === undefined ? recorded : withError(recorded, block.error)
