@@ -9,6 +9,7 @@
  * What is never true: two `step` entries with one key and a final outcome; a `step` of an effect `once` without an
  * `intent` of the same key and attempt before it; a signal id journaled twice.
  */
+import type { CancelCause } from './deadline.ts'
 import type { ErrorJson } from './errors.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { OutboxMessage } from './outbox.ts'
@@ -68,11 +69,14 @@ export type StepOutcome =
   | { readonly unknown: string }
   | { readonly interrupts: readonly Json[] }
 
-/** `step`: the key of the step whose failure ended the run, if it was one; `retry` begins there. */
+/**
+ * `step`: the key of the step whose failure ended the run, if it was one; `retry` begins there, and makes `voids` void as
+ * well (absent in older journals). `because`: what cancelled the run, where it was nobody.
+ */
 export type Outcome =
   | { readonly ok: Json }
-  | { readonly error: ErrorJson; readonly step?: string }
-  | { readonly cancelled: string }
+  | { readonly error: ErrorJson; readonly step?: string; readonly voids?: readonly string[] }
+  | { readonly cancelled: string; readonly because?: CancelCause }
 
 /** How a run ends that does not complete. */
 export type Failure = Exclude<Outcome, { readonly ok: Json }>

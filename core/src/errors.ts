@@ -63,6 +63,7 @@ export const ERROR_CODES = {
     meaning: 'The session is answering another message, and this one was not to wait.',
   },
   DEADLINE: { class: 'RunError', meaning: 'The run did not end before its deadline.' },
+  RUN_TIMEOUT: { class: 'RunError', meaning: 'The run took longer than its program may.' },
   CRASH_LOOP: { class: 'RunError', meaning: 'The process died too often at the same place of the run.' },
   BUDGET_EXCEEDED: { class: 'RunError', meaning: 'A call would take a pot of the run above its cap.' },
   LOOP_DETECTED: { class: 'RunError', meaning: 'An agent made the same call with the same result too often.' },

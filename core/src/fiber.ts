@@ -14,12 +14,14 @@
 import { Agreement } from './agreement.ts'
 import type { AskedNote, AskedStep } from './asked.ts'
 import { decode, encode, errorToJson } from './codec.ts'
+import { Consequences } from './consequences.ts'
+import { limitOf, type RunLimit } from './deadline.ts'
 import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
 import { CancelledError, LeaseLostError, UsageError } from './errors.ts'
 import { Failures } from './failures.ts'
 import type { Json, JsonObject } from './json.ts'
 import { deriveId, hashJson, idempotencyKey, seededRandom } from './keys.ts'
-import { Known, standing } from './known.ts'
+import { cancelledOutcome, Known, madeAgain, standing } from './known.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
@@ -92,6 +94,13 @@ export class Fiber implements Durable {
   private readonly notes = new Notes(this)
   private readonly undoNote = new UndoNote(this)
   private readonly failures = new Failures()
+  private readonly consequences = new Consequences()
+  /** What retries of the run have made void, and when the last one did. */
+  private readonly renewals = new Map<string, number>()
+  /** How often retries have made a result of a step void. */
+  private again: ReadonlyMap<string, number> = new Map()
+  private reopenedAt: number | undefined
+  private begunAt: number | undefined
   private ended = false
   private queue: Entry[] = []
   private queueAt = 0
@@ -118,8 +127,10 @@ export class Fiber implements Durable {
   async begin(entries: readonly Entry[]): Promise<void> {
     this.acknowledged = entries.length
     const reopenings = entries.filter((entry) => entry.type === 'reopen')
-    this.reopened = reopenings.length
     this.hasToldParent = reopenings.at(-1)?.undo === true
+    for (const reopening of reopenings) this.reopenedBy(reopening)
+    if (this.reopened > 0) this.again = madeAgain(entries)
+    this.begunAt = entries[1]?.at
     const valid = standing(entries)
     const last = valid.at(-1)
     if (last?.type === 'end') {
@@ -143,6 +154,21 @@ export class Fiber implements Durable {
       }
     }
     if (entries.length > 0) this.launch()
+  }
+
+  private reopenedBy({ at, voided }: EntryOf<'reopen'>): void {
+    this.reopened++
+    this.reopenedAt = at
+    for (const key of voided) this.renewals.set(key, at)
+  }
+
+  /** When the run is cancelled for want of time. */
+  get limit(): RunLimit | undefined {
+    const { timeoutMs } = this.program
+    if (timeoutMs === undefined && this.start.deadline === undefined) return undefined
+    const begunAt = this.begunAt ?? this.clock()
+    this.begunAt = begunAt
+    return limitOf(this.start, timeoutMs, { begunAt, reopenedAt: this.reopenedAt })
   }
 
   /** Runs the program. Called once the salt is durable. */
@@ -344,15 +370,17 @@ export class Fiber implements Durable {
   }
 
   /** The program is given what an entry says; the entry may be older than others that nobody has asked for. */
-  given(at: number): void {
+  given(at: number, key?: string): void {
+    if (key !== undefined) this.consequences.given(key)
     this.settledAt = Math.max(this.settledAt, at)
   }
 
   /** A promise only where the value has to be fetched. Throws, or rejects, if it cannot be read. */
   private deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
-    this.given(entry.at)
+    this.given(entry.at, entry.key)
     step.behaviour.settled?.(entry.outcome)
     if (!('ok' in entry.outcome)) {
+      if (!('interrupts' in entry.outcome)) this.consequences.failed(entry.key)
       step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
       return undefined
     }
@@ -484,6 +512,7 @@ export class Fiber implements Durable {
     if (this.dropped) return new Promise(() => {})
     if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
     if (this.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))
+    this.consequences.asked(op.key)
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const retried = this.known.attempts.get(op.key)
     const step: AskedStep = {
@@ -521,6 +550,7 @@ export class Fiber implements Durable {
     if (this.dropped) return new Promise(() => {})
     if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
     if (this.mailbox.holds(key)) return Promise.reject(this.keyInUse('wait', key))
+    this.consequences.asked(key)
     const promise = this.mailbox.ask<T>(key, signalName, until, shielded)
     promise.catch(() => {})
     return promise
@@ -559,6 +589,11 @@ export class Fiber implements Durable {
 
   blame(error: object, key: string): void {
     this.failures.blame(error, key)
+    this.consequences.failed(key)
+  }
+
+  renewed(key: string): number | undefined {
+    return this.renewals.get(key)
   }
 
   current(): StepContext | undefined {
@@ -598,15 +633,18 @@ export class Fiber implements Durable {
 
   // ── ends and errors ───────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What was done, and is done again because a retry has made it void, is another thing for the outside. */
   keyOf(stepKey: string): string {
-    return idempotencyKey(this.env.runtime, this.known.salt, this.runId, stepKey)
+    const again = this.again.get(stepKey)
+    const name = again === undefined ? stepKey : `${stepKey} again#${again}`
+    return idempotencyKey(this.env.runtime, this.known.salt, this.runId, name)
   }
 
   /** What the run's end will say. The program has finished, or its grace after a cancel is over. */
   async outcome(): Promise<Outcome> {
     const finished = this.finished
     if (this.known.undo !== undefined) return this.known.undo.outcome
-    if (this.known.cancelled !== undefined) return { cancelled: this.known.cancelled.reason }
+    if (this.known.cancelled !== undefined) return cancelledOutcome(this.known.cancelled)
     if (finished === undefined) throw new Error('the program has not finished')
     if ('error' in finished) return this.failureOutcome(finished.error)
     try {
@@ -618,7 +656,8 @@ export class Fiber implements Durable {
 
   failureOutcome(error: unknown): Failure {
     const step = this.failures.behind(error)
-    return { error: errorToJson(error), ...(step !== undefined && { step }) }
+    if (step === undefined) return { error: errorToJson(error) }
+    return { error: errorToJson(error), step, voids: this.consequences.of(step) }
   }
 
   private cancelError(): unknown {

@@ -1,5 +1,5 @@
 export * from './codec.ts'
-export { deadlineReason } from './deadline.ts'
+export { type CancelCause, causeFrom, deadlineReason, senderFor } from './deadline.ts'
 export * from './drive.ts'
 export * from './duration.ts'
 export * from './entry.ts'

@@ -2,7 +2,8 @@
  * What the journal says so far: the part of a fiber that is derived from entries alone. Entries are taken in one by
  * one, in order; the same function serves the first pass, replay and fold, so that they cannot differ.
  */
-import type { Entry, EntryOf, Outcome, Signal } from './entry.ts'
+import { type CancelCause, causeFrom } from './deadline.ts'
+import type { Entry, EntryOf, Failure, Outcome, Signal } from './entry.ts'
 import { RunError } from './errors.ts'
 
 const NONE: readonly Signal[] = []
@@ -13,12 +14,23 @@ export interface EndedWait {
   readonly at: number
 }
 
+/** That the run was cancelled, when, and by what if it was nobody. */
+export interface Cancelled {
+  readonly reason: string
+  readonly at: number
+  readonly because: CancelCause | undefined
+}
+
+export function cancelledOutcome({ reason, because }: Cancelled): Failure {
+  return { cancelled: reason, ...(because !== undefined && { because }) }
+}
+
 export class Known {
   salt = ''
   /** Host time of the newest entry. */
   lastAt = 0
   /** Reason, once a cancel is in the journal. */
-  cancelled: { readonly reason: string; readonly at: number } | undefined
+  cancelled: Cancelled | undefined
   /** How the run will end, once it is past its point of no return. */
   undo: EntryOf<'undo'> | undefined
   outcome: Outcome | undefined
@@ -94,7 +106,8 @@ export class Known {
   private takeSignal(signal: Signal, at: number): void {
     this.signalIds.add(signal.id)
     if (signal.name === '$cancel') {
-      this.cancelled ??= { reason: typeof signal.payload === 'string' ? signal.payload : 'cancelled', at }
+      const reason = typeof signal.payload === 'string' ? signal.payload : 'cancelled'
+      this.cancelled ??= { reason, at, because: causeFrom(signal.by) }
       return
     }
     const queue = this.unconsumed.get(signal.name)
@@ -162,6 +175,18 @@ function isVoid(entry: Entry, voided: Voided): boolean {
   }
 }
 
+/** How often retries have made void that a step had a result, by its key. */
+export function madeAgain(entries: readonly Entry[]): ReadonlyMap<string, number> {
+  const done = new Set<string>()
+  const again = new Map<string, number>()
+  for (const entry of entries) {
+    if (entry.type === 'step' && 'ok' in entry.outcome) done.add(entry.key)
+    if (entry.type !== 'reopen') continue
+    for (const key of entry.voided) if (done.delete(key)) again.set(key, (again.get(key) ?? 0) + 1)
+  }
+  return again
+}
+
 const SHIELDED = '$cancel/'
 
 /** The key of what runs in spite of a cancel. */
@@ -205,6 +230,7 @@ function voidedByEnd(entries: readonly Entry[]): readonly string[] {
   if (end?.type === 'end' && 'cancelled' in end.outcome) return voidedByCancel(entries)
   if (end?.type !== 'end' || !('error' in end.outcome) || end.outcome.step === undefined) return []
   const culprit = end.outcome.step
+  if (end.outcome.voids !== undefined) return [culprit, ...end.outcome.voids]
   const from = entries.findLastIndex(
     (entry) => (entry.type === 'step' || entry.type === 'wait') && entry.key === culprit,
   )

@@ -138,6 +138,8 @@ export interface Durable {
   beyond(): boolean
   /** Says that `error` is the failure of the wait `key`: if it ends the run, a retry makes that wait again. */
   blame(error: object, key: string): void
+  /** When a retry of the run last made the failure of `key` void: from then on it has its time anew. Epoch milliseconds. */
+  renewed(key: string): number | undefined
   /** The step of this run inside whose body the caller is, if any. */
   current(): StepContext | undefined
   /** Shows a value beside the run's status. */
@@ -173,6 +175,8 @@ export interface Program {
   readonly name: string
   readonly version?: string
   readonly resume: 'fold' | 'replay'
+  /** How long a run may take, waits included, from when a worker begins with it; then it is cancelled: RUN_TIMEOUT. */
+  readonly timeoutMs?: number
   run(durable: Durable): Promise<unknown>
 }
 
@@ -453,7 +457,8 @@ export interface Engine {
   start(runId: string, start: Start, options?: { readonly startAt?: number }): Promise<{ readonly created: boolean }>
   /** The first writer of signal.id wins; the others are handed what it wrote. NOT_FOUND for an unknown run, RUN_ENDED for an ended one. */
   signal(runId: string, signal: Signal): Promise<SignalReceipt>
-  cancel(runId: string, reason: string): Promise<void>
+  /** `by`: who wants it, for people; `senderFor` names what is nobody. */
+  cancel(runId: string, reason: string, by?: string): Promise<void>
   /** NOT_FOUND for an unknown run. */
   describe(runId: string, options?: DescribeOptions): Promise<RunDescription>
   /** Entries from `from` on, at most `limit` (default 1,000). */

@@ -25,6 +25,7 @@ export function shield(fiber: Fiber, keyOf: (key: string) => string = shieldedKe
     marked: (key) => fiber.marked(key),
     beyond: () => fiber.beyond(),
     blame: (error, key) => fiber.blame(error, key),
+    renewed: (key) => fiber.renewed(key),
     current: () => fiber.current(),
     arrived: (signalName) => fiber.arrived(signalName),
     status: (value) => fiber.status(value),

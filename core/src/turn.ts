@@ -5,7 +5,7 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
-import { deadlineReason } from './deadline.ts'
+import { senderFor } from './deadline.ts'
 import type { Entry, EntryOf, Op, Signal } from './entry.ts'
 import { LeaseLostError, SelvageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
@@ -156,10 +156,11 @@ export class Turn {
   private takeSignals(): void {
     const { fiber } = this
     if (this.incoming.length > 0) for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
-    const { deadline } = fiber.start
-    if (deadline !== undefined && fiber.clock() >= deadline && !fiber.isStopped) {
-      fiber.mailbox.accept({ id: '$deadline', name: '$cancel', payload: deadlineReason(deadline) })
-    }
+    const { limit } = fiber
+    if (limit === undefined || fiber.clock() < limit.at || fiber.isStopped) return
+    const by = senderFor(limit.because)
+    const id = fiber.reopened === 0 ? by : `${by}#${fiber.reopened + 1}`
+    fiber.mailbox.accept({ id, name: '$cancel', payload: limit.reason, by })
   }
 
   // ── handing over ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -283,7 +284,7 @@ export class Turn {
     if (undo !== undefined) {
       return fiber.isSettlingOnce && this.mayStillSettle ? earlier(until, this.graceFrom(undo.at)) : until
     }
-    if (cancelled === undefined) return earlier(until, fiber.start.deadline)
+    if (cancelled === undefined) return earlier(until, fiber.limit?.at)
     const over = this.graceFrom(cancelled.at)
     return over > seen ? earlier(until, over) : until
   }

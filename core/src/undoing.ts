@@ -9,6 +9,7 @@
 import { decode } from './codec.ts'
 import type { EntryOf } from './entry.ts'
 import type { Fiber } from './fiber.ts'
+import { cancelledOutcome } from './known.ts'
 import type { Undoing } from './ports.ts'
 import { shield } from './shield.ts'
 
@@ -56,7 +57,7 @@ export class UndoNote {
     const inFlight = [...fiber.steps.values()].filter(({ phase, shielded }) => phase !== 'asked' && !shielded)
     fiber.produce({
       type: 'undo',
-      outcome: cancelled === undefined ? fiber.failureOutcome(asked.error) : { cancelled: cancelled.reason },
+      outcome: cancelled === undefined ? fiber.failureOutcome(asked.error) : cancelledOutcome(cancelled),
       inFlight: inFlight.map(({ op }) => op.key),
       lost: asked.lost,
     })

@@ -149,7 +149,7 @@ describe('a parent that ends', () => {
     await world.until(() => world.entries('r').some((entry) => entry.type === 'signal'))
     release?.()
     await world.until(() => world.outcome('r/double#1') !== undefined)
-    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended' })
+    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended', because: 'parent' })
   })
 
   it.each([
@@ -168,8 +168,8 @@ describe('a parent that ends', () => {
     await end(world)
     await world.until(() => world.outcome('r') !== undefined)
     await world.until(() => world.outcome('r/double#1') !== undefined && world.outcome('r/double#2') !== undefined)
-    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended' })
-    expect(world.outcome('r/double#2')).toEqual({ cancelled: 'its parent r has ended' })
+    expect(world.outcome('r/double#1')).toEqual({ cancelled: 'its parent r has ended', because: 'parent' })
+    expect(world.outcome('r/double#2')).toEqual({ cancelled: 'its parent r has ended', because: 'parent' })
     await world.suspended('r/kept')
     await world.elapse(HOUR)
     expect(await world.result('r/kept')).toBe(2)
@@ -327,7 +327,7 @@ describe('a parent that was cancelled and is retried', () => {
     expect(await world.result('r')).toBe('gone')
     for (const id of both) {
       await world.until(() => world.outcome(id) !== undefined)
-      expect(world.outcome(id)).toEqual({ cancelled: 'its parent r has ended' })
+      expect(world.outcome(id)).toEqual({ cancelled: 'its parent r has ended', because: 'parent' })
     }
   })
 })

@@ -10,7 +10,7 @@
  * they are what its retry goes on with.
  */
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
-import { canonical, decode, encode, errorFromJson, RunError, SelvageError } from '@selvage/core'
+import { canonical, decode, encode, errorFromJson, RunError, SelvageError, senderFor } from '@selvage/core'
 import { isCancelled } from './cancellation.ts'
 import type { Compensate, CompensateUnknown } from './compensate.ts'
 import { type StandardSchema, validateInput } from './input.ts'
@@ -138,7 +138,7 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
     const reason = parentEnded(durable)
     const stop = async (): Promise<void> => {
       try {
-        await durable.outbound.cancel(id, reason)
+        await durable.outbound.cancel(id, reason, senderFor('parent'))
       } catch (error) {
         if (!SelvageError.is(error, 'NOT_FOUND') && !SelvageError.is(error, 'RUN_ENDED')) throw error
       }
@@ -153,16 +153,20 @@ const parentEnded = ({ runId }: Durable): string => `its parent ${runId} has end
 
 /** The child was told to stop by an end of this run that is void, if this run is at work: it was retried since. */
 export function isCancelledWith(durable: Durable, error: unknown): boolean {
-  return SelvageError.is(error, 'RUN_CANCELLED') && error.message.includes(`: ${parentEnded(durable)}`)
+  if (!SelvageError.is(error, 'RUN_CANCELLED')) return false
+  // Runs that were cancelled before outcomes said why say it in their reason.
+  return error.details.because === 'parent' || error.details.reason === parentEnded(durable)
 }
 
 function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunError {
-  const details = { runId: id }
   if ('cancelled' in outcome) {
-    return new RunError('RUN_CANCELLED', `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
+    const { cancelled: reason, because } = outcome
+    const details = { runId: id, reason, ...(because !== undefined && { because }) }
+    const code = because === 'timeout' ? 'RUN_TIMEOUT' : because === 'deadline' ? 'DEADLINE' : 'RUN_CANCELLED'
+    return new RunError(code, `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
   }
   const cause = errorFromJson(outcome.error)
-  return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details })
+  return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details: { runId: id } })
 }
 
 /**

@@ -112,7 +112,7 @@ describe('a pipeline', () => {
     await world.cancel('r', 'enough')
     await world.until(() => world.outcome('r') !== undefined && world.outcome('r/slow') !== undefined)
     expect(world.outcome('r')).toEqual({ cancelled: 'enough' })
-    expect(world.outcome('r/slow')).toEqual({ cancelled: 'its parent r has ended' })
+    expect(world.outcome('r/slow')).toEqual({ cancelled: 'its parent r has ended', because: 'parent' })
     expect(world.ids()).not.toContain('r/c')
   })
 })

@@ -27,7 +27,9 @@ export async function pollUntil<T>(
 ): Promise<Polled<T>> {
   const intervalMs = toMs(options.interval ?? 10_000, `interval of waitUntil "${name}"`)
   const timeoutMs = options.timeout === undefined ? undefined : toMs(options.timeout, `timeout of waitUntil "${name}"`)
-  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : durable.now() + timeoutMs
+  // A retry of a run that this has ended polls on for as long again.
+  const from = durable.renewed(key) ?? durable.now()
+  const deadline = timeoutMs === undefined ? Number.POSITIVE_INFINITY : from + timeoutMs
   const retryAfterMs = retryBehaviour(options.retry ?? ONLY_RETRYABLE, () => durable.random(`retry:${key}`))
 
   for (let n = 1; ; n++) {
@@ -37,13 +39,15 @@ export async function pollUntil<T>(
     if (durable.now() >= deadline) break
     await sleepUntil(durable, `${key}/sleep#${n}`, Math.min(durable.now() + intervalMs, deadline))
   }
-  throw new StepError(
+  const error = new StepError(
     'WAIT_TIMEOUT',
     `waitUntil "${name}" of run ${durable.runId} was not over within ${timeoutMs} ms.`,
     {
       details: { runId: durable.runId, step: key, attempt: 1 },
     },
   )
+  durable.blame(error, key)
+  throw error
 }
 
 function isGiven<T>(value: T): value is Polled<T> {

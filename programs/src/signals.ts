@@ -24,7 +24,9 @@ export async function awaitSignal<T>(
   key: string,
   name: string,
   { what, timeoutMs }: Wanted,
-  until: number | undefined = timeoutMs === undefined ? undefined : durable.now() + timeoutMs,
+  until: number | undefined = timeoutMs === undefined
+    ? undefined
+    : Math.max(durable.now(), durable.renewed(key) ?? 0) + timeoutMs,
 ): Promise<T> {
   const result = await durable.wait<T>(key, name, until)
   if (result.ok) return result.value

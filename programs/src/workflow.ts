@@ -9,8 +9,8 @@
  *
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
-import type { Durable, Op, Program, Undoing } from '@selvage/core'
-import { decode, StepError, UsageError } from '@selvage/core'
+import type { Durable, Duration, Op, Program, Undoing } from '@selvage/core'
+import { decode, StepError, toMs, UsageError } from '@selvage/core'
 import { type BudgetOptions, readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
@@ -31,6 +31,8 @@ export interface WorkflowOptions<Input = unknown> {
   retry?: Retry
   /** What the run and all runs below it may use together: see docs/budgets.md. */
   budget?: BudgetOptions
+  /** How long a run may take, waits included, from when a worker begins with it. Then it is cancelled: RUN_TIMEOUT. */
+  timeout?: Duration
   /** Where `ctx.log` prints. Default: the console, with the run's id in front. */
   log?: Print
 }
@@ -55,6 +57,7 @@ export function createWorkflow<Input = unknown, Result = unknown>(
     ...(options.version !== undefined && { version: options.version }),
     ...(options.input !== undefined && { input: options.input }),
     resume: 'replay',
+    ...(options.timeout !== undefined && { timeoutMs: toMs(options.timeout, `timeout of workflow "${name}"`) }),
     async run(gate) {
       const durable = metered(gate, budget)
       const input = decode(durable.start.input) as Input

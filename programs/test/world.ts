@@ -129,8 +129,8 @@ export class World {
     return { accepted: true }
   }
 
-  async cancel(id: string, reason: string): Promise<void> {
-    await this.signal(id, { id: '$cancel', name: '$cancel', payload: reason })
+  async cancel(id: string, reason: string, by?: string): Promise<void> {
+    await this.signal(id, { id: '$cancel', name: '$cancel', payload: reason, ...(by !== undefined && { by }) })
   }
 
   /** The process dies as by SIGKILL, and another one takes its place, with `programs` if they were deployed. */
@@ -283,9 +283,9 @@ export class World {
           return this.#create(id, start)
         },
         signal: (id, signal) => this.signal(id, signal),
-        cancel: async (id, reason) => {
+        cancel: async (id, reason, by) => {
           await this.beforeCancel(id)
-          await this.cancel(id, reason)
+          await this.cancel(id, reason, by)
         },
         ...(this.#retries && { retry: async (id: string) => this.#retryEnded(id) }),
       },

@@ -13,9 +13,15 @@ export function settle<Result>(
 ): Result {
   if ('ok' in outcome) return present(outcome.ok)
   if ('cancelled' in outcome) {
-    if (deadline !== undefined && outcome.cancelled === deadlineReason(deadline)) {
+    if (outcome.because === 'timeout') {
+      throw new RunError('RUN_TIMEOUT', `Run ${runId} was cancelled: ${outcome.cancelled}.`, {
+        hint: 'A retry gives it that time anew; or raise the timeout of its program.',
+        details: { runId },
+      })
+    }
+    if (deadline !== undefined && (outcome.because === 'deadline' || outcome.cancelled === deadlineReason(deadline))) {
       throw new RunError('DEADLINE', `Run ${runId} was cancelled: ${outcome.cancelled}.`, {
-        hint: 'Start it under another run id with a later deadline.',
+        hint: 'Start it under another run id with a later deadline, or retry it: then it has none.',
         details: { runId, deadline },
       })
     }

@@ -1,5 +1,5 @@
 /** An agent as a program: a run is one invocation, made to the end by whatever process has the run. */
-import { decode, type Program } from '@selvage/core'
+import { type Duration, decode, type Program, toMs } from '@selvage/core'
 import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
@@ -20,6 +20,8 @@ export interface AgentContext {
 export type AgentFactory = (context: AgentContext) => Agent | Promise<Agent>
 
 export interface AgentOptions extends ToolPolicies {
+  /** How long a run may take, waits included, from when a worker begins with it. Then it is cancelled: RUN_TIMEOUT. */
+  readonly timeout?: Duration
   /** Workers take only runs of versions that they have. */
   readonly version?: string
   /**
@@ -47,7 +49,7 @@ export interface AgentRunResult {
   readonly structuredOutput?: unknown
 }
 
-export const KNOWN: readonly string[] = ['version', ...POLICY_OPTIONS, 'onCodeChange', 'linear', 'log']
+export const KNOWN: readonly string[] = ['version', 'timeout', ...POLICY_OPTIONS, 'onCodeChange', 'linear', 'log']
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
@@ -58,6 +60,7 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
     name,
     ...(version !== undefined && { version }),
     resume: 'fold',
+    ...limited(name, options),
     async run(durable) {
       return await undoable(durable, policy, async (saga) => {
         const input = decode(durable.start.input)
@@ -82,6 +85,11 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
       })
     },
   }
+}
+
+/** The time-out of a program, read. */
+export function limited(name: string, { timeout }: AgentOptions): Pick<Program, 'timeoutMs'> {
+  return timeout === undefined ? {} : { timeoutMs: toMs(timeout, `timeout of "${name}"`) }
 }
 
 function resultOf({ lastMessage, stopReason, structuredOutput }: AgentResult, usage: Usage): AgentRunResult {

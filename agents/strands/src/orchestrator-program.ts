@@ -6,7 +6,7 @@ import { decode, encode, type Program, StepError, UsageError } from '@selvage/co
 import { askInterrupt } from '@selvage/programs'
 import type { ContentBlockData, Usage } from '@strands-agents/sdk'
 import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
-import { type AgentContext, type AgentOptions, KNOWN, warn } from './agent-program.ts'
+import { type AgentContext, type AgentOptions, KNOWN, limited, warn } from './agent-program.ts'
 import { inFrame, Nest } from './frames.ts'
 import { bindInner, toolsWithin } from './inner.ts'
 import { argsOf } from './input.ts'
@@ -56,6 +56,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
     name,
     ...(version !== undefined && { version }),
     resume: 'fold',
+    ...limited(name, options),
     async run(durable) {
       return await undoable(durable, policy, async (saga) => {
         const input = decode(durable.start.input)

@@ -6,6 +6,7 @@
  * not anybody works. Not if it has a parent, which its host would have to tell.
  */
 import {
+  causeFrom,
   type Entry,
   type Outcome,
   type RunDescription,
@@ -24,8 +25,13 @@ export interface Canceller {
 }
 
 /** Idempotent. RUN_ENDED if it completed or failed. */
-export async function cancelRun(canceller: Canceller, runId: string, reason: string): Promise<void> {
-  const receipt = await sendCancel(canceller, runId, reason)
+export async function cancelRun(
+  canceller: Canceller,
+  runId: string,
+  reason: string,
+  by: string | undefined,
+): Promise<void> {
+  const receipt = await sendCancel(canceller, runId, reason, by)
   if (receipt === undefined) return
   const run = await canceller.store.describe(runId)
   if (hasNotBegun(run)) await endUnbegun(canceller, runId)
@@ -36,21 +42,23 @@ async function sendCancel(
   { store, signal }: Canceller,
   runId: string,
   reason: string,
+  by: string | undefined,
 ): Promise<SignalReceipt | undefined> {
   try {
-    const receipt = await signal(runId, cancelSignal(reason, 0))
+    const receipt = await signal(runId, cancelSignal(reason, by, 0))
     if (receipt.accepted) return receipt
     // The id is taken: by this life of the run, or by one before it was retried.
     const lives = await reopenings(store, runId)
-    return lives === 0 ? receipt : await signal(runId, cancelSignal(reason, lives))
+    return lives === 0 ? receipt : await signal(runId, cancelSignal(reason, by, lives))
   } catch (error) {
     if (SelvageError.is(error, 'RUN_ENDED') && (await store.describe(runId)).status === 'cancelled') return undefined
     throw error
   }
 }
 
-function cancelSignal(reason: string, reopenings: number): Signal {
-  return { id: reopenings === 0 ? '$cancel' : `$cancel#${reopenings + 1}`, name: '$cancel', payload: reason }
+function cancelSignal(reason: string, by: string | undefined, reopenings: number): Signal {
+  const id = reopenings === 0 ? '$cancel' : `$cancel#${reopenings + 1}`
+  return { id, name: '$cancel', payload: reason, ...(by !== undefined && { by }) }
 }
 
 async function reopenings(store: Store, runId: string): Promise<number> {
@@ -70,7 +78,8 @@ async function endUnbegun({ store, runtime, workerId }: Canceller, runId: string
       await store.release(runId, fence, at)
       return
     }
-    const outcome: Outcome = { cancelled: String(cancel.payload) }
+    const because = causeFrom(cancel.by)
+    const outcome: Outcome = { cancelled: String(cancel.payload), ...(because !== undefined && { because }) }
     const entries: Entry[] = [
       { seq: 1, at, type: 'signal', signal: cancel },
       { seq: 2, at, type: 'end', outcome },

@@ -135,7 +135,7 @@ class EmbeddedEngine implements Engine {
     return receipt
   }
 
-  async cancel(runId: string, reason: string): Promise<void> {
+  async cancel(runId: string, reason: string, by?: string): Promise<void> {
     this.checkOpen()
     await cancelRun(
       {
@@ -146,6 +146,7 @@ class EmbeddedEngine implements Engine {
       },
       runId,
       reason,
+      by,
     )
     this.changes.touched(runId)
   }

@@ -129,8 +129,8 @@ class HostileEngine implements TurnEngine {
     return { accepted: true }
   }
 
-  async cancel(runId: string, reason: string): Promise<void> {
-    await this.signal(runId, { id: '$cancel', name: '$cancel', payload: reason })
+  async cancel(runId: string, reason: string, by?: string): Promise<void> {
+    await this.signal(runId, { id: '$cancel', name: '$cancel', payload: reason, ...(by !== undefined && { by }) })
   }
 
   async describe(runId: string): ReturnType<Engine['describe']> {
