@@ -2,6 +2,7 @@
 import type { EntryBody, Op } from './entry.ts'
 import type { OutboxMessage } from './outbox.ts'
 import type { StepBehaviour, StepContext, WaitResult } from './ports.ts'
+import type { Transaction } from './transaction.ts'
 
 /**
  * A step between request and outcome:
@@ -16,6 +17,8 @@ export interface AskedStep {
   readonly op: Op
   readonly live: (at: StepContext) => unknown
   readonly behaviour: StepBehaviour<unknown>
+  /** What runs inside of the commit, in place of `live`. */
+  readonly transact: ((transaction: Transaction) => unknown) | undefined
   readonly shielded: boolean
   readonly resolve: (value: unknown) => void
   readonly reject: (error: unknown) => void

@@ -8,7 +8,7 @@
 import type { AskedStep } from './asked.ts'
 import { AttemptLimit, hasLimit, lateness } from './attempt-limit.ts'
 import { encode, errorToJson } from './codec.ts'
-import type { Effect, EntryOf, OpKind, StepOutcome } from './entry.ts'
+import type { Effect, EntryBody, EntryOf, OpKind, StepOutcome } from './entry.ts'
 import { FailedResult, InterruptedError, SelvageError, TerminalError, UnrecordedError, UsageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
@@ -53,6 +53,11 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
     limit?.heartbeat()
     heartbeat()
   }
+}
+
+/** What the author's code is given inside of a commit. */
+export function attemptAt(fiber: Fiber, step: AskedStep): StepContext {
+  return new Attempt(fiber, step, abortSignalOf(fiber, step), () => {})
 }
 
 /** What the author's code is given. A class, because a getter in an object literal costs more than all the rest of it. */
@@ -214,7 +219,8 @@ function succeedSending(
   )
 }
 
-function resultOf(fiber: Fiber, step: AskedStep): string {
+/** For messages. */
+export function resultOf(fiber: Fiber, step: AskedStep): string {
   return `the result of step ${step.op.key} of run ${fiber.runId}`
 }
 
@@ -257,15 +263,11 @@ function leavesOpen(step: AskedStep, error: unknown): boolean {
 /** It has not happened, or may be made again. `error`: what is behind `raised`. */
 function failFor(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown, error: unknown): void {
   if (fiber.dropped) return
-  const cancelled = fiber.abortSignal.aborted && !step.shielded
-  const terminal = cancelled || error instanceof TerminalError
-  const now = fiber.clock()
-  const since = fiber.known.failedSince.get(step.op.key) ?? now
-  let again: number | NextAttempt | undefined
+  let again: Again | undefined
   try {
-    again = terminal ? undefined : step.behaviour.retryAfterMs?.(error, step.attempt, { now, since })
-  } catch (cause) {
-    record(fiber, step, startedAt, { error: errorToJson(brokenPolicy(fiber, step, cause)) })
+    again = nextOf(fiber, step, error)
+  } catch (broken) {
+    record(fiber, step, startedAt, { error: errorToJson(broken) })
     return
   }
   if (again === undefined) {
@@ -276,9 +278,42 @@ function failFor(fiber: Fiber, step: AskedStep, startedAt: number, raised: unkno
     else record(fiber, step, startedAt, { error: errorToJson(error) })
     return
   }
-  const { afterMs, next } = typeof again === 'number' ? { afterMs: again } : again
   step.phase = 'recorded'
-  fiber.produce({
+  fiber.produce(retryOf(fiber, step, error, again))
+}
+
+/** The entry of an attempt that failed, for one that writes its entry itself. */
+export function failureOf(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown): EntryBody {
+  let final = error
+  try {
+    const again = nextOf(fiber, step, error)
+    if (again !== undefined) return retryOf(fiber, step, error, again)
+  } catch (broken) {
+    final = broken
+  }
+  const { key } = step.op
+  const outcome = { error: errorToJson(final) }
+  return { type: 'step', key, op: recorded(step), attempt: step.attempt, startedAt, outcome }
+}
+
+type Again = Pick<NextAttempt, 'afterMs'> & Partial<NextAttempt>
+
+/** What the policy of the step makes of a failure; undefined: it is not tried again. Throws if the policy does. */
+function nextOf(fiber: Fiber, step: AskedStep, error: unknown): Again | undefined {
+  const cancelled = fiber.abortSignal.aborted && !step.shielded
+  if (cancelled || error instanceof TerminalError) return undefined
+  const now = fiber.clock()
+  const since = fiber.known.failedSince.get(step.op.key) ?? now
+  try {
+    const again = step.behaviour.retryAfterMs?.(error, step.attempt, { now, since })
+    return typeof again === 'number' ? { afterMs: again } : again
+  } catch (cause) {
+    throw brokenPolicy(fiber, step, cause)
+  }
+}
+
+function retryOf(fiber: Fiber, step: AskedStep, error: unknown, { afterMs, next }: Again): EntryBody {
+  return {
     type: 'retry',
     key: step.op.key,
     op: recorded(step),
@@ -286,7 +321,7 @@ function failFor(fiber: Fiber, step: AskedStep, startedAt: number, raised: unkno
     error: errorToJson(error),
     retryAt: fiber.clock() + Math.max(0, Math.round(afterMs)),
     ...(next !== undefined && { next }),
-  })
+  }
 }
 
 function brokenPolicy(fiber: Fiber, { op }: AskedStep, cause: unknown): UsageError {
@@ -312,7 +347,7 @@ function record(
 }
 
 /** What stays of an op in the journal: its input is in the intent, or with whoever asked. */
-function recorded(step: AskedStep): AskedStep['op'] {
+export function recorded(step: AskedStep): AskedStep['op'] {
   if (step.op.input === undefined && step.op.timeoutMs === undefined) return step.op
   const { input: _, timeoutMs: __, ...op } = step.op
   return op

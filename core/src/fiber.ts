@@ -39,6 +39,8 @@ import type {
 } from './ports.ts'
 import { shield } from './shield.ts'
 import { earlier } from './time.ts'
+import { noTransactions } from './transacting.ts'
+import type { Transaction } from './transaction.ts'
 import { UndoNote } from './undoing.ts'
 
 export interface FiberEnvironment {
@@ -69,6 +71,8 @@ export class Fiber implements Durable {
   appending = 0
   /** Entries that nobody else has yet. */
   produced: Entry[] = []
+  /** Steps that run inside of their commit, and have not yet. */
+  readonly transactions: AskedStep[] = []
   /** Replay is over: steps may start. */
   live = false
   /** An advance is being served and may start steps as soon as they are asked for (a store keeps the journal). */
@@ -506,6 +510,7 @@ export class Fiber implements Durable {
     live: (at: StepContext) => Promise<T> | T,
     behaviour: StepBehaviour<T>,
     shielded: boolean,
+    transact?: (transaction: Transaction) => T,
   ): Promise<T> {
     const outer = this.env.runtime.context.get()
     if (outer?.runId === this.runId) return new Promise((resolve) => resolve(live(outer)))
@@ -519,6 +524,7 @@ export class Fiber implements Durable {
       op,
       live,
       behaviour: behaviour as StepBehaviour<unknown>,
+      transact,
       shielded,
       resolve: resolve as (value: unknown) => void,
       reject: (error) => {
@@ -540,6 +546,26 @@ export class Fiber implements Durable {
     if (this.live) this.startsAtOnce?.(step)
     this.asked()
     return promise
+  }
+
+  transaction<T>(op: Op, body: (transaction: Transaction) => T, behaviour: StepBehaviour<T> = {}): Promise<T> {
+    return this.askTransaction(op, body, behaviour, false)
+  }
+
+  async askTransaction<T>(
+    op: Op,
+    body: (transaction: Transaction) => T,
+    behaviour: StepBehaviour<T>,
+    shielded: boolean,
+  ): Promise<T> {
+    if (this.env.manifest.abilities.transaction !== true) throw noTransactions(this.env.manifest)
+    const inside = (at: StepContext): never => {
+      throw new UsageError('ALREADY_OPEN', `Transaction "${op.name}" was asked for inside of step "${at.key}".`, {
+        hint: 'It is a step of its own: call it beside the other one.',
+        details: { runId: this.runId, step: at.key },
+      })
+    }
+    return this.ask(op, inside, behaviour, shielded, body)
   }
 
   wait<T>(key: string, signalName: string, until?: number): Promise<WaitResult<T>> {

@@ -7,6 +7,7 @@ import type { Effect, Entry, Failure, Op, OpKind, Outcome, Question, Signal, Sta
 import type { Json, JsonObject } from './json.ts'
 import type { EngineOutbox, OutboxHandler } from './outbox.ts'
 import type { Money, Pots } from './pots.ts'
+import type { Transaction, TransactionDatabase, TransactionWrite } from './transaction.ts'
 
 // ── 1. What a program sees ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -121,6 +122,11 @@ export interface Durable {
    * Inside another step it is a plain call.
    */
   step<T>(op: Op, live: (at: StepContext) => Promise<T> | T, behaviour?: StepBehaviour<T>): Promise<T>
+  /**
+   * A step whose body runs inside of the commit that records it. Rejects with UNSUPPORTED where the manifest does not say
+   * `transaction`, and inside of another step.
+   */
+  transaction<T>(op: Op, body: (transaction: Transaction) => T, behaviour?: StepBehaviour<T>): Promise<T>
   /** Waits for a signal, at most until `until` (epoch ms). `key` is unique in the run; a sleep waits for a name that nobody sends. */
   wait<T = unknown>(key: string, signalName: string, until?: number): Promise<WaitResult<T>>
   /**
@@ -305,6 +311,8 @@ export interface Manifest {
     readonly pots?: boolean
     /** An ended run goes on when a question of kind `compensation` that it left open is answered. Default false. */
     readonly leavesOpen?: boolean
+    /** Steps may run inside of the commit that records them (`Journal.transact`). */
+    readonly transaction?: boolean
   }
 }
 
@@ -486,6 +494,8 @@ export interface Engine {
   serve(host: Host, options?: ServeOptions): Promise<{ stop(): Promise<void> }>
   /** Where the manifest says so. */
   readonly outbox?: EngineOutbox
+  /** Where the manifest says so: a commit of its own on the author's tables. Rejects with what `body` throws. */
+  transaction?<T>(body: (database: TransactionDatabase) => T): Promise<T>
   close(): Promise<void>
 }
 
@@ -509,6 +519,8 @@ export interface Journal {
   load(from: number): Promise<readonly Entry[]>
   /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable, in a later macrotask. LeaseLostError when fenced out. */
   append?(at: number, entries: readonly Entry[]): Promise<void>
+  /** Where the manifest says so: as `append`, of the one entry that `write` makes inside of the commit, and gives back. */
+  transact?(at: number, write: TransactionWrite): Promise<Entry>
 }
 
 /** Content-addressed bytes; `put` resolves when durable. */

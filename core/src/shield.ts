@@ -19,6 +19,8 @@ export function shield(fiber: Fiber, keyOf: (key: string) => string = shieldedKe
     history: fiber.history,
     outbound: fiber.outbound,
     step: (op, live, behaviour = {}) => fiber.ask({ ...op, key: keyOf(op.key) }, live, behaviour, true),
+    transaction: (op, body, behaviour = {}) =>
+      fiber.askTransaction({ ...op, key: keyOf(op.key) }, body, behaviour, true),
     wait: (key, signalName, until) => fiber.askWait(keyOf(key), signalName, until, true),
     open: (key, question) => fiber.open(keyOf(key), question),
     state: (key, patch) => fiber.state(key, patch),

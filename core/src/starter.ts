@@ -8,6 +8,7 @@ import type { EntryOf } from './entry.ts'
 import { RunError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest } from './ports.ts'
+import { queueTransaction } from './transacting.ts'
 
 export class Starter {
   /** Entries that this advance has made durable: whoever got so far is not in a crash loop. */
@@ -87,7 +88,8 @@ export class Starter {
       return
     }
     if (!fiber.agreement.checkNothingPassedBy(step.op) || this.isPoisoned(step)) return
-    if (step.op.effect === 'once') intend(fiber, step)
+    if (step.transact !== undefined) queueTransaction(fiber, step)
+    else if (step.op.effect === 'once') intend(fiber, step)
     else runAttempt(fiber, step, this.control.heartbeat)
   }
 

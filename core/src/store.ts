@@ -25,6 +25,7 @@ import type {
   SignalReceipt,
 } from './ports.ts'
 import type { Pots } from './pots.ts'
+import type { TransactionDatabase, TransactionWrite } from './transaction.ts'
 
 /** A run in the hands of a worker. */
 export interface Claim {
@@ -97,6 +98,10 @@ export interface Store {
   claimRun(workerId: string, runId: string, now: number): Promise<Claim>
   /** Group commit; resolves when durable. Compare-and-set on fence and `at` (JOURNAL_GAP). Projects `open`/`wait` to questions, `signal` to the inbox. */
   append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void>
+  /** As `append`, of the one entry that `write` makes inside of the commit, beside the author's rows. */
+  transact?(runId: string, fence: number, at: number, write: TransactionWrite): Promise<Entry>
+  /** A commit of its own on the author's tables. Rejects with what `body` throws, and has then written nothing. */
+  transaction?<T>(body: (database: TransactionDatabase) => T): Promise<T>
   /** Gives the run up until a signal of one of these names arrives or `until` is due. False: such a signal is there already, the claim stays. */
   suspend(
     runId: string,

@@ -5,6 +5,7 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
+import type { AskedStep } from './asked.ts'
 import { senderFor } from './deadline.ts'
 import type { Entry, EntryOf, Op, Signal } from './entry.ts'
 import { LeaseLostError, SelvageError } from './errors.ts'
@@ -13,6 +14,7 @@ import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
 import { Starter } from './starter.ts'
 import { earlier } from './time.ts'
+import { noTransactions, transactionWrite } from './transacting.ts'
 
 /** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
 const LINGER_MS = 25
@@ -110,6 +112,10 @@ export class Turn {
         }
         const reply = await this.handOver()
         if (reply !== undefined) return reply
+        continue
+      }
+      if (fiber.transactions.length > 0) {
+        await this.transact()
         continue
       }
       if (this.overBudget()) return this.reply({ kind: 'continue' })
@@ -238,6 +244,32 @@ export class Turn {
         throw error
       },
     )
+  }
+
+  /** A store writes the next transaction, and its entry, now. One that it cannot write stays here for the next advance. */
+  private async transact(): Promise<void> {
+    const { fiber } = this
+    const step = fiber.transactions[0] as AskedStep
+    probe('host.before-append')
+    fiber.appending = 1
+    let entry: Entry
+    try {
+      const written = this.control.journal.transact?.(fiber.acknowledged, transactionWrite(fiber, step))
+      if (written === undefined) throw noTransactions(this.manifest)
+      entry = await written
+      fiber.appending = 0
+    } catch (error) {
+      fiber.appending = 0
+      // What was produced meanwhile counted on it.
+      fiber.produced = fiber.produced.map((produced) => ({ ...produced, seq: produced.seq - 1 }))
+      throw error
+    }
+    probe('host.after-append')
+    fiber.transactions.shift()
+    this.check()
+    this.starter.appended += 1
+    fiber.drained()
+    fiber.acknowledge([entry])
   }
 
   /** The engine takes them with the reply. */

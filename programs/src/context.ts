@@ -1,5 +1,5 @@
 /** What a workflow function is given: every way to the outside that survives the process. */
-import type { Duration, StepContext } from '@selvage/core'
+import type { Duration, StepContext, Transaction } from '@selvage/core'
 import type { ApprovalAnswer, DataAnswer } from './approval.ts'
 import type { ApprovalOptions } from './approval-options.ts'
 import type { ChildOptions, ChildProgram } from './child.ts'
@@ -17,6 +17,13 @@ export interface StepOptions<T> extends Partial<EffectDeclaration<T>> {
   heartbeatTimeout?: Duration
   /** How long one attempt may take; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. Default: for ever. */
   timeout?: Duration
+}
+
+export interface TransactionOptions {
+  /** As that of a step. */
+  key?: string
+  /** As that of a step. */
+  retry?: Retry
 }
 
 export interface MessageOptions {
@@ -128,6 +135,14 @@ export interface Context {
    * cancel. The returned function takes the handler back.
    */
   onCancel(handler: (shielded: Context) => Promise<void> | void): () => void
-  /** Reserved: a step in one transaction with the journal. Throws UsageError UNSUPPORTED. */
-  transaction(...reserved: never[]): never
+  /**
+   * A step whose function writes rows of yours into the database that keeps the journal, in the very commit that records
+   * it: both are there or neither is, so it happens exactly once, whatever dies. Resolves to what it returned.
+   *
+   * `body` is synchronous, does nothing but with the database, and may run more than once before it counts; names of your
+   * tables begin with `app_`. What it throws takes its rows back and is the failure of the step, tried again under `retry`.
+   * Messages that it sends are in the commit, too. Rejects with UNSUPPORTED on engines that cannot, with STEP_FAILED, and
+   * with ALREADY_OPEN inside of a step. See docs/effects.md.
+   */
+  transaction<T>(name: string, body: (transaction: Transaction) => T, options?: TransactionOptions): Promise<T>
 }

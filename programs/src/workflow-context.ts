@@ -4,7 +4,7 @@
  * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
-import type { Durable, Duration, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
+import type { Durable, Duration, Effect, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
 import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type DataAnswer, requestApproval } from './approval.ts'
 import type { ApprovalOptions } from './approval-options.ts'
@@ -12,7 +12,7 @@ import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
 import { normalizeCompensation } from './compensate.ts'
-import type { Context, MessageOptions, StepOptions, WaitOptions } from './context.ts'
+import type { Context, MessageOptions, StepOptions, TransactionOptions, WaitOptions } from './context.ts'
 import { deadlineOf } from './deadline.ts'
 import type { Undo } from './deeds.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
@@ -307,9 +307,11 @@ export class WorkflowContext implements Context {
     return this.#changes.has(name)
   }
 
-  transaction(): never {
-    throw new UsageError('UNSUPPORTED', 'ctx.transaction is not built yet.', {
-      hint: 'Use ctx.step with an idempotent write, keyed by at.idempotencyKey.',
+  transaction<T>(name: string, body: (transaction: Transaction) => T, options: TransactionOptions = {}): Promise<T> {
+    return this.#named(name, options.key, async (key) => {
+      const retryAfterMs = this.#retryOf(key, options)
+      if (this.#opening !== undefined) await this.#opening
+      return await this.#durable.transaction({ key, kind: 'code', name }, body, { retryAfterMs })
     })
   }
 

@@ -324,15 +324,17 @@ describe('order', () => {
   })
 })
 
-it('what is not built says so', async () => {
-  const world = worldOf((ctx) => {
-    try {
-      return ctx.transaction()
-    } catch (error) {
-      return SelvageError.is(error, 'UNSUPPORTED')
-    }
+it('what an engine lacks says so', async () => {
+  const world = worldOf(async (ctx) => {
+    const refused = await Promise.allSettled([
+      ctx.transaction('rows', () => 1),
+      ctx.step('send', (at) => at.send('mail')),
+    ])
+    return refused.map((one) => one.status === 'rejected' && String(one.reason))
   })
-  expect(await ended(world)).toBe(true)
+  const [rows, mail] = (await ended(world)) as string[]
+  expect(rows).toMatch(/^UsageError: Engine '.*' has no transactions with the journal. Use ctx.step/)
+  expect(mail).toMatch(/STEP_FAILED|has no outbox/)
 })
 
 it('waits and guards inside the body of a step are refused', async () => {

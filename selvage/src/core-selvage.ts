@@ -8,8 +8,9 @@ import type {
   RunQuery,
   RunSummary,
   ServeOptions,
+  TransactionDatabase,
 } from '@selvage/core'
-import { decode, encode, UsageError } from '@selvage/core'
+import { decode, encode, noTransactions, UsageError } from '@selvage/core'
 import {
   type Context,
   createPipeline,
@@ -199,6 +200,17 @@ export class CoreSelvage {
   /** A dead message is delivered after all, its attempts counted anew. NOT_FOUND; BAD_INPUT if it is not dead. */
   async resend(id: string): Promise<void> {
     await this.#topics.resend(id)
+  }
+
+  /**
+   * A commit of its own on your tables (`app_…`), in the database that keeps the runs: to make them, to fill them and to
+   * read what `ctx.transaction` wrote. `body` is as there: synchronous, and perhaps run more than once. Resolves to what it
+   * returned; rejects with what it threw, and has then written nothing. UNSUPPORTED on engines that cannot.
+   */
+  async transaction<T>(body: (database: TransactionDatabase) => T): Promise<T> {
+    const { engine } = this.#parts
+    if (engine.transaction === undefined) throw noTransactions(engine.manifest)
+    return engine.transaction(body)
   }
 
   /** Reserved. */

@@ -35,10 +35,14 @@ export {
   type ServeOptions,
   type Signal,
   type SignalReceipt,
+  type SqlValue,
   type StepContext,
   StepError,
   type Store,
   TerminalError,
+  type Transaction,
+  type TransactionDatabase,
+  type TransactionStatement,
   UsageError,
   type Vote,
 } from '@selvage/core'
@@ -72,6 +76,7 @@ export type {
   StageOptions,
   StandardSchema,
   StepOptions,
+  TransactionOptions,
   WorkflowOptions,
 } from '@selvage/programs'
 export { classify } from '@selvage/programs'

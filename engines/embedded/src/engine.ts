@@ -16,6 +16,7 @@ import {
   type Host,
   hashJson,
   type Manifest,
+  noTransactions,
   type OutboxHandler,
   type OutboxStore,
   type Page,
@@ -31,6 +32,7 @@ import {
   type SignalReceipt,
   type Start,
   type Store,
+  type TransactionDatabase,
   UsageError,
 } from '@selvage/core'
 import { Attachments } from './attachments.ts'
@@ -155,6 +157,12 @@ class EmbeddedEngine implements Engine {
     this.checkOpen()
     await reopenRun(this.store, runId, this.runtime.clock.now())
     this.changes.touched(runId)
+  }
+
+  async transaction<T>(body: (database: TransactionDatabase) => T): Promise<T> {
+    this.checkOpen()
+    if (this.store.transaction === undefined) throw noTransactions(this.manifest)
+    return await this.store.transaction(body)
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,6 +25,7 @@ import {
   SelvageError,
   type Signal,
   type Store,
+  type TransactionWrite,
   UsageError,
 } from '@selvage/core'
 import type { Now } from './changes.ts'
@@ -68,6 +69,7 @@ export class HeldRun {
   private readonly abort = new AbortController()
   /** Ends the advance in flight as far as we are concerned, whatever the host does. */
   private interrupt: (() => void) | undefined
+  /** Over when nothing is being written; whoever writes hears how that went. */
   private appending: Promise<void> = Promise.resolve()
   /** Effects `once` that are in flight: to withdraw now would leave their outcome unknown. */
   private readonly intents = new Set<string>()
@@ -107,7 +109,7 @@ export class HeldRun {
 
   /** Gives the run up until then, when any worker may try again: infrastructure failed. */
   async postpone(until: number): Promise<void> {
-    await this.appending.catch(() => {})
+    await this.appending
     await this.writeSuspend({ signals: [], until })
   }
 
@@ -116,7 +118,7 @@ export class HeldRun {
     if (this.state === 'lost') return { kind: 'lost' }
     const { store, clock, touched } = this.holder
     this.withdraw()
-    await this.appending.catch(() => {})
+    await this.appending
     try {
       await store.release(this.runId, this.claim.fence, clock.now())
     } catch (error) {
@@ -195,6 +197,7 @@ export class HeldRun {
         journal: {
           load: (from: number) => holder.store.load(this.runId, from),
           append: (at: number, entries: readonly Entry[]) => this.append(at, entries),
+          transact: (at: number, write: TransactionWrite) => this.transact(at, write),
         },
         delivery,
         authorMayLive: (seq: number) => holder.store.authorMayLive(this.runId, seq),
@@ -209,14 +212,27 @@ export class HeldRun {
   private append(at: number, entries: readonly Entry[]): Promise<void> {
     if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
     const { store } = this.holder
-    this.appending = store.append(this.runId, this.claim.fence, at, entries)
-    return this.appending.then(
-      () => this.appended(at, entries),
-      (error: unknown) => {
-        if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
-        throw error
-      },
-    )
+    const appending = store.append(this.runId, this.claim.fence, at, entries)
+    return this.written(appending, () => this.appended(at, entries))
+  }
+
+  private transact(at: number, write: TransactionWrite): Promise<Entry> {
+    const { store } = this.holder
+    if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
+    const writing = store.transact?.(this.runId, this.claim.fence, at, write) ?? Promise.reject(this.lostError())
+    return this.written(writing, (entry) => {
+      this.appended(at, [entry])
+      return entry
+    })
+  }
+
+  private written<T, U>(writing: Promise<T>, after: (value: T) => U): Promise<U> {
+    const over = (): void => {}
+    this.appending = writing.then(over, over)
+    return writing.then(after, (error: unknown) => {
+      if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
+      throw error
+    })
   }
 
   private appended(at: number, entries: readonly Entry[]): void {

@@ -18,6 +18,7 @@ export function embeddedManifest(store: Store): Manifest {
       leavesOpen: true,
       outbox: store.outbox !== undefined,
       pots: store.pots !== undefined,
+      transaction: store.transact !== undefined,
     },
   }
 }

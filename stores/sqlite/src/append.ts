@@ -4,10 +4,12 @@
  * that is a client of this store. So an append of one entry that has its commit to itself is a single statement on a
  * single page; the row in `live` is written only now and then, and says that it is behind (live.ts).
  */
-import type { Entry } from '@selvage/core'
+import type { Entry, TransactionWrite } from '@selvage/core'
+import { Author } from './author.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { columnsOf, type EntryValues, isFinalStep, isOneRow, toRow } from './entries.ts'
+import type { Guard } from './guard.ts'
 import { recordSignal } from './inbox.ts'
 import { INSERT, insertEntry, insertRest } from './journal.ts'
 import { liveOf } from './live.ts'
@@ -88,6 +90,31 @@ export class Appends {
       plain: !projects,
       isOneStatement: () => this.#isOneStatement(batch),
     })
+  }
+
+  /** The entry that `write` makes, with the author's rows: both or neither, under the same fence. */
+  transact(guard: Guard, runId: string, fence: number, at: number, write: TransactionWrite): Promise<Entry> {
+    const author = new Author(this.#database, guard)
+    return this.#commits.write(
+      (alone) => {
+        const { length } = this.#tailOf(runId, fence)
+        if (length !== at) throw gap(runId, length, at)
+        const entry = author.write(write)
+        const steps = isFinalStep(entry) ? 1 : 0
+        const batch = {
+          runId,
+          fence,
+          at,
+          entries: [entry],
+          rows: [toRow(entry)],
+          steps,
+          projects: entry.sent !== undefined,
+        }
+        this.#write(batch, alone)
+        return entry
+      },
+      { ring: 'now' },
+    )
   }
 
   /** Inside a unit: no row in `live` is behind for longer than from one heartbeat to the next. */

@@ -45,6 +45,9 @@ interface Unit {
   value: unknown
 }
 
+/** Thrown by a unit that has taken the whole group back, and does otherwise the next time. */
+export class Again extends Error {}
+
 export class Commits {
   readonly #database: Database
   readonly #turns: Turns
@@ -207,6 +210,7 @@ export class Commits {
         this.#restMs = this.#wait()
         return
       }
+      if (error instanceof Again) return
     } catch (worse) {
       reason = worse
     }

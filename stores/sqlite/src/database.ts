@@ -7,6 +7,7 @@
  */
 import { DatabaseSync, type SQLInputValue, type StatementSync } from './sqlite.ts'
 
+export type { StatementSync } from './sqlite.ts'
 export type Value = SQLInputValue
 
 export class Database {
@@ -60,7 +61,25 @@ export class Database {
 
   /** Takes back whatever is open, if anything is: some errors (a full disk) have done so already. */
   rollback(): void {
-    if (this.#connection.isTransaction) this.#connection.exec('rollback')
+    if (this.inTransaction) this.#connection.exec('rollback')
+  }
+
+  get inTransaction(): boolean {
+    // Not there before Node 22.16.
+    const known = this.#connection.isTransaction as boolean | undefined
+    if (known !== undefined) return known
+    try {
+      this.#connection.exec('begin')
+    } catch {
+      return true
+    }
+    this.#connection.exec('rollback')
+    return false
+  }
+
+  /** A statement of an author's: not kept. */
+  prepare(sql: string): StatementSync {
+    return this.#connection.prepare(sql)
   }
 
   /** Changes when another connection has committed, in this process or another. */

@@ -7,6 +7,7 @@ import { dirname } from 'node:path'
 import { EngineError, SelvageError, UsageError } from '@selvage/core'
 
 const BUSY = 5
+const OUT_OF_MEMORY = 7
 const READ_ONLY = 8
 const IO_ERROR = 10
 const CORRUPT = 11
@@ -26,6 +27,12 @@ function resultCode(error: unknown): number | undefined {
 
 export function isBusy(error: unknown): boolean {
   return resultCode(error) === BUSY
+}
+
+/** Not the fault of a statement: whoever waits for the commit must know, and nothing that was written with it stands. */
+export function isInfrastructure(error: unknown): boolean {
+  const code = resultCode(error)
+  return code !== undefined && [BUSY, OUT_OF_MEMORY, READ_ONLY, IO_ERROR, CORRUPT, FULL, NOT_A_DATABASE].includes(code)
 }
 
 export function isConstraint(error: unknown): boolean {

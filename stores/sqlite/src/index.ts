@@ -9,12 +9,14 @@ import { resolve } from 'node:path'
 import type { Store } from '@selvage/core'
 import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
+import { transaction } from './author.ts'
 import { Bell } from './bell.ts'
 import { blobs } from './blobs.ts'
 import { claim, claimRun, nextDue } from './claims.ts'
 import { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure } from './failure.ts'
+import { Guard } from './guard.ts'
 import { authorOf, claimsOf } from './holders.ts'
 import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
@@ -78,6 +80,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     names.forget()
     appends.forget()
   })
+  const guard = new Guard(database)
   const appends = new Appends(commits, database, names)
   const workers = new Workers(commits, database, turns, place.lockPrefix, () => appends.catchUp())
   let closing: Promise<void> | undefined
@@ -107,6 +110,8 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
     claimRun: (workerId, runId, now) => claimRun(commits, database, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
+    transact: (runId, fence, at, write) => appends.transact(guard, runId, fence, at, write),
+    transaction: (body) => transaction(commits, database, guard, body),
     suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
     release: (runId, fence, now) => release(commits, database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(commits, database, names, runId, fence, outcome, now),
