@@ -37,7 +37,8 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
   } catch (error) {
     running = Promise.reject(error)
   }
-  const settled = limit === undefined ? running : Promise.race([running, limit.expired])
+  let goesOn = true
+  const settled = limit === undefined ? running : Promise.race([watched(), limit.expired])
   settled.then(
     (value) => {
       limit?.end()
@@ -45,9 +46,23 @@ export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void)
     },
     (error: unknown) => {
       limit?.end()
-      fail(fiber, step, startedAt, error)
+      fail(fiber, step, startedAt, error, hasSettled)
     },
   )
+
+  async function watched(): Promise<unknown> {
+    try {
+      return await running
+    } finally {
+      goesOn = false
+    }
+  }
+
+  /** A body that heeds its abort has settled by then. */
+  async function hasSettled(): Promise<boolean> {
+    await fiber.env.runtime.drain()
+    return !goesOn
+  }
 
   function beat(): void {
     limit?.heartbeat()
@@ -116,12 +131,13 @@ export function resolveIntent(
   step.phase = 'running'
   step.attempt = intent.attempt
   step.sent = undefined
-  if (reconcile === undefined) {
-    settleUnknown(fiber, step, intent, why)
-    return
-  }
   const ask = async (): Promise<void> => {
     const isLast = await isOver()
+    if (reconcile === undefined) {
+      const yet = isLast ? '' : '; what was about to do it may be alive, and do it yet'
+      settleUnknown(fiber, step, intent, `${why}${yet}`)
+      return
+    }
     const found = await reconcile({
       input: intent.op.input,
       idempotencyKey: fiber.keyOf(intent.key),
@@ -232,7 +248,14 @@ function succeedAfterAll(fiber: Fiber, step: AskedStep, startedAt: number, { val
   }
 }
 
-function fail(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown): void {
+/** `hasSettled`: whether the body, which may have been given up, does nothing any more. */
+function fail(
+  fiber: Fiber,
+  step: AskedStep,
+  startedAt: number,
+  raised: unknown,
+  hasSettled: () => Promise<boolean>,
+): void {
   if (fiber.dropped) return
   probe('host.after-effect')
   const isOpen = raised instanceof UnrecordedError || raised instanceof FailedResult
@@ -243,7 +266,7 @@ function fail(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown)
   }
   const intent = fiber.known.intents.get(step.op.key)
   if (intent !== undefined && SelvageError.is(error, 'STEP_TIMEOUT')) {
-    resolveIntent(fiber, step, intent, lateness(step))
+    resolveIntent(fiber, step, intent, lateness(step), hasSettled)
   } else if (intent !== undefined && leavesOpen(step, error)) {
     const why = `it ended without an answer: ${error instanceof Error ? error.message : String(error)}`
     const notDone = (): void => failFor(fiber, step, startedAt, raised, error)

@@ -159,4 +159,52 @@ describe('an effect `once`', () => {
     expect(world.questions('r')).toMatchObject([{ kind: 'unknown', name: 'charge' }])
     expect(charges).toHaveLength(1)
   })
+
+  it('that took too long and goes on is not made beside itself', async () => {
+    const clock = fakeClock()
+    const charges: string[] = []
+    const given = Promise.withResolvers<void>()
+    const flow = createWorkflow('flow', (ctx) =>
+      ctx.step<string>(
+        'charge',
+        async (at) => {
+          // It does not heed its abortSignal.
+          if (at.attempt === 1) await given.promise
+          charges.push(at.idempotencyKey)
+          return 'charged'
+        },
+        { effect: 'once', timeout: 20, reconcile: () => ({ done: false }) },
+      ),
+    )
+    const world = new World(nodeRuntime({ clock }), clock, [flow])
+    await world.start('r', 'flow')
+    await world.suspended('r')
+    given.resolve()
+    expect(world.questions('r')).toMatchObject([{ kind: 'unknown', name: 'charge' }])
+    await world.answer('r', openId(world), { approved: true, value: 'charged' })
+    expect(await world.result('r')).toBe('charged')
+    expect(charges).toHaveLength(1)
+  })
+
+  it('that took too long and heeded its abort is made again if it has not happened', async () => {
+    const clock = fakeClock()
+    const attempts: number[] = []
+    const flow = createWorkflow('flow', (ctx) =>
+      ctx.step<string>(
+        'charge',
+        (at) => {
+          attempts.push(at.attempt)
+          if (at.attempt > 1) return 'charged'
+          return new Promise((_, reject) => {
+            at.abortSignal.addEventListener('abort', () => reject(at.abortSignal.reason))
+          })
+        },
+        { effect: 'once', timeout: 20, reconcile: () => ({ done: false }) },
+      ),
+    )
+    const world = new World(nodeRuntime({ clock }), clock, [flow])
+    await world.start('r', 'flow')
+    expect(await world.result('r')).toBe('charged')
+    expect(attempts).toEqual([1, 2])
+  })
 })

@@ -29,6 +29,15 @@ export const MUTATIONS: readonly Mutation[] = [
     title: 'whose connection was lost is not made again before the target system was asked',
   },
   {
+    name: 'a body that goes on behind its time-out is taken for over',
+    breaks: 'I11',
+    file: 'core/src/attempt.ts',
+    find: 'return !goesOn',
+    put: 'return goesOn || true',
+    test: 'programs/src/effects.test.ts',
+    title: 'that took too long and goes on is not made beside itself',
+  },
+  {
     name: 'a worker that stands still is taken for dead by its intent',
     breaks: 'I11',
     file: 'stores/sqlite/src/workers.ts',
