@@ -2,6 +2,33 @@ import type { Mutation } from './mutation.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'the grace of a cancel ends compensations',
+    breaks: 'I7',
+    file: 'core/src/turn.ts',
+    find: 'return cancelled !== undefined && undo === undefined && this.fiber.clock()',
+    put: 'return cancelled !== undefined && this.fiber.clock()',
+    test: 'programs/src/saga.test.ts',
+    title: 'takes longer than the grace of a cancel where its compensations are made again',
+  },
+  {
+    name: 'what was aborted counts as not having happened',
+    breaks: 'I11',
+    file: 'programs/src/saga.ts',
+    find: "mayHaveHappened ? 'unknown' : 'failed'",
+    put: "'failed'",
+    test: 'programs/src/saga.test.ts',
+    title: 'is unknown: ask',
+  },
+  {
+    name: 'open items are closed with their run',
+    breaks: 'the saga: nothing is left undone silently',
+    file: 'stores/sqlite/src/questions.ts',
+    find: ' and +kind <> ${COMPENSATION}`',
+    put: '`',
+    test: 'selvage/src/sagas.test.ts',
+    title: 'a compensation that gives up leaves the run failed, with an open item for a person',
+  },
+  {
     name: 'a recorded step is run again',
     breaks: 'I1',
     file: 'core/src/fiber.ts',

@@ -8,8 +8,10 @@ export async function driveRun(engine: Engine, scenario: Scenario, runId: string
   await sendSignals(engine, scenario, runId)
   for (;;) {
     const { status, entries, outcome } = await engine.describe(runId)
-    if (outcome !== undefined) return outcome
-    await answerOpen(engine, scenario, runId, outside)
+    const hasAsked = await answerOpen(engine, scenario, runId, outside)
+    // What an ended run has left open lets it go on.
+    if (outcome !== undefined && !hasAsked) return outcome
+    if (outcome !== undefined) continue
     await engine.changed(runId, { status, entries })
   }
 }
@@ -18,8 +20,13 @@ export async function sendSignals(engine: Engine, scenario: Scenario, runId: str
   for (const signal of scenario.signals ?? []) await unlessEnded(engine.signal(runId, signal))
 }
 
-/** Answers what the run asks now; whoever else answers the same is not contradicted. */
-export async function answerOpen(engine: Engine, scenario: Scenario, runId: string, outside: Outside): Promise<void> {
+/** Answers what the run asks now, if it asks anything; whoever else answers the same is not contradicted. */
+export async function answerOpen(
+  engine: Engine,
+  scenario: Scenario,
+  runId: string,
+  outside: Outside,
+): Promise<boolean> {
   const page = await engine.questions?.({ status: 'open', runId })
   for (const question of page?.items ?? []) {
     if (scenario.answer === undefined) throw new Error(`the scenario has no answer to "${question.name}"`)
@@ -27,6 +34,7 @@ export async function answerOpen(engine: Engine, scenario: Scenario, runId: stri
     const payload = await scenario.answer(question, outside)
     await unlessEnded(engine.signal(runId, { id, name: id, payload, by: `process ${process.pid}` }))
   }
+  return (page?.items ?? []).length > 0
 }
 
 async function unlessEnded(sent: Promise<unknown>): Promise<void> {

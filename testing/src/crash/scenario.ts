@@ -3,6 +3,7 @@
  * scenario is a module, so that each child process loads it anew.
  */
 import type { Entry, Json, Program, QuestionRecord, Signal, Start } from '@selvage/core'
+import type { LedgerLine } from './effects-ledger.ts'
 import type { Outside } from './outside.ts'
 
 export interface Scenario {
@@ -17,6 +18,10 @@ export interface Scenario {
    * run are unlike those of the run.
    */
   readonly needs?: { readonly [key: string]: readonly string[] }
+  /** How the run ends. Default `completed`. */
+  readonly ends?: 'completed' | 'failed' | 'cancelled'
+  /** What is wrong with what happened outside, once the run has ended. */
+  judge?(lines: readonly LedgerLine[]): readonly string[]
   /** More that must be the same however often a process died, beside the outcome. */
   extract?(entries: readonly Entry[]): unknown
 }
