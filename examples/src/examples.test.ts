@@ -143,3 +143,17 @@ describe('workflow.ts', () => {
     expect(lines(cwd, 'published.md')).toEqual(published)
   })
 })
+
+describe('saga.ts', () => {
+  it('takes back what was done, newest first, and says so in the ledger', async () => {
+    const { stdout } = await whole('saga.js', { cwd: temporaryFolder() })
+    const [refunded, gaveBack, ...rest] = stdout.trimEnd().split('\n')
+    expect([refunded, gaveBack]).toEqual([
+      expect.stringMatching(/^refunded, because .*the hotel is full/),
+      'gave back seat 12A',
+    ])
+    expect(rest.map((line) => line.trim())).toEqual(
+      expect.arrayContaining(['flight done (undoing it: done)', 'charge done (undoing it: done)', 'hotel failed']),
+    )
+  })
+})

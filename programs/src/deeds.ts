@@ -22,7 +22,9 @@ import type {
   StepContext,
   StepOutcome,
 } from '@selvage/core'
+import { errorFromJson } from '@selvage/core'
 import type { Compensation } from './compensate.ts'
+import { leavesOpen } from './open-outcome.ts'
 
 /** How a kind of deed is undone. */
 export interface Undo {
@@ -227,7 +229,7 @@ function carried({ state, why, result, order, hasRun }: Deed): Partial<Deed> {
   return { state, why, result, order, hasRun }
 }
 
-/** The body was told to stop, or nobody waited for it any longer: what it had begun outside may have happened. */
-function isAmbiguous({ name, code }: ErrorJson): boolean {
-  return name === 'AbortError' || name === 'TimeoutError' || code === 'STEP_TIMEOUT'
+/** The body was told to stop, nobody waited for it any longer, or no answer came: what it had begun may have happened. */
+function isAmbiguous(error: ErrorJson): boolean {
+  return leavesOpen(errorFromJson(error))
 }

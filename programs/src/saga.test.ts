@@ -114,6 +114,18 @@ describe('a workflow that fails', () => {
     expect(await world.result('r')).toBe(true)
   })
 
+  it.each([
+    ['a lost connection', Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' })],
+    ['a time-out', new DOMException('too late', 'TimeoutError')],
+  ])('does not guess what became of a step that failed by %s', async (_, error) => {
+    const world = worldOf(async (ctx) => {
+      await ctx.step('charge', () => Promise.reject(error), { compensate: () => {} })
+    })
+    await world.start('r', 'flow')
+    await ended(world)
+    expect(openItems(world)[0]?.reason).toMatchObject({ step: 'charge', outcome: 'unknown' })
+  })
+
   it('is not retried once it was undone', async () => {
     const world = worldOf(trip([]))
     await world.start('r', 'flow')

@@ -7,6 +7,7 @@
  */
 import type { Effect, Entry, EntryOf, ErrorJson, Op, OpKind, Runtime } from '@selvage/core'
 import { decode, idempotencyKey } from '@selvage/core'
+import { withUndone } from './undone.ts'
 
 export interface EffectRecord {
   /** The idempotency key that the step handed to the outside. */
@@ -28,6 +29,10 @@ export interface EffectRecord {
   readonly error?: ErrorJson
   /** Why nobody can know. */
   readonly reason?: string
+  /** What became of its compensation, where the run was undone. */
+  readonly undone?: EffectRecord['state']
+  /** Of a compensation: the step that it undoes. */
+  readonly undoes?: string
 }
 
 export interface EffectQuery {
@@ -48,7 +53,7 @@ export function ledger(runtime: Runtime, runId: string, entries: readonly Entry[
     const input = records.get(entry.key)?.input
     records.set(entry.key, { id, runId, ...(input === undefined ? {} : { input }), ...toldBy(entry) })
   }
-  return [...records.values()].filter(
+  return withUndone([...records.values()]).filter(
     (record) =>
       (query.state === undefined || record.state === query.state) &&
       (query.effect === undefined ? record.effect !== 'read' : record.effect === query.effect),

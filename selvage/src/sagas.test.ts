@@ -41,6 +41,13 @@ test('a compensation that gives up leaves the run failed, with an open item for 
       reason: { step: 'charge', result: 'ch_1', error: { message: 'the bank is closed' } },
     },
   ])
+  const { items: effects } = await selvage.effects({ runId: run.id })
+  expect(effects.map(({ step, state, undone, undoes }) => [step, state, undone ?? undoes])).toEqual([
+    ['book', 'done', 'done'],
+    ['charge', 'done', 'failed'],
+    ['charge/undo', 'failed', 'charge'],
+    ['book/undo', 'done', 'book'],
+  ])
   await expect(run.retry()).rejects.toMatchObject({ code: 'RUN_UNDONE' })
   await expect(run.cancel()).rejects.toMatchObject({ code: 'RUN_ENDED' })
   await selvage.close()
