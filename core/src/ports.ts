@@ -488,6 +488,12 @@ export interface Engine {
   readonly pots?: Pots
   /** Makes a failed or cancelled run continue: journals `reopen`, so that the step that failed is made again. */
   retry?(runId: string): Promise<void>
+  /**
+   * Takes an ended run, and those below it, away for good; resolves with their ids. NOT_FOUND; BAD_INPUT for one that has
+   * not ended, for a child whose parent is there, and, unless forced, for one with messages that are not delivered or a
+   * question that is open.
+   */
+  discard?(runId: string, options?: DiscardOptions): Promise<readonly string[]>
   /** Runs one run in this very process, whatever program it names, until `detach`. RUN_HELD if another live process has it. */
   attach?(runId: string, start: Start, host: Host): Promise<Attachment>
   /** Begins to work: claims runs of the host's programs. */
@@ -497,6 +503,11 @@ export interface Engine {
   /** Where the manifest says so: a commit of its own on the author's tables. Rejects with what `body` throws. */
   transaction?<T>(body: (database: TransactionDatabase) => T): Promise<T>
   close(): Promise<void>
+}
+
+export interface DiscardOptions {
+  /** Also where messages are not delivered or somebody is asked. */
+  readonly force?: boolean
 }
 
 export interface ServeOptions {

@@ -15,6 +15,7 @@ import type { Json } from './json.ts'
 import type { OutboxStore } from './outbox.ts'
 import type {
   Blobs,
+  DiscardOptions,
   Page,
   QuestionQuery,
   QuestionRecord,
@@ -116,6 +117,8 @@ export interface Store {
   finish(runId: string, fence: number, outcome: Outcome, now: number): Promise<void>
   /** Appends `reopen` at `at` (JOURNAL_GAP if the journal is not that long); failed or cancelled → pending. */
   reopen(runId: string, at: number, voided: readonly string[], now: number): Promise<void>
+  /** Takes an ended run, and those below it, away for good; their ids. NOT_FOUND, BAD_INPUT where something would be lost. */
+  discard?(runId: string, options: DiscardOptions, now: number): Promise<readonly string[]>
   /** First writer of signal.id wins. Wakes the run if it waits for the name, or if the name starts with `$`. */
   signal(runId: string, signal: Signal, now: number): Promise<SignalReceipt>
   /** Signals of a claimed run that arrived since the claim and are not in the journal. */

@@ -1,4 +1,5 @@
 import type {
+  DiscardOptions,
   Host,
   MessageQuery,
   Page,
@@ -25,6 +26,7 @@ import {
   type WorkflowOptions,
 } from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
+import { type BulkPage, type BulkQuery, discardAll, retryAll } from './bulk.ts'
 import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
@@ -228,6 +230,22 @@ export class CoreSelvage {
     const { engine } = this.#parts
     if (engine.list === undefined) throw this.#lacks('list of runs', 'Keep the ids of the runs you start.')
     return engine.list(query)
+  }
+
+  /**
+   * Retries the failed runs (or cancelled ones) of a query, a page at a time: see bulk.ts. What became of each is told; one
+   * that cannot be retried does not keep the others from it.
+   */
+  async retryAll(query: BulkQuery = {}): Promise<BulkPage> {
+    return retryAll(this.#parts.engine, query)
+  }
+
+  /**
+   * Takes ended runs of a query away for good, a page at a time, failed ones unless told otherwise; `dryRun` first shows
+   * which. Of each, as for `run.discard()`.
+   */
+  async discardAll(query: BulkQuery & DiscardOptions = {}): Promise<BulkPage> {
+    return discardAll(this.#parts.engine, query)
   }
 
   /** What people are asked: approvals and interrupts, the open ones unless told otherwise. */

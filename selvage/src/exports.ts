@@ -5,6 +5,7 @@ export {
   type Clock,
   ConflictError,
   type Delegation,
+  type DiscardOptions,
   type Duration,
   type Effect,
   type Engine,
@@ -83,6 +84,7 @@ export { classify } from '@selvage/programs'
 export type { Inspection } from '@selvage/store-sqlite'
 export type { FirstAnswer } from './answered.ts'
 export type { OpenOptions } from './assemble.ts'
+export type { BulkItem, BulkPage, BulkQuery } from './bulk.ts'
 export type { Approval, ApprovalQuery, ReferenceOptions, Working } from './core-selvage.ts'
 export { currentStep } from './current-step.ts'
 export type { DelegateOptions } from './delegate.ts'

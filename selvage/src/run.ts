@@ -1,8 +1,20 @@
-import type { Engine, Entry, Host, Json, Outcome, RunDescription, Runtime, SignalReceipt, Start } from '@selvage/core'
+import type {
+  DiscardOptions,
+  Engine,
+  Entry,
+  Host,
+  Json,
+  Outcome,
+  RunDescription,
+  Runtime,
+  SignalReceipt,
+  Start,
+} from '@selvage/core'
 import { decode, encode, UsageError } from '@selvage/core'
 import type { Limits } from '@selvage/programs'
 import type { Answer } from './answer-form.ts'
 import { answer, delegateQuestion } from './answers.ts'
+import { discardRun } from './bulk.ts'
 import type { DelegateOptions } from './delegate.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
@@ -221,6 +233,15 @@ export class Run<Result = unknown> {
     const ids = options.tree === true ? await treeOf(engine, this.id) : [this.id]
     for (const id of ids) count.add(await records.all(id))
     return count.total(treasury.prices)
+  }
+
+  /**
+   * Takes the ended run, and those below it, away for good: journal, questions, what it has in the inbox, values that
+   * nobody else refers to. Resolves with the ids of the runs that are gone. BAD_INPUT for one that has not ended, for a
+   * child whose parent is there, and, without `force`, where a message is not delivered or somebody is asked.
+   */
+  async discard(options: DiscardOptions = {}): Promise<readonly string[]> {
+    return discardRun(this.#ports.engine, this.id, options)
   }
 
   /** Messages of an agent's run as far as they are recorded, as plain data. */

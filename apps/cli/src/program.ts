@@ -4,6 +4,7 @@ import { UsageError } from '@selvage/core'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AnswerOptions, answer, type DelegateOptions, defaultBy, delegate, parseJson } from './answer.ts'
 import { type ApprovalsOptions, approvals } from './approvals.ts'
+import { type BulkOptions, bulk, discardOne, isBulk } from './bulk.ts'
 import { doctor } from './doctor.ts'
 import { EXIT, EXIT_MEANING } from './exit-codes.ts'
 import { explain } from './failure.ts'
@@ -183,18 +184,40 @@ function addChanging(program: Command): void {
     .action((id: string, _options, command: Command) =>
       session(command.optsWithGlobals(), (opened) => resend(opened, id)),
     )
-  program
-    .command('retry <run>')
-    .description('let a failed or cancelled run go on: what failed is made again, what was done stands')
-    .action((id: string, _options, command: Command) =>
-      session(command.optsWithGlobals(), async ({ selvage, output }) => {
+  const which = (command: Command): Command =>
+    command
+      .option('--failed', 'all that have failed (the default with the options below)')
+      .option('--cancelled', 'all that were cancelled')
+      .option('--program <name>', 'of this program')
+      .option('--tenant <tenant>', 'of this tenant')
+      .option('--tag <key=value>', 'with this tag')
+      .option('--limit <count>', 'at most so many, newest first (default 1000)', count(1, 100_000))
+      .option('--yes', 'do it; without it what would be done is listed')
+  which(program.command('retry [run]'))
+    .description('let a failed or cancelled run go on, or many: what failed is made again, what was done stands')
+    .action((id: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & BulkOptions>()
+      return session(options, async (opened) => {
+        if (isBulk(id, options) || id === undefined) return bulk(opened, 'retry', options)
+        const { selvage, output } = opened
         const run = await findRun(selvage, id)
         await run.retry()
         const { status } = await run.status()
         if (output.json) output.document({ runId: run.id, status })
         else output.line(`Run ${run.id} goes on as soon as a worker has it.`)
-      }),
-    )
+      })
+    })
+  which(program.command('discard [run]'))
+    .description('take an ended run, or many, away for good, with all below it; nothing is done without --yes')
+    .option('--completed', 'all that have completed')
+    .option('--force', 'also where a message is not delivered or somebody is asked')
+    .action((id: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & BulkOptions>()
+      return session(options, async (opened) => {
+        if (isBulk(id, options) || id === undefined) return bulk(opened, 'discard', options)
+        return discardOne(opened, await findRun(opened.selvage, id), options)
+      })
+    })
 }
 
 function addOperating(program: Command): void {

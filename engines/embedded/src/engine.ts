@@ -9,6 +9,7 @@
 import {
   type Attachment,
   type DescribeOptions,
+  type DiscardOptions,
   type Engine,
   EngineError,
   type EngineOutbox,
@@ -151,6 +152,18 @@ class EmbeddedEngine implements Engine {
       by,
     )
     this.changes.touched(runId)
+  }
+
+  async discard(runId: string, options: DiscardOptions = {}): Promise<readonly string[]> {
+    this.checkOpen()
+    if (this.store.discard === undefined) {
+      throw new UsageError('UNSUPPORTED', `The store ${this.store.location} cannot discard runs.`, {
+        hint: 'Leave them: an ended run costs its space only.',
+      })
+    }
+    const gone = await this.store.discard(runId, options, this.runtime.clock.now())
+    for (const id of gone) this.changes.touched(id)
+    return gone
   }
 
   async retry(runId: string): Promise<void> {

@@ -11,12 +11,21 @@ export function blobs(commits: Commits, database: Database): Blobs {
       // The caller may use its buffer again before the commit.
       const copy = bytes.slice()
       const hash = sha256(copy)
-      const there = await commits.read(() => database.get('select 1 from blob where hash = ?', hash))
-      if (there !== undefined) return hash
+      const there = await commits.read(() =>
+        database.get<{ doomed: number }>(
+          'select exists (select 1 from doomed where hash = blob.hash) as doomed from blob where hash = ?',
+          hash,
+        ),
+      )
+      if (there?.doomed === 0) return hash
       probe('store.before-blob')
-      await commits.write(() => database.run('insert or ignore into blob (hash, bytes) values (?, ?)', hash, copy), {
-        plain: true,
-      })
+      await commits.write(
+        () => {
+          database.run('insert or ignore into blob (hash, bytes) values (?, ?)', hash, copy)
+          if (there !== undefined) database.run('delete from doomed where hash = ?', hash)
+        },
+        { plain: true },
+      )
       probe('store.after-blob')
       return hash
     },

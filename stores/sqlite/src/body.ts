@@ -45,7 +45,7 @@ export function cut(
   }
 }
 
-export function readBody(database: Database, { n, body }: EntryRow): string | null {
+export function readBody(database: Database, { n, body }: Pick<EntryRow, 'n' | 'body'>): string | null {
   if (body === null || typeof body === 'string') return body
   const rest = database.all<{ bytes: Uint8Array }>(
     'select bytes from rest where n >= ? and n < ? order by n',

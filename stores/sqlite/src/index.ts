@@ -15,6 +15,7 @@ import { blobs } from './blobs.ts'
 import { claim, claimRun, nextDue } from './claims.ts'
 import { Commits } from './commit.ts'
 import type { Database } from './database.ts'
+import { discard } from './discard.ts'
 import { failure } from './failure.ts'
 import { Guard } from './guard.ts'
 import { authorOf, claimsOf } from './holders.ts'
@@ -116,6 +117,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     release: (runId, fence, now) => release(commits, database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(commits, database, names, runId, fence, outcome, now),
     reopen: (runId, at, voided, now) => reopen(commits, database, names, runId, at, voided, now),
+    discard: (runId, options, now) => discard(commits, database, runId, options, now),
     signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),
 

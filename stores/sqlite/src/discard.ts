@@ -1,0 +1,149 @@
+/**
+ * Discarding an ended run: all rows of it and of the runs below it go in one commit. Not while one of them has not
+ * ended; not a child whose parent is there, which may be retried and look for it; and, unless forced, not while a message
+ * waits to be delivered or a person is asked. Blobs follow an hour later (schema/0005.sql), if no entry names them by
+ * then.
+ */
+import type { DiscardOptions } from '@selvage/core'
+import { readBody } from './body.ts'
+import type { Commits } from './commit.ts'
+import type { Database } from './database.ts'
+import { badInput, notFound } from './refusals.ts'
+import { COMPLETED, statusName } from './status.ts'
+import { fromText, toText } from './text.ts'
+
+const GRACE_MS = 60 * 60 * 1_000
+
+interface Row {
+  readonly n: number
+  readonly id: string
+  readonly status: number
+  readonly last: number
+}
+
+/** The ids of the runs that are gone: this one, and those below it. */
+export async function discard(
+  commits: Commits,
+  database: Database,
+  runId: string,
+  { force = false }: DiscardOptions,
+  now: number,
+): Promise<readonly string[]> {
+  const gone = await commits.write(
+    () => {
+      const runs = treeOf(database, runId)
+      check(database, runId, runs, force)
+      for (const run of runs) remove(database, run, now)
+      return runs.map(({ id }) => fromText(id))
+    },
+    { ring: 'now' },
+  )
+  await sweep(commits, database, now)
+  return gone
+}
+
+function treeOf(database: Database, runId: string): readonly Row[] {
+  return database.all<Row>(
+    `with recursive tree (n, id, status, last) as (
+       select n, id, status, last from run where id = ?
+       union all
+       select run.n, run.id, run.status, run.last from tree join label on label.name = 'parent' and label.value = tree.id
+         join run on run.n = label.run
+     ) select n, id, status, last from tree`,
+    toText(runId),
+  )
+}
+
+function check(database: Database, runId: string, runs: readonly Row[], force: boolean): void {
+  if (runs.length === 0) throw notFound(runId)
+  const parent = database.get<{ id: string }>(
+    'select above.id as id from run join run as above on above.id = run.parent where run.id = ?',
+    toText(runId),
+  )
+  if (parent !== undefined) {
+    const of = fromText(parent.id)
+    throw badInput(`Run ${runId} is a child of run ${of}.`, `Discard ${of}: what is below it goes with it.`)
+  }
+  for (const { n, id, status } of runs) {
+    const which = fromText(id)
+    if (status < COMPLETED) {
+      throw badInput(
+        `Run ${which} is ${statusName(status)}; only runs that have ended can be discarded.`,
+        'Cancel it first.',
+      )
+    }
+    if (force) continue
+    const sent = database.get<{ count: number }>('select count(*) as count from outbox where run = ? and state < 2', n)
+    if ((sent?.count ?? 0) > 0) {
+      throw badInput(
+        `Run ${which} has ${sent?.count} messages that are not delivered.`,
+        'Let them be delivered, or use force.',
+      )
+    }
+    const asked = database.get<{ id: string }>('select id from question where run = ? and status = 0', n)
+    if (asked !== undefined) {
+      throw badInput(`Run ${which} asks somebody: ${fromText(asked.id)}.`, 'Answer it, or use force.')
+    }
+  }
+}
+
+function remove(database: Database, { n, id, last }: Row, now: number): void {
+  const entries = entriesOf(database, last)
+  const hashes = new Set(entries.flatMap((entry) => hashesIn(readBody(database, entry))))
+  for (const hash of hashes) database.run('insert or replace into doomed (hash, at) values (?, ?)', hash, now)
+  for (const entry of entries) {
+    database.run('delete from rest where n >= ? and n < ?', entry.n * 4, entry.n * 4 + 4)
+    database.run('delete from entry where n = ?', entry.n)
+  }
+  const questions = 'select n from question where run = ?'
+  database.run(`delete from seat where question in (${questions})`, n)
+  for (const table of ['question', 'inbox', 'outbox', 'claim', 'live', 'label']) {
+    database.run(`delete from ${table} where run = ?`, n)
+  }
+  database.run('delete from reservation where run = ? or pot in (select n from pot where id = ?)', id, `run:${id}`)
+  database.run('delete from pot where id = ?', `run:${id}`)
+  database.run('delete from run where n = ?', n)
+}
+
+interface Body {
+  readonly n: number
+  readonly body: string | Uint8Array | null
+}
+
+/** Along the chain, from the youngest. */
+function entriesOf(database: Database, last: number): Body[] {
+  return database.all<Body>(
+    `with recursive chain (n) as (
+       values (?) union all select entry.previous from chain join entry on entry.n = chain.n where entry.previous is not null
+     ) select entry.n, body from chain join entry on entry.n = chain.n`,
+    last,
+  )
+}
+
+const REFERENCE = /\["blob","([0-9a-f]{64})"/g
+
+function hashesIn(body: string | null): string[] {
+  return body === null ? [] : [...body.matchAll(REFERENCE)].map(([, hash = '']) => hash)
+}
+
+/** Takes away what has been marked for long enough, and is named nowhere. */
+async function sweep(commits: Commits, database: Database, now: number): Promise<void> {
+  const due = 'select hash from doomed where at <= ?'
+  const named = await commits.read(() => {
+    const doomed = database.all<{ hash: string }>(due, now - GRACE_MS)
+    return doomed.length === 0 ? undefined : namedAnywhere(database)
+  })
+  if (named === undefined) return
+  await commits.write(() => {
+    for (const { hash } of database.all<{ hash: string }>(due, now - GRACE_MS)) {
+      if (!named.has(hash)) database.run('delete from blob where hash = ?', hash)
+      database.run('delete from doomed where hash = ?', hash)
+    }
+  })
+}
+
+/** Of all entries: a look at everything, which nobody waits for but whoever discards. */
+function namedAnywhere(database: Database): ReadonlySet<string> {
+  const sql = `select n, body from entry where typeof(body) = 'blob' or instr(body, '["blob",') > 0`
+  return new Set(database.all<Body>(sql).flatMap((entry) => hashesIn(readBody(database, entry))))
+}
