@@ -1,6 +1,7 @@
 import type { RunQuery, RunStatus } from '@selvage/core'
 import { UsageError } from '@selvage/core'
-import type { InlineState, RunSummary, Selvage } from 'selvage/core'
+import type { InlineState, PotState, RunSummary, RunUsage, Selvage } from 'selvage/core'
+import { costOf, fullest } from './money.ts'
 import type { Session } from './session.ts'
 import { quote } from './session.ts'
 import { isInline, standing } from './standing.ts'
@@ -14,6 +15,8 @@ export interface ListOptions {
   readonly tag?: string
   readonly limit?: number
   readonly after?: string
+  /** Reads the journal of each run. */
+  readonly usage?: boolean
 }
 
 const STATUSES: readonly RunStatus[] = ['pending', 'running', 'suspended', 'completed', 'failed', 'cancelled']
@@ -21,11 +24,13 @@ const STATUSES: readonly RunStatus[] = ['pending', 'running', 'suspended', 'comp
 /** `selvage list`: one page of runs, newest first. */
 export async function list({ selvage, output, again }: Session, options: ListOptions): Promise<void> {
   const found = await selvage.runs(queryOf(options))
-  const page = { ...found, items: await Promise.all(found.items.map((run) => withInline(selvage, run))) }
+  const page = { ...found, items: await Promise.all(found.items.map((run) => withMore(selvage, run, options))) }
   if (output.json) return output.document(page)
   if (page.items.length === 0) return output.note(`No such runs in ${selvage.location}.`)
   const now = Date.now()
-  const head = ['RUN', 'STATUS', 'PROGRAM', 'STEPS', 'STARTED', 'UPDATED', 'TAGS'].map((name) =>
+  const hasBudget = page.items.some(({ budget }) => budget !== undefined)
+  const money = [...(options.usage === true ? ['TOKENS', 'COST'] : []), ...(hasBudget ? ['BUDGET'] : [])]
+  const head = ['RUN', 'STATUS', 'PROGRAM', 'STEPS', ...money, 'STARTED', 'UPDATED', 'TAGS'].map((name) =>
     output.style('dim', name),
   )
   const rows = page.items.map((run) => [
@@ -33,6 +38,8 @@ export async function list({ selvage, output, again }: Session, options: ListOpt
     [statusWord(output, run.status), ...standing(run).map(({ brief }) => output.style('dim', `(${brief})`))].join(' '),
     brief(run.version === undefined ? run.program : `${run.program} v${run.version}`, 60),
     String(run.steps),
+    ...(run.usage === undefined ? [] : [String(run.usage.totalTokens), costOf(run.usage)]),
+    ...(hasBudget ? [run.budget === undefined ? '' : fullest(run.budget)] : []),
     ago(run.createdAt, now),
     ago(run.updatedAt, now),
     brief(
@@ -42,6 +49,17 @@ export async function list({ selvage, output, again }: Session, options: ListOpt
   ])
   for (const line of table([head, ...rows], output.width)) output.line(line)
   if (page.next !== undefined) output.note(`More: selvage list --after ${quote(page.next)}${again}`)
+}
+
+type ListedRun = RunSummary & { readonly inline?: InlineState; readonly budget?: PotState; readonly usage?: RunUsage }
+
+async function withMore(selvage: Selvage, run: RunSummary, { usage }: ListOptions): Promise<ListedRun> {
+  const budget = await selvage.pot(`run:${run.id}`)
+  return {
+    ...(await withInline(selvage, run)),
+    ...(budget !== undefined && { budget }),
+    ...(usage === true && { usage: await selvage.run(run.id).usage() }),
+  }
 }
 
 /** What its status does not say follows from its journal, which is looked at for these runs only. */

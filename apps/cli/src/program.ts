@@ -12,6 +12,7 @@ import { findQuestion, findRun } from './find.ts'
 import { journal } from './journal.ts'
 import { type LinkOptions, link } from './link.ts'
 import { type ListOptions, list } from './list.ts'
+import { type RaiseOptions, raise } from './money.ts'
 import { notBuilt } from './not-built.ts'
 import { type OutboxListOptions, outbox, resend } from './outbox.ts'
 import { type GlobalOptions, session } from './session.ts'
@@ -46,6 +47,7 @@ function addReading(program: Command): void {
     .option('--tag <key=value>', 'runs with this tag')
     .option('--limit <count>', 'at most so many, 1–1000 (default 50)', count(1, 1_000))
     .option('--after <cursor>', 'the page behind the one before, as its last line says')
+    .option('--usage', 'also tokens and cost: reads the journal of each run')
     .action((_options, command: Command) => {
       const options = command.optsWithGlobals<GlobalOptions & ListOptions>()
       return session(options, (opened) => list(opened, options))
@@ -184,6 +186,19 @@ function addChanging(program: Command): void {
     .action((id: string, _options, command: Command) =>
       session(command.optsWithGlobals(), (opened) => resend(opened, id)),
     )
+  program
+    .command('raise <run-or-pot>')
+    .description('give a budget more: that of a run, or a pot such as tenant:acme; runs that ask for it go on')
+    .option('--tokens <count>', 'so many tokens more', count(1, Number.MAX_SAFE_INTEGER))
+    .option('--usd <dollars>', 'so many US dollars more', dollars)
+    .option('--model-calls <count>', 'so many model calls more', count(1, Number.MAX_SAFE_INTEGER))
+    .option('--tool-calls <count>', 'so many tool calls more', count(1, Number.MAX_SAFE_INTEGER))
+    .option('--wall-clock <time>', "so much working time more, such as '10m'")
+    .option('--id <id>', 'a raise of that id counts once')
+    .action((target: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & RaiseOptions>()
+      return session(options, (opened) => raise(opened, target, options))
+    })
   const which = (command: Command): Command =>
     command
       .option('--failed', 'all that have failed (the default with the options below)')
@@ -247,6 +262,12 @@ function addOperating(program: Command): void {
         "Use 'selvage list' and 'selvage show', or the package 'selvage' from your own server.",
       )
     })
+}
+
+function dollars(text: string): number {
+  const value = Number(text)
+  if (value > 0 && Number.isFinite(value)) return value
+  throw new InvalidArgumentError('It is an amount of US dollars above 0.')
 }
 
 function count(least: number, most: number): (text: string) => number {

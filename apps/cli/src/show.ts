@@ -1,4 +1,5 @@
 import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
+import { moneyFacts } from './money.ts'
 import type { Output } from './output.ts'
 import { RESUMES, type Resume, resumeOf } from './resume.ts'
 import type { Row, RowState } from './row.ts'
@@ -20,8 +21,13 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
   const rows = timeline(entries, state.claims)
   const resume = resumeOf(entries)
-  if (output.json) return output.document({ run: state, resume, timeline: rows, questions, children: children.items })
-  for (const line of header(output, state, resume)) output.line(line)
+  const usage = await run.usage()
+  const tree = children.items.length === 0 ? undefined : await run.usage({ tree: true })
+  if (output.json) {
+    const money = { usage, ...(tree !== undefined && { treeUsage: tree }) }
+    return output.document({ run: state, resume, ...money, timeline: rows, questions, children: children.items })
+  }
+  for (const line of header(output, state, resume, moneyFacts(usage, tree, state.budget))) output.line(line)
   output.line()
   for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
@@ -36,7 +42,12 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   }
 }
 
-function header(output: Output, state: RunState, resume: Resume | undefined): string[] {
+function header(
+  output: Output,
+  state: RunState,
+  resume: Resume | undefined,
+  money: readonly (readonly [string, string])[],
+): string[] {
   const now = Date.now()
   const dim = (text: string) => output.style('dim', text)
   const version = state.version === undefined ? '' : ` v${state.version}`
@@ -46,6 +57,7 @@ function header(output: Output, state: RunState, resume: Resume | undefined): st
     ['', times.join(', ')],
     ['', `${plural(state.steps, 'step')}, ${plural(state.entries, 'journal entry', 'journal entries')}`],
   ]
+  facts.push(...money)
   if (resume !== undefined) facts.push(['goes on by', RESUMES[resume]])
   if (state.parent !== undefined) facts.push(['parent', state.parent])
   if (state.tenant !== undefined) facts.push(['tenant', state.tenant])
