@@ -56,6 +56,32 @@ describe('one-line.ts', () => {
   })
 })
 
+describe('budget.ts', () => {
+  it('asks for more at its cap, spends nothing anew after a SIGKILL, and says what it spent', async () => {
+    const cwd = temporaryFolder()
+    const first = run('budget.js', { cwd })
+    await first.printed('Two more')
+    first.kill()
+    const { stderr: before } = await first.ended
+    expect(before).not.toContain(model(3))
+
+    const second = run('budget.js', { cwd })
+    await second.printed('Two more')
+    {
+      await using selvage = await openSelvage({ url: urlIn(cwd), work: false })
+      const [question, ...others] = (await selvage.approvals({ kind: 'budget' })).items
+      expect(others).toEqual([])
+      expect(question).toMatchObject({ runId: 'q4', reason: { limit: 'modelCalls', cap: 2, spent: 2 } })
+      await selvage.run('q4').approve(question?.id ?? '', { by: 'the test' })
+    }
+    const { code, stdout, stderr } = await second.ended
+    expect(code, stderr).toBe(0)
+    expect(calls(stderr)).toEqual([model(3)])
+    expect(stdout).toContain('run:q4: 3 of 4 modelCalls')
+    expect(stdout).toMatch(/tenant:acme\/\d{4}-\d{2}-\d{2}: 0\.0\d+ of 20 usd/)
+  })
+})
+
 describe('managed.ts', () => {
   it('pays once, after a yes from another process, however often it is killed and run', async () => {
     const cwd = temporaryFolder()
