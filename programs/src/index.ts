@@ -3,6 +3,7 @@ export { type ApprovalOptions, type ApprovalPolicy, checkApproval } from './appr
 export * from './budget.ts'
 export * from './budget-question.ts'
 export type { ChildOptions, ChildProgram } from './child.ts'
+export * from './circuit-breaker.ts'
 export * from './classify.ts'
 export type {
   Compensate,

@@ -55,6 +55,9 @@ export type {
   BudgetOptions,
   ChildOptions,
   ChildProgram,
+  CircuitBreakerOptions,
+  CircuitReport,
+  CircuitState,
   ClassifyRule,
   Context,
   DataAnswer,
@@ -80,7 +83,7 @@ export type {
   TransactionOptions,
   WorkflowOptions,
 } from '@selvage/programs'
-export { classify } from '@selvage/programs'
+export { CircuitBreaker, classify } from '@selvage/programs'
 export type { Inspection } from '@selvage/store-sqlite'
 export type { FirstAnswer } from './answered.ts'
 export type { OpenOptions } from './assemble.ts'

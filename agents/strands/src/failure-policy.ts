@@ -1,6 +1,9 @@
 /** What was declared about the failures of an agent's model and tools, beside the agent. */
 import { type Duration, toMs, UsageError } from '@selvage/core'
 import {
+  type Circuit,
+  CircuitBreaker,
+  type CircuitBreakerOptions,
   type FailureClass,
   type FailureKind,
   isPerClass,
@@ -36,6 +39,11 @@ export interface FailurePolicies {
   readonly retry?: AgentRetry | false
   /** Models that are asked, one after the other, where the agent's model fails. What was asked is never asked again. */
   readonly fallback?: readonly Fallback[]
+  /**
+   * Leaves a model or a tool alone for a while, in all runs of this worker, that fails again and again. Off by default. A
+   * `new CircuitBreaker()` may be shared by several agents, and says what state its circuits are in.
+   */
+  readonly circuitBreaker?: CircuitBreakers
   /** How long an attempt of a model call may take. */
   readonly modelTimeout?: Duration
   /** How long an attempt of a tool call may take, by the name of the tool. After it the call fails, and may be retried. */
@@ -48,7 +56,14 @@ export interface ToolTimeout {
   readonly heartbeatTimeout?: Duration
 }
 
-export const FAILURE_OPTIONS: readonly string[] = ['retry', 'fallback', 'modelTimeout', 'timeouts']
+export interface CircuitBreakers {
+  /** For the models of the agent, each a circuit of its own. */
+  readonly model?: CircuitBreaker | CircuitBreakerOptions
+  /** For tools, by name. */
+  readonly tools?: { readonly [tool: string]: CircuitBreaker | CircuitBreakerOptions }
+}
+
+export const FAILURE_OPTIONS: readonly string[] = ['retry', 'fallback', 'circuitBreaker', 'modelTimeout', 'timeouts']
 
 /** Where nothing was said: about a quarter of an hour. */
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 10, initial: '2s', max: '5m' }
@@ -80,11 +95,23 @@ export class FailurePolicy {
   readonly defaultRetry: RetryPolicies | undefined
   readonly candidates: readonly Candidate[]
   readonly modelTimeoutMs: number | undefined
+  readonly #isManaged: boolean
+  readonly #modelBreaker: CircuitBreaker | undefined
+  readonly #toolBreakers: ReadonlyMap<string, CircuitBreaker>
   readonly #tools: { readonly [tool: string]: Retry }
   readonly #limits: ReadonlyMap<string, Limits>
 
   /** `isManaged`: a worker has the run, and a wait keeps nobody's process busy. UsageError for what makes no sense. */
-  constructor({ retry, fallback = [], modelTimeout, timeouts = {} }: FailurePolicies, isManaged: boolean) {
+  constructor(options: FailurePolicies, isManaged: boolean) {
+    const { retry, fallback = [], circuitBreaker = {}, modelTimeout, timeouts = {} } = options
+    this.#isManaged = isManaged
+    this.#modelBreaker = breakerOf(circuitBreaker.model)
+    this.#toolBreakers = new Map(
+      Object.entries(circuitBreaker.tools ?? {}).flatMap(([tool, given]) => {
+        const breaker = breakerOf(given)
+        return breaker === undefined ? [] : [[tool, breaker]]
+      }),
+    )
     const { model, tools } = retry === undefined || retry === false ? { model: undefined, tools: {} } : parted(retry)
     this.modelRetry = model
     this.#tools = tools
@@ -105,9 +132,26 @@ export class FailurePolicy {
     return this.#limits.get(tool) ?? NO_LIMITS
   }
 
+  modelCircuit(model: string): Guard | undefined {
+    return guardOf(this.#modelBreaker, `model ${model}`)
+  }
+
+  toolCircuit(tool: string): Guard | undefined {
+    return guardOf(this.#toolBreakers.get(tool), `tool ${tool}`)
+  }
+
+  /** In an author's own process nothing else may keep it alive until the next attempt. */
+  holdProcess(ms: number): void {
+    if (!this.#isManaged && ms < 2 ** 31) setTimeout(() => {}, ms)
+  }
+
   /** Tools that something is declared of. */
   get tools(): readonly string[] {
-    return [...Object.keys(this.#tools).filter((name) => name !== '*'), ...this.#limits.keys()]
+    return [
+      ...Object.keys(this.#tools).filter((name) => name !== '*'),
+      ...this.#limits.keys(),
+      ...this.#toolBreakers.keys(),
+    ]
   }
 }
 
@@ -115,6 +159,20 @@ function parted(retry: AgentRetry): { model: RetryPolicies | undefined; tools: {
   const { tools = {}, ...rest } = retry as AgentRetry & RetryPolicies
   if (Object.keys(rest).length === 0) return { model: undefined, tools }
   return { model: isPerClass(rest) ? rest : { transient: rest as RetryPolicy }, tools }
+}
+
+/** A circuit, and what an attempt does that it does not let through. */
+export interface Guard {
+  readonly circuit: Circuit
+  readonly waits: boolean
+}
+
+function guardOf(breaker: CircuitBreaker | undefined, name: string): Guard | undefined {
+  return breaker && { circuit: breaker.circuit(name), waits: breaker.whileOpen === 'wait' }
+}
+
+function breakerOf(given: CircuitBreaker | CircuitBreakerOptions | undefined): CircuitBreaker | undefined {
+  return given === undefined || given instanceof CircuitBreaker ? given : new CircuitBreaker(given)
 }
 
 function candidateOf({ model, on = DEFAULT_ON }: Fallback): Candidate {

@@ -11,9 +11,9 @@
  * A policy that its author wrote holds for each model of the chain; the built-in one only where no model is left.
  */
 import type { AttemptTimes, Entry, Json, NextAttempt } from '@selvage/core'
-import { classifyUnder, type Failure, type RetryPolicies, retryBehaviour } from '@selvage/programs'
+import { CircuitOpenError, classifyUnder, type Failure, type RetryPolicies, retryBehaviour } from '@selvage/programs'
 import type { Model, Usage } from '@strands-agents/sdk'
-import type { FailurePolicy } from './failure-policy.ts'
+import type { FailurePolicy, Guard } from './failure-policy.ts'
 import { BudgetRefusal } from './metering.ts'
 import { ConsumerLeft } from './relay.ts'
 
@@ -34,6 +34,8 @@ export interface ModelAttemptsOptions {
   readonly hasDefault: boolean
   readonly primary: Model
   readonly random: () => number
+  /** Epoch milliseconds by host time. */
+  readonly now: () => number
   /** The failed attempts of this step in the journal. */
   readonly recorded: readonly Entry[]
   /** Called with what a failed attempt has cost. */
@@ -47,6 +49,7 @@ export class ModelAttempts {
   /** Attempts before those of that model. */
   #before = 0
   #begun = false
+  #guard: Guard | undefined
 
   constructor(options: ModelAttemptsOptions) {
     this.#options = options
@@ -64,7 +67,15 @@ export class ModelAttempts {
   begin(attempt: number): Model {
     if (!this.#begun) this.#resume(attempt)
     this.#begun = true
-    return this.#model(this.#at)
+    const model = this.#model(this.#at)
+    this.#guard = this.#options.policy.modelCircuit(nameOf(model))
+    this.#guard?.circuit.enter(this.#options.now())
+    return model
+  }
+
+  /** The model of this attempt has answered. */
+  succeeded(): void {
+    this.#guard?.circuit.succeeded()
   }
 
   /** Its name, where it is not the agent's own. */
@@ -78,6 +89,14 @@ export class ModelAttempts {
     const { policy, hasDefault } = this.#options
     const failure = classifyUnder(policy.modelRetry, error)
     const standIn = this.#standInFor(failure)
+    if (error instanceof CircuitOpenError) {
+      // Not made, and so not counted.
+      if (this.#guard?.waits && standIn === undefined) {
+        this.#before++
+        return this.#next(error.openUntil - times.now, undefined)
+      }
+    } else if (failure.class === 'transient') this.#guard?.circuit.failed(times.now)
+    else this.succeeded()
     const retry = policy.modelRetry ?? (hasDefault && standIn === undefined ? policy.defaultRetry : undefined)
     const afterMs = this.#backoff(retry, error, attempt - this.#before, times)
     const usage = usageOfFailure(error)
@@ -95,12 +114,14 @@ export class ModelAttempts {
   }
 
   #next(afterMs: number, usage: Usage | undefined, because?: Failure['kind']): NextAttempt {
+    const { policy } = this.#options
     const next: NextModel = {
       at: this.#at,
       model: nameOf(this.#model(this.#at)),
       ...(because !== undefined && { because }),
       ...(usage !== undefined && { usage }),
     }
+    policy.holdProcess(afterMs)
     return { afterMs, next: JSON.parse(JSON.stringify(next)) as Json }
   }
 
@@ -121,12 +142,14 @@ export class ModelAttempts {
     const last = this.#options.recorded.at(-1)
     if (last?.type !== 'retry' || last.attempt !== attempt - 1) return
     this.#before = 0
+    const waits = this.#options.policy.modelCircuit('')?.waits === true
     for (const entry of this.#options.recorded) {
       if (entry.type !== 'retry') continue
       const { at, because } = (entry.next ?? { at: 0 }) as unknown as NextModel
       // A chain that has become shorter since goes on with the agent's own model.
       this.#at = at <= this.#options.policy.candidates.length ? at : 0
       if (because !== undefined) this.#before = entry.attempt
+      else if (entry.error.name === 'CircuitOpenError' && waits) this.#before++
     }
   }
 }

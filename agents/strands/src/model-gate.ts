@@ -92,6 +92,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
             const made = await metered({ scope, key: op.key, model, estimate, make })
             const { standIn } = attempts
             const record = standIn === undefined ? made : { model: standIn, ...made }
+            attempts.succeeded()
             if (answered !== undefined && attempts.mindsOutput) throwIfFailure(ctx, answered, record)
             return record
           } catch (error) {
@@ -131,6 +132,7 @@ function attemptsOf(scope: Scope, key: string, { model }: InvokeModelContext): M
     policy,
     hasDefault,
     primary: model,
+    now: () => scope.durable.clock(),
     random: () => scope.durable.random(`retry:${key}`),
     recorded: scope.attemptsOf(key),
     spend: (attempt, usage) => scope.nest.spend(attemptKey(key, attempt), usage),

@@ -1,4 +1,5 @@
 import { RetryableError, TerminalError } from '@selvage/core'
+import { CircuitBreaker } from '@selvage/programs'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { type JSONValue, ModelError, ModelThrottledError, type Tool, tool } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
@@ -264,6 +265,97 @@ describe('a tool call', () => {
     const { ledger, how } = await playOn(calling([fail(error)], options as AgentOptions))
     expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
     expect(ledger.tools).toHaveLength(calls)
+  })
+})
+
+describe('a circuit breaker', () => {
+  it('waits for a model that fails in other runs, and the wait is no attempt', async () => {
+    const breaker = new CircuitBreaker({ failures: 2, cooldown: '1m' })
+    const options = { retry: { maxAttempts: 2, initial: 50 }, circuitBreaker: { model: breaker } }
+    const down = await playOn(model([failed({ status: 503 }), failed({ status: 503 })], options))
+    expect(down.how).toMatchObject({ outcome: { error: {} } })
+    expect(breaker.report(down.engine.now)).toMatchObject([{ name: 'model scripted', state: 'open' }])
+    const other = await playOn(model([failed({ status: 503 })], { ...options, retry: { maxAttempts: 1 } }))
+    // Its circuit is tried a minute later, and fails at its only attempt.
+    expect(other.how).toMatchObject({ outcome: { error: { name: 'ModelError' } } })
+    expect(other.waited.map((ms) => ms > 50_000)).toEqual([true])
+    expect(other.ledger.modelCalls).toBe(1)
+  })
+
+  it('that shall fail goes to the stand-in without asking', async () => {
+    const breaker = new CircuitBreaker({ failures: 1, cooldown: '1m', whileOpen: 'fail' })
+    breaker.circuit('model scripted').failed(1_000_000)
+    const second = scriptedModel(() => 'Second.', { modelId: 'second' })
+    const { how, ledger } = await playOn(
+      model([], { circuitBreaker: { model: breaker }, fallback: [{ model: second, on: ['overload'] }] }),
+    )
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Second.' } } })
+    expect(ledger.modelCalls).toBe(0)
+  })
+})
+
+describe('a time-out', () => {
+  const hanging = (ledger: Ledger, aborted: string[]): Tool =>
+    tool({
+      name: 'hang',
+      description: 'For a test.',
+      inputSchema: { type: 'object' },
+      callback: async (_, context) => {
+        ledger.tools.push('hang')
+        if (ledger.tools.length > 1) return 'fine'
+        return await new Promise<JSONValue>((resolve) => {
+          context?.cancelSignal.addEventListener('abort', () => {
+            aborted.push('hang')
+            resolve('too late')
+          })
+        })
+      },
+    })
+
+  it.each([
+    ['a tool that takes too long', { timeouts: { hang: 30 } }],
+    ['a tool that is silent for too long', { timeouts: { hang: { heartbeatTimeout: 30 } } }],
+  ] as const)('aborts %s, and the call is made again by its policy', async (_, limits) => {
+    const aborted: string[] = []
+    const { how, entries, agent } = await playOn({
+      script: [{ tools: [{ name: 'hang' }] }, 'Done.'],
+      config: (ledger) => ({ tools: [hanging(ledger, aborted)] }),
+      options: {
+        ...limits,
+        effects: { hang: 'idempotent' },
+        retry: { tools: { hang: { transient: { initial: 50 } } } },
+      },
+    })
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(aborted).toEqual(['hang'])
+    expect(entries.filter(({ type }) => type === 'retry')).toMatchObject([{ error: { code: 'STEP_TIMEOUT' } }])
+    expect(JSON.stringify(agent.messages)).not.toContain('too late')
+  })
+
+  it('that no policy mends is told to the model', async () => {
+    const { how, agent } = await play(runtime, {
+      script: [{ tools: [{ name: 'hang' }] }, 'Done.'],
+      config: (ledger) => ({ tools: [hanging(ledger, [])] }),
+      options: { timeouts: { hang: 30 }, effects: { hang: 'read' } },
+    })
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(JSON.stringify(agent.messages)).toContain('took longer than 30 ms')
+  })
+
+  it('of a model call reaches the provider, and another attempt is made', async () => {
+    const aborted = Promise.withResolvers<void>()
+    let calls = 0
+    const { how } = await playOn({
+      script: async (_, { options }) => {
+        if (++calls > 1) return 'Done.'
+        await new Promise<void>((resolve) => options?.cancelSignal?.addEventListener('abort', () => resolve()))
+        aborted.resolve()
+        return 'never seen'
+      },
+      options: { modelTimeout: 30, retry: { transient: { initial: 50 } } },
+    })
+    await aborted.promise
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
   })
 })
 

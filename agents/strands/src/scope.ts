@@ -9,7 +9,15 @@
  *   approve:<toolUseId>@<cycle>  interrupt:<interruptId>@<cycle>
  *   hook:…                       steps of the author's code: run-of.ts
  */
-import { type Durable, type Entry, type Json, type JsonObject, LeaseLostError, type Question } from '@selvage/core'
+import {
+  type Durable,
+  type Entry,
+  type EntryOf,
+  type Json,
+  type JsonObject,
+  LeaseLostError,
+  type Question,
+} from '@selvage/core'
 import type { ApprovalAnswer } from '@selvage/programs'
 import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
 import { type Answers, askingGate } from './asking.ts'
@@ -73,7 +81,7 @@ export class Scope implements Answers {
   #placesOf = 0
   /** Keys of steps in the journal when this process went on with the run. */
   #recorded: ReadonlySet<string> | undefined
-  #retries: ReadonlyMap<string, readonly Entry[]> | undefined
+  #retries: ReadonlyMap<string, readonly EntryOf<'retry'>[]> | undefined
   #check = ''
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
@@ -238,7 +246,7 @@ export class Scope implements Answers {
   }
 
   /** Failed attempts of that step in the journal, as it was when this process went on with the run. */
-  attemptsOf(key: string): readonly Entry[] {
+  attemptsOf(key: string): readonly EntryOf<'retry'>[] {
     this.#retries ??= Map.groupBy(
       this.#entries.filter((entry) => entry.type === 'retry'),
       (entry) => entry.key,

@@ -3,7 +3,7 @@
  * it a failure, journaled with what the tool said. What is left in the end reaches the model in the tool's own words.
  */
 import { FailedResult, type Op, type StepBehaviour } from '@selvage/core'
-import { ONLY_RETRYABLE, retryBehaviour } from '@selvage/programs'
+import { CircuitOpenError, classifyUnder, ONLY_RETRYABLE, retryBehaviour } from '@selvage/programs'
 import type { ExecuteToolContext, Tool, ToolContext, ToolResultBlock } from '@strands-agents/sdk'
 import type { ToolEffect } from './policy.ts'
 import type { ToolRecord } from './record.ts'
@@ -17,19 +17,40 @@ export function toolBehaviour(scope: Scope, { key, name }: Op, { effect }: ToolE
   const { failures } = scope.policy
   const retry = failures.retryOf(name, effect === 'once') ?? ONLY_RETRYABLE
   const { heartbeatMs } = failures.limitsOf(name)
+  const guard = failures.toolCircuit(name)
+  let waited = scope.attemptsOf(key).filter(({ error }) => guard?.waits && error.name === 'CircuitOpenError').length
+  const again: Behaviour['retryAfterMs'] = (error, attempt, at) => {
+    if (error instanceof ConsumerLeft) return undefined
+    if (error instanceof CircuitOpenError && guard?.waits) {
+      waited++
+      return error.openUntil - at.now
+    }
+    if (!(error instanceof CircuitOpenError)) {
+      if (classifyUnder(retry, error).class === 'transient') guard?.circuit.failed(at.now)
+      else guard?.circuit.succeeded()
+    }
+    // Most calls never fail: what their policy costs is left until one does. A wait for a circuit is no attempt.
+    return retryBehaviour(retry, () => scope.durable.random(`retry:${key}`))(error, attempt - waited, at)
+  }
   return {
-    // Most calls never fail: what their policy costs is left until one does.
-    retryAfterMs: (error, attempt, at) =>
-      error instanceof ConsumerLeft
-        ? undefined
-        : retryBehaviour(retry, () => scope.durable.random(`retry:${key}`))(error, attempt, at),
+    retryAfterMs: (error, attempt, at) => {
+      const after = again(error, attempt, at)
+      if (typeof after === 'number') failures.holdProcess(after)
+      return after
+    },
     ...(heartbeatMs !== undefined && { heartbeatTimeoutMs: heartbeatMs }),
   }
 }
 
+/** Before the body. Throws CircuitOpenError where its circuit lets nothing through. */
+export function enterCircuit(scope: Scope, name: string): void {
+  scope.policy.failures.toolCircuit(name)?.circuit.enter(scope.durable.clock())
+}
+
 /** Throws where the tool has told an error; `record`: what is kept of it if it stands. */
-export function throwIfError(block: ToolResultBlock, record: () => ToolRecord): void {
-  if (block.status === 'error') throw new FailedResult(block.error ?? new ToolResultError(block), record)
+export function throwIfError(scope: Scope, name: string, block: ToolResultBlock, record: () => ToolRecord): void {
+  if (block.status !== 'error') scope.policy.failures.toolCircuit(name)?.circuit.succeeded()
+  else throw new FailedResult(block.error ?? new ToolResultError(block), record)
 }
 
 /** An error result without an error behind it: of an MCP tool, for example. */

@@ -48,7 +48,7 @@ import {
   raiseInterrupts,
   respond,
 } from './seams.ts'
-import { abortedBy, throwIfError, toolBehaviour } from './tool-attempts.ts'
+import { abortedBy, enterCircuit, throwIfError, toolBehaviour } from './tool-attempts.ts'
 
 type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>
 type Next = MiddlewareNextOf<typeof ExecuteToolStage>
@@ -143,12 +143,13 @@ async function* madeOnce(call: Call, ask: string): Events {
   const make = (send: Send<AgentStreamEvent>): Promise<ToolRecord> => {
     const body = async (at: StepContext): Promise<ToolRecord> => {
       live = undefined
+      enterCircuit(scope, name)
       const { record, block } = await toolCall(scope, op, ticket, () => runBody(call, at, send))
       const stands = (): ToolRecord => {
         live = block
         return record()
       }
-      throwIfError(block, stands)
+      throwIfError(scope, name, block, stands)
       return stands()
     }
     return effectStep<ToolRecord>(gate, op, body, declared, undefined, scope.nest.saga)
