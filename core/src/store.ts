@@ -81,8 +81,11 @@ export interface Store {
   enlist(worker: WorkerIdentity, leaseMs: number, now: number): Promise<void>
   /** Renews the lease of a worker (and so of all of its runs). */
   heartbeat(workerId: string, leaseMs: number, now: number): Promise<void>
-  /** Gives up the lock and the lease. */
-  dismiss(workerId: string): Promise<void>
+  /**
+   * Gives up the lock and the lease. `actsOn`: the process may still be doing what it began, and keeps the lock until it
+   * ends, so that it counts as alive in `authorMayLive`.
+   */
+  dismiss(workerId: string, actsOn?: boolean): Promise<void>
   /** Runs of workers that are dead by lock or lease become claimable. Returns how many. Cheap when nobody died. */
   reap(now: number): Promise<number>
   /** Whether the process of the worker that appended this entry may be alive, whatever became of its lease. */

@@ -25,6 +25,8 @@ export class Attachments {
   private readonly held: Holdings
   private readonly attached = new Map<string, AttachedRun>()
   private leasing: Promise<Lease> | undefined
+  /** Something goes on here that was begun under the lease. */
+  private actsOn = false
   private silence: (() => void) | undefined
 
   constructor(parts: Parts) {
@@ -68,7 +70,7 @@ export class Attachments {
   async close(): Promise<void> {
     await Promise.all([...this.attached.values()].map((attached) => attached.detach()))
     const lease = await this.leasing
-    if (lease !== undefined) await this.parts.leases.leave(lease)
+    if (lease !== undefined) await this.parts.leases.leave(lease, this.actsOn)
   }
 
   /** Undefined: it has ended. */
@@ -104,6 +106,7 @@ export class Attachments {
   }
 
   private over(attached: AttachedRun): void {
+    if (attached.run.actsOn) this.actsOn = true
     this.held.remove(attached.run)
     if (attached.released) this.attached.delete(attached.run.runId)
     if (this.held.size > 0) return

@@ -83,6 +83,11 @@ export class HeldRun {
     this.delivery = claim.delivery
   }
 
+  /** It was given up with effects `once` in flight, which their code may go on with. */
+  get actsOn(): boolean {
+    return !this.going && this.intents.size > 0
+  }
+
   get going(): boolean {
     return this.state === 'going'
   }

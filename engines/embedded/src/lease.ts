@@ -64,10 +64,11 @@ export class Lease {
     await this.renewing
   }
 
-  async leave(): Promise<void> {
+  /** `actsOn`: this process goes on with something that it began under this lease. */
+  async leave(actsOn: boolean): Promise<void> {
     this.left = true
     clearTimeout(this.timer)
-    await this.options.store.dismiss(this.id)
+    await this.options.store.dismiss(this.id, actsOn)
   }
 
   private arm(): void {

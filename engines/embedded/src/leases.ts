@@ -23,9 +23,10 @@ export class Leases {
     return lease
   }
 
-  async leave(lease: Lease): Promise<void> {
+  /** `actsOn`: see Lease. */
+  async leave(lease: Lease, actsOn: boolean): Promise<void> {
     this.enlisted.delete(lease)
-    await lease.leave()
+    await lease.leave(actsOn)
   }
 
   /** Frees what dead workers held. Our own leases come first: a machine that slept must not bury its own workers. Never rejects. */

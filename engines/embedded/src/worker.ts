@@ -46,6 +46,8 @@ export class Worker {
   private readonly failures = new Map<string, number>()
   /** Ends waits between failures, when the worker stops. */
   private readonly pauses = new Set<() => void>()
+  /** Something goes on here that was begun under the lease. */
+  private actsOn = false
   private stopping = false
   private stopped: Promise<void> | undefined
   private silence: (() => void) | undefined
@@ -147,7 +149,7 @@ export class Worker {
     }, stopGraceMs)
     await Promise.all([...this.working, this.courier?.close(stopGraceMs)])
     clearTimeout(grace)
-    await this.parts.leases.leave(this.lease).catch(report)
+    await this.parts.leases.leave(this.lease, this.actsOn).catch(report)
     clearInterval(this.ticking)
   }
 
@@ -245,6 +247,7 @@ export class Worker {
       this.parts.report(error)
       await this.postpone(run, error)
     }
+    if (run.actsOn) this.actsOn = true
     this.held.remove(run)
     this.lookout.poke()
   }

@@ -103,7 +103,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
 
     enlist: (worker, leaseMs, now) => workers.enlist(worker, leaseMs, now),
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
-    dismiss: (workerId) => workers.dismiss(workerId),
+    dismiss: (workerId, actsOn) => workers.dismiss(workerId, actsOn),
     reap: (now) => workers.reap(now),
     dead: (now) => workers.dead(now),
 

@@ -171,6 +171,18 @@ describe('dismissing', () => {
     expect(claim).not.toHaveProperty('recoveredFrom')
   })
 
+  it('of one that acts on leaves its lock to its process', async () => {
+    await enlisted(store, 'w1')
+    await claimed(store, 'r', 'w1')
+    await store.append('r', 1, 1, [step(1)])
+    await store.dismiss('w1', true)
+    expect(await store.authorMayLive('r', 1)).toBe(true)
+    await store.close()
+    store = await here.open()
+    expect(await store.authorMayLive('r', 1)).toBe(true)
+    expect(locks()).toEqual(['selvage.db-worker-w1.lock'])
+  })
+
   it('leaves ended runs as they are', async () => {
     await enlisted(store, 'w1')
     await claimed(store, 'r', 'w1')

@@ -27,6 +27,9 @@ import type { Turns } from './turns.ts'
 /** A lock file without a row may belong to a worker that is just being enlisted; after this it does not. */
 const LEFT_BEHIND_MS = 60_000
 
+/** Never closed: the death of the process frees them. */
+const LINGERING: DatabaseSync[] = []
+
 interface WorkerRow {
   readonly id: string
   readonly pid: number
@@ -83,7 +86,7 @@ export class Workers {
     )
   }
 
-  async dismiss(workerId: string): Promise<void> {
+  async dismiss(workerId: string, actsOn = false): Promise<void> {
     await this.#commits.write(
       () => {
         const id = toText(workerId)
@@ -97,7 +100,8 @@ export class Workers {
       },
       { ring: 'now' },
     )
-    this.#unlock(workerId)
+    if (actsOn) this.#linger(workerId)
+    else this.#unlock(workerId)
   }
 
   /** Dismisses all that were enlisted here. Their locks are freed even where nothing can be written any more. */
@@ -200,6 +204,13 @@ export class Workers {
       lock?.close()
       throw failure(this.#file(workerId), error)
     }
+  }
+
+  /** Keeps the lock for as long as this process lives, whatever becomes of the store. */
+  #linger(workerId: string): void {
+    const lock = this.#locks.get(workerId)
+    if (lock !== undefined) LINGERING.push(lock)
+    this.#locks.delete(workerId)
   }
 
   /** Frees the lock, if it is ours, and removes its file. */
