@@ -456,6 +456,19 @@ export interface QuestionQuery {
   readonly after?: string
 }
 
+/** Where in a journal it stands that nobody knows whether a step happened. */
+export interface UnknownStep {
+  readonly runId: string
+  readonly seq: number
+}
+
+export interface UnknownQuery {
+  /** 1–1,000; default 50. */
+  readonly limit?: number
+  /** `next` of the page before. */
+  readonly after?: string
+}
+
 export type SignalReceipt = { readonly accepted: true } | { readonly accepted: false; readonly first: Signal }
 
 /** Makes runs durable. An ability that the manifest denies rejects with UNSUPPORTED, naming engine, ability and alternative. */
@@ -482,6 +495,8 @@ export interface Engine {
     abortSignal?: AbortSignal,
   ): Promise<void>
   list?(query: RunQuery): Promise<Page<RunSummary>>
+  /** Steps whose recorded outcome is `unknown`, of all runs, newest first. */
+  unknownSteps?(query: UnknownQuery): Promise<Page<UnknownStep>>
   questions?(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question?(id: string): Promise<QuestionRecord>
   /** What budgets are counted in. `raise` also answers the questions that are open for want of it. */

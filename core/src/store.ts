@@ -24,6 +24,8 @@ import type {
   RunQuery,
   RunSummary,
   SignalReceipt,
+  UnknownQuery,
+  UnknownStep,
 } from './ports.ts'
 import type { Pots } from './pots.ts'
 import type { TransactionDatabase, TransactionWrite } from './transaction.ts'
@@ -133,6 +135,8 @@ export interface Store {
   /** Claims of a run, oldest first: the newest 100. */
   claims(runId: string): Promise<readonly RunClaim[]>
   list(query: RunQuery): Promise<Page<RunSummary>>
+  /** Steps whose recorded outcome is `unknown`, newest first. */
+  unknownSteps(query: UnknownQuery): Promise<Page<UnknownStep>>
   questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question(id: string): Promise<QuestionRecord>
   /** When the next pending or suspended run of these programs is due, if any. */

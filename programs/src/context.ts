@@ -13,6 +13,8 @@ export interface StepOptions<T> extends Partial<EffectDeclaration<T>> {
   key?: string
   /** Default: the workflow's `retry`, and without one only a RetryableError is tried again. An effect `once` is tried again only under a policy of its own, or when its author throws RetryableError. */
   retry?: Retry
+  /** What it is about to do, for whoever must know later: recorded with the intent of an effect `once` and handed to `reconcile`, its hash with every step. */
+  input?: unknown
   /** How long one attempt may go without `at.heartbeat()`; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. */
   heartbeatTimeout?: Duration
   /** How long one attempt may take; after it `abortSignal` fires and the attempt fails with STEP_TIMEOUT. Default: for ever. */

@@ -4,7 +4,7 @@
  * Keys of steps are their names; everything else has a prefix (`sleep:1`, `approval:publish`, `child:part-0`), so that a
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
-import type { Durable, Duration, Effect, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
+import type { Durable, Duration, Effect, Json, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
 import { encode, toMs, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type DataAnswer, requestApproval } from './approval.ts'
 import type { ApprovalOptions } from './approval-options.ts'
@@ -97,7 +97,7 @@ export class WorkflowContext implements Context {
     try {
       const named = this.#names.next(name, options.key)
       close = named.close
-      const op = opOf(name, named.key, options)
+      const op = opOf(this.#durable, name, named.key, options)
       promise = this.#durable.step(op, body, this.#behaviourOf(named.key, options))
     } catch (error) {
       promise = Promise.reject(error)
@@ -110,7 +110,7 @@ export class WorkflowContext implements Context {
   async #step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T>): Promise<T> {
     const { key, close } = this.#names.next(name, options.key)
     try {
-      const op = opOf(name, key, options)
+      const op = opOf(this.#durable, name, key, options)
       const behaviour = this.#behaviourOf(key, options)
       if (this.#opening !== undefined) await this.#opening
       return await effectStep(this.#durable, op, body, declarationOf(options), behaviour, this.#sagaFor(name, options))
@@ -384,10 +384,23 @@ function undoOfChild<T>(name: string, options: ChildOptions<T>): Undo | undefine
   })
 }
 
-function opOf(name: string, key: string, { timeout }: { timeout?: Duration }): Op {
-  if (timeout === undefined) return { key, kind: 'code', name }
-  return { key, kind: 'code', name, timeoutMs: toMs(timeout, `timeout of step "${name}"`) }
+function opOf(durable: Durable, name: string, key: string, { timeout, input }: OpOptions): Op {
+  if (timeout === undefined && input === undefined) return { key, kind: 'code', name }
+  return {
+    key,
+    kind: 'code',
+    name,
+    ...(timeout !== undefined && { timeoutMs: toMs(timeout, `timeout of step "${name}"`) }),
+    ...(input !== undefined && ofInput(durable, name, encode(input, `the input of step "${name}"`))),
+  }
 }
+
+/** With the hash of name and input, as a tool's: what tells that the same step was asked for. */
+function ofInput(durable: Durable, name: string, input: Json): Pick<Op, 'input' | 'check'> {
+  return { input, check: durable.id('', JSON.stringify([name, input])).slice(0, 16) }
+}
+
+type OpOptions = Pick<StepOptions<unknown>, 'timeout' | 'input'>
 
 function declarationOf<T>(options: StepOptions<T>): EffectDeclaration<T> | undefined {
   const { effect, reconcile, onUnknown, ask, compensate, compensateUnknown } = options

@@ -27,7 +27,8 @@ import {
 } from '@selvage/programs'
 import type { OpenOptions, Parts } from './assemble.ts'
 import { type BulkPage, type BulkQuery, discardAll, retryAll } from './bulk.ts'
-import { type EffectQuery, type EffectRecord, ledger } from './effect-ledger.ts'
+import type { EffectRecord } from './effect-ledger.ts'
+import { type EffectQuery, Effects } from './effects.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
@@ -78,6 +79,7 @@ export class CoreSelvage {
   readonly #mayWork: boolean
   readonly #records: Records
   readonly #topics: Topics
+  readonly #effects: Effects
   readonly #runPorts: RunPorts
   readonly #sessions: Settings['sessions']
   readonly #links: Links
@@ -91,6 +93,7 @@ export class CoreSelvage {
     this.#host = parts.createHost(() => this.#registry.list())
     this.#mayWork = work
     this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
+    this.#effects = new Effects(parts.engine, parts.runtime, this.#records)
     this.#topics = new Topics(parts.engine, parts.runtime, this.#records)
     this.#worker = new Worker(parts.engine, this.#host, {
       outbox: () => this.#topics.handlers,
@@ -295,17 +298,12 @@ export class CoreSelvage {
     return this.approval(claims.id)
   }
 
-  /** The effects of one run and what is known of them. UNSUPPORTED without a `runId`. */
-  async effects(query: EffectQuery): Promise<Page<EffectRecord>> {
-    const { runId } = query
-    if (runId === undefined) {
-      throw notBuilt(
-        'effects() over all runs',
-        'Give a runId, or list approvals({ kind: "unknown" }) for what nobody knows.',
-      )
-    }
-    await this.#parts.engine.describe(runId)
-    return { items: ledger(this.#parts.runtime, runId, await this.#records.all(runId), query) }
+  /**
+   * What runs did outside, and what is known of it: over all runs or one of them, those of which nobody knows whether they
+   * happened first. NOT_FOUND for a `runId` that is none. See docs/effects.md.
+   */
+  async effects(query: EffectQuery = {}): Promise<Page<EffectRecord>> {
+    return this.#effects.page(query)
   }
 
   /** Declares or replaces the budget of a tenant, as `openSelvage({ tenants })` does: for modules of `selvage work`. */

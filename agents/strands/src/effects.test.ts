@@ -104,6 +104,27 @@ describe('effects of tools', () => {
     }
   })
 
+  it('defaultEffect is what undeclared tools have, with all that follows', async () => {
+    const lines: string[] = []
+    const scenario = charging(undefined, { options: { defaultEffect: 'once', log: (line) => lines.push(line) } })
+    const asked = await play(
+      runtime,
+      { ...scenario, answer: () => ({ approved: false, reason: 'retry' }) },
+      await died(scenario),
+    )
+    expect(questionsOf(asked.entries)).toMatchObject([{ kind: 'unknown', tool: 'charge' }])
+    expect(asked.ledger.tools).toEqual(['charge:1'])
+    const declared = charging({ charge: 'read' }, { options: { defaultEffect: 'once', effects: { charge: 'read' } } })
+    const { entries } = await play(runtime, declared)
+    expect(entries.some(({ type }) => type === 'intent')).toBe(false)
+    expect(lines).toEqual([])
+    await expect(
+      play(runtime, charging(undefined, { options: { defaultEffect: 'twice' as never } })),
+    ).rejects.toMatchObject({
+      code: 'BAD_INPUT',
+    })
+  })
+
   it('MCP annotations declare what nobody else does', async () => {
     const annotated = (ledger: Ledger, annotations: object): Tool => {
       const made = noting(ledger, 'charge')

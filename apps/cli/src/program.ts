@@ -6,6 +6,7 @@ import { type AnswerOptions, answer, type DelegateOptions, defaultBy, delegate, 
 import { type ApprovalsOptions, approvals } from './approvals.ts'
 import { type BulkOptions, bulk, discardOne, isBulk } from './bulk.ts'
 import { doctor } from './doctor.ts'
+import { type EffectsOptions, effects } from './effects.ts'
 import { EXIT, EXIT_MEANING } from './exit-codes.ts'
 import { explain } from './failure.ts'
 import { findQuestion, findRun } from './find.ts'
@@ -72,6 +73,23 @@ function addReading(program: Command): void {
     .action((id: string, _options, command: Command) =>
       session(command.optsWithGlobals(), async (opened) => show(opened, await findRun(opened.selvage, id))),
     )
+  program
+    .command('effects [run]')
+    .description('what runs did outside, and what is known of it; outcomes that nobody knows first')
+    .option('--state <state>', 'intended, done, failed or unknown')
+    .option('--effect <effect>', 'read, idempotent or once (default: idempotent and once)')
+    .option('--name <name>', 'of this tool or step')
+    .option('--program <name>', 'of runs of this program')
+    .option('--tenant <tenant>', 'of runs of this tenant')
+    .option('--limit <count>', 'at most so many, 1–1000 (default 50; of one run 1000)', count(1, 1_000))
+    .option('--after <cursor>', 'the page behind the one before, as its last line says')
+    .action((id: string | undefined, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & EffectsOptions>()
+      return session(options, async (opened) => {
+        const run = id === undefined ? undefined : await findRun(opened.selvage, id)
+        return effects(opened, run?.id, options)
+      })
+    })
   program
     .command('outbox')
     .description('messages that runs have sent, newest first; dead ones are shown with their last error')

@@ -1,4 +1,5 @@
 import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
+import { unknownLines } from './effects.ts'
 import { moneyFacts } from './money.ts'
 import type { Output } from './output.ts'
 import { RESUMES, type Resume, resumeOf } from './resume.ts'
@@ -19,19 +20,23 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   const callbacks = await selvage.approvals({ runId: run.id, kind: 'callback', limit: 1_000 })
   const children = await selvage.runs({ parent: run.id, limit: 1_000 })
   const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
+  const unknown = await selvage.effects({ runId: run.id, state: 'unknown' })
   const rows = timeline(entries, state.claims)
   const resume = resumeOf(entries)
   const usage = await run.usage()
   const tree = children.items.length === 0 ? undefined : await run.usage({ tree: true })
   if (output.json) {
     const money = { usage, ...(tree !== undefined && { treeUsage: tree }) }
-    return output.document({ run: state, resume, ...money, timeline: rows, questions, children: children.items })
+    const asked = { questions, unknown: unknown.items }
+    return output.document({ run: state, resume, ...money, timeline: rows, ...asked, children: children.items })
   }
   for (const line of header(output, state, resume, moneyFacts(usage, tree, state.budget))) output.line(line)
   output.line()
   for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
   for (const line of childLines(output, children.items)) output.line(line)
+  if (unknown.items.length > 0) output.line()
+  for (const line of unknownLines(output, unknown.items)) output.line(line)
   for (const question of questions) {
     output.line()
     for (const line of ask(output, question, again)) output.line(line)

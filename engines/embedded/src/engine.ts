@@ -34,6 +34,8 @@ import {
   type Start,
   type Store,
   type TransactionDatabase,
+  type UnknownQuery,
+  type UnknownStep,
   UsageError,
 } from '@selvage/core'
 import { Attachments } from './attachments.ts'
@@ -205,6 +207,11 @@ class EmbeddedEngine implements Engine {
     const dead = await this.dead()
     const page = await this.store.list(query)
     return { ...page, items: page.items.map((run) => withLiveness(run, dead)) }
+  }
+
+  async unknownSteps(query: UnknownQuery): Promise<Page<UnknownStep>> {
+    this.checkOpen()
+    return await this.store.unknownSteps(query)
   }
 
   async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {

@@ -48,6 +48,10 @@ export const TYPE = {
 /** Added to the type of an entry that carries messages: its body is then `{"is":…,"sent":…}`. */
 const SENDING = 16
 
+export function typeThatSends(type: number): number {
+  return type + SENDING
+}
+
 /** The types of steps with a final outcome, for SQL. */
 export const FINAL_STEPS: string = [TYPE.stepOk, TYPE.stepError, TYPE.stepUnknown]
   .flatMap((type) => [type, type + SENDING])

@@ -28,6 +28,7 @@ import { sqlitePots } from './pots.ts'
 import { describe, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
+import { unknownSteps } from './unknown.ts'
 import { Workers } from './workers.ts'
 
 export { type Inspection, inspectDatabase, type WorkerInspection } from './inspect.ts'
@@ -129,6 +130,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
       return author !== undefined && workers.mayLive(author)
     },
     list: (query) => list(commits, database, query),
+    unknownSteps: (query) => unknownSteps(commits, database, query),
     questions: (query) => questions(commits, database, query),
     question: (id) => question(commits, database, id),
     nextDue: (programs) => nextDue(commits, database, programs),
