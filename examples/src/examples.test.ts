@@ -183,3 +183,45 @@ describe('saga.ts', () => {
     )
   })
 })
+
+describe('failures.ts', () => {
+  it('killed between a failed model and its stand-in, and in a backoff, makes again nothing that was recorded', async () => {
+    const cwd = temporaryFolder()
+    const asked = 'first model: asked'
+    const count = (stderr: string, text: string): number =>
+      stderr.split('\n').filter((line) => line.includes(text)).length
+
+    const first = run('failures.js', { cwd })
+    await first.printed(model(1))
+    first.kill()
+    const one = await first.ended
+    expect([one.signal, count(one.stderr, asked)]).toEqual(['SIGKILL', 1])
+
+    const second = run('failures.js', { cwd })
+    await second.printed('attempt 1')
+    await using selvage = await openSelvage({ url: urlIn(cwd), work: false })
+    const q4 = selvage.run('q4')
+    const backoffs = async (): Promise<number> =>
+      (await q4.journal()).filter((entry) => entry.type === 'retry' && entry.op.kind === 'tool').length
+    await vi.waitUntil(async () => (await backoffs()) === 3 && (await q4.status()).status === 'suspended', {
+      timeout: 20_000,
+    })
+    second.kill()
+    const two = await second.ended
+    expect([two.signal, count(two.stderr, asked), count(two.stderr, 'attempt 2')]).toEqual(['SIGKILL', 0, 0])
+
+    const third = await run('failures.js', { cwd }).ended
+    expect(third.code, third.stderr).toBe(0)
+    expect(third.stdout).toContain('outlook: up')
+    expect(count(third.stderr, 'prices, attempt')).toBe(1)
+    expect(count(third.stderr, 'prices, attempt 2')).toBe(1)
+    // Two more answers, for each of which the first model is asked once.
+    expect(count(third.stderr, asked)).toBe(2)
+    const journal = await q4.journal()
+    for (const entry of journal) {
+      if (entry.type !== 'retry') continue
+      const made = journal.find((other) => other.type === 'step' && other.key === entry.key)
+      expect(made?.type === 'step' && made.startedAt >= entry.retryAt).toBe(true)
+    }
+  })
+})
