@@ -57,6 +57,7 @@ export const ERROR_CODES = {
   },
   LINK_INVALID: { class: 'RunError', meaning: 'A link to a question is damaged, or signed with another secret.' },
   LINK_EXPIRED: { class: 'RunError', meaning: 'A link to a question came too late.' },
+  WEBHOOK_INVALID: { class: 'RunError', meaning: 'A webhook is not signed with the secret, or is too old.' },
   LINK_USED: { class: 'RunError', meaning: 'A link to a question has answered it before.' },
   SESSION_BUSY: {
     class: 'RunError',

@@ -13,6 +13,7 @@
  */
 import type { ErrorJson } from './errors.ts'
 import type { Json } from './json.ts'
+import type { Subscription } from './notices.ts'
 import type { Page } from './ports.ts'
 
 /** A message as an entry carries it. */
@@ -82,6 +83,8 @@ export interface OutboxStore {
   list(query: MessageQuery): Promise<Page<MessageRecord>>
   /** NOT_FOUND. */
   message(id: string): Promise<MessageRecord>
+  /** From now on these topics are sent notices: see notices.ts. Called again it says that they are served still. */
+  subscribe?(subscriptions: readonly Subscription[], now: number): Promise<void>
 }
 
 /** What delivers messages of a topic. */
@@ -96,4 +99,7 @@ export interface OutboxHandler {
 }
 
 /** What an engine with an outbox offers to who looks after it. */
-export type EngineOutbox = Pick<OutboxStore, 'list' | 'message'> & { resend(id: string): Promise<void> }
+export type EngineOutbox = Pick<OutboxStore, 'list' | 'message'> & {
+  resend(id: string): Promise<void>
+  subscribe?(subscriptions: readonly Subscription[]): Promise<void>
+}

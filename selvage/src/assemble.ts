@@ -12,8 +12,10 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
+import type { Notify, NotifyTarget } from './notify/notification.ts'
+import { Notifier, targetsOf } from './notify/notifier.ts'
 import { notBuilt } from './reserved.ts'
-import type { Secret } from './signing.ts'
+import { type Secret, secretsOf } from './signing.ts'
 import { type TenantOptions, Treasury } from './treasury.ts'
 import { locate, noDatabase } from './url.ts'
 
@@ -52,6 +54,12 @@ export interface OpenOptions {
    * and all are believed. Default: the environment variable SELVAGE_LINK_SECRET, several parted by blanks.
    */
   readonly linkSecret?: Secret
+  /**
+   * Who is told what happens to runs and questions: `webhook({ url, secret, events })`, functions, and others. What happens
+   * in any process is told, from the first opening on; it is delivered by processes that work and were opened with the same.
+   * See docs/approvals.md.
+   */
+  readonly notify?: readonly Notify[]
 }
 
 /** What an opened Selvage is made of. */
@@ -70,7 +78,10 @@ export interface Parts {
   readonly location: string
   /** Prices, and the budgets of tenants. */
   readonly treasury: Treasury
-  readonly linkSecret: Secret | undefined
+  /** What signs links, and what is believed. */
+  readonly linkSecrets: readonly string[] | undefined
+  readonly notify: readonly NotifyTarget[]
+  readonly stopNotifying: () => void
 }
 
 export async function assemble(options: OpenOptions): Promise<Parts> {
@@ -87,6 +98,9 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     })
   }
   const runtime = nodeRuntime(options.clock === undefined ? {} : { clock: options.clock })
+  const notify = targetsOf(options.notify ?? [])
+  const linkSecret = options.linkSecret ?? secretIn(process.env.SELVAGE_LINK_SECRET)
+  const linkSecrets = linkSecret === undefined ? undefined : secretsOf('linkSecret', linkSecret)
   const { engine, blobs, location } = await chooseEngine(options, runtime)
   const treasury = new Treasury(engine.pots, runtime)
   try {
@@ -115,7 +129,9 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     live: openLive(location),
     location,
     treasury,
-    linkSecret: options.linkSecret ?? secretIn(process.env.SELVAGE_LINK_SECRET),
+    notify,
+    stopNotifying: await Notifier.subscribe({ engine, runtime }, notify),
+    linkSecrets,
   }
 }
 

@@ -30,6 +30,7 @@ import { type BulkPage, type BulkQuery, discardAll, retryAll } from './bulk.ts'
 import type { EffectRecord } from './effect-ledger.ts'
 import { type EffectQuery, Effects } from './effects.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
+import { Notifier } from './notify/notifier.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
 import { createRecords, type Records } from './records.ts'
@@ -83,20 +84,22 @@ export class CoreSelvage {
   readonly #runPorts: RunPorts
   readonly #sessions: Settings['sessions']
   readonly #links: Links
+  readonly #notifier: Notifier
   #closed: Promise<void> | undefined
 
   constructor(parts: Parts, settings: Settings) {
     const { work = true, concurrency, conversation, sessions } = settings
-    this.#links = new Links(parts.engine, parts.runtime, parts.linkSecret)
+    this.#links = new Links(parts.engine, parts.runtime, parts.linkSecrets)
     this.#sessions = sessions
     this.#parts = parts
     this.#host = parts.createHost(() => this.#registry.list())
     this.#mayWork = work
     this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
     this.#effects = new Effects(parts.engine, parts.runtime, this.#records)
+    this.#notifier = new Notifier(parts, (question) => this.#approval(question))
     this.#topics = new Topics(parts.engine, parts.runtime, this.#records)
     this.#worker = new Worker(parts.engine, this.#host, {
-      outbox: () => this.#topics.handlers,
+      outbox: () => [...this.#topics.handlers, ...this.#notifier.handlers],
       ...(concurrency === undefined ? {} : { concurrency }),
     })
     this.#runPorts = {
@@ -345,6 +348,7 @@ export class CoreSelvage {
   /** Stops the worker and closes the engine. Runs stay as they are and go on with the next worker. */
   close(): Promise<void> {
     this.#closed ??= this.#worker.stop().finally(() => {
+      this.#notifier.close()
       this.#parts.live?.close()
       return this.#parts.engine.close()
     })

@@ -18,6 +18,7 @@ export {
   type MessageQuery,
   type MessageState,
   NonDeterminismError,
+  type NoticeType,
   type OpKind,
   type Outcome,
   type Page,
@@ -99,6 +100,8 @@ export type { InlineState } from './inline.ts'
 export { inspect } from './inspect.ts'
 export type { ApprovalLink, LinkAction, LinkAnswer, LinkClaims, LinkOptions } from './links.ts'
 export type { Logger } from './logger.ts'
+export type { Notification, NotificationDelivery, Notify, NotifyTarget } from './notify/notification.ts'
+export { type ReceivedWebhook, verifyWebhook, type WebhookOptions, webhook } from './notify/webhook.ts'
 export type { Message, MessageDelivery, MessageHandler, OutboxOptions } from './outbox.ts'
 export type { ProgramHandle, ProgramShape, SessionOptions, StartArguments, StartOptions } from './program-handle.ts'
 export type {

@@ -14,7 +14,7 @@ import type { Duration, Engine, QuestionRecord, Runtime } from '@selvage/core'
 import { RunError, SelvageError, toMs, UsageError } from '@selvage/core'
 import type { Answer } from './answer-form.ts'
 import { answer, openQuestion } from './answers.ts'
-import { hashOf, isSigned, type Secret, secretsOf, sign } from './signing.ts'
+import { hashOf, isSigned, sign } from './signing.ts'
 import { seatOf } from './votes.ts'
 
 /** What the bearer may say: yes, no, or either of them (and with which data). */
@@ -68,10 +68,10 @@ export class Links {
   readonly #secrets: readonly string[] | undefined
 
   /** Without a secret every use is a UsageError. */
-  constructor(engine: Engine, runtime: Runtime, secret: Secret | undefined) {
+  constructor(engine: Engine, runtime: Runtime, secrets: readonly string[] | undefined) {
     this.#engine = engine
     this.#runtime = runtime
-    this.#secrets = secret === undefined ? undefined : secretsOf('linkSecret', secret)
+    this.#secrets = secrets
   }
 
   async make(question: QuestionRecord, options: LinkOptions): Promise<ApprovalLink> {

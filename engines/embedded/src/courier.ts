@@ -54,9 +54,15 @@ export class Courier {
     this.lookout.poke()
   }
 
-  /** A handler may have been registered. */
+  /** Something happened that others may have asked to be told of. */
+  happened(): void {
+    if (this.handlers().some(({ topic }) => topic.startsWith('$'))) this.lookout.poke()
+  }
+
+  /** A handler may have been registered; and not all that happens is told of at once. */
   tick(): void {
     if (this.handlers().length !== this.topics) this.lookout.poke()
+    else this.happened()
   }
 
   /** The worker was declared dead: others deliver what it had. */

@@ -33,6 +33,7 @@ import {
   type SignalReceipt,
   type Start,
   type Store,
+  type Subscription,
   type TransactionDatabase,
   type UnknownQuery,
   type UnknownStep,
@@ -316,6 +317,12 @@ function engineOutbox(outbox: OutboxStore, { runtime, sent }: Parts, checkOpen: 
       await outbox.resend(id, runtime.clock.now())
       sent()
     },
+    ...(outbox.subscribe !== undefined && {
+      async subscribe(subscriptions: readonly Subscription[]) {
+        checkOpen()
+        await outbox.subscribe?.(subscriptions, runtime.clock.now())
+      },
+    }),
   }
 }
 

@@ -103,6 +103,7 @@ export class Worker {
   /** Something may have become due. */
   poke(): void {
     this.lookout.poke()
+    this.courier?.happened()
   }
 
   /** This process has recorded messages for the outbox, or made one wait again. */
@@ -114,6 +115,7 @@ export class Worker {
   signalled(runId: string, signal: Signal): void {
     this.held.signalled(runId, signal)
     this.lookout.poke()
+    this.courier?.happened()
   }
 
   /** Claims no more, lets what is in flight go on to its next durable point, and gives everything back. */

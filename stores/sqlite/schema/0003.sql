@@ -1,37 +1,32 @@
--- The outbox: messages that entries carry (`sent` in their bodies), from the commit of the entry on. What may follow
--- what: core/src/outbox.ts. Only the first open message of a run (of a topic that begins with `$`: of run and topic) has
--- a time at which it is due; when it is delivered or dead the next one gets its own. So whoever looks for work finds
--- nothing that would have to wait for another, and nothing at all costs one look into an empty index.
-create table outbox (
-  n integer primary key,               -- in the order of the commits
+-- Pots: what budgets are counted in (core/src/pots.ts says what may follow what).
+--
+-- The counts of a pot hold what was spent and what is reserved, together: a grant looks at one row. What of it is only
+-- reserved stands in `reservation`, a row for each pot and each call that is under way, or whose process died before it
+-- could say what the call was worth. A settlement takes the row away, so the table stays as small as what is open.
+create table pot (
+  n integer primary key,
   id text not null unique,
-  run integer not null,
-  topic text not null,
-  lane text,                           -- the topic, if it begins with `$`: what its order is kept in
-  entry integer not null,              -- the entry that carries it, …
-  place integer not null,              -- … and which of its messages it is
-  state integer not null,              -- 0 waiting, 1 delivering, 2 delivered, 3 dead
-  due integer,                         -- waiting, and first of its lane: when
-  fence integer not null default 0,    -- grows with each claim
-  owner text,                          -- delivering: the worker; waiting: the dead worker that delivered it
-  attempts integer not null default 0,
-  settled integer,
-  error text                           -- JSON: how its last delivery failed
+  policy integer not null,             -- 0 ask, 1 downgrade, 2 stop
+  downgrade_at real not null,
+  caps text not null,                  -- JSON, as declared; a quantity that is not there has no cap
+  ask text,                            -- JSON: whom to ask, for programs
+  raised text not null default '{}',   -- JSON: by the id of each raise what it added
+  tokens integer not null default 0,
+  nano_usd integer not null default 0,
+  model_calls integer not null default 0,
+  tool_calls integer not null default 0,
+  work_ms integer not null default 0
 );
-create index outbox_due on outbox (topic, due) where due is not null;
-create index outbox_run on outbox (run, state, n);
-create index outbox_state on outbox (state) where state <> 2;
 
-drop view journal;
-create view journal as
-  select run.id as run, seq,
-    case type & 15 when 0 then 'step ok' when 1 then 'state' when 2 then 'intent' when 3 then 'retry'
-      when 4 then 'step error' when 5 then 'step unknown' when 6 then 'step interrupts' when 7 then 'signal'
-      when 8 then 'open' when 9 then 'wait' when 10 then 'start' when 11 then 'end' when 12 then 'reopen' end as type,
-    strftime('%Y-%m-%dT%H:%M:%f', at / 1000.0, 'unixepoch') as at,
-    key,
-    case op & 3 when 0 then 'model' when 1 then 'tool' when 2 then 'code' when 3 then 'child' end as kind,
-    coalesce((select text from name where name.n = entry.name), entry.name) as name,
-    case op >> 2 when 1 then 'read' when 2 then 'idempotent' when 3 then 'once' end as effect,
-    attempt, took, cast(body as text) as body
-  from entry join run on run.n = entry.run;
+create table reservation (
+  run text not null,                   -- run id
+  key text not null,                   -- of the step
+  attempt text not null,
+  pot integer not null,
+  tokens integer not null,
+  nano_usd integer not null,
+  model_calls integer not null,
+  tool_calls integer not null,
+  work_ms integer not null,
+  primary key (run, key, attempt, pot)
+) without rowid;

@@ -8,6 +8,7 @@ import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { QUESTION_KINDS, QUESTION_STATUSES } from './questions.ts'
 import { badInput } from './refusals.ts'
 import { delegationsOf, votesOf } from './said.ts'
+import { hasSeats } from './seats.ts'
 import { fromText, toText } from './text.ts'
 
 interface QuestionRow {
@@ -27,7 +28,7 @@ const SELECT = `select question.n, question.id, question.run, run.id as run_id, 
 export function questions(commits: Commits, database: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
   return commits.read(() => {
     const limit = limitOf(query.limit)
-    const { sql, values } = questionsStatement(query, limit + 1)
+    const { sql, values } = questionsStatement(query, limit + 1, query.assignee !== undefined && hasSeats(database))
     const rows = database.all<QuestionRow>(sql, ...values)
     return pageOf(
       rows,
@@ -50,12 +51,16 @@ export function question(commits: Commits, database: Database, id: string): Prom
 }
 
 /** The first filter present, in this order, is the one whose index is walked; `+` keeps the planner from the others. */
-export function questionsStatement(query: QuestionQuery, limit: number): { sql: string; values: Value[] } {
+export function questionsStatement(
+  query: QuestionQuery,
+  limit: number,
+  seats: boolean,
+): { sql: string; values: Value[] } {
   const filters: Filter[] = []
   if (query.runId !== undefined) {
     filters.push({ column: 'question.run = (select n from run where id = ?)', value: toText(query.runId) })
   }
-  if (query.assignee !== undefined) filters.push(ofAssignee(query.assignee, query.status))
+  if (query.assignee !== undefined) filters.push(ofAssignee(query.assignee, query.status, seats))
   if (query.status !== undefined) {
     filters.push({ column: 'question.status = ?', value: codeOf('status', QUESTION_STATUSES, query.status) })
   }
@@ -84,7 +89,8 @@ interface Filter {
 }
 
 /** Of an open question to several people only those who have not voted yet. */
-function ofAssignee(assignee: string, status: QuestionQuery['status']): Filter {
+function ofAssignee(assignee: string, status: QuestionQuery['status'], hasSeats: boolean): Filter {
+  if (!hasSeats) return { column: 'assignee = ?', value: toText(assignee) }
   const seats = `select question from seat where assignee = ?${status === 'open' ? ' and voted = 0' : ''}`
   const name = toText(assignee)
   return {

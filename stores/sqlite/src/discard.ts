@@ -9,6 +9,7 @@ import { readBody } from './body.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { badInput, notFound } from './refusals.ts'
+import { removeSeats } from './seats.ts'
 import { COMPLETED, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'
 
@@ -95,8 +96,7 @@ function remove(database: Database, { n, id, last }: Row, now: number): void {
     database.run('delete from rest where n >= ? and n < ?', entry.n * 4, entry.n * 4 + 4)
     database.run('delete from entry where n = ?', entry.n)
   }
-  const questions = 'select n from question where run = ?'
-  database.run(`delete from seat where question in (${questions})`, n)
+  removeSeats(database, n)
   for (const table of ['question', 'inbox', 'outbox', 'claim', 'live', 'label']) {
     database.run(`delete from ${table} where run = ?`, n)
   }

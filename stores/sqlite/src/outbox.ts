@@ -7,11 +7,13 @@ import {
   EngineError,
   type Entry,
   type ErrorJson,
+  type Json,
   LeaseLostError,
   type MessageClaim,
   type MessageQuery,
   type MessageRecord,
   type MessageState,
+  type Notice,
   type OutboxMessage,
   type OutboxStore,
   type Page,
@@ -20,6 +22,7 @@ import {
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { entryOf } from './journal.ts'
+import { subscribe } from './notices.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { badInput } from './refusals.ts'
 import { fromText, toText } from './text.ts'
@@ -60,10 +63,12 @@ interface MessageRow {
   readonly attempts: number
   readonly settled: number | null
   readonly error: string | null
+  /** A message that no entry carries. */
+  readonly notice: string | null
 }
 
 const SELECT = `select outbox.n, outbox.id, outbox.run, run.id as run_id, topic, lane, entry, place, state, outbox.due,
-  outbox.fence, outbox.owner, attempts, settled, error from outbox cross join run on run.n = outbox.run`
+  outbox.fence, outbox.owner, attempts, settled, error, notice from outbox cross join run on run.n = outbox.run`
 
 /** Inside a unit: the messages of an entry that was just appended. A step that is made again after it was void has sent them. */
 export function enqueue(database: Database, run: number, entry: Entry, row: number): void {
@@ -103,6 +108,7 @@ export function outbox(commits: Commits, database: Database, workers: Workers): 
       }),
     list: (query) => commits.read(() => list(database, query)),
     message: (id) => commits.read(() => recordOf(database, rowOf(database, id))),
+    subscribe: (subscriptions, now) => commits.write(() => subscribe(database, subscriptions, now)),
   }
 }
 
@@ -153,6 +159,7 @@ function settle(database: Database, { id, fence }: MessageClaim, how: Delivered,
     error,
     row.n,
   )
+  if (how.kind === 'delivered') database.run('delete from outbox where n = ? and notice is not null', row.n)
   if (!open) database.run(NEXT_IN_LANE, row.run, row.lane, now)
 }
 
@@ -219,14 +226,23 @@ function recordOf(database: Database, row: MessageRow): MessageRecord {
     runId: fromText(row.run_id),
     state: STATES[state] ?? 'waiting',
     attempts: row.attempts,
-    sentAt: entryOf(database, row.run_id, row.entry).at,
+    sentAt: sentAt(database, row),
     ...(due === null ? {} : { dueAt: due }),
     ...(settled === null ? {} : { settledAt: settled }),
     ...(error === null ? {} : { error: JSON.parse(error) as ErrorJson }),
   }
 }
 
+/** Of a notice, where its commit did not say when: of the last thing that happened by then. */
+function sentAt(database: Database, { run_id, entry, notice, due, settled }: MessageRow): number {
+  if (notice === null) return entryOf(database, run_id, entry).at
+  return (JSON.parse(notice) as Notice).at ?? due ?? settled ?? 0
+}
+
 function messageOf(database: Database, row: MessageRow): OutboxMessage {
+  if (row.notice !== null) {
+    return { id: fromText(row.id), topic: fromText(row.topic), payload: JSON.parse(row.notice) as Json }
+  }
   const message = entryOf(database, row.run_id, row.entry).sent?.[row.place]
   if (message !== undefined) return message
   throw new EngineError(

@@ -12,6 +12,7 @@
  */
 import { type EntryOf, type Question, type QuestionRecord, UsageError } from '@selvage/core'
 import type { Database } from './database.ts'
+import { watchSeats } from './notices.ts'
 import { openSeats } from './seats.ts'
 import { toText, toTextOrNull } from './text.ts'
 
@@ -45,7 +46,7 @@ export function openQuestion(database: Database, runId: string, n: number, entry
   }
   const answered = database.get('select 1 from inbox where run = ? and id = ?', n, id) !== undefined
   database.run(
-    `insert into question (id, run, entry, key, kind, assignee, status) values (?, ?, ?, ?, ?, ?, ?)
+    `insert into question (id, run, entry, key, kind, assignee, status, level) values (?, ?, ?, ?, ?, ?, ?, ?)
        on conflict (id) do update set entry = excluded.entry, key = excluded.key, kind = excluded.kind,
          assignee = excluded.assignee, status = excluded.status`,
     id,
@@ -55,8 +56,11 @@ export function openQuestion(database: Database, runId: string, n: number, entry
     QUESTION_KINDS.indexOf(question.kind),
     toTextOrNull(question.assignee),
     answered ? ANSWERED : OPEN,
+    question.level ?? null,
   )
-  if (question.quorum !== undefined) openSeats(database, id, question.quorum.of)
+  if (question.quorum === undefined) return
+  openSeats(database, id, question.quorum.of)
+  watchSeats(database)
 }
 
 /** A signal of that id was accepted: if it is a question's, that one is answered. */

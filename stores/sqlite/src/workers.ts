@@ -18,6 +18,7 @@ import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
 import { leave } from './live.ts'
+import { forgetSubscribers } from './notices.ts'
 import { orphan } from './outbox.ts'
 import { DatabaseSync } from './sqlite.ts'
 import { PENDING, RUNNING } from './status.ts'
@@ -67,6 +68,7 @@ export class Workers {
       await this.#commits.write(() => {
         const sql = 'insert into worker (id, pid, host, lease_until) values (?, ?, ?, ?)'
         this.#database.run(sql, toText(worker.id), worker.pid, toText(worker.host), now + leaseMs)
+        forgetSubscribers(this.#database, now)
       })
     } catch (error) {
       this.#unlock(worker.id)
