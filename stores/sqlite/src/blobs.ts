@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { type Blobs, probe } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
+import { isDoomed, spare } from './doomed.ts'
 import { corrupt } from './failure.ts'
 
 export function blobs(commits: Commits, database: Database): Blobs {
@@ -11,18 +12,15 @@ export function blobs(commits: Commits, database: Database): Blobs {
       // The caller may use its buffer again before the commit.
       const copy = bytes.slice()
       const hash = sha256(copy)
-      const there = await commits.read(() =>
-        database.get<{ doomed: number }>(
-          'select exists (select 1 from doomed where hash = blob.hash) as doomed from blob where hash = ?',
-          hash,
-        ),
+      const isKept = await commits.read(
+        () => database.get('select 1 from blob where hash = ?', hash) !== undefined && !isDoomed(database, hash),
       )
-      if (there?.doomed === 0) return hash
+      if (isKept) return hash
       probe('store.before-blob')
       await commits.write(
         () => {
           database.run('insert or ignore into blob (hash, bytes) values (?, ?)', hash, copy)
-          if (there !== undefined) database.run('delete from doomed where hash = ?', hash)
+          spare(database, hash)
         },
         { plain: true },
       )

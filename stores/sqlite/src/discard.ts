@@ -1,13 +1,13 @@
 /**
  * Discarding an ended run: all rows of it and of the runs below it go in one commit. Not while one of them has not
  * ended; not a child whose parent is there, which may be retried and look for it; and, unless forced, not while a message
- * waits to be delivered or a person is asked. Blobs follow an hour later (schema/0005.sql), if no entry names them by
- * then.
+ * waits to be delivered or a person is asked. Blobs follow an hour later (doomed.ts), if no entry names them by then.
  */
 import type { DiscardOptions } from '@selvage/core'
 import { readBody } from './body.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
+import { doom, doomedBy, spare } from './doomed.ts'
 import { badInput, notFound } from './refusals.ts'
 import { removeSeats } from './seats.ts'
 import { COMPLETED, statusName } from './status.ts'
@@ -91,7 +91,7 @@ function check(database: Database, runId: string, runs: readonly Row[], force: b
 function remove(database: Database, { n, id, last }: Row, now: number): void {
   const entries = entriesOf(database, last)
   const hashes = new Set(entries.flatMap((entry) => hashesIn(readBody(database, entry))))
-  for (const hash of hashes) database.run('insert or replace into doomed (hash, at) values (?, ?)', hash, now)
+  doom(database, hashes, now)
   for (const entry of entries) {
     database.run('delete from rest where n >= ? and n < ?', entry.n * 4, entry.n * 4 + 4)
     database.run('delete from entry where n = ?', entry.n)
@@ -128,16 +128,14 @@ function hashesIn(body: string | null): string[] {
 
 /** Takes away what has been marked for long enough, and is named nowhere. */
 async function sweep(commits: Commits, database: Database, now: number): Promise<void> {
-  const due = 'select hash from doomed where at <= ?'
-  const named = await commits.read(() => {
-    const doomed = database.all<{ hash: string }>(due, now - GRACE_MS)
-    return doomed.length === 0 ? undefined : namedAnywhere(database)
-  })
+  const named = await commits.read(() =>
+    doomedBy(database, now - GRACE_MS).length === 0 ? undefined : namedAnywhere(database),
+  )
   if (named === undefined) return
   await commits.write(() => {
-    for (const { hash } of database.all<{ hash: string }>(due, now - GRACE_MS)) {
+    for (const hash of doomedBy(database, now - GRACE_MS)) {
       if (!named.has(hash)) database.run('delete from blob where hash = ?', hash)
-      database.run('delete from doomed where hash = ?', hash)
+      spare(database, hash)
     }
   })
 }
