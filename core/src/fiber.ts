@@ -473,9 +473,10 @@ export class Fiber implements Durable {
     this.onEvent()
   }
 
-  /** Forgets a step that recorded nothing: its key can be asked for again. */
+  /** Forgets a step that recorded nothing: its key can be asked for again. No advance ends before its caller has reacted. */
   withdraw(step: AskedStep): void {
     this.steps.delete(step.op.key)
+    this.undrained = true
     this.onEvent()
   }
 

@@ -125,12 +125,16 @@ export async function treeOf(engine: Engine, root: string): Promise<readonly str
 /** Adds up what journals tell, entry by entry. */
 export class UsageCount {
   readonly #models = new Map<string, { calls: number; usage: { [name in keyof typeof NO_TOKENS]: number } }>()
+  /** Models that the next attempt of a step is made by. */
+  readonly #standIns = new Map<string, string>()
   #toolCalls = 0
   #runs = 0
 
   add(entries: readonly Entry[]): void {
     this.#runs++
     for (const entry of entries) {
+      // An answer that was paid and refused (an attempt that failed by what it said) is in the record of the attempt.
+      if (entry.type === 'retry' && entry.op.kind === 'model') this.#addPaid(entry)
       if (entry.type !== 'step') continue
       if (entry.op.kind === 'tool' && !('interrupts' in entry.outcome)) this.#toolCalls++
       if (entry.op.kind === 'model') this.#addCall(entry)
@@ -159,13 +163,21 @@ export class UsageCount {
     }
   }
 
+  #addPaid({ key, op, next }: Extract<Entry, { type: 'retry' }>): void {
+    const { usage, model } = toldOf(next)
+    if (usage !== undefined) this.#count(this.#standIns.get(key) ?? op.name, usage)
+    if (model !== undefined) this.#standIns.set(key, model)
+  }
+
   #addCall({ op, outcome }: Extract<Entry, { type: 'step' }>): void {
-    const told = 'ok' in outcome ? toldIn(outcome.ok) : {}
-    const model = told.model ?? op.name
+    const { model = op.name, usage = {} } = 'ok' in outcome ? toldIn(outcome.ok) : {}
+    this.#count(model, usage)
+  }
+
+  #count(model: string, usage: NonNullable<ToldCall['usage']>): void {
     const known = this.#models.get(model) ?? { calls: 0, usage: { ...NO_TOKENS } }
     this.#models.set(model, known)
     known.calls++
-    const { usage = {} } = told
     for (const name of Object.keys(NO_TOKENS) as (keyof typeof NO_TOKENS)[]) known.usage[name] += usage[name] ?? 0
     if (usage.totalTokens === undefined) known.usage.totalTokens += (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0)
   }
@@ -184,6 +196,11 @@ interface ToldCall {
   /** That answered, where it is not the one of the step. */
   readonly model?: string
   readonly usage?: { readonly [name in keyof typeof NO_TOKENS]?: number }
+}
+
+/** Of a failed attempt. */
+function toldOf(next: unknown): ToldCall {
+  return typeof next === 'object' && next !== null ? (next as ToldCall) : {}
 }
 
 function toldIn(recorded: unknown): ToldCall {
