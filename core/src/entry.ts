@@ -35,6 +35,10 @@ export interface Op {
   readonly timeoutMs?: number
 }
 
+/** What becomes of an effect of a forked run: see docs/forks.md. By the key of a step, or its name; `*` for all others. */
+export type ForkPolicy = 'reuse' | 'dry-run' | 'ask'
+export type ForkEffects = ForkPolicy | { readonly [stepOrTool: string]: ForkPolicy }
+
 /** What starts a run. Two starts of one id are equal if program and canonical input are. */
 export interface Start {
   readonly program: string
@@ -44,6 +48,15 @@ export interface Start {
   readonly tenant?: string
   readonly queue?: string
   readonly tags?: { readonly [key: string]: string }
+  /** The run that it was forked from, how many of its entries come before, and how many of them stand in this journal. */
+  readonly forkedFrom?: {
+    readonly runId: string
+    readonly at: number
+    readonly entries: number
+    /** Of the original: what follows from chance and ids in the prefix is what it was. */
+    readonly salt: string
+    readonly effects: ForkEffects
+  }
   /** Epoch milliseconds; after it the run is cancelled, with `deadlineReason` as the reason. */
   readonly deadline?: number
   /** Ids of the pots that it draws on beside its own: those of the runs that it descends from, the nearest last. */
@@ -153,6 +166,14 @@ export type EntryBody =
       readonly outcome: Failure
       readonly inFlight: readonly string[]
       readonly lost: readonly string[]
+    }
+  /** Of a fork: what the original did behind the place where it was forked. */
+  | {
+      readonly type: 'past'
+      readonly key: string
+      readonly op: Op
+      readonly attempt: number
+      readonly outcome: { readonly ok: Json } | { readonly unknown: string }
     }
   | { readonly type: 'end'; readonly outcome: Outcome }
   /**

@@ -19,6 +19,7 @@ import { limitOf, type RunLimit } from './deadline.ts'
 import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
 import { CancelledError, LeaseLostError, UsageError } from './errors.ts'
 import { Failures } from './failures.ts'
+import { ForkView } from './fork-view.ts'
 import type { Json, JsonObject } from './json.ts'
 import { deriveId, hashJson, idempotencyKey, seededRandom } from './keys.ts'
 import { cancelledOutcome, Known, madeAgain, standing } from './known.ts'
@@ -60,6 +61,7 @@ export class Fiber implements Durable {
   readonly known: Known = new Known()
   readonly steps: Map<string, AskedStep> = new Map()
   history: readonly Entry[] = []
+  fork: ForkView | undefined
 
   /** Entries that the engine or store is known to hold. */
   acknowledged = 0
@@ -136,6 +138,8 @@ export class Fiber implements Durable {
     if (this.reopened > 0) this.again = madeAgain(entries)
     this.begunAt = entries[1]?.at
     const valid = standing(entries)
+    const { forkedFrom } = this.start
+    if (forkedFrom !== undefined) this.fork = new ForkView(forkedFrom, entries, (json) => this.read(json))
     const last = valid.at(-1)
     if (last?.type === 'end') {
       this.known.take(last)
@@ -643,11 +647,33 @@ export class Fiber implements Durable {
   random(stream: string): number {
     const draw = this.draws.get(stream) ?? 0
     this.draws.set(stream, draw + 1)
-    return seededRandom(this.env.runtime, this.known.salt, `${this.runId}/${stream}`, draw)
+    const { salt, runId } = this.isInPrefix ? this.origin : this.own
+    return seededRandom(this.env.runtime, salt, `${runId}/${stream}`, draw)
   }
 
   id(prefix: string, label: string): string {
-    return deriveId(this.env.runtime, this.known.salt, this.runId, prefix, label)
+    const isUnique = prefix !== '' || (label.startsWith('uuid:') && !this.isInPrefix)
+    const { salt, runId } = isUnique ? this.own : this.origin
+    return deriveId(this.env.runtime, salt, runId, prefix, label)
+  }
+
+  private get own(): { readonly salt: string; readonly runId: string } {
+    return { salt: this.known.salt, runId: this.runId }
+  }
+
+  /** What hashes and chance of a fork follow from where they must be those of the original. */
+  private get origin(): { readonly salt: string; readonly runId: string } {
+    return this.start.forkedFrom ?? this.own
+  }
+
+  /** A replaying fork is still where its original has been. */
+  private get isInPrefix(): boolean {
+    const settled = this.acknowledged - (this.queue.length - this.queueAt)
+    return this.program.resume === 'replay' && settled <= (this.start.forkedFrom?.entries ?? -1)
+  }
+
+  async read(json: Json): Promise<unknown> {
+    return decode(await this.env.offload.unpack(json))
   }
 
   shielded(): Durable {
@@ -706,7 +732,7 @@ const ignored = (): void => {}
 
 /** Whether only the program can have caused the entry. */
 function isOfProgram({ type }: Entry): boolean {
-  return type !== 'start' && type !== 'signal' && type !== 'end' && type !== 'reopen'
+  return type !== 'start' && type !== 'signal' && type !== 'end' && type !== 'reopen' && type !== 'past'
 }
 
 function reachesProgram(entry: Entry): boolean {

@@ -98,6 +98,7 @@ export class Known {
         this.outcome = entry.outcome
         break
       case 'state':
+      case 'past':
       case 'reopen':
         break
     }

@@ -3,7 +3,20 @@
  * what keeps things (`Journal`, `Blobs`), on what a platform gives (`Runtime`). docs/advance.md is the protocol between
  * them, on one page.
  */
-import type { Effect, Entry, Failure, Op, OpKind, Outcome, Question, Signal, Start, StepOutcome } from './entry.ts'
+import type {
+  Effect,
+  Entry,
+  Failure,
+  ForkEffects,
+  Op,
+  OpKind,
+  Outcome,
+  Question,
+  Signal,
+  Start,
+  StepOutcome,
+} from './entry.ts'
+import type { ForkView } from './fork-view.ts'
 import type { Json, JsonObject } from './json.ts'
 import type { EngineOutbox, OutboxHandler } from './outbox.ts'
 import type { Money, Pots } from './pots.ts'
@@ -142,6 +155,8 @@ export interface Durable {
   marked(key: string): boolean
   /** Replaying programs only: whether the journal holds steps or waits that were not given out yet, so that code has been past this place before. */
   beyond(): boolean
+  /** Of a forked run: what it knows of the original. */
+  readonly fork: ForkView | undefined
   /** Says that `error` is the failure of the wait `key`: if it ends the run, a retry makes that wait again. */
   blame(error: object, key: string): void
   /** When a retry of the run last made the failure of `key` void: from then on it has its time anew. Epoch milliseconds. */
@@ -501,6 +516,8 @@ export interface Engine {
   question?(id: string): Promise<QuestionRecord>
   /** What budgets are counted in. `raise` also answers the questions that are open for want of it. */
   readonly pots?: Pots
+  /** Makes a run of the journal of another one: see fork.ts. NOT_FOUND, RUN_CONFLICT, BAD_INPUT for a place that it does not have. */
+  fork?(runId: string, fork: Fork): Promise<void>
   /** Makes a failed or cancelled run continue: journals `reopen`, so that the step that failed is made again. */
   retry?(runId: string): Promise<void>
   /**
@@ -523,6 +540,16 @@ export interface Engine {
 export interface DiscardOptions {
   /** Also where messages are not delivered or somebody is asked. */
   readonly force?: boolean
+}
+
+export interface Fork {
+  readonly runId: string
+  /** As in `planFork`. */
+  readonly at?: number | string
+  readonly effects: ForkEffects
+  /** Default: that of the original. */
+  readonly input?: Json
+  readonly version?: string
 }
 
 export interface ServeOptions {

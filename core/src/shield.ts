@@ -17,6 +17,7 @@ export function shield(fiber: Fiber, keyOf: (key: string) => string = shieldedKe
       return fiber.isReplaying
     },
     history: fiber.history,
+    fork: fiber.fork,
     outbound: fiber.outbound,
     step: (op, live, behaviour = {}) => fiber.ask({ ...op, key: keyOf(op.key) }, live, behaviour, true),
     transaction: (op, body, behaviour = {}) =>

@@ -66,6 +66,8 @@ export interface NewRun {
   readonly startAt?: number
   /** Epoch milliseconds of the start entry. */
   readonly at: number
+  /** Of a fork: what its journal begins with behind the start, numbered from 1. */
+  readonly entries?: readonly Entry[]
 }
 
 export interface Store {

@@ -6,7 +6,6 @@
  *
  * What is never true: an unshielded step that begins behind it; an end other than the recorded one.
  */
-import { decode } from './codec.ts'
 import type { EntryOf } from './entry.ts'
 import type { Fiber } from './fiber.ts'
 import { cancelledOutcome } from './known.ts'
@@ -71,7 +70,7 @@ export class UndoNote {
       lost,
       graceUntil: at + fiber.env.cancelGraceMs,
       gate: shield(fiber, (key) => key),
-      read: async (json) => decode(await fiber.env.offload.unpack(json)),
+      read: (json) => fiber.read(json),
       idempotencyKey: (stepKey) => fiber.keyOf(stepKey),
       leave: () => {
         this.left = fiber.env.manifest.abilities.leavesOpen === true

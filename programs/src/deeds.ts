@@ -200,7 +200,10 @@ export class Deeds {
 
   #readAll(entries: readonly Entry[]): void {
     const answers = new Map<string, Json>()
+    const inherited = this.#durable.fork?.of.entries ?? -1
     for (const entry of entries) {
+      // Of the original of a fork, which undoes it itself.
+      if (entry.seq <= inherited) continue
       if (entry.type === 'signal') answers.set(entry.signal.id, entry.signal.payload)
       else if (entry.type === 'state' && entry.key.startsWith(MARK)) {
         const key = entry.key.slice(MARK.length)

@@ -16,6 +16,7 @@ export type {
 export * from './context.ts'
 export type { Undo } from './deeds.ts'
 export * from './effects.ts'
+export { type DryRun, forked, isForkPolicy } from './forked.ts'
 export * from './input.ts'
 export * from './interrupt.ts'
 export * from './meter.ts'

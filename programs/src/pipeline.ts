@@ -17,6 +17,7 @@ import { decode, SelvageError, StepError } from '@selvage/core'
 import { readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import { type Child, isCancelledWith, startChild, untilEnded } from './child.ts'
+import { forked } from './forked.ts'
 import { metered } from './metered.ts'
 import {
   type PipelineInput,
@@ -43,7 +44,7 @@ export function createPipeline<const Stages extends readonly PipelineStage[], In
     ...(options.version !== undefined && { version: options.version }),
     ...(options.input !== undefined && { input: options.input }),
     resume: 'replay',
-    run: (durable) => new PipelineRun(metered(durable, budget), ready).run(),
+    run: (durable) => new PipelineRun(metered(forked(durable), budget), ready).run(),
   }
 }
 

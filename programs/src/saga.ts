@@ -69,6 +69,8 @@ export class Saga {
     live: (at: StepContext) => Promise<T> | T,
     behaviour: StepBehaviour<T>,
   ): Promise<[live: (at: StepContext) => Promise<T> | T, behaviour: StepBehaviour<T>]> {
+    // What the original of a fork has done is the original's to undo.
+    if (this.#durable.fork?.inherited.has(op.key)) return [live, behaviour]
     const deed = await this.#deeds.begin(op, effect, undo)
     return this.#deeds.watched(deed, live, behaviour)
   }
@@ -121,7 +123,7 @@ export class Saga {
     const failed = await Promise.race([ended, whenCancelled(durable).then(() => undefined)])
     const isStopped = isCancelled(durable)
     if (!isStopped && (failed === undefined || spares?.(failed.error) === true)) return await running
-    if (!this.#deeds.all().some(({ counts }) => counts)) return await running
+    if (!this.#own().some(({ counts }) => counts)) return await running
     return await this.#undo(isStopped ? durable.abortSignal.reason : failed?.error, aside)
   }
 
@@ -176,10 +178,16 @@ export class Saga {
     this.#childEnded(deed, isDone ? { ok: encode(end.value.ok, `the result of child ${id}`) } : undefined)
   }
 
+  /** Without those whose result is that of the original of a fork. */
+  #own(): readonly Deed[] {
+    const { fork } = this.#durable
+    const deeds = this.#deeds.all()
+    return fork === undefined ? deeds : deeds.filter(({ key }) => !fork.reused.has(key))
+  }
+
   /** Newest first; before them what nobody knows, as it may have been the last. */
   #inOrder(): readonly Deed[] {
-    return this.#deeds
-      .all()
+    return this.#own()
       .filter(({ state }) => state === 'done' || state === 'unknown')
       .reverse()
       .sort((one, other) => (one.order === other.order ? 0 : other.order - one.order))

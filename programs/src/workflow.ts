@@ -15,6 +15,7 @@ import { type BudgetOptions, readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
 import type { Context } from './context.ts'
+import { forked } from './forked.ts'
 import type { StandardSchema } from './input.ts'
 import { metered } from './metered.ts'
 import { type Retry, retryBehaviour } from './retry.ts'
@@ -59,7 +60,7 @@ export function createWorkflow<Input = unknown, Result = unknown>(
     resume: 'replay',
     ...(options.timeout !== undefined && { timeoutMs: toMs(options.timeout, `timeout of workflow "${name}"`) }),
     async run(gate) {
-      const durable = metered(gate, budget)
+      const durable = metered(forked(gate), budget)
       const input = decode(durable.start.input) as Input
       const saga = new Saga(durable)
       const ctx = new WorkflowContext(durable, { retry: options.retry, print: options.log ?? printToConsole, saga })

@@ -174,6 +174,7 @@ export function entryEvent(entry: Entry, replayed: boolean): RunEvent | undefine
       return { ...base, type: 'runFailed', error: outcome.error, ...step }
     }
     case 'state':
+    case 'past':
       return undefined
   }
 }

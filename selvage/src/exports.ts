@@ -96,6 +96,7 @@ export type { EffectActor, EffectAnswer, EffectRecord } from './effect-ledger.ts
 export type { EffectQuery } from './effects.ts'
 export type { RunEvent } from './event.ts'
 export type { EventsOptions } from './event-stream.ts'
+export type { ForkOptions } from './fork.ts'
 export type { InlineState } from './inline.ts'
 export { inspect } from './inspect.ts'
 export type { ApprovalLink, LinkAction, LinkAnswer, LinkClaims, LinkOptions } from './links.ts'

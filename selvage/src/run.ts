@@ -19,13 +19,13 @@ import type { DelegateOptions } from './delegate.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
 import { follow, hasEnded } from './event-stream.ts'
+import { type ForkOptions, readFork } from './fork.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { Live } from './live/live.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
 import type { Records } from './records.ts'
-import { notBuilt } from './reserved.ts'
 import { type PotState, potIdsOf, type RunUsage, raiseOfRun, stateOf, treeOf, UsageCount } from './run-money.ts'
 import type { Treasury } from './treasury.ts'
 
@@ -265,9 +265,22 @@ export class Run<Result = unknown> {
     return potIdsOf(this.id, start, treasury, runtime.clock.now())
   }
 
-  /** Reserved. */
-  async fork(_options: { readonly at?: number | string } = {}): Promise<never> {
-    throw notBuilt('run.fork()', 'Start a new run with the changed input.')
+  /**
+   * A new run of the same program, from the journal of this one as far as `at`. No effect of this run is repeated silently:
+   * see `ForkOptions.effects` and docs/forks.md. BAD_INPUT for a place that this run does not have, RUN_CONFLICT for an id
+   * that is taken.
+   */
+  async fork(options: ForkOptions = {}): Promise<Run<Result>> {
+    const { engine, runtime } = this.#ports
+    const original = await engine.describe(this.id)
+    const fork = readFork(original, options, `run_${runtime.random(11)}`)
+    if (engine.fork === undefined) {
+      throw new UsageError('UNSUPPORTED', `Engine '${engine.manifest.name}' cannot fork a run.`, {
+        hint: 'Start a new run with the changed input.',
+      })
+    }
+    await engine.fork(this.id, fork)
+    return new Run(fork.runId, this.#ports, this.#present)
   }
 }
 

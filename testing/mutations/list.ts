@@ -2,6 +2,24 @@ import type { Mutation } from './mutation.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'a fork makes again what its original has done',
+    breaks: 'the fork: no effect is repeated silently',
+    file: 'core/src/fork-view.ts',
+    find: 'return free.find(({ key }) => key === op.key)',
+    put: 'return free.find(({ key }) => key === "")',
+    test: 'selvage/src/forks.test.ts',
+    title: 'reuses what the original did behind the place where it leaves it, under keys of its own',
+  },
+  {
+    name: 'a fork undoes what its original has done',
+    breaks: 'the fork: what the original did is its own',
+    file: 'programs/src/saga.ts',
+    find: 'if (this.#durable.fork?.inherited.has(op.key)) return [live, behaviour]',
+    put: '',
+    test: 'selvage/src/forks.test.ts',
+    title: 'undoes what it did itself, and not what the original did',
+  },
+  {
     name: 'the grace of a cancel ends compensations',
     breaks: 'I7',
     file: 'core/src/turn.ts',

@@ -1,5 +1,6 @@
 /** An agent as a program: a run is one invocation, made to the end by whatever process has the run. */
 import { type Duration, decode, type Program, toMs } from '@selvage/core'
+import { forked } from '@selvage/programs'
 import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
@@ -61,7 +62,8 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
     ...(version !== undefined && { version }),
     resume: 'fold',
     ...limited(name, options),
-    async run(durable) {
+    async run(gate) {
+      const durable = forked(gate)
       return await undoable(durable, policy, async (saga) => {
         const input = decode(durable.start.input)
         const { runId, start, abortSignal } = durable

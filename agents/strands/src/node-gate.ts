@@ -135,7 +135,8 @@ async function* visited(visit: Visit, cancelSignal: AbortSignal | undefined): Ev
   if (!isOver) return update
   frame.visits.set(node.id, count)
   frame.nest.forget(inside)
-  return fromRecord(await durable.step(op, () => recordOf(update)))
+  // What it did are steps of their own.
+  return fromRecord(await durable.step({ ...op, effect: 'read' }, () => recordOf(update)))
 }
 
 /** An agent that keeps its context from visit to visit has one scope for all of them. */

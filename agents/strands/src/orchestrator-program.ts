@@ -3,7 +3,7 @@
  * ones go on inside.
  */
 import { decode, encode, type Program, StepError, UsageError } from '@selvage/core'
-import { askInterrupt } from '@selvage/programs'
+import { askInterrupt, forked } from '@selvage/programs'
 import type { ContentBlockData, Usage } from '@strands-agents/sdk'
 import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
 import { type AgentContext, type AgentOptions, KNOWN, limited, warn } from './agent-program.ts'
@@ -57,7 +57,8 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
     ...(version !== undefined && { version }),
     resume: 'fold',
     ...limited(name, options),
-    async run(durable) {
+    async run(gate) {
+      const durable = forked(gate)
       return await undoable(durable, policy, async (saga) => {
         const input = decode(durable.start.input)
         const { runId, start, abortSignal } = durable

@@ -10,6 +10,7 @@
  * text of a message stored twice.
  */
 import { decode, type Entry, errorFromJson, errorToJson, type Program, RunError } from '@selvage/core'
+import { forked } from '@selvage/programs'
 import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } from '@strands-agents/sdk'
 import {
   type AgentFactory,
@@ -43,7 +44,8 @@ export function createSessionProgram(name: string, factory: AgentFactory, option
     name: sessionProgramName(name),
     ...(version !== undefined && { version }),
     resume: 'fold',
-    async run(durable): Promise<never> {
+    async run(gate): Promise<never> {
+      const durable = forked(gate)
       const { runId, start, abortSignal } = durable
       const made = await factory({ runId, tenant: start.tenant, input: undefined, abortSignal })
       const { agent, turns } = bindAgent(made, {

@@ -213,7 +213,8 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
     throw frame.fatal.error
   }
   if (frame.interrupts.length > 0) return raise(call, frame.interrupts)
-  const record = await scope.durable.step(op, () => ({
+  // What it did are steps of their own.
+  const record = await scope.durable.step({ ...op, effect: 'read' }, () => ({
     ...recordResult(block),
     ...(call.edited !== undefined && { edited: call.edited }),
   }))

@@ -472,10 +472,7 @@ describe('what does not exist', () => {
   })
 
   test('abilities that are not built yet', async () => {
-    for (const args of [
-      ['fork', 'r'],
-      ['serve', '--port', '80'],
-    ]) {
+    for (const args of [['serve', '--port', '80']]) {
       expect(await cli(...args)).toMatchObject({ code: 2, out: '', err: expect.stringContaining('not built yet') })
     }
   })

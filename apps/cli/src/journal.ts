@@ -42,6 +42,8 @@ function told(entry: Entry): string {
       return `${entry.key} ${entry.signalId === undefined ? 'over by time' : `answered by ${entry.signalId}`}`
     case 'state':
       return `${entry.key} ${json(entry.patch)}`
+    case 'past':
+      return `${entry.key} of the original ${json(entry.outcome)}`
     case 'undo':
       return `will end, once it is undone, with ${json(entry.outcome)}`
     case 'reopen':

@@ -10,6 +10,7 @@ import { type EffectsOptions, effects } from './effects.ts'
 import { EXIT, EXIT_MEANING } from './exit-codes.ts'
 import { explain } from './failure.ts'
 import { findQuestion, findRun } from './find.ts'
+import { type ForkArguments, fork } from './fork.ts'
 import { journal } from './journal.ts'
 import { type LinkOptions, link } from './link.ts'
 import { type ListOptions, list } from './list.ts'
@@ -34,6 +35,7 @@ export function createProgram(json: boolean): Command {
   addReading(program)
   addAnswering(program)
   addChanging(program)
+  addFork(program)
   addOperating(program)
   return program
 }
@@ -253,6 +255,27 @@ function addChanging(program: Command): void {
     })
 }
 
+function addFork(program: Command): void {
+  program
+    .command('fork <run>')
+    .description('a new run from the journal of another one; no effect of that one is repeated silently')
+    .option(
+      '--at <place>',
+      'how many of its entries come before, or the key of the step that comes first (default: all)',
+    )
+    .option(
+      '--effects <policy>',
+      'reuse, dry-run or ask, or JSON by step or tool: \'{"charge":"ask"}\' (default reuse)',
+    )
+    .option('--input <json>', 'an input in place of that of the original')
+    .option('--run-id <id>', 'of the new run (default: a random one)')
+    .option('--program-version <version>', 'of its program (default: that of the original)')
+    .action((id: string, _options, command: Command) => {
+      const options = command.optsWithGlobals<GlobalOptions & ForkArguments>()
+      return session(options, async (opened) => fork(opened, await findRun(opened.selvage, id), options))
+    })
+}
+
 function addOperating(program: Command): void {
   program
     .command('work <module>')
@@ -263,13 +286,6 @@ function addOperating(program: Command): void {
     .command('doctor')
     .description('check this machine and the database; exit code 1 if something is wrong')
     .action((_options, command: Command) => doctor(command.optsWithGlobals()))
-  program
-    .command('fork <run>', { hidden: true })
-    .allowUnknownOption()
-    .allowExcessArguments()
-    .action(() => {
-      throw notBuilt('selvage fork', 'Start a new run with the changed input.')
-    })
   program
     .command('serve', { hidden: true })
     .allowUnknownOption()

@@ -87,6 +87,7 @@ function rowOf(
     case 'end':
       return endRow(entry)
     case 'state':
+    case 'past':
       return undefined
   }
 }

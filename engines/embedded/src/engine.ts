@@ -14,6 +14,7 @@ import {
   EngineError,
   type EngineOutbox,
   type Entry,
+  type Fork,
   type Host,
   hashJson,
   type Manifest,
@@ -43,6 +44,7 @@ import { Attachments } from './attachments.ts'
 import { Bell } from './bell.ts'
 import { cancelRun } from './cancel.ts'
 import { Changes } from './changes.ts'
+import { forkRun } from './fork.ts'
 import { Leases } from './leases.ts'
 import { embeddedManifest } from './manifest.ts'
 import type { Parts } from './parts.ts'
@@ -167,6 +169,12 @@ class EmbeddedEngine implements Engine {
     const gone = await this.store.discard(runId, options, this.runtime.clock.now())
     for (const id of gone) this.changes.touched(id)
     return gone
+  }
+
+  async fork(runId: string, fork: Fork): Promise<void> {
+    this.checkOpen()
+    await forkRun(this.store, this.runtime, runId, fork)
+    this.changes.touched(fork.runId, { status: 'pending' })
   }
 
   async retry(runId: string): Promise<void> {

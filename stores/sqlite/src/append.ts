@@ -185,7 +185,7 @@ function mayStayBehind({ length, written }: KnownTail, more: number): boolean {
 }
 
 /** Entries of one append have keys that follow each other. */
-function project(database: Database, runId: string, n: number, entries: readonly Entry[], first: number): void {
+export function project(database: Database, runId: string, n: number, entries: readonly Entry[], first: number): void {
   entries.forEach((entry, index) => {
     if (entry.type === 'signal') recordSignal(database, runId, n, entry, first + index)
     else if (entry.type === 'open') openQuestion(database, runId, n, entry, first + index)

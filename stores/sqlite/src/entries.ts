@@ -43,6 +43,7 @@ export const TYPE = {
   end: 11,
   reopen: 12,
   undo: 13,
+  past: 14,
 } as const
 
 /** Added to the type of an entry that carries messages: its body is then `{"is":…,"sent":…}`. */
@@ -153,6 +154,8 @@ export function toRow(entry: Entry): EntryValues {
       return bare(TYPE.end, entry, null, entry.outcome)
     case 'reopen':
       return bare(TYPE.reopen, entry, null, { voided: entry.voided, by: entry.by, undo: entry.undo })
+    case 'past':
+      return ofOp(TYPE.past, entry, null, entry.outcome)
     case 'undo':
       return bare(TYPE.undo, entry, null, { outcome: entry.outcome, inFlight: entry.inFlight, lost: entry.lost })
   }
@@ -224,6 +227,10 @@ function read(row: EntryRow, text: string | null): Entry {
       return { seq, at, type: 'end', outcome: parse<Outcome>(text) }
     case TYPE.reopen:
       return { seq, at, type: 'reopen', ...parse<Omit<EntryOf<'reopen'>, 'seq' | 'at' | 'type'>>(text) }
+    case TYPE.past: {
+      const op = opOf(row)
+      return { seq, at, type: 'past', key: op.key, op, attempt: attemptOf(row), outcome: parse(text) }
+    }
     case TYPE.undo:
       return { seq, at, type: 'undo', ...parse<Omit<EntryOf<'undo'>, 'seq' | 'at' | 'type'>>(text) }
     default:

@@ -1,12 +1,13 @@
 /** Transitions of a run that need no claim, or give one up. What may follow what: schema/0001.sql. */
-import { ConflictError, EngineError, type Json, type NewRun, type Outcome } from '@selvage/core'
+import { ConflictError, EngineError, type Entry, type Json, type NewRun, type Outcome } from '@selvage/core'
+import { project } from './append.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { toRow } from './entries.ts'
 import { isWaitedFor, pendingOf, type Waits } from './inbox.ts'
 import { countSteps, entryOf, extend, insertEntry } from './journal.ts'
 import { labelsOf } from './labels.ts'
-import { JOIN_LIVE, leave, liveOf, TAIL, type TailRow } from './live.ts'
+import { JOIN_LIVE, leave, liveOf, TAIL, type Tail, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
 import { closeQuestions, hasLateAnswer, reopenQuestions } from './questions.ts'
 import { badInput, ended, gap, notFound } from './refusals.ts'
@@ -55,7 +56,9 @@ export async function create(
         at,
         run.startAt ?? at,
       )
-      insertEntry(database, names, n, 0, null, row)
+      const first = insertEntry(database, names, n, 0, null, row)
+      if (run.entries !== undefined)
+        beginWith(database, names, run.runId, { n, length: 1, steps: 0, last: first }, run.entries)
       for (const [name, value] of labels) {
         const sql = 'insert into label (name, value, created, run) values (?, ?, ?, ?)'
         database.run(sql, toText(name), toText(value), at, n)
@@ -64,6 +67,17 @@ export async function create(
     },
     { ring: 'now' },
   )
+}
+
+/** Inside a unit: the journal of a fork begins with what it inherits. */
+function beginWith(database: Database, names: Names, runId: string, start: Tail, entries: readonly Entry[]): void {
+  let tail = start
+  for (const entry of entries) {
+    tail = extend(database, names, tail, entry)
+    if (tail.last !== null) project(database, runId, tail.n, [entry], tail.last)
+  }
+  const sql = 'update run set length = ?, steps = ?, last = ? where n = ?'
+  database.run(sql, tail.length, tail.steps, tail.last, tail.n)
 }
 
 /** False, and nothing changed, if a signal that it would wait for is pending. */

@@ -1,0 +1,64 @@
+/** What a forked run knows of the run that it was forked from. */
+import type { Entry, EntryOf, ForkEffects, Op, Start } from './entry.ts'
+import type { Json } from './json.ts'
+
+/** What the original did behind the place where it was forked. */
+export interface PastStep {
+  readonly key: string
+  readonly op: Op
+  /** Why nobody knows what became of it; undefined: it was done. */
+  readonly unknown: string | undefined
+  /** Its result. */
+  read(): Promise<unknown>
+}
+
+export class ForkView {
+  readonly of: NonNullable<Start['forkedFrom']>
+  /** Keys of steps that the prefix holds: the fork did not make them. */
+  readonly inherited: ReadonlySet<string>
+  /** Keys of steps of the fork whose result is the original's. */
+  readonly reused: Set<string> = new Set()
+  readonly #past: readonly PastStep[]
+  readonly #used = new Set<string>()
+
+  constructor(of: NonNullable<Start['forkedFrom']>, entries: readonly Entry[], read: (json: Json) => Promise<unknown>) {
+    this.of = of
+    this.inherited = new Set(
+      entries.slice(0, of.entries + 1).flatMap((entry) => (entry.type === 'step' ? [entry.key] : [])),
+    )
+    this.#past = entries.flatMap((entry) => (entry.type === 'past' ? [pastStep(entry, read)] : []))
+    for (const entry of entries) {
+      if (entry.type !== 'state' || !entry.key.startsWith(REUSED)) continue
+      this.reused.add(entry.key.slice(REUSED.length))
+      this.#used.add(String(entry.patch.of))
+    }
+  }
+
+  get effects(): ForkEffects {
+    return this.of.effects
+  }
+
+  /** The same thing as the original did it, if it was not taken yet: of a tool the same call, of a step the same key. */
+  find(op: Op): PastStep | undefined {
+    const free = this.#past.filter((past) => !this.#used.has(past.key) && isSame(past.op, op))
+    return free.find(({ key }) => key === op.key) ?? (op.kind === 'tool' ? free[0] : undefined)
+  }
+
+  /** The key and patch of the note that says so. */
+  reuse(key: string, past: PastStep): readonly [key: string, patch: { readonly of: string }] {
+    this.reused.add(key)
+    this.#used.add(past.key)
+    return [`${REUSED}${key}`, { of: past.key }]
+  }
+}
+
+const REUSED = 'reused:'
+
+function isSame(past: Op, op: Op): boolean {
+  return past.kind === op.kind && past.name === op.name && (past.check ?? '') === (op.check ?? '')
+}
+
+function pastStep({ key, op, outcome }: EntryOf<'past'>, read: (json: Json) => Promise<unknown>): PastStep {
+  if ('ok' in outcome) return { key, op, unknown: undefined, read: () => read(outcome.ok) }
+  return { key, op, unknown: outcome.unknown, read: () => Promise.resolve(undefined) }
+}
