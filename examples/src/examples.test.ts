@@ -113,6 +113,26 @@ describe('managed.ts', () => {
   })
 })
 
+describe('effects.ts', () => {
+  it('takes stock, money and sends mails once, killed between an effect and its record', async () => {
+    const cwd = temporaryFolder()
+    const first = run('effects.js', { cwd })
+    await first.printed('charged, and not recorded yet')
+    first.kill()
+    expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+
+    const second = await whole('effects.js', { cwd })
+    expect(second.stdout).not.toContain('charged, and not recorded yet')
+    expect(second.stdout).toBe('9 lamps left\nreserve idempotent done\ncharge once done\n')
+    expect((await whole('effects.js', { cwd })).stdout).toBe(second.stdout)
+    expect(lines(cwd, 'payments.jsonl')).toHaveLength(1)
+    const mails = lines(cwd, 'mails.jsonl').map((line): { key: string; text: string } => JSON.parse(line))
+    // At least once, and where twice, with the same key.
+    const once = [...new Map(mails.map((mail) => [mail.key, mail.text])).values()]
+    expect(once).toEqual(['We keep a lamp for you.', 'Paid, thank you.'])
+  })
+})
+
 describe('session.ts', () => {
   it('answers each message once, however often it is killed and run', async () => {
     const cwd = temporaryFolder()

@@ -195,6 +195,21 @@ test('a trigger or a view of an author reaches no more than he does', async () =
   )
 })
 
+test('what makes tables may be said again, in any commit', async () => {
+  const make = `create table if not exists app_a (x); create index if not exists app_i on app_a (x);
+    create view if not exists app_v as select * from app_a; drop table if exists app_none;
+    create trigger if not exists app_t after delete on app_a begin insert into app_a values (old.x + 1); end`
+  for (let n = 0; n < 3; n++) await selvage.transaction((db) => db.exec(make))
+  await run((ctx) =>
+    ctx.transaction('again', (tx) => {
+      tx.exec(make)
+      tx.run('insert into app_a values (1)')
+      tx.run('delete from app_a where x = 1')
+    }),
+  )
+  expect(await selvage.transaction((db) => db.all('select * from app_v'))).toEqual([{ x: 2 }])
+})
+
 test('autoincrement, without rowid, unique, foreign keys, generated columns and upserts are ordinary', async () => {
   const found = await selvage.transaction((db) => {
     db.exec(`create table app_a (n integer primary key autoincrement, t text unique, l as (length(t)));

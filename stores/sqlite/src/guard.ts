@@ -95,11 +95,16 @@ export class Guard {
       case 'AutoCommit':
       case 'Savepoint':
       case 'Vacuum':
-      case 'JournalMode':
       case 'Checkpoint':
         return false
-      default:
+      // `JournalMode` is what SQLite makes of `create table if not exists` where it exists: it only asks.
+      case 'OpenEphemeral':
+      case 'OpenAutoindex':
+      case 'OpenPseudo':
+      case 'OpenDup':
         return true
+      default:
+        return !opcode.startsWith('Open')
     }
   }
 
