@@ -65,6 +65,12 @@ describe('retryBehaviour', () => {
     expect(again(new TerminalError('never'), 1)).toBeUndefined()
   })
 
+  it('obeys what an author has thrown where a library has wrapped it', () => {
+    const wrapped = (cause: Error): Error => new Error(cause.message, { cause })
+    expect(delayOf({ on: () => false }, 1, wrapped(new RetryableError('soon', { after: 7 })))).toBe(7)
+    expect(delayOf({ on: () => true }, 1, wrapped(new TerminalError('never')))).toBeUndefined()
+  })
+
   it('asks the rules of the policy what class an error is of', () => {
     const rule = (error: unknown): 'transient' | undefined =>
       error instanceof Error && error.message === 'locked' ? 'transient' : undefined

@@ -65,7 +65,7 @@ export function retryBehaviour(retry: Retry, random: () => number): RetryAfter {
   const asked = transient === undefined || transient === false ? policyBehaviour({}, random) : of.transient
   return (error, attempt, at) => {
     if (isFinal(error)) return undefined
-    if (isNamed(error, 'RetryableError')) return asked?.(error, attempt, at)
+    if (retryableIn(error) !== undefined) return asked?.(error, attempt, at)
     return of[classify(error, rules).class]?.(error, attempt, at)
   }
 
@@ -92,10 +92,9 @@ function policyBehaviour(policy: RetryPolicy, random: () => number): RetryAfter 
 
   return (error, attempt, at) => {
     if (attempt >= maxAttempts) return undefined
-    const isWanted = isNamed(error, 'RetryableError')
-    if (!isWanted && !on(error)) return undefined
-    const delayMs =
-      isWanted && typeof error.after === 'number' ? Math.max(0, error.after) : backoffMs(error, attempt, at)
+    const wanted = retryableIn(error)
+    if (wanted === undefined && !on(error)) return undefined
+    const delayMs = typeof wanted?.after === 'number' ? Math.max(0, wanted.after) : backoffMs(error, attempt, at)
     if (delayMs === undefined || elapsedMs === undefined || at === undefined) return delayMs
     return at.now - at.since + delayMs > elapsedMs ? undefined : delayMs
   }
@@ -136,11 +135,18 @@ const NEVER = ['TerminalError', 'AbortError', 'UsageError', 'NonDeterminismError
 
 // By name: an author's copy of this package may be another one, and an AbortError is nobody's class.
 function isFinal(error: unknown): boolean {
-  return NEVER.some((name) => isNamed(error, name))
+  if (!(error instanceof Error)) return false
+  return NEVER.includes(error.name) || thrownByAuthor(error)?.name === 'TerminalError'
 }
 
-function isNamed(error: unknown, name: string): error is Error & { after?: unknown } {
-  return error instanceof Error && error.name === name
+function retryableIn(error: unknown): { readonly after?: unknown } | undefined {
+  const thrown = thrownByAuthor(error)
+  return thrown?.name === 'RetryableError' ? thrown : undefined
+}
+
+/** What an author has thrown to be obeyed, also where a library has wrapped it since: a model's errors are wrapped. */
+function thrownByAuthor(error: unknown): { readonly name?: unknown; readonly after?: unknown } | undefined {
+  return chainOf(error).find(({ name }) => name === 'TerminalError' || name === 'RetryableError')
 }
 
 function atLeast(least: number, value: number, what: string): number {

@@ -136,6 +136,11 @@ export class FailurePolicy {
     return guardOf(this.#modelBreaker, `model ${model}`)
   }
 
+  /** Whether an attempt that a model's circuit does not let through waits. */
+  get waitsForModels(): boolean {
+    return this.#modelBreaker?.whileOpen === 'wait'
+  }
+
   toolCircuit(tool: string): Guard | undefined {
     return guardOf(this.#toolBreakers.get(tool), `tool ${tool}`)
   }

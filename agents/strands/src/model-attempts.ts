@@ -142,7 +142,7 @@ export class ModelAttempts {
     const last = this.#options.recorded.at(-1)
     if (last?.type !== 'retry' || last.attempt !== attempt - 1) return
     this.#before = 0
-    const waits = this.#options.policy.modelCircuit('')?.waits === true
+    const { waitsForModels: waits } = this.#options.policy
     for (const entry of this.#options.recorded) {
       if (entry.type !== 'retry') continue
       const { at, because } = (entry.next ?? { at: 0 }) as unknown as NextModel

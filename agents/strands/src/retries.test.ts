@@ -77,6 +77,16 @@ describe('a model call', () => {
     expect(waited.map((ms) => Math.round(ms / 1_000))).toEqual([77])
   })
 
+  it.each([
+    ['wants it', new RetryableError('soon', { after: 60 }), 2],
+    ['does not', new TerminalError('never'), 1],
+  ] as const)('is made again if who wrote the model %s, whatever the policy says', async (_, error, calls) => {
+    const { ledger } = await playOn(model([error], { retry: { transient: false, permanent: false } }))
+    expect(ledger.modelCalls).toBe(calls)
+    const { ledger: other } = await playOn(model([error], { retry: { permanent: { initial: 50 } } }))
+    expect(other.modelCalls).toBe(calls)
+  })
+
   it('that has used up its attempts fails the run with its own error, and a retry of the run gives it all anew', async () => {
     const errors = Array.from({ length: 4 }, () => failed({ status: 500 }))
     const scenario = model(errors, { retry: { transient: { maxAttempts: 2, jitter: 'none' } } })

@@ -394,6 +394,37 @@ describe('people', () => {
   })
 })
 
+describe('many runs', () => {
+  test('are listed first, and retried or discarded with --yes only', async () => {
+    let isMended = false
+    const flaky = selvage.workflow('flaky', (ctx, n: number) =>
+      ctx.step('work', () => {
+        if (!isMended) throw new Error('down')
+        return n
+      }),
+    )
+    for (const id of ['a', 'b', 'c']) await (await flaky.start(1, { runId: id })).result().catch(() => {})
+    const listed = await cli('retry', '--failed', '--program', 'flaky')
+    expect([listed.code, listed.err]).toEqual([0, expect.stringContaining('Nothing was done')])
+    expect((await selvage.run('a').status()).status).toBe('failed')
+    expect((await cli('discard', 'a')).err).toContain('--yes')
+    expect(json(await cli('--json', 'discard', 'a', '--yes'))).toEqual({ runId: 'a', done: true, gone: ['a'] })
+    expect((await cli('show', 'a')).code).toBe(3)
+    isMended = true
+    const done = json<{ items: { id: string; done: boolean }[] }>(await cli('--json', 'retry', '--failed', '--yes'))
+    expect(done.items.map(({ id, done }) => [id, done])).toEqual([
+      ['c', true],
+      ['b', true],
+    ])
+    expect(await selvage.run('b').result()).toBe(1)
+    expect(await selvage.run('c').result()).toBe(1)
+    expect((await cli('discard', '--completed', '--program', 'flaky', '--yes')).code).toBe(0)
+    expect((await selvage.runs({ program: 'flaky' })).items).toEqual([])
+    expect((await cli('discard')).code).toBe(2)
+    expect((await cli('retry', 'x', '--failed')).code).toBe(2)
+  })
+})
+
 describe('signal, cancel, retry', () => {
   test('a signal reaches a run that waits in another process', async () => {
     const wait = selvage.workflow('wait', (ctx) => ctx.signal('go'))
