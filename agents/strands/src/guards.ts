@@ -59,7 +59,8 @@ export async function* guarded(events: Events, { scope, unlessLost }: Guard): Ev
     isOver = true
     return next.value
   } finally {
-    scope.hasLeft = !isOver
+    const { aborted: isCancelled } = scope.agent.cancelSignal
+    scope.hasLeft = !isOver && (isCancelled ? 'cancelled' : 'open')
     // The SDK's loop would go on with another model call, and is told that there is none.
     if (!isOver) await events.return(undefined as never).catch(() => {})
   }

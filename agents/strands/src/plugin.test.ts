@@ -180,6 +180,30 @@ describe('durable() on an unmodified agent', () => {
     expect(new Set(keys).size).toBe(keys.length)
   })
 
+  it.each(['modelStreamUpdateEvent', 'beforeToolsEvent', 'toolResultEvent'])(
+    'a consumer that cancels at a %s and leaves has ended the turn',
+    async (type) => {
+      const engine = await engineWith(runtime, [])
+      const first = new Process(engine)
+      for await (const event of first.agent.stream('Q4')) {
+        if (event.type !== type) continue
+        first.agent.cancel()
+        break
+      }
+      const told = plain(first.agent.messages)
+      const { modelCalls } = first.ledger
+      expect(String(await first.invoke('Q3'))).toMatch(/^(Seen all of Q4|I look)/)
+      await first.plugin.detach()
+      const second = new Process(engine)
+      const result = await second.invoke('Q4')
+      expect([result.stopReason, isReplayed(result)]).toEqual(['cancelled', true])
+      expect(plain(second.agent.messages)).toEqual(told)
+      await second.invoke('Q3')
+      expect(plain(second.agent.messages)).toEqual(plain(first.agent.messages))
+      expect([modelCalls, second.ledger.modelCalls]).toEqual([1, 0])
+    },
+  )
+
   it('folds over the trim of the default conversation manager, turn after turn', async () => {
     const chat: Script = (messages) =>
       `answer to ${JSON.stringify(messages.at(-1)?.content[0])}, ${messages.length} messages`

@@ -10,6 +10,7 @@ import {
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { type Ledger, noting, plain } from '../test/agents.ts'
+import { engineWith, Process } from '../test/process.ts'
 import {
   keysOf,
   outcomeOf,
@@ -176,6 +177,69 @@ describe('interrupts', () => {
         .sort(),
     ).toEqual(['confirm', 'hook', 'inner', 'tools'])
     expect(whole.ledger.tools.filter((done) => done.startsWith('look')).sort()).toEqual(['look:2', 'look:3'])
+  })
+
+  it.each(['the same process', 'another process'])('of hooks are raised once, gone on with in %s', async (where) => {
+    const engine = await engineWith(runtime, [])
+    const asked: string[] = []
+    const make = (): Process => {
+      const process = new Process(engine, {
+        script: twoCalls,
+        config: (ledger) => ({ tools: [noting(ledger, 'charge'), noting(ledger, 'look')] }),
+      })
+      for (const name of ['first', 'second'])
+        process.agent.addHook(BeforeToolsEvent, (event) => {
+          asked.push(name)
+          asked.push(`${name}: ${event.interrupt<JSONValue>({ name, reason: 'big' })}`)
+        })
+      return process
+    }
+    const first = make()
+    const { interrupts = [] } = await first.invoke('Q4')
+    const second = where === 'the same process' ? first : make()
+    const answers = interrupts.map(({ id, name }) => ({
+      interruptResponse: { interruptId: id, response: `yes, ${name}` },
+    }))
+    // One answer alone: the other question is asked again, and is the same.
+    const still = await second.invoke(answers.slice(0, 1))
+    expect(still.interrupts).toMatchObject([{ name: 'second' }])
+    expect(String(await second.invoke(answers.slice(1)))).toBe('Done.')
+    expect(asked).toEqual([
+      'first',
+      'second',
+      'first',
+      'first: yes, first',
+      'second',
+      'first',
+      'first: yes, first',
+      'second',
+      'second: yes, second',
+    ])
+    expect(questionsOf(engine.entries('q4'))).toHaveLength(2)
+  })
+
+  it('of an agent that is cancelled behind the answer do not stand in the way of its next turn', async () => {
+    const engine = await engineWith(runtime, [])
+    const process = new Process(engine, {
+      script: [...(twoCalls as unknown[]), 'Next.'] as Script,
+      wait: true,
+      config: (ledger) => ({ tools: [noting(ledger, 'charge'), noting(ledger, 'look')] }),
+    })
+    process.agent.addHook(BeforeToolsEvent, (event) => {
+      event.interrupt({ name: 'approve' })
+      process.agent.cancel()
+    })
+    const invoked = process.invoke('Q4')
+    await engine.until('q4', (entries) => questionsOf(entries).length > 0)
+    const id = questionsOf(engine.entries('q4'))[0]?.id ?? ''
+    await engine.signal('q4', { id, name: id, payload: { value: 'yes' } })
+    expect((await invoked).stopReason).toBe('cancelled')
+    expect(String(await process.invoke('Q3'))).toBe('Done.')
+    await process.plugin.detach()
+    const again = new Process(engine)
+    expect((await again.invoke('Q4')).stopReason).toBe('cancelled')
+    await again.invoke('Q3')
+    expect(plain(again.agent.messages)).toEqual(plain(process.agent.messages))
   })
 
   it('answered one by one, days apart', async () => {

@@ -11,7 +11,7 @@ import type { InterruptResponseContentData } from '@strands-agents/sdk'
 import type { Unanswered } from './asking.ts'
 import { localKey } from './frames.ts'
 import type { Scope } from './scope.ts'
-import type { InterruptJson } from './seams.ts'
+import { type HookAnswer, type InterruptJson, isHookInterrupt } from './seams.ts'
 
 const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
 const APPROVE_KEY = /^approve:(.+)@\d+(?:=[\w-]+)?(?:\/\d+)?$/s
@@ -80,6 +80,21 @@ export async function askForHooks(scope: Scope, interrupts: readonly InterruptJs
         ...(reason !== undefined && { reason: encode(reason, `the reason of interrupt ${name}`) }),
       })
       return { interrupt, key, asked }
+    }),
+  )
+}
+
+/** What hooks have asked in the cycle that is gone on with, as far as it is answered: they need not stop there again. */
+export async function answeredHooks(scope: Scope): Promise<HookAnswer[]> {
+  const answered = [...scope.fold.questions].flatMap(([key, { id: questionId, name, reason }]) => {
+    const id = interruptIdOf(key)
+    if (id === undefined || !isHookInterrupt(id) || !scope.isAnswered(key, questionId)) return []
+    return [{ key, interrupt: { id, name: name ?? id, source: 'hook' as const }, reason }]
+  })
+  return await Promise.all(
+    answered.map(async ({ key, interrupt, reason }) => {
+      const asked = await askInterrupt(scope.durable, key, { name: interrupt.name, reason })
+      return { interrupt, response: (await asked.wait()) as HookAnswer['response'] }
     }),
   )
 }

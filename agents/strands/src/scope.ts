@@ -63,8 +63,8 @@ export class Scope implements Answers {
   readonly raised: Set<string> = new Set()
   /** Questions that this process has answered itself. */
   readonly answeredHere: Set<string> = new Set()
-  /** The consumer of the stream has left: nothing new begins. */
-  hasLeft = false
+  /** The consumer of the stream has left: nothing new begins. Whether it had cancelled the agent before. */
+  hasLeft: false | 'open' | 'cancelled' = false
   /** The run was given up behind the turn: nothing of it settles here any more. */
   isClosed = false
   /** What ends the run, whatever the model would make of it. */

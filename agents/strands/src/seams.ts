@@ -49,6 +49,7 @@ interface Inside {
 
 interface InterruptStateInside {
   interrupts: Record<string, Interrupt>
+  activated: boolean
   resume(responses: readonly InterruptResponseContentData[]): void
   getOrCreateInterrupt(
     id: string,
@@ -168,6 +169,25 @@ export function resetInterrupts(agent: Agent): void {
 /** What `Agent.stream` does with interrupt responses before each pass; needed where a pass is repeated below it. */
 export function resumeInterrupts(agent: Agent, responses: readonly InterruptResponseContentData[]): void {
   inside(agent)._interruptState.resume(responses)
+}
+
+/** What the ids of interrupts begin with that hooks of an agent raise. */
+export function isHookInterrupt(id: string): boolean {
+  return id.startsWith('hook:')
+}
+
+/**
+ * Hooks that raise these interrupts are answered at once: for a pass that begins at the model call, and is given the
+ * responses as its input. The loop forgets them behind the next tools.
+ */
+export function answerHooks(agent: Agent, answered: readonly HookAnswer[]): void {
+  for (const { interrupt, response } of answered) respond(agent, interrupt, response)
+  inside(agent)._interruptState.activated = true
+}
+
+export interface HookAnswer {
+  readonly interrupt: InterruptJson
+  readonly response: NonNullable<Interrupt['response']> | null
 }
 
 // ── what stands around us ───────────────────────────────────────────────────────────────────────────────────────────

@@ -30,10 +30,11 @@ import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
-import { answerOpen, askForHooks, type HookQuestion } from './questions.ts'
+import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
 import { replaceAll, Scope, toJson } from './scope.ts'
 import {
+  answerHooks,
   type Invocation,
   interruptJson,
   resetInterrupts,
@@ -79,6 +80,9 @@ export interface TurnsOptions {
 export type Pass = (args: InvokeArgs | undefined, goesOn: boolean) => ReturnType<Invocation>
 type Events = ReturnType<Invocation>
 
+/** What a turn ends with. */
+type Ending = Pick<AgentResult, 'stopReason' | 'lastMessage'> & { readonly structuredOutput?: unknown }
+
 interface Open {
   readonly session: Session
   readonly scope: Scope
@@ -94,6 +98,8 @@ export class Turns {
   #isUnwatched = false
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
+  /** The loop of a turn runs, or was left in the middle. */
+  #isInLoop = false
   /** The agent's messages as the open turn found them. */
   #before: { readonly turn: number; readonly messages: readonly Message[] } | undefined
   /** Of an agent inside of another one, a graph or a swarm: where the invocation under way is. */
@@ -130,6 +136,7 @@ export class Turns {
     const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
     let isOver = false
     this.#isRunning = true
+    this.#isInLoop = false
     this.#isUnwatched = this.#options.isUnwatched(options)
     try {
       gateModelsOf(scope.agent)
@@ -145,7 +152,7 @@ export class Turns {
     } finally {
       this.#isRunning = false
       stop()
-      if (!isOver) await this.#leave(scope)
+      if (!isOver) await this.#endCancelled(scope).finally(() => this.#leave(scope))
     }
   }
 
@@ -230,6 +237,7 @@ export class Turns {
     if (recorded === undefined) await this.#write(scope, n, recordInput(args))
     else given = yield* this.#resume(scope, recorded, args, state)
     let goesOn = scope.conversation.hasBegun
+    this.#isInLoop = true
     while (true) {
       const result = yield* marked(pass(given, goesOn))
       goesOn = true
@@ -297,7 +305,9 @@ export class Turns {
     this.#load(scope)
     for (const patch of conversation.invocation) applyInvocation(state, patch)
     yield* this.#shown(conversation.shown, state)
-    return []
+    const answered = await answeredHooks(scope)
+    if (answered.length > 0) answerHooks(agent, answered)
+    return answered.map(({ interrupt, response }) => ({ interruptResponse: { interruptId: interrupt.id, response } }))
   }
 
   /** The recorded end of a turn. */
@@ -339,8 +349,10 @@ export class Turns {
     restoreMetrics(agent, addUsage(usage, before?.usage), base - spent.length + (before?.cycles ?? 0), spent)
   }
 
-  async #end(scope: Scope, n: number, result: AgentResult): Promise<void> {
+  async #end(scope: Scope, n: number, result: Ending): Promise<void> {
     const { agent } = this.#options
+    // A cancelled pass may have kept what was asked, and the loop takes no other input then.
+    if (result.stopReason === 'cancelled') resetInterrupts(agent)
     const end = toJson({
       ...scope.lastSync(),
       ...endOf(result, agent),
@@ -351,6 +363,16 @@ export class Turns {
     const isWritten = this.#options.writesEnds && this.#message === undefined
     if (isWritten) await scope.durable.state(scope.key(`turn#${n}.end`), toJson(end))
     else this.#unwritten = { turn: n, end }
+  }
+
+  /** A consumer that cancels the agent and then leaves its stream has ended the turn: no pass is left to say so. */
+  async #endCancelled(scope: Scope): Promise<void> {
+    const { agent, writesEnds } = this.#options
+    const lastMessage = agent.messages.at(-1)
+    const isOurs = writesEnds && this.#frame === undefined && this.#message === undefined
+    const isCancelled = this.#isInLoop && scope.hasLeft === 'cancelled' && !scope.durable.abortSignal.aborted
+    if (isOurs && isCancelled && lastMessage !== undefined)
+      await this.#end(scope, this.#ended + 1, { stopReason: 'cancelled', lastMessage })
   }
 
   /**
@@ -422,7 +444,7 @@ function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Js
   )
 }
 
-function endOf(result: AgentResult, { messages }: Agent): TurnEnd {
+function endOf(result: Ending, { messages }: Agent): TurnEnd {
   const { stopReason, lastMessage, structuredOutput } = result
   const at = lastMessage === messages.at(-1) ? -1 : lastMessage === messages.at(-2) ? -2 : undefined
   return {
@@ -434,7 +456,7 @@ function endOf(result: AgentResult, { messages }: Agent): TurnEnd {
 }
 
 /** Which model outcome a result shows: whoever waits for it finds it in the journal. */
-function saidIn({ lastMessage }: AgentResult, { conversation }: Scope): Pick<TurnEnd, 'answer' | 'message'> {
+function saidIn({ lastMessage }: Ending, { conversation }: Scope): Pick<TurnEnd, 'answer' | 'message'> {
   const isAnswer = lastMessage !== undefined && recordOf(lastMessage) !== undefined
   return isAnswer ? { answer: conversation.answers } : { message: lastMessage.toJSON() }
 }
