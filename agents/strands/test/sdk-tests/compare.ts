@@ -13,17 +13,32 @@ export interface Explained {
 }
 
 export function differences(without: Results, withGate: Results): Difference[] {
-  return [...without].flatMap(([test, was]) => {
+  const tests = [...without.tests].flatMap(([test, was]) => {
     if (was.status !== 'passed') return []
-    const now = withGate.get(test) ?? withGate.get(fileOf(test)) ?? { status: 'missing', message: '' }
+    const now = withGate.tests.get(test) ?? withGate.tests.get(fileOf(test)) ?? { status: 'missing', message: '' }
     return now.status === 'passed' ? [] : [{ test, is: now.status, message: now.message }]
   })
+  const known = new Set(without.unhandled.map(firstLine))
+  const unhandled = withGate.unhandled.filter((error) => !known.has(firstLine(error)))
+  return [...tests, ...unhandled.map((message) => ({ test: 'no test', is: 'unhandled', message }))]
+}
+
+/** What fails without the gate, and so can say nothing of it. */
+export function failing({ tests }: Results): string[] {
+  const lines = [...tests].flatMap(([test, { status, message }]) =>
+    status === 'failed' ? [`${test}: ${firstLine(message)}`] : [],
+  )
+  return lines.sort()
 }
 
 export function fileOf(test: string): string {
   return test.split(' > ')[0] ?? test
 }
 
-export function passed(results: Results): number {
-  return [...results.values()].filter(({ status }) => status === 'passed').length
+export function passed({ tests }: Results): number {
+  return [...tests.values()].filter(({ status }) => status === 'passed').length
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
 }

@@ -1,6 +1,6 @@
 /** The unit tests of a checkout over the code of a published package, in a folder of their own. */
 import { cpSync, existsSync, mkdirSync, readFileSync, statSync, symlinkSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 
 /** Where the sources lie: the repository has held the package at its root and in a folder. */
 const PLACES = ['src', 'strands-ts/src']
@@ -20,8 +20,14 @@ export interface Package {
   readonly modules: string
 }
 
-/** Returns the root of what it has laid out: `src/` as in the checkout, but with the published code. */
-export function layOver(sources: string, sdk: Package, folder: string): string {
+export interface Laid {
+  /** In it lies `src/` as in the checkout, but with the published code. */
+  readonly root: string
+  /** What the checkout runs before each file of its unit tests. */
+  readonly setupFiles: readonly string[]
+}
+
+export function layOver(sources: string, sdk: Package, folder: string): Laid {
   const root = join(folder, 'sdk')
   mkdirSync(root)
   symlinkSync(sdk.modules, join(root, 'node_modules'))
@@ -35,7 +41,19 @@ export function layOver(sources: string, sdk: Package, folder: string): string {
       return statSync(from).isDirectory() || FOLDERS.test(path)
     },
   })
-  return root
+  return { root, setupFiles: setupFiles(dirname(sources)).map((file) => join(root, file)) }
+}
+
+/**
+ * Those in `src/`: the tests that need a network have theirs elsewhere. The configuration is read as text, for it imports
+ * what only the checkout has installed.
+ */
+function setupFiles(folder: string): string[] {
+  const config = join(folder, 'vitest.config.ts')
+  if (!existsSync(config)) return []
+  const named = [...readFileSync(config, 'utf8').matchAll(/setupFiles:\s*(\[[^\]]*\]|'[^']*')/g)]
+  const files = named.flatMap(([, list = '']) => [...list.matchAll(/'(?:\.\/)?(src\/[^']+)'/g)])
+  return [...new Set(files.map(([, file = '']) => file))].filter((file) => existsSync(join(folder, file)))
 }
 
 export function versionOf(folder: string): string {

@@ -75,6 +75,24 @@ describe('Agent', () => {
 })
 `,
   )
+  write(
+    'agent/__tests__/elsewhere.test.ts',
+    "import 'a-package-that-only-the-checkout-has'\nimport { it } from 'vitest'\nit('says nothing', () => {})\n",
+  )
+  write('__fixtures__/before.ts', 'globalThis.isSetUp = true\n')
+  write(
+    'agent/__tests__/set-up.test.ts',
+    "import { expect, it } from 'vitest'\nit('is', () => expect(globalThis.isSetUp).toBe(true))\n",
+  )
+  write(
+    '../vitest.config.ts',
+    `import { playwright } from 'a-browser'
+export default { test: { projects: [
+  { test: { setupFiles: ['./src/__fixtures__/before.ts'], name: 'unit' } },
+  { test: { setupFiles: './test/before.ts', name: 'with a network', provider: playwright() } },
+] } }
+`,
+  )
   write('agent/__tests__/only.test.browser.ts', 'throw new Error("not for Node")\n')
   write('agent/__tests__/agent.test-d.ts', 'throw new Error("types only")\n')
   return folder
@@ -93,8 +111,9 @@ async function sdkTests(...args: string[]): Promise<{ code: number; said: string
 describe('the SDK’s own tests', { timeout: 120_000 }, () => {
   it('are laid over the package and compared', async () => {
     const { code, said } = await sdkTests(checkout('strands-ts/src'))
-    expect(said).toContain('without the gate 3 of 4 tests pass')
-    expect(said).toContain('With the gate 3 of 4; 2 agents were gated, 1 refused')
+    expect(said).toContain('without the gate 4 of 6 tests pass, 2 fail and say nothing of it:')
+    expect(said).toMatch(/src\/agent\/__tests__\/elsewhere\.test\.ts: Error: .*a-package-that-only-the-checkout-has/)
+    expect(said).toContain('With the gate 4 of 6; 2 agents were gated, 1 refused')
     expect(code).toBe(0)
   })
 
@@ -107,11 +126,16 @@ import { Agent } from '../agent.js'
 it('has nothing of its own', () => {
   expect(Object.hasOwn(new Agent({ printer: false }), '_streamWithMiddleware')).toBe(false)
 })
+it('loses an error', async () => {
+  if (Object.hasOwn(new Agent({ printer: false }), '_streamWithMiddleware')) void Promise.reject(new Error('lost'))
+  await new Promise((resolve) => setTimeout(resolve, 0))
+})
 `,
     )
-    const { code, said } = await sdkTests(folder)
+    const { code, said } = await sdkTests(folder, 'inside', '--minutes', '5')
     expect(said).toContain('DIFFERENCE: src/agent/__tests__/inside.test.ts > has nothing of its own')
-    expect(said).toContain('1 differences, 0 of them explained')
+    expect(said).toMatch(/DIFFERENCE: no test\n {2}unhandled: Error: lost/)
+    expect(said).toContain('2 differences, 0 of them explained')
     expect(code).toBe(1)
   })
 

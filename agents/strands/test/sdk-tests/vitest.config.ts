@@ -6,6 +6,7 @@ import { defineConfig } from 'vitest/config'
 const root = process.env.SELVAGE_SDK_LAID
 if (root === undefined) throw new Error('This configuration is for main.ts beside it, which lays the tests out.')
 const isGated = process.env.SELVAGE_SDK_GATES !== undefined
+const setupFiles = JSON.parse(process.env.SELVAGE_SDK_SETUP ?? '[]') as string[]
 
 const conditions = ['@selvage/source', 'node', 'development|production']
 const gate = join(import.meta.dirname, 'every-agent.ts')
@@ -46,9 +47,11 @@ export default defineConfig({
   ],
   test: {
     include: ['src/**/__tests__/**/*.test.ts', 'src/**/__tests__/**/*.test.node.ts'],
+    setupFiles,
     pool: 'forks',
     maxWorkers: 2,
     testTimeout: 10_000,
+    hookTimeout: 30_000,
     unstubEnvs: true,
     // Both ways would find the same files in it.
     fsModuleCache: false,
