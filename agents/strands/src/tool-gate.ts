@@ -160,7 +160,8 @@ async function* madeOnce(call: Call, ask: string): Events {
   try {
     record = suppliedRecord(yield* relay(make, () => scope.isLost))
   } catch (error) {
-    return resultBlock(refusal(call, error), toolUseId)
+    const block = resultBlock(refusal(call, error), toolUseId)
+    return StepError.is(error) && error.cause instanceof Error ? withError(block, error.cause) : block
   } finally {
     // Where the body has not run: somebody knew the result.
     ticket?.settle(NOTHING_SPENT)

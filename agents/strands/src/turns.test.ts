@@ -2,6 +2,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import {
   AfterInvocationEvent,
   AfterModelCallEvent,
+  AfterToolCallEvent,
   type AgentConfig,
   BeforeInvocationEvent,
   ExecuteToolStage,
@@ -215,6 +216,29 @@ describe('what stands beside', () => {
     Object.assign(engine, { runs: cut.runs })
     expect(String(await second.invoke('a'))).toBe('Done.')
     expect(ran).toBe(2)
+  })
+
+  it('middleware that throws: hooks see the error of that tool, from the journal as well', async () => {
+    const seen: unknown[] = []
+    const engine = await engineWith(runtime, [])
+    const make = (): Process => {
+      const process = new Process(engine, { script: [{ tools: [{ name: 'look', input: { n: 1 } }] }, 'Done.'] })
+      process.agent.addMiddleware(ExecuteToolStage, () => {
+        throw new RangeError('not today')
+      })
+      process.agent.addHook(AfterToolCallEvent, ({ result, error }) => {
+        seen.push([result.status, result.error?.name, result.error?.message, error?.message])
+      })
+      return process
+    }
+    expect(String(await make().invoke('a'))).toBe('Done.')
+    engine.kill('q4')
+    const at = engine.entries('q4').findIndex((entry) => entry.type === 'step' && entry.op.kind === 'tool') + 1
+    const cut = await engineWith(runtime, engine.entries('q4').slice(0, at))
+    Object.assign(engine, { runs: cut.runs })
+    expect(String(await make().invoke('a'))).toBe('Done.')
+    expect(seen).toHaveLength(2)
+    for (const each of seen) expect(each).toEqual(['error', 'RangeError', 'not today', 'not today'])
   })
 
   it('a SessionManager is warned of', async () => {
