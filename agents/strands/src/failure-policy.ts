@@ -65,6 +65,9 @@ export interface CircuitBreakers {
 
 export const FAILURE_OPTIONS: readonly string[] = ['retry', 'fallback', 'circuitBreaker', 'modelTimeout', 'timeouts']
 
+/** How much later than planned an attempt may begin. */
+const MOMENT_MS = 5_000
+
 /** Where nothing was said: about a quarter of an hour. */
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 10, initial: '2s', max: '5m' }
 
@@ -145,9 +148,14 @@ export class FailurePolicy {
     return guardOf(this.#toolBreakers.get(tool), `tool ${tool}`)
   }
 
-  /** In an author's own process nothing else may keep it alive until the next attempt. */
-  holdProcess(ms: number): void {
-    if (!this.#isManaged && ms < 2 ** 31) setTimeout(() => {}, ms)
+  /**
+   * In an author's own process nothing else may keep it alive until the next attempt, in `ms`. The returned function lets it
+   * go again; where nobody calls it, because the run was cancelled meanwhile, that comes a moment later by itself.
+   */
+  holdProcess(ms: number): () => void {
+    if (this.#isManaged || ms >= 2 ** 31 - MOMENT_MS) return () => {}
+    const handle = setTimeout(() => {}, ms + MOMENT_MS)
+    return () => clearTimeout(handle)
   }
 
   /** Tools that something is declared of. */

@@ -50,6 +50,7 @@ export class ModelAttempts {
   #before = 0
   #begun = false
   #guard: Guard | undefined
+  #letGo = (): void => {}
 
   constructor(options: ModelAttemptsOptions) {
     this.#options = options
@@ -65,6 +66,7 @@ export class ModelAttempts {
 
   /** The model of this attempt. */
   begin(attempt: number): Model {
+    this.#letGo()
     if (!this.#begun) this.#resume(attempt)
     this.#begun = true
     const model = this.#model(this.#at)
@@ -121,7 +123,7 @@ export class ModelAttempts {
       ...(because !== undefined && { because }),
       ...(usage !== undefined && { usage }),
     }
-    policy.holdProcess(afterMs)
+    this.#letGo = policy.holdProcess(afterMs)
     return { afterMs, next: JSON.parse(JSON.stringify(next)) as Json }
   }
 

@@ -17,6 +17,7 @@ export function toolBehaviour(scope: Scope, { key, name }: Op, { effect }: ToolE
   const { failures } = scope.policy
   const retry = failures.retryOf(name, effect === 'once') ?? ONLY_RETRYABLE
   const { heartbeatMs } = failures.limitsOf(name)
+  const held = holdsOf(scope)
   const guard = failures.toolCircuit(name)
   let waited = scope.attemptsOf(key).filter(({ error }) => guard?.waits && error.name === 'CircuitOpenError').length
   const again: Behaviour['retryAfterMs'] = (error, attempt, at) => {
@@ -35,15 +36,25 @@ export function toolBehaviour(scope: Scope, { key, name }: Op, { effect }: ToolE
   return {
     retryAfterMs: (error, attempt, at) => {
       const after = again(error, attempt, at)
-      if (typeof after === 'number') failures.holdProcess(after)
+      if (typeof after === 'number') held.set(key, failures.holdProcess(after))
       return after
     },
     ...(heartbeatMs !== undefined && { heartbeatTimeoutMs: heartbeatMs }),
   }
 }
 
+const holds = new WeakMap<Scope, Map<string, () => void>>()
+
+/** What lets an author's process go, by the key of the step that waits for its next attempt. */
+function holdsOf(scope: Scope): Map<string, () => void> {
+  const map = holds.get(scope) ?? new Map<string, () => void>()
+  holds.set(scope, map)
+  return map
+}
+
 /** Before the body. Throws CircuitOpenError where its circuit lets nothing through. */
-export function enterCircuit(scope: Scope, name: string): void {
+export function enterCircuit(scope: Scope, { key, name }: Op): void {
+  holdsOf(scope).get(key)?.()
   scope.policy.failures.toolCircuit(name)?.circuit.enter(scope.durable.clock())
 }
 

@@ -143,7 +143,7 @@ async function* madeOnce(call: Call, ask: string): Events {
   const make = (send: Send<AgentStreamEvent>): Promise<ToolRecord> => {
     const body = async (at: StepContext): Promise<ToolRecord> => {
       live = undefined
-      enterCircuit(scope, name)
+      enterCircuit(scope, op)
       const { record, block } = await toolCall(scope, op, ticket, () => runBody(call, at, send))
       const stands = (): ToolRecord => {
         live = block
