@@ -252,22 +252,23 @@ class LiveHost implements Host {
   private async load(request: Advance, control: Control): Promise<readonly Entry[]> {
     const { seed } = request
     if (request.cursor === 0) return []
-    if (seed === undefined) return control.journal.load(0)
-    return [...(await this.unrotate(seed)), ...(await control.journal.load(seed.cursor))]
+    if (seed?.entries === undefined) return control.journal.load(0)
+    return [...(await this.unrotate(seed.entries)), ...(await control.journal.load(seed.cursor))]
   }
 
   /** Rule 8. Each generation's entries are stored once: a blob holds them and the hash of the one before. */
   private async rotate(fiber: Fiber, request: Advance, control: Control): Promise<Seed> {
+    if (control.journal.keepsAll === true) return { cursor: fiber.acknowledged }
     const entries = await control.journal.load(request.seed?.cursor ?? 0)
     const generation = { before: request.seed?.entries ?? null, entries }
     const hash = await this.blobs(fiber.runId).put(encodeText(JSON.stringify(generation)))
     return { entries: hash, cursor: fiber.acknowledged }
   }
 
-  private async unrotate(seed: Seed): Promise<readonly Entry[]> {
+  private async unrotate(newest: string): Promise<readonly Entry[]> {
     const generations: (readonly Entry[])[] = []
-    for (let hash: string | null = seed.entries; hash !== null; ) {
-      const text = decodeText(await this.blobs(seed.entries).get(hash))
+    for (let hash: string | null = newest; hash !== null; ) {
+      const text = decodeText(await this.blobs(newest).get(hash))
       const generation = JSON.parse(text) as { before: string | null; entries: readonly Entry[] }
       generations.unshift(generation.entries)
       hash = generation.before

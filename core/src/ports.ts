@@ -247,9 +247,12 @@ export interface Control {
   wake?(): void
 }
 
-/** Everything a new generation starts from. `entries` is the hash of a blob that holds all entries before `cursor`. */
+/**
+ * Everything a new generation starts from. `entries` is the hash of a blob that holds all entries before `cursor`; not there
+ * where the engine keeps them (`Journal.keepsAll`).
+ */
 export interface Seed {
-  readonly entries: string
+  readonly entries?: string
   readonly cursor: number
 }
 
@@ -489,6 +492,8 @@ export type SignalReceipt = { readonly accepted: true } | { readonly accepted: f
 /** Makes runs durable. An ability that the manifest denies rejects with UNSUPPORTED, naming engine, ability and alternative. */
 export interface Engine {
   readonly manifest: Manifest
+  /** Where large values of its runs go, unless whoever opens it names another place. */
+  readonly blobs?: Blobs
   /** Idempotent. Another program or input under the same id: ConflictError (RUN_CONFLICT). `startAt`: not before, epoch ms. */
   start(runId: string, start: Start, options?: { readonly startAt?: number }): Promise<{ readonly created: boolean }>
   /** The first writer of signal.id wins; the others are handed what it wrote. NOT_FOUND for an unknown run, RUN_ENDED for an ended one. */
@@ -569,6 +574,8 @@ export interface Attachment {
 
 /** Handed in by the engine with each advance; carries the fence. */
 export interface Journal {
+  /** `load` reaches back over rotations: they need no copy of the entries. */
+  readonly keepsAll?: boolean
   load(from: number): Promise<readonly Entry[]>
   /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable, in a later macrotask. LeaseLostError when fenced out. */
   append?(at: number, entries: readonly Entry[]): Promise<void>

@@ -26,7 +26,7 @@ export interface OpenOptions {
   readonly engine?: Engine
   /** Any store below the embedded engine. Closed with this Selvage. */
   readonly store?: Store
-  /** Where large values go. Default: where the store keeps them. */
+  /** Where large values go. Default: where the store or the engine keeps them. */
   readonly blobs?: Blobs
   /** Reserved. */
   readonly codec?: unknown
@@ -163,7 +163,11 @@ type Choice = Pick<Parts, 'engine' | 'blobs' | 'location'>
 
 async function chooseEngine(options: OpenOptions, runtime: Runtime): Promise<Choice> {
   if (options.engine !== undefined) {
-    return { engine: options.engine, blobs: options.blobs, location: options.engine.manifest.name }
+    return {
+      engine: options.engine,
+      blobs: options.blobs ?? options.engine.blobs,
+      location: options.engine.manifest.name,
+    }
   }
   const store = options.store ?? (await openStore(options))
   const { leaseMs, logger } = options

@@ -15,6 +15,7 @@ import {
   type Signal,
   type SignalReceipt,
   type Store,
+  sendCancel,
 } from '@selvage/core'
 
 export interface Canceller {
@@ -31,34 +32,12 @@ export async function cancelRun(
   reason: string,
   by: string | undefined,
 ): Promise<void> {
-  const receipt = await sendCancel(canceller, runId, reason, by)
+  const { store, signal } = canceller
+  const runs = { signal, describe: store.describe.bind(store), reopenings: (id: string) => reopenings(store, id) }
+  const receipt = await sendCancel(runs, runId, reason, by)
   if (receipt === undefined) return
-  const run = await canceller.store.describe(runId)
+  const run = await store.describe(runId)
   if (hasNotBegun(run)) await endUnbegun(canceller, runId)
-}
-
-/** Undefined: cancelled already. */
-async function sendCancel(
-  { store, signal }: Canceller,
-  runId: string,
-  reason: string,
-  by: string | undefined,
-): Promise<SignalReceipt | undefined> {
-  try {
-    const receipt = await signal(runId, cancelSignal(reason, by, 0))
-    if (receipt.accepted) return receipt
-    // The id is taken: by this life of the run, or by one before it was retried.
-    const lives = await reopenings(store, runId)
-    return lives === 0 ? receipt : await signal(runId, cancelSignal(reason, by, lives))
-  } catch (error) {
-    if (SelvageError.is(error, 'RUN_ENDED') && (await store.describe(runId)).status === 'cancelled') return undefined
-    throw error
-  }
-}
-
-function cancelSignal(reason: string, by: string | undefined, reopenings: number): Signal {
-  const id = reopenings === 0 ? '$cancel' : `$cancel#${reopenings + 1}`
-  return { id, name: '$cancel', payload: reason, ...(by !== undefined && { by }) }
 }
 
 async function reopenings(store: Store, runId: string): Promise<number> {

@@ -29,6 +29,7 @@ import {
   type RunQuery,
   type RunSummary,
   type Runtime,
+  reopenRun,
   type ServeOptions,
   type Signal,
   type SignalReceipt,
@@ -50,7 +51,6 @@ import { embeddedManifest } from './manifest.ts'
 import type { Parts } from './parts.ts'
 import { potsOf } from './pots.ts'
 import { guarded, warnOnce } from './report.ts'
-import { reopenRun } from './retry.ts'
 import { Worker } from './worker.ts'
 
 export interface EmbeddedOptions {

@@ -21,7 +21,7 @@ export const crashMatrix: Section = {
     }, PATIENT_MS)
 
     async function killAt(moment: Moment): Promise<void> {
-      const hits = spread(baseline.hits[moment] ?? 0, KILLS)
+      const hits = spread(baseline.hits[moment] ?? 0, under.plays?.kills ?? KILLS)
       const plays = await twoAtOnce(hits, async (hit) => {
         const { wrong, deaths } = await play(under, ORDER, baseline, [[{ moment, hit }]])
         return { deaths, wrong: wrong.map((each) => `killed at ${moment}, hit ${hit}: ${each}`) }

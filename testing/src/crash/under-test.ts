@@ -23,6 +23,8 @@ export interface EngineUnderTest extends EngineModule {
   readonly module: string
   /** Probes that this engine never comes to, each with the reason. */
   readonly neverHit?: { readonly [name in ProbeName]?: string }
+  /** Fewer of them, where starting a process or reaching a server takes long: kills at each probe (10), random seeds (25). */
+  readonly plays?: { readonly kills?: number; readonly seeds?: number }
   /**
    * Makes what was recorded first of that run unreadable, while nobody has the folder open; what it resolves with mends it.
    */

@@ -1,5 +1,5 @@
 /** Rules 7 and 8 of docs/advance.md: the program again, from the journal. */
-import type { Op, Program } from '@selvage/core'
+import type { Op, Program, Seed } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { describe, expect, it } from 'vitest'
 import { turns } from '../turn-engine/hostility.ts'
@@ -92,7 +92,7 @@ describe('rule 8: rotation', () => {
       return sum
     }, noAffinity)
     let progress = await engine.step(engine.host())
-    let seed: { entries: string; cursor: number } | undefined
+    let seed: Seed | undefined
     let generations = 0
     while (progress.kind !== 'done') {
       progress = await engine.step(engine.host(), {
@@ -102,7 +102,7 @@ describe('rule 8: rotation', () => {
       if (progress.kind !== 'rotate') continue
       generations++
       seed = progress.seed
-      expect(seed.cursor).toBe(engine.entries.length)
+      expect(seed?.cursor).toBe(engine.entries.length)
     }
     expect(generations).toBeGreaterThan(1)
     expect(progress).toMatchObject({ outcome: { ok: 21 } })

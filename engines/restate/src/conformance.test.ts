@@ -1,0 +1,29 @@
+import { conformance } from '@selvage/testing/conformance'
+import { noRestate, RestateTestServer } from '@selvage/testing/servers'
+import { afterAll, test } from 'vitest'
+import { open, URLS } from '../test/under-test.ts'
+
+const neverHit = {
+  'host.before-append': 'Restate keeps the journal',
+  'host.after-append': 'Restate keeps the journal',
+  'store.before-commit': 'there is no store',
+  'store.after-commit': 'there is no store',
+  'engine.after-suspend': 'when Restate suspends, no code of ours is told',
+  'engine.after-claim-message': 'its manifest says that it has no outbox',
+  'engine.after-delivery': 'its manifest says that it has no outbox',
+  'engine.after-settle-message': 'its manifest says that it has no outbox',
+}
+
+const missing = noRestate()
+if (missing === undefined) {
+  const server = await RestateTestServer.open()
+  afterAll(() => server.close())
+  const { ingress, admin } = server
+  process.env[URLS] = JSON.stringify({ ingress, admin })
+  // Each life of a process takes the server some tenths of a second to notice.
+  const plays = { kills: 2, seeds: 3 }
+  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+} else {
+  console.info(`restate: skipped: ${missing}`)
+  test('restate', ({ skip }) => skip(missing))
+}

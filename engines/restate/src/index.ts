@@ -1,0 +1,2 @@
+export { type RestateEngine, type RestateOptions, restateEngine } from './engine.ts'
+export type { ListenOptions } from './worker.ts'

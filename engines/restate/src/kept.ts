@@ -1,0 +1,83 @@
+/** What Restate keeps of a run, and under which names. */
+import type { Entry, Json, Outcome, Progress, Signal, Start } from '@selvage/core'
+import type { KeptQuestion } from './asked.ts'
+
+/** Names of the three objects. */
+export interface Services {
+  /** The runs: the long handler `drive`. */
+  readonly runs: string
+  readonly inbox: string
+  readonly blobs: string
+}
+
+export function servicesOf(name: string): Services {
+  return { runs: name, inbox: `${name}.inbox`, blobs: `${name}.blobs` }
+}
+
+/** What begins an invocation that drives a run: generation 0 by `start`, the next ones by rotation or `retry`. */
+export interface Begin {
+  readonly generation: number
+  /** Of generation 0. Epoch milliseconds. */
+  readonly first?: { readonly start: Start; readonly at: number; readonly startAt?: number }
+  /** The run had ended and goes on. */
+  readonly reopen?: { readonly at: number; readonly entries: number; readonly voided: readonly string[] }
+}
+
+/** The state `run` of a run: written when a generation begins and when it ends. Its entries lie in `e<number of the first>`. */
+export interface KeptRun {
+  readonly start: Start
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly generation: number
+  /** Who drives, or drove, this generation. */
+  readonly invocation: string
+  /** Entries of all generations that are over, and how many steps and reopenings they hold. */
+  readonly entries: number
+  readonly steps: number
+  readonly reopenings: number
+  /** Numbers of the inbox that were heard of. */
+  readonly heard: number
+  /** Signals that are not in the journal yet. */
+  readonly signals: readonly Signal[]
+  /** Those that are open, and those that were when the run ended. */
+  readonly questions: readonly KeptQuestion[]
+  /** This generation is over; with an outcome the run is as well. */
+  readonly over?: { readonly outcome?: Outcome }
+  readonly note?: Json
+}
+
+/** What an advance leaves in Restate's own journal of the invocation. */
+export type Advanced = Pick<Progress, 'cursor' | 'entries' | 'received'> & {
+  /** When it was over. Epoch milliseconds. */
+  readonly at: number
+  readonly mark?: string
+  readonly next: readonly {
+    readonly key: string
+    readonly kind: 'model' | 'tool' | 'code' | 'child'
+    readonly name: string
+  }[]
+  readonly status?: Json
+} & (
+    | { readonly kind: 'continue' }
+    | { readonly kind: 'wait'; readonly signals: readonly string[]; readonly until?: number }
+    | { readonly kind: 'rotate'; readonly seed: { readonly cursor: number } }
+    | { readonly kind: 'done'; readonly outcome: Outcome }
+  )
+
+export const RUN_KEY = 'run'
+
+/** Sorts as the numbers do. */
+export function entriesKey(seq: number): string {
+  return `e${String(seq).padStart(10, '0')}`
+}
+
+export const questionKey = (id: string): string => `q:${id}`
+
+export function stepsIn(entries: readonly Entry[]): number {
+  return entries.filter(({ type }) => type === 'step').length
+}
+
+export function reopeningsIn(entries: readonly Entry[]): number {
+  return entries.filter(({ type }) => type === 'reopen').length
+}

@@ -1,0 +1,47 @@
+/**
+ * The places for advances in one worker: so many at once, and when the worker stops, none that is new. An advance is over
+ * for a worker when its reply is durable.
+ */
+export class Places {
+  private free: number
+  private readonly queue: (() => void)[] = []
+  private readonly inFlight = new Set<Promise<unknown>>()
+  private isClosing = false
+
+  constructor(concurrency: number) {
+    this.free = concurrency
+  }
+
+  /** Runs `body` when a place is free. */
+  async take<T>(body: () => Promise<T>): Promise<T> {
+    if (this.free === 0) await new Promise<void>((resolve) => void this.queue.push(resolve))
+    else this.free--
+    try {
+      return await body()
+    } finally {
+      const next = this.queue.shift()
+      if (next === undefined) this.free++
+      else next()
+    }
+  }
+
+  /** `advance` resolves when its reply is durable. Never begins, and never resolves, once the worker stops. */
+  async durable<T>(advance: () => Promise<T>): Promise<T> {
+    if (this.isClosing) return await new Promise<never>(() => {})
+    const running = advance()
+    const settled = running.catch(() => {})
+    this.inFlight.add(settled)
+    const result = await running.finally(() => this.inFlight.delete(settled))
+    return this.isClosing ? await new Promise<never>(() => {}) : result
+  }
+
+  async close(graceMs: number): Promise<void> {
+    this.isClosing = true
+    let stop: NodeJS.Timeout | undefined
+    const grace = new Promise<void>((resolve) => {
+      stop = setTimeout(resolve, graceMs)
+    })
+    await Promise.race([Promise.all(this.inFlight), grace])
+    clearTimeout(stop)
+  }
+}

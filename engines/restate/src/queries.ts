@@ -1,0 +1,71 @@
+/** Filters and pages over what was read. Newest first; a page begins behind the last item of the one before. */
+import {
+  type Page,
+  type QuestionQuery,
+  type QuestionRecord,
+  type RunQuery,
+  type RunSummary,
+  UsageError,
+} from '@selvage/core'
+
+export function runMatches(run: RunSummary, query: RunQuery): boolean {
+  const { status, program, version, parent, tenant, tag, createdFrom, createdBefore } = query
+  const statuses = status === undefined || typeof status === 'string' ? status : new Set(status)
+  if (typeof statuses === 'string' ? run.status !== statuses : statuses?.has(run.status) === false) return false
+  if (program !== undefined && run.program !== program) return false
+  if (version !== undefined && run.version !== version) return false
+  if (parent !== undefined && run.parent !== parent) return false
+  if (tenant !== undefined && run.tenant !== tenant) return false
+  if (tag !== undefined && run.tags[tag.key] !== tag.value) return false
+  return run.createdAt >= (createdFrom ?? 0) && run.createdAt < (createdBefore ?? Number.POSITIVE_INFINITY)
+}
+
+export function questionMatches(record: QuestionRecord, query: QuestionQuery, tags: RunSummary['tags'] = {}): boolean {
+  const { status, runId, assignee, kind, tag } = query
+  if (status !== undefined && record.status !== status) return false
+  if (runId !== undefined && record.runId !== runId) return false
+  if (assignee !== undefined && record.assignee !== assignee) return false
+  if (kind !== undefined && record.kind !== kind) return false
+  return tag === undefined || tags[tag.key] === tag.value
+}
+
+type Place = readonly [at: number, id: string]
+
+export function pageOf<Item>(
+  items: readonly Item[],
+  placeOf: (item: Item) => Place,
+  { limit = 50, after }: { readonly limit?: number; readonly after?: string },
+): Page<Item> {
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 1_000)) {
+    throw new UsageError('BAD_INPUT', `The limit of a list is ${String(limit)}.`, { hint: 'Give 1 to 1,000.' })
+  }
+  const from = after === undefined ? undefined : placeIn(after)
+  const sorted = items
+    .map((item) => ({ item, place: placeOf(item) }))
+    .filter(({ place }) => from === undefined || compare(place, from) > 0)
+    .sort((one, other) => compare(one.place, other.place))
+  const page = sorted.slice(0, limit)
+  const last = page.at(-1)
+  const more = sorted.length > page.length && last !== undefined
+  return {
+    items: page.map(({ item }) => item),
+    ...(more && { next: Buffer.from(JSON.stringify(last.place)).toString('base64url') }),
+  }
+}
+
+/** Newest first. */
+function compare([oneAt, oneId]: Place, [otherAt, otherId]: Place): number {
+  if (oneAt !== otherAt) return otherAt - oneAt
+  return oneId === otherId ? 0 : oneId < otherId ? 1 : -1
+}
+
+function placeIn(after: string): Place {
+  try {
+    const place = JSON.parse(Buffer.from(after, 'base64url').toString()) as unknown
+    if (Array.isArray(place) && typeof place[0] === 'number' && typeof place[1] === 'string')
+      return [place[0], place[1]]
+  } catch {
+    // Said below.
+  }
+  throw new UsageError('BAD_INPUT', `'${after}' is no page of this list.`, { hint: 'Give `next` of the page before.' })
+}

@@ -1,0 +1,259 @@
+/**
+ * What Restate knows of runs, read by SQL from its admin port, so that it can be asked when no worker is there.
+ *
+ * A generation that is over lies in the state of its run (`run`, `e…`). The one that goes on is read from Restate's own
+ * journal of the invocation, which has an entry as soon as it is durable: the result of each `ctx.run` holds the entries of
+ * that advance. A run that no worker has begun is the input of an invocation.
+ */
+import type { Entry, RunDescription, RunStatus, Signal } from '@selvage/core'
+import { notFound } from './errors.ts'
+import { type Claim, signalKey } from './inbox.ts'
+import { type Advanced, type Begin, type KeptRun, RUN_KEY, type Services, stepsIn } from './kept.ts'
+import { quoted, type RestateServer } from './server.ts'
+import { inputOf, runResult } from './wire.ts'
+
+interface StateRow {
+  readonly service_name: string
+  readonly service_key: string
+  readonly key: string
+  readonly value_utf8: string
+}
+
+interface JournalRow {
+  readonly id: string
+  readonly entry_type: string
+  readonly raw: string
+}
+
+/** What has happened in a generation that goes on. */
+interface Going {
+  readonly entries: readonly Entry[]
+  readonly advances: number
+  /** Undefined while nothing is over. */
+  readonly last: Advanced | undefined
+  /** An advance has begun and is not over. */
+  readonly isAdvancing: boolean
+}
+
+/** A run that is kept, with what is begun and not kept yet. */
+export interface Known {
+  readonly runId: string
+  readonly kept: KeptRun
+  readonly going?: Going
+  readonly claim?: Claim
+  /** It had ended and was retried, or is to go on in a new generation, which no worker has begun. */
+  readonly isAwaited: boolean
+}
+
+const RUN_COMMAND = 'Command: Run'
+const RUN_DONE = 'Notification: Run'
+
+export class Records {
+  private readonly server: RestateServer
+  private readonly services: Services
+
+  constructor(server: RestateServer, services: Services) {
+    this.server = server
+    this.services = services
+  }
+
+  /** NOT_FOUND. */
+  async known(runId: string): Promise<Known> {
+    const found = await this.find(runId)
+    if (found === undefined) throw notFound(runId)
+    return found
+  }
+
+  /** Undefined: there is no such run. */
+  async find(runId: string): Promise<Known | undefined> {
+    const { runs, inbox } = this.services
+    const rows = await this.state(
+      `service_key = ${quoted(runId)} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
+        or (service_name = ${quoted(inbox)} and key = 'claim'))`,
+    )
+    const kept = stateOf<KeptRun>(rows, runs, RUN_KEY)
+    const claim = stateOf<Claim>(rows, inbox, 'claim')
+    if (kept === undefined) return await this.unbegun(runId)
+    if (kept.over !== undefined) {
+      const isAwaited = kept.over.outcome === undefined || (mayBeRetried(kept) && (await this.isAwaited(runId, kept)))
+      return { runId, kept, isAwaited }
+    }
+    const going = (await this.going([kept.invocation])).get(kept.invocation)
+    // It ended between the two looks, and its journal with it.
+    if (going === undefined) return await this.find(runId)
+    return { runId, kept, going, isAwaited: false, ...(claim !== undefined && { claim }) }
+  }
+
+  /** All runs that a worker has begun. */
+  async all(): Promise<readonly Known[]> {
+    const rows = await this.state(`service_name = ${quoted(this.services.runs)} and key = '${RUN_KEY}'`)
+    const kept = rows.map(({ service_key, value_utf8 }) => [service_key, JSON.parse(value_utf8) as KeptRun] as const)
+    const active = kept.filter(([, { over }]) => over === undefined).map(([, { invocation }]) => invocation)
+    const going = await this.going(active)
+    const unfinished = await this.unfinished('true')
+    const own = new Set(kept.map(([, { invocation }]) => invocation))
+    const awaited = new Set(unfinished.filter(({ id }) => !own.has(id)).map((each) => each.target_service_key))
+    const begun = kept.map(([runId, run]): Known => {
+      const now = going.get(run.invocation)
+      const isAwaited = run.over !== undefined && awaited.has(runId)
+      return { runId, kept: run, isAwaited, ...(run.over === undefined && now !== undefined && { going: now }) }
+    })
+    const known = new Set(kept.map(([runId]) => runId))
+    const unbegun = await Promise.all([...awaited].filter((runId) => !known.has(runId)).map((id) => this.unbegun(id)))
+    return [...begun, ...unbegun.filter((run) => run !== undefined)]
+  }
+
+  async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
+    const { kept, going } = await this.known(runId)
+    const stored = from < kept.entries ? await this.stored(runId, from, Math.min(kept.entries, from + limit)) : []
+    const live = going?.entries.slice(Math.max(0, from - kept.entries)) ?? []
+    return [...stored, ...live].slice(0, limit)
+  }
+
+  /** Entries `from` … `to` of generations that are over. */
+  async stored(runId: string, from: number, to: number): Promise<readonly Entry[]> {
+    const rows = await this.state(
+      `service_name = ${quoted(this.services.runs)} and service_key = ${quoted(runId)} and key like 'e%'`,
+    )
+    const entries = rows.flatMap(({ value_utf8 }) => JSON.parse(value_utf8) as readonly Entry[])
+    return entries.filter(({ seq }) => seq >= from && seq < to).sort((one, other) => one.seq - other.seq)
+  }
+
+  /** The signals of these ids that were taken up, by run and id. */
+  async signals(wanted: readonly { readonly runId: string; readonly id: string }[]): Promise<readonly Signal[]> {
+    if (wanted.length === 0) return []
+    const keys = wanted.map(({ id }) => quoted(signalKey(id))).join(', ')
+    const runs = [...new Set(wanted.map(({ runId }) => quoted(runId)))].join(', ')
+    const rows = await this.state(
+      `service_name = ${quoted(this.services.inbox)} and service_key in (${runs}) and key in (${keys})`,
+    )
+    return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as Signal)
+  }
+
+  /** What an invocation was called with; undefined while it stands in a queue, or when it is over. */
+  async input<T>(invocation: string): Promise<T | undefined> {
+    const rows = await this.server.query<JournalRow>(
+      `select raw from sys_journal where id = ${quoted(invocation)} and index = 0`,
+    )
+    return rows[0] === undefined ? undefined : (inputOf(rows[0].raw) as T | undefined)
+  }
+
+  state(where: string): Promise<readonly StateRow[]> {
+    return this.server.query(`select service_name, service_key, key, value_utf8 from state where ${where}`)
+  }
+
+  /** How much has happened in the invocation of a run: changes with each entry. Undefined: look at the run itself. */
+  async pulse({ kept, isAwaited }: Known): Promise<string | undefined> {
+    if (isAwaited || kept.over !== undefined) return undefined
+    const rows = await this.server.query<{ journal_size: number; status: string }>(
+      `select journal_size, status from sys_invocation where id = ${quoted(kept.invocation)}`,
+    )
+    return JSON.stringify(rows)
+  }
+
+  private async going(invocations: readonly string[]): Promise<ReadonlyMap<string, Going>> {
+    if (invocations.length === 0) return new Map()
+    const rows = await this.server.query<JournalRow>(
+      `select id, entry_type, raw from sys_journal where id in (${invocations.map(quoted).join(', ')})
+        and entry_type in ('Command: Input', '${RUN_COMMAND}', '${RUN_DONE}') order by id, index`,
+    )
+    return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
+  }
+
+  private async unbegun(runId: string): Promise<Known | undefined> {
+    const [invocation] = await this.unfinished(`target_service_key = ${quoted(runId)}`)
+    const begin = invocation === undefined ? undefined : await this.input<Begin>(invocation.id)
+    if (invocation === undefined || begin?.first === undefined) return undefined
+    const { start, at } = begin.first
+    const none = { entries: 0, steps: 0, reopenings: 0, heard: 0, signals: [], questions: [] }
+    const kept = { start, createdAt: at, updatedAt: at, generation: 0, invocation: invocation.id, ...none }
+    return { runId, kept, isAwaited: true }
+  }
+
+  private async isAwaited(runId: string, { invocation }: KeptRun): Promise<boolean> {
+    const others = await this.unfinished(`target_service_key = ${quoted(runId)} and id <> ${quoted(invocation)}`)
+    return others.length > 0
+  }
+
+  private unfinished(where: string): Promise<readonly { readonly id: string; readonly target_service_key: string }[]> {
+    return this.server.query(
+      `select id, target_service_key from sys_invocation where target_service_name = ${quoted(this.services.runs)}
+        and status <> 'completed' and ${where} order by created_at`,
+    )
+  }
+}
+
+export function statusOf({ kept, going, isAwaited }: Known): RunStatus {
+  const outcome = kept.over?.outcome
+  if (outcome !== undefined && !isAwaited) {
+    if ('ok' in outcome) return 'completed'
+    return 'error' in outcome ? 'failed' : 'cancelled'
+  }
+  if (kept.generation === 0 && kept.over === undefined && !going?.isAdvancing && going?.last === undefined) {
+    return 'pending'
+  }
+  if (isAwaited && outcome !== undefined) return 'pending'
+  return going?.last?.kind === 'wait' && !going.isAdvancing ? 'suspended' : 'running'
+}
+
+export function describe(known: Known): RunDescription {
+  const { runId, kept, going, claim, isAwaited } = known
+  const { start } = kept
+  const { program, version, parent, tenant, queue, tags = {} } = start
+  const status = statusOf(known)
+  const last = going?.last
+  const outcome = isAwaited ? undefined : kept.over?.outcome
+  const updatedAt = going?.entries.at(-1)?.at ?? kept.updatedAt
+  const note = last === undefined ? kept.note : last.status
+  const waitsFor = status === 'suspended' && last?.kind === 'wait' ? waitsOf(last) : undefined
+  const advance = `${kept.generation}/${going?.advances ?? 0}`
+  return {
+    id: runId,
+    status,
+    program,
+    start,
+    tags,
+    createdAt: kept.createdAt,
+    updatedAt,
+    entries: kept.entries + (going?.entries.length ?? 0),
+    steps: kept.steps + stepsIn(going?.entries ?? []),
+    crashes: claim?.advance === advance ? claim.count - 1 : 0,
+    ...(version !== undefined && { version }),
+    ...(parent !== undefined && { parent: parent.runId }),
+    ...(tenant !== undefined && { tenant }),
+    ...(queue !== undefined && { queue }),
+    ...(outcome !== undefined && { outcome, endedAt: updatedAt }),
+    ...(waitsFor !== undefined && { waitsFor }),
+    ...(note !== undefined && { note }),
+  }
+}
+
+function waitsOf({ signals, until }: Extract<Advanced, { kind: 'wait' }>): NonNullable<RunDescription['waitsFor']> {
+  return { signals, ...(until !== undefined && { until }) }
+}
+
+/** `rows` of one invocation, in their order. */
+function goingOf(rows: readonly JournalRow[]): Going {
+  const begin = rows.find(({ entry_type }) => entry_type === 'Command: Input')
+  const done = rows.filter(({ entry_type }) => entry_type === RUN_DONE).map(({ raw }) => runResult(raw))
+  const advanced = done.filter((each) => each !== undefined) as unknown as readonly Advanced[]
+  const begun = rows.filter(({ entry_type }) => entry_type === RUN_COMMAND).length
+  const { reopen } = (begin === undefined ? {} : (inputOf(begin.raw) ?? {})) as Partial<Begin>
+  const reopened: readonly Entry[] =
+    reopen === undefined ? [] : [{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }]
+  return {
+    entries: [...reopened, ...advanced.flatMap(({ entries }) => entries)],
+    advances: advanced.length,
+    last: advanced.at(-1),
+    isAdvancing: begun > advanced.length,
+  }
+}
+
+function mayBeRetried({ over }: KeptRun): boolean {
+  return over?.outcome !== undefined && !('ok' in over.outcome)
+}
+
+function stateOf<T>(rows: readonly StateRow[], service: string, key: string): T | undefined {
+  const row = rows.find((each) => each.service_name === service && each.key === key)
+  return row === undefined ? undefined : (JSON.parse(row.value_utf8) as T)
+}

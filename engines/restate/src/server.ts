@@ -1,0 +1,78 @@
+/** A Restate server, by HTTP: its ingress, where handlers are called, and its admin port, where it is asked what it holds. */
+import { refused, unreachable } from './errors.ts'
+
+export interface ServerOptions {
+  readonly ingress: string
+  readonly admin: string
+  readonly headers: { readonly [name: string]: string }
+}
+
+/** A handler of one object. */
+export interface Target {
+  readonly service: string
+  readonly key: string
+  readonly handler: string
+}
+
+export interface Receipt {
+  readonly invocationId: string
+  /** `PreviouslyAccepted`: somebody was faster with the same idempotency key. */
+  readonly status: 'Accepted' | 'PreviouslyAccepted'
+}
+
+export class RestateServer {
+  private readonly options: ServerOptions
+
+  constructor(options: ServerOptions) {
+    this.options = options
+  }
+
+  /** Resolves when the invocation is durable, whether or not a worker is there. */
+  async send(target: Target, body: unknown, idempotencyKey?: string): Promise<Receipt> {
+    return (await this.post(this.urlOf(target, '/send'), body, idempotencyKey)) as Receipt
+  }
+
+  /** Resolves with what the handler returns: a worker must be there. */
+  async call<Result>(target: Target, body: unknown): Promise<Result> {
+    return (await this.post(this.urlOf(target), body)) as Result
+  }
+
+  /** One SQL statement on what Restate holds. */
+  async query<Row>(sql: string): Promise<readonly Row[]> {
+    return ((await this.post(`${this.options.admin}/query`, { query: sql })) as { rows: readonly Row[] }).rows
+  }
+
+  /** Says that workers are to be found at `uri`; again if they are known, since their handlers may have changed. */
+  async register(uri: string): Promise<void> {
+    await this.post(`${this.options.admin}/deployments`, { uri, force: true })
+  }
+
+  private urlOf({ service, key, handler }: Target, how = ''): string {
+    return `${this.options.ingress}/${service}/${encodeURIComponent(key)}/${handler}${how}`
+  }
+
+  private async post(url: string, body: unknown, idempotencyKey?: string): Promise<unknown> {
+    const headers = {
+      ...this.options.headers,
+      'content-type': 'application/json',
+      accept: 'application/json',
+      ...(idempotencyKey !== undefined && { 'idempotency-key': encodeURIComponent(idempotencyKey) }),
+    }
+    let status: number
+    let text: string
+    try {
+      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
+      status = response.status
+      text = await response.text()
+    } catch (error) {
+      throw unreachable(url, error)
+    }
+    if (status >= 300) throw refused(url, status, text)
+    return text === '' ? undefined : JSON.parse(text)
+  }
+}
+
+/** A string in SQL. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

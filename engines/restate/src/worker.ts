@@ -1,0 +1,106 @@
+/**
+ * A worker: a process that Restate calls. It listens on the loopback address unless told otherwise, over HTTP/2, and has the
+ * handlers of all three objects.
+ */
+import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import {
+  createEndpointHandler,
+  handlers,
+  type LoggerTransport,
+  type ObjectContext,
+  object,
+  type VirtualObjectDefinition,
+} from '@restatedev/restate-sdk'
+import { EngineError, UsageError } from '@selvage/core'
+import { blobObject } from './blobs.ts'
+import { type Driver, driveRun } from './drive-run.ts'
+import { inboxObject } from './inbox.ts'
+import type { Begin, Services } from './kept.ts'
+import { DRIVE_OPTIONS } from './options.ts'
+
+export interface ListenOptions {
+  /** Default 127.0.0.1. Whoever can reach another address can call the handlers: give `identityKeys` there. */
+  readonly host?: string
+  /** Default 9080; 0: any free one. */
+  readonly port?: number
+  /** Several processes on one port, where the system can (Linux): the next connection goes to one that lives. */
+  readonly reusePort?: boolean
+}
+
+export interface WorkerOptions {
+  readonly services: Services
+  readonly listen: ListenOptions
+  readonly identityKeys: readonly string[]
+  readonly report: (error: unknown) => void
+}
+
+const LOOPBACK = '127.0.0.1'
+const PORT = 9080
+
+export class Worker {
+  readonly port: number
+  private readonly server: Http2Server
+  private readonly sessions: Set<ServerHttp2Session>
+
+  static async listen(options: WorkerOptions, driver: Driver): Promise<Worker> {
+    const { services, listen, identityKeys, report } = options
+    const { host = LOOPBACK, port = PORT, reusePort = false } = listen
+    const handler = createEndpointHandler({
+      services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
+      logger: loggerOf(report, host === LOOPBACK),
+      ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
+    })
+    const server = createServer(handler)
+    const sessions = new Set<ServerHttp2Session>()
+    server.on('session', (session) => {
+      sessions.add(session.once('close', () => sessions.delete(session)))
+    })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (error) => reject(cannotListen(host, port, error)))
+      server.listen({ host, port, ...(reusePort && { reusePort }) }, resolve)
+    })
+    server.removeAllListeners('error').on('error', report)
+    return new Worker(server, sessions)
+  }
+
+  private constructor(server: Http2Server, sessions: Set<ServerHttp2Session>) {
+    this.server = server
+    this.sessions = sessions
+    this.port = (server.address() as AddressInfo).port
+  }
+
+  /** What is not durable by now is cut off. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => void this.server.close(() => resolve()))
+    for (const session of this.sessions) session.destroy()
+    await closed
+  }
+}
+
+function runObject(name: string, driver: Driver): VirtualObjectDefinition<string, unknown> {
+  return object({
+    name,
+    options: DRIVE_OPTIONS,
+    handlers: {
+      drive: handlers.object.exclusive((ctx: ObjectContext, begin: Begin) => driveRun(ctx, begin, driver)),
+    },
+  })
+}
+
+/** The SDK tells of each attempt that fails; all of them are made again. */
+function loggerOf(report: (error: unknown) => void, isLoopback: boolean): LoggerTransport {
+  return ({ level }, message, ...rest) => {
+    if (level !== 'warn' && level !== 'error') return
+    if (isLoopback && String(message).startsWith('Accepting requests without validating')) return
+    const cause = rest.find((each) => each instanceof Error)
+    report(cause ?? new EngineError('UNAVAILABLE', `Restate's SDK says: ${[message, ...rest].map(String).join(' ')}`))
+  }
+}
+
+function cannotListen(host: string, port: number, cause: Error): UsageError {
+  return new UsageError('BAD_INPUT', `No worker can listen on ${host}:${port}: ${cause.message}.`, {
+    hint: 'Give another port: restateEngine({ listen: { port } }), or share it: { reusePort: true }.',
+    cause,
+  })
+}

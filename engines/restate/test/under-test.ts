@@ -1,0 +1,50 @@
+/**
+ * The engine on Restate, as the conformance sections and their child processes open it: on the server that
+ * `SELVAGE_TEST_RESTATE_URLS` names, with objects and a port of its own for each folder. All workers of a folder share the
+ * port, so that the server finds whichever is alive.
+ */
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { createHost, type Program } from '@selvage/core'
+import { type RestateEngine, type RestateOptions, restateEngine } from '@selvage/engine-restate'
+import { nodeRuntime } from '@selvage/runtime-node'
+import type { OpenedEngine } from '@selvage/testing/conformance'
+import { freePorts } from '@selvage/testing/servers'
+
+export interface Urls {
+  readonly ingress: string
+  readonly admin: string
+}
+
+export const URLS = 'SELVAGE_TEST_RESTATE_URLS'
+
+export async function open(folder: string): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
+  return await openOn(JSON.parse(process.env[URLS] ?? '{}') as Urls, folder)
+}
+
+export async function openOn(
+  urls: Urls,
+  folder: string,
+  options: Partial<RestateOptions> = {},
+): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
+  const runtime = nodeRuntime()
+  const port = await portOf(folder)
+  const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const engine = restateEngine({ runtime, ...urls, name, listen: { port, reusePort: true }, ...options })
+  const { manifest, blobs } = engine
+  const host = (programs: readonly Program[]) =>
+    createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })
+  // As a deployment does it: commands are accepted from here on, though nobody works.
+  if (!existsSync(join(folder, 'registered'))) {
+    await (await engine.serve(host([]))).stop()
+    writeFileSync(join(folder, 'registered'), '')
+  }
+  return { engine, host }
+}
+
+async function portOf(folder: string): Promise<number> {
+  const file = join(folder, 'port')
+  if (!existsSync(file)) writeFileSync(file, String((await freePorts(1))[0]))
+  return Number(readFileSync(file, 'utf8'))
+}

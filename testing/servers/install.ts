@@ -1,0 +1,32 @@
+/**
+ * `node testing/servers/install.ts`: brings the servers that tests start, where they are not there yet. Part of `npm test`.
+ * What cannot be had is no failure here: its tests are skipped, and say so.
+ */
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+const here = import.meta.dirname
+const wanted = Object.entries(
+  (JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')) as { dependencies: { [name: string]: string } })
+    .dependencies,
+)
+
+const missing = wanted.filter(([name, version]) => installed(name) !== version)
+if (missing.length > 0) {
+  console.info(`Installing ${missing.map(([name, version]) => `${name} ${version}`).join(', ')} for tests.`)
+  const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--ignore-scripts'], {
+    cwd: here,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
+  if (status !== 0) {
+    console.warn('It failed: tests that need them are skipped. Try again with: npm --prefix testing/servers ci')
+  }
+}
+
+function installed(name: string): string | undefined {
+  const manifest = join(here, 'node_modules', name, 'package.json')
+  if (!existsSync(manifest)) return undefined
+  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version
+}

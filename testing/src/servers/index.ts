@@ -1,0 +1,2 @@
+export { freePorts } from './ports.ts'
+export { noRestate, type RestateServerOptions, RestateTestServer, restateBinary } from './restate.ts'
