@@ -245,3 +245,35 @@ describe('failures.ts', () => {
     }
   })
 })
+
+describe('approvals.ts', () => {
+  it('is decided by a link that answers once, also in a process that comes after the one that mailed it', async () => {
+    const cwd = temporaryFolder()
+    const mailed = /mail to ann@example.com: (http\S+)/
+    const env = { PORT: '0' }
+    const first = run('approvals.js', { cwd, env })
+    await first.printed('mail to')
+    first.kill()
+    const { stdout, signal } = await first.ended
+    expect(signal).toBe('SIGKILL')
+    const link = new URL(mailed.exec(stdout)?.[1] ?? '')
+
+    const second = run('approvals.js', { cwd, env: { PORT: link.port } })
+    await vi.waitFor(async () => expect((await fetch(link, { signal: AbortSignal.timeout(2_000) })).status).toBe(200), { timeout: 30_000 })
+    const page = { asks: 'refund', details: { order: 'order 7' }, status: 'open' }
+    for (let scan = 0; scan < 3; scan++) expect(await (await fetch(link)).json()).toEqual(page)
+    const say = async (answer: unknown): Promise<unknown> =>
+      (await fetch(link, { method: 'POST', body: JSON.stringify(answer) })).json()
+    expect(await say({ approved: true, value: { euros: 51 } })).toMatchObject({ code: 'BAD_INPUT' })
+    const forged = new URL(link)
+    forged.searchParams.set('token', `${link.searchParams.get('token')}x`)
+    expect(await (await fetch(forged)).json()).toMatchObject({ code: 'LINK_INVALID' })
+    const said = await Promise.all([1, 2, 3].map((n) => say({ approved: true, value: { euros: n } })))
+    expect(said.filter((one) => (one as { answered?: string }).answered !== undefined)).toHaveLength(1)
+    const { code, stderr, stdout: told } = await second.ended
+    expect(code, stderr).toBe(0)
+    const euros = said.findIndex((one) => (one as { answered?: string }).answered !== undefined) + 1
+    expect(told).toContain(`${euros} euros back for order 7, said ann@example.com`)
+    expect(lines(cwd, 'refunds.jsonl')).toEqual([JSON.stringify({ order: 'order 7', euros })])
+  })
+})
