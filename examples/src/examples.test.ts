@@ -259,7 +259,9 @@ describe('approvals.ts', () => {
     const link = new URL(mailed.exec(stdout)?.[1] ?? '')
 
     const second = run('approvals.js', { cwd, env: { PORT: link.port } })
-    await vi.waitFor(async () => expect((await fetch(link, { signal: AbortSignal.timeout(2_000) })).status).toBe(200), { timeout: 30_000 })
+    await vi.waitFor(async () => expect((await fetch(link, { signal: AbortSignal.timeout(2_000) })).status).toBe(200), {
+      timeout: 30_000,
+    })
     const page = { asks: 'refund', details: { order: 'order 7' }, status: 'open' }
     for (let scan = 0; scan < 3; scan++) expect(await (await fetch(link)).json()).toEqual(page)
     const say = async (answer: unknown): Promise<unknown> =>
