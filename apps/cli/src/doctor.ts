@@ -143,6 +143,7 @@ async function ofRuns(options: GlobalOptions, found: Inspection): Promise<Check[
       await unfinished(selvage),
       await crashing(selvage),
       await questions(selvage),
+      await outboxCheck(selvage, Date.now()),
     ]
   } finally {
     await selvage.close()
@@ -230,6 +231,31 @@ async function questions(selvage: Selvage): Promise<Check> {
       .slice(0, 3)
       .join(', ')}`,
     advice: "'selvage show <run>' says what to look up and how to answer.",
+  }
+}
+
+async function outboxCheck(selvage: Selvage, now: number): Promise<Check> {
+  const name = 'outbox'
+  const dead = await selvage.messages({ state: 'dead', limit: LOOKED_AT })
+  if (dead.items.length > 0) {
+    const many = dead.next === undefined ? '' : ' or more'
+    const topics = [...new Set(dead.items.map(({ topic }) => topic))].slice(0, 3)
+    return {
+      name,
+      state: 'warn',
+      found: `${plural(dead.items.length, 'message')}${many} to ${topics.join(', ')} given up`,
+      advice: "'selvage outbox --state dead' shows why; 'selvage resend <message>' delivers one after all.",
+    }
+  }
+  const { items } = await selvage.messages({ state: 'waiting', limit: LOOKED_AT })
+  const late = items.filter(({ dueAt }) => dueAt !== undefined && now - dueAt > OVERDUE_MS)
+  if (late.length === 0) return { name, state: 'ok', found: 'no message waits for long' }
+  const topics = [...new Set(late.map(({ topic }) => topic))].slice(0, 3)
+  return {
+    name,
+    state: 'warn',
+    found: `${plural(late.length, 'message')} to ${topics.join(', ')} due, and not delivered`,
+    advice: 'Start a worker that handles that topic: selvage.outbox(topic, handler).',
   }
 }
 

@@ -86,6 +86,9 @@ test('outbox shows what became of messages, resend delivers a dead one', async (
   expect(JSON.parse((await cli('outbox', '--state', 'dead', '--json')).out).items).toMatchObject([{ id, runId: 's' }])
   expect((await cli('outbox', '--topic', 'other')).err).toMatch(/No such messages/)
 
+  const { checks } = JSON.parse((await cli('doctor', '--json')).out)
+  expect(checks.at(-1)).toMatchObject({ name: 'outbox', state: 'warn', found: '1 message to mail given up' })
+
   broken = false
   expect((await cli('resend', id)).out).toMatch(/delivered as soon as a worker handles "mail"/)
   await reaches(id, 'delivered')
