@@ -458,6 +458,39 @@ describe('signal, cancel, retry', () => {
   })
 })
 
+describe('fork', () => {
+  test('makes a new run from a step on, which says where it comes from', async () => {
+    const made: string[] = []
+    const flow = selvage.workflow('flow', async (ctx) => {
+      await ctx.step('a', () => made.push('a'))
+      return await ctx.step('b', () => made.push('b'))
+    })
+    await (await flow.start(undefined, { runId: 'q4' })).result()
+    const told = await cli('fork', 'q4', '--at', 'b', '--effects', '{"b":"dry-run"}', '--run-id', 'q4-b')
+    expect(told).toMatchObject({ code: 0, out: expect.stringContaining('Run q4-b is forked from q4') })
+    expect(await flow.run('q4-b').result()).toMatchObject({ dryRun: true, step: 'b' })
+    expect(made).toEqual(['a', 'b'])
+    expect((await cli('show', 'q4-b')).out).toContain('forked from q4, before its entry 2')
+    expect((await cli('list', '--tag', 'forkedFrom=q4')).out).toContain('q4-b')
+    expect(await cli('fork', 'q4', '--at', 'nowhere')).toMatchObject({ code: 2 })
+  })
+
+  test('is what show offers for a run that was undone, with its open items', async () => {
+    const flow = selvage.workflow('undone', async (ctx) => {
+      await ctx.step('charge', () => 1, {
+        compensate: { run: () => Promise.reject(new Error('closed')), retry: { maxAttempts: 1 } },
+      })
+      throw new Error('enough')
+    })
+    await (await flow.start(undefined, { runId: 'u' })).result().catch(() => {})
+    const { out } = await cli('show', 'u')
+    expect(out).toContain('selvage fork u')
+    expect(out).toContain('failed: enough')
+    expect(out).toMatch(/charge \(compensation\) {2}ap_/)
+    expect(out).toContain('--reason retry')
+  })
+})
+
 describe('what does not exist', () => {
   test('a database: named, and not created', async () => {
     const none = join(folder, 'none', 'a.db')

@@ -1,3 +1,4 @@
+import type { Entry } from '@selvage/core'
 import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
 import { unknownLines } from './effects.ts'
 import { moneyFacts } from './money.ts'
@@ -30,7 +31,8 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
     const asked = { questions, unknown: unknown.items }
     return output.document({ run: state, resume, ...money, timeline: rows, ...asked, children: children.items })
   }
-  for (const line of header(output, state, resume, moneyFacts(usage, tree, state.budget))) output.line(line)
+  for (const line of header(output, state, resume, [...originFacts(entries), ...moneyFacts(usage, tree, state.budget)]))
+    output.line(line)
   output.line()
   for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
@@ -43,8 +45,16 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   }
   if (state.status === 'failed' || state.status === 'cancelled') {
     output.line()
-    output.line(`${output.style('dim', 'to let it go on:')} selvage retry ${quote(state.id)}${again}`)
+    // What was undone must not be taken as done.
+    const isUndone = entries.some(({ type }) => type === 'undo')
+    const told = isUndone ? 'to do again what was undone:' : 'to let it go on:'
+    output.line(`${output.style('dim', told)} selvage ${isUndone ? 'fork' : 'retry'} ${quote(state.id)}${again}`)
   }
+}
+
+function originFacts([first]: readonly Entry[]): (readonly [string, string])[] {
+  const origin = first?.type === 'start' ? first.start.forkedFrom : undefined
+  return origin === undefined ? [] : [['forked from', `${brief(origin.runId, 500)}, before its entry ${origin.at}`]]
 }
 
 function header(
