@@ -19,7 +19,8 @@ export class ForkView {
   /** Keys of steps of the fork whose result is the original's. */
   readonly reused: Set<string> = new Set()
   readonly #past: readonly PastStep[]
-  readonly #used = new Set<string>()
+  /** Which step of the fork took what, by the key of the original's. */
+  readonly #taken = new Map<string, string>()
 
   constructor(of: NonNullable<Start['forkedFrom']>, entries: readonly Entry[], read: (json: Json) => Promise<unknown>) {
     this.of = of
@@ -29,8 +30,9 @@ export class ForkView {
     this.#past = entries.flatMap((entry) => (entry.type === 'past' ? [pastStep(entry, read)] : []))
     for (const entry of entries) {
       if (entry.type !== 'state' || !entry.key.startsWith(REUSED)) continue
-      this.reused.add(entry.key.slice(REUSED.length))
-      this.#used.add(String(entry.patch.of))
+      const key = entry.key.slice(REUSED.length)
+      this.reused.add(key)
+      this.#taken.set(String(entry.patch.of), key)
     }
   }
 
@@ -38,16 +40,22 @@ export class ForkView {
     return this.of.effects
   }
 
-  /** The same thing as the original did it, if it was not taken yet: of a tool the same call, of a step the same key. */
+  /**
+   * The same thing as the original did it, if no other step has taken it: of a tool the same call, of a step the same key.
+   * A process may have died between the note that says who took it and the record of the step.
+   */
   find(op: Op): PastStep | undefined {
-    const free = this.#past.filter((past) => !this.#used.has(past.key) && isSame(past.op, op))
+    const same = this.#past.filter((past) => isSame(past.op, op))
+    const own = same.find(({ key }) => this.#taken.get(key) === op.key)
+    if (own !== undefined) return own
+    const free = same.filter(({ key }) => !this.#taken.has(key))
     return free.find(({ key }) => key === op.key) ?? (op.kind === 'tool' ? free[0] : undefined)
   }
 
   /** The key and patch of the note that says so. */
   reuse(key: string, past: PastStep): readonly [key: string, patch: { readonly of: string }] {
     this.reused.add(key)
-    this.#used.add(past.key)
+    this.#taken.set(past.key, key)
     return [`${REUSED}${key}`, { of: past.key }]
   }
 }
