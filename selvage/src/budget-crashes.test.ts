@@ -49,6 +49,8 @@ class Provider {
   }
 
   close(): void {
+    // Who is killed from now on is not replaced.
+    this.kills = Number.POSITIVE_INFINITY
     this.#server.closeAllConnections()
     this.#server.close()
   }
@@ -74,8 +76,8 @@ beforeEach(async () => {
   selvage = await openSelvage({ url: `sqlite:${database}`, work: false })
 })
 afterEach(async () => {
-  for (const worker of workers) worker.kill('SIGKILL')
   provider.close()
+  for (const worker of workers) worker.kill('SIGKILL')
   await selvage.close()
   rmSync(folder, { recursive: true, force: true })
 })

@@ -11,6 +11,9 @@ import type { ScenarioModule } from './scenario.ts'
 import type { News, Task } from './task.ts'
 import type { EngineModule } from './under-test.ts'
 
+/** Between two looks at what is still to be delivered: nobody tells. */
+const DELIVERY_MS = 5
+
 const task = JSON.parse(process.argv[2] ?? '') as Task
 const say = (news: News): void => void writeSync(1, `${JSON.stringify(news)}\n`)
 
@@ -32,14 +35,24 @@ const { engine, host } = await open(task.folder, task.options)
 if (task.role === 'answer') await answer()
 else {
   if (task.role === 'drive') await engine.start(task.runId, scenario.start)
-  await engine.serve(reporting(host(scenario.programs(outside))))
+  const handlers = scenario.outbox?.(outside)
+  await engine.serve(
+    reporting(host(scenario.programs(outside))),
+    handlers === undefined ? {} : { outbox: () => handlers },
+  )
   say({ ready: true })
   if (task.role === 'drive') {
     const ended = await driveRun(engine, scenario, task.runId, outside)
+    while (await hasMessages()) await new Promise((resolve) => setTimeout(resolve, DELIVERY_MS))
     await engine.close()
     say({ ended, hits: killSwitch.hits })
     process.exit()
   }
+}
+
+async function hasMessages(): Promise<boolean> {
+  const page = await engine.outbox?.list({ runId: task.runId })
+  return page?.items.some(({ state }) => state !== 'delivered') ?? false
 }
 
 async function answer(): Promise<void> {

@@ -2,13 +2,15 @@
  * What is run, killed and finished: programs, what is sent to them and answered, and what must hold of their effects. A
  * scenario is a module, so that each child process loads it anew.
  */
-import type { Entry, Json, Program, QuestionRecord, Signal, Start } from '@selvage/core'
+import type { Entry, Json, OutboxHandler, Program, QuestionRecord, Signal, Start } from '@selvage/core'
 import type { LedgerLine } from './effects-ledger.ts'
 import type { Outside } from './outside.ts'
 
 export interface Scenario {
   programs(outside: Outside): readonly Program[]
   readonly start: Start
+  /** What delivers the messages that the programs send; the run is over when none is left. */
+  outbox?(outside: Outside): readonly OutboxHandler[]
   /** Sent as soon as the run is there, by every process that drives it. */
   readonly signals?: readonly Signal[]
   /** The payload that answers a question. Truthful: asked whether an effect happened, it looks at the outside. */
