@@ -15,6 +15,7 @@ import { checkpointValidity } from './checkpoint-validity.ts'
 import { consumeOnce } from './consume-once.ts'
 import { crashMatrix } from './crash-matrix.ts'
 import { exactlyOnce } from './exactly-once.ts'
+import { forkDeterminism } from './fork-determinism.ts'
 import { oneAnswer } from './one-answer.ts'
 import { prefixContinuation } from './prefix-continuation.ts'
 import { randomKills } from './random-kills.ts'
@@ -35,6 +36,7 @@ export const SECTIONS: readonly Section[] = [starting, crashMatrix, randomKills,
 export const YARDSTICK: readonly Section[] = [
   prefixContinuation,
   exactlyOnce,
+  forkDeterminism,
   checkpointValidity,
   consumeOnce,
   recoveryDeterminism,
