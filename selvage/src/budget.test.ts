@@ -1,4 +1,8 @@
-import { SelvageError } from '@selvage/core'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Durable, NOTHING_SPENT, SelvageError } from '@selvage/core'
+import { isRefusal, Meter, readBudget } from '@selvage/programs'
 import { type Script, ScriptedModel, throttled } from '@selvage/strands/testing'
 import { fakeClock } from '@selvage/testing'
 import { Agent, type Message, type ModelStreamEvent, type StreamOptions, tool } from '@strands-agents/sdk'
@@ -373,37 +377,49 @@ describe('a tree', () => {
     expect((await run.status()).budget?.[0]?.limits.modelCalls).toMatchObject({ cap: 9, spent: 9 })
   })
 
-  test("a workflow's own steps cost time, and people are asked for more of it, once on replay as well", async () => {
+  test("a workflow's own steps cost time; who is asked for more is asked once, also by a replay", async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'selvage-budget-'))
+    const url = `sqlite:${join(folder, 'a.db')}`
     const clock = fakeClock()
-    selvage = await open({ clock, maxFibers: 0 })
     const made: string[] = []
-    const slow = selvage.workflow(
-      'slow',
-      async (ctx) => {
-        for (const name of ['a', 'b', 'c', 'd']) {
-          await ctx.step(name, async () => {
-            await clock.advance(60_000)
-            made.push(name)
-          })
-          if (name === 'c') await ctx.signal('go')
-        }
-        return 'done'
-      },
-      { budget: { wallClock: '2m' } },
-    )
-    const run = await slow.start(undefined, { runId: 'w' })
-    let [question] = (await selvage.approvals({ kind: 'budget' })).items
-    while (question === undefined) {
-      await new Promise((resolve) => setTimeout(resolve, 5))
-      ;[question] = (await selvage.approvals({ kind: 'budget' })).items
+    const goOn = async () => {
+      await selvage.close()
+      selvage = await open({ url, clock })
+      const slow = selvage.workflow(
+        'slow',
+        async (ctx) => {
+          for (const name of ['a', 'b', 'c', 'd']) {
+            await ctx.step(name, async () => {
+              await clock.advance(60_000)
+              made.push(name)
+            })
+            if (name === 'c') await ctx.signal('go')
+          }
+          return 'done'
+        },
+        { budget: { wallClock: '2m' } },
+      )
+      return await slow.start(undefined, { runId: 'w' })
     }
-    expect(question.reason).toMatchObject({ limit: 'wallClock', cap: 120_000, spent: 120_000, step: 'c' })
-    await run.approve(question.id, { input: { wallClock: '1h' } })
+    const suspended = async () => {
+      while ((await selvage.run('w').status()).status !== 'suspended') await new Promise((soon) => setTimeout(soon, 5))
+    }
+    await goOn()
+    await suspended()
+    const [question] = (await selvage.approvals({ kind: 'budget' })).items
+    expect(question?.reason).toMatchObject({ limit: 'wallClock', cap: 120_000, spent: 120_000, step: 'c' })
+    const asked = await goOn()
+    await asked.approve(question?.id ?? '', { input: { wallClock: '1h' } })
+    while (made.length < 3) await new Promise((soon) => setTimeout(soon, 5))
+    await suspended()
+    const run = await goOn()
     await run.signal('go')
     expect(await run.result()).toBe('done')
     expect(made).toEqual(['a', 'b', 'c', 'd'])
     expect((await selvage.approvals({ kind: 'budget', status: 'any' })).items).toHaveLength(1)
     expect((await run.status()).budget?.[0]?.limits.wallClock).toMatchObject({ cap: 3_720_000, spent: 240_000 })
+    await selvage.close()
+    rmSync(folder, { recursive: true, force: true })
   })
 
   test('and where they are to stop, the step fails, and a retry makes it', async () => {
@@ -422,5 +438,39 @@ describe('a tree', () => {
     await run.raiseBudget({ wallClock: '1m' })
     await run.retry()
     expect(await run.result()).toBe('done')
+  })
+})
+
+describe('a meter', () => {
+  const meterOf = (): Meter => {
+    const { money } = selvage.parts.treasury
+    const start = { program: 'p', input: null }
+    const durable = { runId: 'r', start, clock: () => 0, outbound: { money } } as unknown as Durable
+    return Meter.of(durable, readBudget('a test', { tokens: 1_000 })) as Meter
+  }
+  const amount = { ...NOTHING_SPENT, tokens: 300, modelCalls: 1 }
+
+  test('a process that goes on counts its own call beside the one that died', async () => {
+    expect(isRefusal(await meterOf().reserve('model#1', amount))).toBe(false)
+    expect(isRefusal(await meterOf().reserve('model#1', amount))).toBe(false)
+    const third = await meterOf().reserve('model#1', amount)
+    expect((await selvage.pot('run:r'))?.limits.tokens).toEqual({ cap: 1_000, spent: 0, reserved: 900, left: 100 })
+    expect(await meterOf().reserve('model#1', amount)).toMatchObject({ granted: false, lacks: 'tokens' })
+    if (isRefusal(third)) throw new Error('refused')
+    third.settle({ ...amount, tokens: 120 }, true)
+    third.settle({ ...amount, tokens: 999 }, true)
+    await selvage.pot('run:r')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect((await selvage.pot('run:r'))?.limits.tokens).toEqual({ cap: 1_000, spent: 360, reserved: 0, left: 640 })
+  })
+
+  test('a call that gave no answer stays counted, and its time with it', async () => {
+    const meter = meterOf()
+    const ticket = await meter.reserve('model#1', amount)
+    if (isRefusal(ticket)) throw new Error('refused')
+    ticket.begin()
+    ticket.leave()
+    ticket.settle(amount)
+    expect((await selvage.pot('run:r'))?.limits.tokens).toMatchObject({ spent: 0, reserved: 300 })
   })
 })

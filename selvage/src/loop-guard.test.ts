@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { SelvageError } from '@selvage/core'
 import { type Script, ScriptedModel } from '@selvage/strands/testing'
 import { Agent, tool } from '@strands-agents/sdk'
@@ -23,9 +26,8 @@ async function started(
   guard: AgentOptions['loopGuard'],
   script: Script,
   of: (call: number) => string = () => 'rain',
-  one: Selvage = selvage,
+  asked: string[] = [],
 ) {
-  const asked: string[] = []
   const weather = tool({
     name: 'weather',
     description: 'Tells the weather.',
@@ -35,7 +37,7 @@ async function started(
       return of(asked.length)
     },
   })
-  const handle = one.agent(
+  const handle = selvage.agent(
     'reporter',
     () => new Agent({ model: new ScriptedModel(script), tools: [weather], printer: false }),
     { effects: { weather: 'read' }, ...(guard !== undefined && { loopGuard: guard }) },
@@ -82,11 +84,15 @@ test('tell-model: the model is told instead, and goes on', async () => {
   expect(told.split('weather was not called: the same call gave the same result 2 times').length).toBe(5)
 })
 
-test('ask: the run is folded anew behind each question; a yes makes the call, a no is told to the model', async () => {
-  const url = 'sqlite::memory:'
-  await selvage.close()
-  selvage = await openSelvage({ url, logger: quiet, maxFibers: 0 })
-  const { run, asked } = await started({ repeats: 2, ask: { assignee: 'ops' } }, inTurns(7))
+test('ask: each time the run goes on in another process; a yes makes the call, a no is told to the model', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'selvage-loop-'))
+  const url = `sqlite:${join(folder, 'a.db')}`
+  const asked: string[] = []
+  const goOn = async (): Promise<Run> => {
+    await selvage.close()
+    selvage = await openSelvage({ url, logger: quiet })
+    return (await started({ repeats: 2, ask: { assignee: 'ops' } }, inTurns(7), undefined, asked)).run
+  }
   const question = async (besides: readonly string[]): Promise<Approval> => {
     for (;;) {
       const found = (await selvage.approvals({ assignee: 'ops' })).items.find(({ id }) => !besides.includes(id))
@@ -94,6 +100,7 @@ test('ask: the run is folded anew behind each question; a yes makes the call, a 
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
+  await goOn()
   const rome = await question([])
   expect(rome).toMatchObject({
     name: 'loop of weather',
@@ -102,14 +109,16 @@ test('ask: the run is folded anew behind each question; a yes makes the call, a 
     reason: { repeats: 2 },
   })
   expect(asked).toHaveLength(4)
-  await run.approve(rome.id)
+  await (await goOn()).approve(rome.id)
   const oslo = await question([rome.id])
   expect(oslo.input).toEqual({ city: 'Oslo' })
   expect(asked).toHaveLength(5)
+  const run = await goOn()
   await run.reject(oslo.id, { reason: 'It rains in Oslo.' })
   expect(await run.result()).toMatchObject({ text: 'Enough.' })
   expect(asked).toEqual(['Rome', 'Oslo', 'Rome', 'Oslo', 'Rome', 'Rome'])
   expect(JSON.stringify(await run.conversation())).toContain('It rains in Oslo.')
+  rmSync(folder, { recursive: true, force: true })
 })
 
 test('what makes no sense is refused', async () => {
