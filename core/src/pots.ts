@@ -12,6 +12,7 @@
  * What is never true: a call that was begun without a reservation in every pot of its run; a grant that takes a pot
  * above a cap; a settlement that counts twice.
  */
+import type { Start } from './entry.ts'
 import type { JsonObject } from './json.ts'
 
 /** What calls use, in whole numbers. */
@@ -125,9 +126,9 @@ export function lackOf(pot: Pot, amount: Spend, hasCheaper: boolean): Quantity |
   })
 }
 
-/** The pot of a run that has a budget of its own. */
-export function potOfRun(runId: string): string {
-  return `run:${runId}`
+/** The pot of a run that has a budget of its own: a fork has that of its original. */
+export function ownPotOf(runId: string, { forkedFrom }: Pick<Start, 'forkedFrom'>): string {
+  return `run:${forkedFrom?.runId ?? runId}`
 }
 
 /** What programs need for budgets beside the pots. */

@@ -14,8 +14,8 @@ import {
   type Grant,
   type Money,
   NOTHING_SPENT,
+  ownPotOf,
   type PotSpec,
-  potOfRun,
   QUANTITIES,
   type Quantity,
   type Spend,
@@ -54,7 +54,7 @@ export class Meter {
     this.#durable = durable
     this.#money = money
     this.budget = budget
-    this.#own = budget === undefined ? undefined : specOf(potOfRun(durable.runId), budget)
+    this.#own = budget === undefined ? undefined : specOf(ownPotOf(durable.runId, durable.start), budget)
     this.#process = money.unique()
     this.#stopwatch = new Stopwatch(durable)
   }

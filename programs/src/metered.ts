@@ -11,6 +11,7 @@ import {
   type Durable,
   NOTHING_SPENT,
   type Op,
+  ownPotOf,
   SelvageError,
   type Spend,
   type StepBehaviour,
@@ -71,7 +72,7 @@ async function timed<T>(
     SelvageError.is(error, 'BUDGET_EXCEEDED') ? undefined : behaviour.retryAfterMs?.(error, ...given)
   for (let round = 1; ; round++) {
     const key = round === 1 ? `budget:${op.key}` : `budget:${op.key}#${round}`
-    let refusal = usedUp(durable.runId, meter.budget)
+    let refusal = usedUp(durable, meter.budget)
     if (!durable.marked(key)) {
       try {
         return await durable.step(op, body, { ...behaviour, retryAfterMs })
@@ -93,8 +94,11 @@ function refusalOf(runId: string, op: Op, refusal: Refusal): Error {
 }
 
 /** What is told where a replay comes to a question before it has been asked. */
-function usedUp(runId: string, budget: Budget | undefined): Refusal {
-  const spec = specOf(`run:${runId}`, budget ?? { caps: { workMs: 0 }, onExceeded: 'ask', downgradeAt: 1, ask: {} })
+function usedUp({ runId, start }: Durable, budget: Budget | undefined): Refusal {
+  const spec = specOf(
+    ownPotOf(runId, start),
+    budget ?? { caps: { workMs: 0 }, onExceeded: 'ask', downgradeAt: 1, ask: {} },
+  )
   const spent: Spend & Caps = { ...NOTHING_SPENT, ...spec.caps }
   const pot = { ...spec, raised: {}, spent, reserved: NOTHING_SPENT }
   return { granted: false, pot, lacks: 'workMs', amount: NOTHING_SPENT }

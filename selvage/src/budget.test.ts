@@ -441,6 +441,25 @@ describe('a tree', () => {
   })
 })
 
+describe('a fork', () => {
+  test('draws on the pot of its original, where a raise of either counts', async () => {
+    const { handle, model } = looker({ modelCalls: 3, onExceeded: 'stop' }, { times: 3 })
+    const run = await handle.start('Look', { runId: 'r' })
+    await failure(run.result())
+    const fork = await run.fork({ at: 'model#2', runId: 'f' })
+    expect(await failure(fork.result())).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { pot: 'run:r', spent: 3 } })
+    expect(model.calls).toBe(3)
+    await fork.raiseBudget({ modelCalls: 10 })
+    await fork.retry()
+    expect(await fork.result()).toMatchObject({ text: 'Done.' })
+    await run.retry()
+    await run.result()
+    const [pot] = (await run.status()).budget ?? []
+    expect(pot).toMatchObject({ id: 'run:r', limits: { modelCalls: { cap: 13, spent: model.calls } } })
+    expect((await fork.status()).budget).toEqual([pot])
+  })
+})
+
 describe('a meter', () => {
   const meterOf = (): Meter => {
     const { money } = selvage.parts.treasury

@@ -5,8 +5,8 @@ import {
   type Engine,
   type Entry,
   type OnExceeded,
+  ownPotOf,
   type Pot,
-  potOfRun,
   QUANTITIES,
   RunError,
   type Start,
@@ -76,7 +76,7 @@ export function stateOf(pot: Pot): PotState {
 /** The pots that a run draws on: its own, those of the runs above it, nearest first, and its tenant's of today. */
 export function potIdsOf(runId: string, start: Start, treasury: Treasury, now: number): readonly string[] {
   const tenant = start.tenant === undefined ? undefined : treasury.tenantPot(start.tenant, now)?.id
-  const own = potOfRun(runId)
+  const own = ownPotOf(runId, start)
   return [own, ...[...(start.pots ?? [])].reverse(), ...(tenant === undefined ? [] : [tenant])]
 }
 
