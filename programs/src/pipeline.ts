@@ -16,7 +16,7 @@ import type { Durable, Outbound } from '@selvage/core'
 import { decode, SelvageError, StepError } from '@selvage/core'
 import { readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
-import { type Child, isCancelledWith, startChild, untilEnded } from './child.ts'
+import { type Child, type ChildProgram, isCancelledWith, startChild, untilEnded } from './child.ts'
 import { forked } from './forked.ts'
 import { metered } from './metered.ts'
 import {
@@ -123,16 +123,25 @@ class PipelineRun {
     }
   }
 
-  /** The child of an attempt: after the first the same one, retried, or another one where the engine cannot do that. */
+  /** The child of an attempt: after the first the same one, retried, or another one where that cannot be: undone, say. */
   #begin(stage: ReadyStage, input: unknown, attempt: number): { readonly id: string; readonly end: Promise<unknown> } {
     const { name, program } = stage
     const child = this.#child
     if (attempt > 1 && child !== undefined && this.#outbound.retry !== undefined) {
-      return { id: child.id, end: child.again(attempt) }
+      const end = child.again(attempt).catch((error: unknown) => {
+        if (!StepError.is(error) || !SelvageError.is(error.cause, 'RUN_UNDONE')) throw error
+        return this.#anew(program, input, `${name}~${attempt}`).result
+      })
+      return { id: child.id, end }
     }
-    const made = startChild(this.#durable, program, input, attempt === 1 ? name : `${name}~${attempt}`)
-    this.#child = made
+    const made = this.#anew(program, input, attempt === 1 ? name : `${name}~${attempt}`)
     return { id: made.id, end: made.result }
+  }
+
+  #anew(program: ChildProgram, input: unknown, key: string): Child {
+    const made = startChild(this.#durable, program, input, key)
+    this.#child = made
+    return made
   }
 
   /**
@@ -157,7 +166,7 @@ class PipelineRun {
       // Beside a cancel nobody looks at it.
       over.catch(() => {})
       if (!(await Promise.race([ended, over]))) return failed
-      await this.#stop(stage, id, at)
+      await this.#stop(stage, this.#child?.id ?? id, at)
       if (durable.marked(wasLate)) continue
       return wasLate
     }

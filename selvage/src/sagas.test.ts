@@ -83,3 +83,19 @@ test('fifty answers to one open item refund once', async () => {
   expect(refunds).toEqual(['book', 'ch_1'])
   await left.selvage.close()
 })
+
+test('a stage of a pipeline that was undone is made anew by its next attempt', async () => {
+  const selvage = await openSelvage({ url: 'sqlite::memory:' })
+  const made: string[] = []
+  const pay = selvage.workflow('pay', async (ctx) => {
+    await ctx.step('charge', () => made.push('charge'), { compensate: () => void made.push('refund') })
+    if (made.length < 2) throw new Error('not yet')
+    return 'paid'
+  })
+  const shop = selvage.pipeline('shop', [pay], { retry: { maxAttempts: 2, initial: 1, jitter: 'none' } })
+  const run = await shop.start(undefined, { runId: 's' })
+  expect(await run.result()).toBe('paid')
+  expect(made).toEqual(['charge', 'refund', 'charge'])
+  expect((await selvage.runs({ parent: 's' })).items.map(({ id }) => id).sort()).toEqual(['s/pay', 's/pay~2'])
+  await selvage.close()
+})
