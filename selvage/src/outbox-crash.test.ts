@@ -8,7 +8,7 @@ import type { ProbeName } from '@selvage/core'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openSelvage, type Selvage } from './core.ts'
 
-vi.setConfig({ testTimeout: 120_000 })
+vi.setConfig({ testTimeout: 300_000 })
 
 const MODULE = join(import.meta.dirname, '../test/outbox-process.ts')
 const RUNS = 3
