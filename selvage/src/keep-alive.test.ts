@@ -99,3 +99,16 @@ test.each([
   await using selvage = await openSelvage({ url, work: false })
   expect((await selvage.approvals({ runId: 'r' })).items).toHaveLength(code === 0 ? 0 : 1)
 })
+
+test('durable(): a process lives until the next attempt of what failed', async () => {
+  const agent = script(`
+    import { Agent } from '@strands-agents/sdk'
+    import { ScriptedModel } from '@selvage/strands/testing'
+    import { durable } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))}
+    const error = Object.assign(new Error('away'), { status: 503 })
+    const model = new ScriptedModel((_, { call }) => (call === 1 ? { error } : 'Done.'))
+    const plugins = [durable({ runId: 'r', url, retry: { initial: 300, jitter: 'none' } })]
+    console.log(String(await new Agent({ model, plugins, printer: false }).invoke('Go')))`)
+  expect(await agent.exited).toBe(0)
+  expect(agent.out()).toBe('Done.\n')
+})

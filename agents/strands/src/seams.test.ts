@@ -7,7 +7,9 @@ import {
   BedrockModel,
   BeforeInvocationEvent,
   ClassifierStrategy,
+  ConstantBackoff,
   ContentBlockEvent,
+  DefaultModelRetryStrategy,
   type ExecuteToolContext,
   ExecuteToolStage,
   InvokeModelStage,
@@ -35,12 +37,14 @@ import {
   forgetInterrupt,
   hasBackgroundTasks,
   hasCheckpointing,
+  hasDefaultRetry,
   interruptJson,
   isInterruptError,
   isOnlyHandler,
   makeOutermost,
   mcpClientsOf,
   modelsAround,
+  muteRetries,
   raiseInterrupts,
   resetInterrupts,
   respond,
@@ -51,7 +55,7 @@ import {
   usedSoFar,
   wrapInvocation,
 } from './seams.ts'
-import { type Script, scriptedModel } from './testing/index.ts'
+import { type Script, scriptedModel, throttled } from './testing/index.ts'
 import { unwatched } from './unwatched.ts'
 
 const USE: Script = [{ tools: [{ name: 'ask' }, { name: 'look' }] }, 'Done.']
@@ -514,5 +518,32 @@ describe('a model', () => {
     for (const Provider of [BedrockModel, scriptedModel([]).constructor]) {
       expect(Object.hasOwn(Provider.prototype, 'streamAggregated')).toBe(false)
     }
+  })
+})
+
+describe('the SDK’s own retries', () => {
+  const own = (): DefaultModelRetryStrategy => new DefaultModelRetryStrategy({ maxAttempts: 2 })
+
+  it('those of an author are told from those that nobody has asked for', () => {
+    expect(hasDefaultRetry(agentWith())).toBe(true)
+    expect(hasDefaultRetry(agentWith({ retryStrategy: null }))).toBe(false)
+    expect(hasDefaultRetry(agentWith({ retryStrategy: own() }))).toBe(false)
+  })
+
+  it('are silent as long as they are muted', async () => {
+    let calls = 0
+    const throttle: Script = () => {
+      calls++
+      return { error: throttled() }
+    }
+    const backoff = new ConstantBackoff({ delayMs: 1 })
+    const agent = agentWith({ retryStrategy: new DefaultModelRetryStrategy({ maxAttempts: 3, backoff }) }, throttle)
+    let isMuted = true
+    muteRetries(agent, () => isMuted)
+    await expect(agent.invoke('go')).rejects.toThrow('Too many requests')
+    expect(calls).toBe(1)
+    isMuted = false
+    await expect(agent.invoke('go')).rejects.toThrow('Too many requests')
+    expect(calls).toBe(4)
   })
 })
