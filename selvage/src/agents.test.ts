@@ -121,7 +121,8 @@ test('durable(): the same program again is given what was recorded, in a url as 
 test('reserved options of agents are refused', () => {
   const unsupported = expect.objectContaining({ code: 'UNSUPPORTED' })
   const factory = () => new Agent({ printer: false })
-  expect(() => selvage.agent('a', factory, { retry: {} } as object)).toThrow(unsupported)
-  expect(() => durable({ runId: 'r', retry: {} } as { readonly runId: string })).toThrow(unsupported)
+  expect(() => selvage.agent('a', factory, { compensate: {} } as object)).toThrow(unsupported)
+  // Of managed runs only.
+  expect(() => durable({ runId: 'r', timeout: '1h' } as { readonly runId: string })).toThrow(unsupported)
   expect(() => durable({ runId: 'r', url, selvage })).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
 })
