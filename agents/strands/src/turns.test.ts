@@ -3,10 +3,13 @@ import {
   AfterInvocationEvent,
   AfterModelCallEvent,
   AfterToolCallEvent,
+  type Agent,
   type AgentConfig,
+  AgentResult,
   BeforeInvocationEvent,
   ExecuteToolStage,
   ImageBlock,
+  type LocalAgent,
   MaxTokensError,
   Message,
   SessionManager,
@@ -19,6 +22,7 @@ import { engineWith, Process } from '../test/process.ts'
 import { keysOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
 import { conversationOf } from './fold.ts'
+import { wrapInvocation } from './seams.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -239,6 +243,33 @@ describe('what stands beside', () => {
     expect(String(await make().invoke('a'))).toBe('Done.')
     expect(seen).toHaveLength(2)
     for (const each of seen) expect(each).toEqual(['error', 'RangeError', 'not today', 'not today'])
+  })
+
+  it('what answers in place of the loop, with any message', async () => {
+    const engine = await engineWith(runtime, [])
+    let answered = 0
+    const door = {
+      name: 'door',
+      initAgent: (agent: LocalAgent) =>
+        wrapInvocation(
+          agent as Agent,
+          () =>
+            // biome-ignore lint/correctness/useYield: it says nothing before its answer.
+            async function* (_args, _options, invocationState) {
+              answered++
+              const content = [new TextBlock('Closed today.')]
+              const lastMessage = { type: 'message', role: 'assistant', content } as unknown as Message
+              return new AgentResult({ stopReason: 'endTurn', lastMessage, invocationState })
+            },
+        ),
+    }
+    const make = (): Process => new Process(engine, { script: ['never'], config: () => ({ plugins: [door] }) })
+    const first = make()
+    expect((await first.invoke('a')).lastMessage.content).toEqual([new TextBlock('Closed today.')])
+    await first.plugin.detach()
+    const again = await make().invoke('a')
+    expect(again.lastMessage.content).toEqual([new TextBlock('Closed today.')])
+    expect([isReplayed(again), again.lastMessage instanceof Message, answered]).toEqual([true, true, 1])
   })
 
   it('a SessionManager is warned of', async () => {

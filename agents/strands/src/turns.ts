@@ -19,6 +19,7 @@ import {
   type InvokeArgs,
   type InvokeOptions,
   Message,
+  type MessageData,
   TextBlock,
   type Usage,
 } from '@strands-agents/sdk'
@@ -450,7 +451,7 @@ function endOf(result: Ending, { messages }: Agent): TurnEnd {
   return {
     stopReason,
     ...(at === -2 && { last: at }),
-    ...(at === undefined && lastMessage !== undefined && { message: lastMessage.toJSON() }),
+    ...(at === undefined && lastMessage !== undefined && { message: messageData(lastMessage) }),
     ...(structuredOutput !== undefined && { structuredOutput: structuredOutput as Json }),
   }
 }
@@ -458,7 +459,14 @@ function endOf(result: Ending, { messages }: Agent): TurnEnd {
 /** Which model outcome a result shows: whoever waits for it finds it in the journal. */
 function saidIn({ lastMessage }: Ending, { conversation }: Scope): Pick<TurnEnd, 'answer' | 'message'> {
   const isAnswer = lastMessage !== undefined && recordOf(lastMessage) !== undefined
-  return isAnswer ? { answer: conversation.answers } : { message: lastMessage.toJSON() }
+  if (isAnswer) return { answer: conversation.answers }
+  return lastMessage === undefined ? {} : { message: messageData(lastMessage) }
+}
+
+/** Middleware around an invocation may answer in its place, and with a message that is no instance of the class. */
+function messageData(message: Message): MessageData {
+  const { role, content } = message
+  return typeof message.toJSON === 'function' ? message.toJSON() : { role, content: content as never }
 }
 
 /** No provider takes a conversation in which two messages of the user follow each other. */
