@@ -406,4 +406,22 @@ export const MUTATIONS: readonly Mutation[] = [
     test: 'selvage/src/notify/notify.test.ts',
     title: 'each for itself',
   },
+  {
+    name: 'a consumer that cancels and leaves does not end the turn',
+    breaks: 'docs/durable.md: agent.cancel() ends the turn, for ever',
+    file: 'agents/strands/src/guards.ts',
+    find: "isCancelled ? 'cancelled' : 'open'",
+    put: "isCancelled ? 'open' : 'open'",
+    test: 'agents/strands/src/plugin.test.ts',
+    title: 'a consumer that cancels at a toolResultEvent and leaves has ended the turn',
+  },
+  {
+    name: 'a cancelled turn leaves what was asked in the way of the next',
+    breaks: 'docs/durable.md: agent.cancel() ends the turn, for ever',
+    file: 'agents/strands/src/turns.ts',
+    find: "if (result.stopReason === 'cancelled') resetInterrupts(agent)",
+    put: '',
+    test: 'agents/strands/src/questions.test.ts',
+    title: 'of an agent that is cancelled behind the answer do not stand in the way of its next turn',
+  },
 ]

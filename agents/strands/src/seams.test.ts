@@ -6,6 +6,7 @@ import {
   type AgentConfig,
   BedrockModel,
   BeforeInvocationEvent,
+  BeforeToolsEvent,
   ClassifierStrategy,
   ConstantBackoff,
   ContentBlockEvent,
@@ -32,6 +33,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
   agentOfTool,
+  answerHooks,
   checkNamesFrom,
   copyMessagesBy,
   forgetInterrupt,
@@ -39,6 +41,7 @@ import {
   hasCheckpointing,
   hasDefaultRetry,
   interruptJson,
+  isHookInterrupt,
   isInterruptError,
   isOnlyHandler,
   makeOutermost,
@@ -210,6 +213,26 @@ describe('interrupts', () => {
     )
     expect((await agent.invoke('go')).stopReason).toBe('endTurn')
     expect(JSON.stringify(plain(agent.messages))).toContain('re below')
+  })
+
+  it('hooks are answered before they raise, until the next tools are done', async () => {
+    const look = { tools: [{ name: 'look' }] }
+    const agent = agentWith({}, [look, look, 'Done.'])
+    const answers: unknown[] = []
+    agent.addHook(BeforeToolsEvent, (event) => void answers.push(event.interrupt({ name: 'q' })))
+    const interrupt = { id: 'hook:beforeTools:q', name: 'q', source: 'hook' } as const
+    wrapInvocation(
+      agent,
+      (original) =>
+        async function* (_args, options, state) {
+          answerHooks(agent, [{ interrupt, response: 'laid out' }])
+          const responses = [{ interruptResponse: { interruptId: interrupt.id, response: 'laid out' } }]
+          return yield* original(responses, options, state, undefined)
+        },
+    )
+    const { interrupts = [] } = await agent.invoke('go')
+    expect(answers).toEqual(['laid out'])
+    expect(interrupts.map(({ id }) => [id, isHookInterrupt(id)])).toEqual([[interrupt.id, true]])
   })
 })
 
