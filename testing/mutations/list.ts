@@ -413,7 +413,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "isCancelled ? 'cancelled' : 'open'",
     put: "isCancelled ? 'open' : 'open'",
     test: 'agents/strands/src/plugin.test.ts',
-    title: 'a consumer that cancels at a toolResultEvent and leaves has ended the turn',
+    title: 'and leaves has ended the turn',
   },
   {
     name: 'a cancelled turn leaves what was asked in the way of the next',
