@@ -18,6 +18,8 @@ export interface Primitives {
   startAnew(seed: Seed, signals: readonly Signal[]): Promise<never>
   /** Whether the engine's own history has grown so long that it should be renewed. */
   isFull?(): boolean
+  /** Whether every step is to be named by a reply before it starts: one advance more for each, and a console that shows them. */
+  readonly announces?: boolean
 }
 
 export interface Drive {
@@ -44,6 +46,7 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
       signals,
       now: engine.now(),
       ...(engine.isFull?.() === true && { rotate: true }),
+      ...(engine.announces === true && { announce: true }),
       ...(seed !== undefined && { seed }),
     })
     acknowledges = progress.mark === undefined ? undefined : { mark: progress.mark, from: cursor }

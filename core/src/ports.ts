@@ -227,6 +227,8 @@ export interface Advance {
   readonly budget?: Budget
   /** The engine wants its history renewed: answer `rotate` at the next moment with nothing in flight. */
   readonly rotate?: boolean
+  /** The engine names its own steps by ours: answer `continue` before a step starts that no reply has named in `next`. */
+  readonly announce?: boolean
   /** Where this generation began. */
   readonly seed?: Seed
 }

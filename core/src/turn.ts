@@ -103,7 +103,10 @@ export class Turn {
       if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.agreement.disagreement === undefined)) {
         if (this.isOver()) await this.end()
         if (this.mayRotate()) return this.reply({ kind: 'rotate', seed: await this.rotate(fiber) })
-        if (fiber.produced.length === 0) this.starter.start()
+        if (fiber.produced.length === 0) {
+          if (this.mayAnnounce()) return this.reply({ kind: 'continue' })
+          this.starter.start()
+        }
       }
       if (fiber.produced.length > 0) {
         if (this.appends !== undefined) {
@@ -291,6 +294,21 @@ export class Turn {
     const { fiber, request } = this
     if (request.rotate !== true || !this.manifest.abilities.rotate) return false
     return fiber.produced.length === 0 && fiber.inFlight === 0 && fiber.finished === undefined
+  }
+
+  /** There are steps that would start now and that no reply has named. An effect `once` is named with its intent. */
+  private mayAnnounce(): boolean {
+    const { fiber, request } = this
+    if (request.announce !== true || this.appends !== undefined || fiber.finished !== undefined) return false
+    if (fiber.inFlight > 0 && !this.manifest.affinity) return false
+    let found = false
+    for (const step of fiber.steps.values()) {
+      const isNew = step.phase === 'asked' && !step.announced && step.op.effect !== 'once'
+      if (!isNew || step.notBefore > fiber.clock()) continue
+      step.announced = true
+      found = true
+    }
+    return found
   }
 
   /** Nothing to settle, start or hand over: wait here, or let the engine wait. */

@@ -47,10 +47,12 @@ export interface Driver {
   wake(runId: string): Promise<void>
   /** Whether the process that wrote an intent may live. */
   mayLive(host: string): boolean
+  /** Whether Restate's steps go by the names of ours. */
+  readonly namesSteps: boolean
   /** Runs `body` when one of the places for advances is free. */
   inPlace<T>(body: () => Promise<T>): Promise<T>
   /** `advance` resolves when its reply is durable. Once the worker stops, it never does: what is durable goes on elsewhere. */
-  durable<T>(advance: () => Promise<T>): Promise<T>
+  durable<T>(advance: () => Promise<T>, cutOff: AbortSignal): Promise<T>
   touched(runId: string): void
   readonly rotateAfter: { readonly advances: number; readonly bytes: number }
 }
@@ -92,6 +94,7 @@ function begun(invocation: string, kept: KeptRun | null, { generation, first, re
 }
 
 class Generation implements Primitives {
+  readonly announces: boolean
   private readonly ctx: ObjectContext
   private readonly run: KeptRun
   private readonly begin: Begin
@@ -117,6 +120,7 @@ class Generation implements Primitives {
     this.run = run
     this.begin = begin
     this.driver = driver
+    this.announces = driver.namesSteps
     this.at = begin.reopen?.at ?? begin.first?.at ?? run.updatedAt
     this.heard = run.heard
     this.listening = this.listen()
@@ -156,7 +160,7 @@ class Generation implements Primitives {
         const reply = await this.firstOf(running)
         if (reply !== undefined) return reply
       }
-    })
+    }, this.ctx.request().attemptCompletedSignal)
     this.advancing = false
     this.take(advanced)
     return advanced as Progress

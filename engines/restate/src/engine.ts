@@ -65,6 +65,11 @@ export interface RestateOptions {
   readonly register?: boolean
   /** Public keys (`publickeyv1_…`) of the server: requests that it has not signed are refused. */
   readonly identityKeys?: readonly string[]
+  /**
+   * Whether Restate's console shows the steps of a run by their names. Each then costs one small step of Restate's more, in
+   * which the program asks for it; without, all go by the program's name. Default true.
+   */
+  readonly namesSteps?: boolean
   /** When a run's history in Restate is renewed: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
@@ -294,8 +299,9 @@ class OnRestate implements RestateEngine {
       spare: async (runId) => void (await this.server.send(this.to(inbox, runId, 'spare'), null)),
       wake: async (runId) => void (await this.server.send(this.to(inbox, runId, 'wake'), null)),
       mayLive,
+      namesSteps: this.options.namesSteps ?? true,
       inPlace: (body) => places.take(body),
-      durable: (advance) => places.durable(advance),
+      durable: (advance, cutOff) => places.durable(advance, cutOff),
       touched: (runId) => this.changes.touched(runId),
       rotateAfter: { advances, bytes },
     }

@@ -25,13 +25,23 @@ export class Places {
     }
   }
 
-  /** `advance` resolves when its reply is durable. Never begins, and never resolves, once the worker stops. */
-  async durable<T>(advance: () => Promise<T>): Promise<T> {
+  /**
+   * `advance` resolves when its reply is durable, or never, where its attempt is cut off. Never begins, and never resolves,
+   * once the worker stops.
+   */
+  async durable<T>(advance: () => Promise<T>, cutOff: AbortSignal): Promise<T> {
     if (this.isClosing) return await new Promise<never>(() => {})
     const running = advance()
-    const settled = running.catch(() => {})
-    this.inFlight.add(settled)
-    const result = await running.finally(() => this.inFlight.delete(settled))
+    const over = new Promise<void>((resolve) => {
+      cutOff.addEventListener('abort', () => resolve(), { once: true })
+      running.then(
+        () => resolve(),
+        () => resolve(),
+      )
+    })
+    this.inFlight.add(over)
+    void over.then(() => this.inFlight.delete(over))
+    const result = await running
     return this.isClosing ? await new Promise<never>(() => {}) : result
   }
 

@@ -1,4 +1,5 @@
 /** A Restate server, by HTTP: its ingress, where handlers are called, and its admin port, where it is asked what it holds. */
+import { SelvageError } from '@selvage/core'
 import { refused, unreachable } from './errors.ts'
 
 export interface ServerOptions {
@@ -20,6 +21,9 @@ export interface Receipt {
   readonly status: 'Accepted' | 'PreviouslyAccepted'
 }
 
+const QUERY_TRIES = 100
+const QUERY_AGAIN_MS = 100
+
 export class RestateServer {
   private readonly options: ServerOptions
 
@@ -37,9 +41,16 @@ export class RestateServer {
     return (await this.post(this.urlOf(target), body)) as Result
   }
 
-  /** One SQL statement on what Restate holds. */
+  /** One SQL statement on what Restate holds. A server that has just started answers, but not yet this. */
   async query<Row>(sql: string): Promise<readonly Row[]> {
-    return ((await this.post(`${this.options.admin}/query`, { query: sql })) as { rows: readonly Row[] }).rows
+    for (let tries = 1; ; tries++) {
+      try {
+        return ((await this.post(`${this.options.admin}/query`, { query: sql })) as { rows: readonly Row[] }).rows
+      } catch (error) {
+        if (tries === QUERY_TRIES || !isServersFault(error)) throw error
+      }
+      await new Promise((resolve) => setTimeout(resolve, QUERY_AGAIN_MS))
+    }
   }
 
   /** Says that workers are to be found at `uri`; again if they are known, since their handlers may have changed. */
@@ -70,6 +81,10 @@ export class RestateServer {
     if (status >= 300) throw refused(url, status, text)
     return text === '' ? undefined : JSON.parse(text)
   }
+}
+
+function isServersFault(error: unknown): boolean {
+  return SelvageError.is(error) && Number(error.details.status) >= 500
 }
 
 /** A string in SQL. */

@@ -25,6 +25,26 @@ describe('rule 1: acknowledge, then act', () => {
     expect(begun).toEqual(['a', 'b'])
   })
 
+  it('names each step before it starts, where the engine shows them', async () => {
+    const begun: string[] = []
+    const engine = byHand(async (durable) => {
+      await durable.step(code('a'), () => void begun.push('a'))
+      await Promise.all(['b', 'c'].map((key) => durable.step(code(key), () => void begun.push(key))))
+    })
+    const host = engine.host()
+    await engine.step(host)
+    const named: string[][] = []
+    for (let before = 0; ; before = begun.length) {
+      const { kind, next, entries } = await engine.step(host, { announce: true })
+      if (kind === 'done') break
+      if (entries.length > 0) continue
+      expect(begun.length).toBe(before)
+      named.push(next.map(({ key }) => key))
+    }
+    expect(named).toEqual([['a'], ['b', 'c']])
+    expect(begun).toEqual(['a', 'b', 'c'])
+  })
+
   it('starts nothing before the salt is durable', async () => {
     let ran = false
     const engine = byHand(async () => {

@@ -1,0 +1,295 @@
+/** What only this engine can show: its server is killed as well, its histories are renewed, its console is used. */
+import { spawn } from 'node:child_process'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import type { Engine, Outcome } from '@selvage/core'
+import { noRestate, RestateTestServer } from '@selvage/testing/servers'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { programs } from '../test/programs.ts'
+import { openOn, URLS } from '../test/under-test.ts'
+import type { RestateEngine, RestateOptions } from './engine.ts'
+
+const missing = noRestate()
+if (missing !== undefined) console.info(`restate: skipped: ${missing}`)
+
+describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () => {
+  let server: RestateTestServer
+  let folder: string
+  const opened: RestateEngine[] = []
+  const effects: string[] = []
+  beforeAll(async () => {
+    server = await RestateTestServer.open()
+    process.env[URLS] = JSON.stringify({ ingress: server.ingress, admin: server.admin })
+  }, 60_000)
+  afterAll(() => server.close())
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'selvage-restate-engine-'))
+    effects.length = 0
+  })
+  afterEach(async () => {
+    for (const engine of opened.splice(0)) await engine.close()
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  async function open(options: Partial<RestateOptions> = {}): ReturnType<typeof openOn> {
+    const place = await openOn(server, folder, options)
+    opened.push(place.engine)
+    return place
+  }
+
+  /** A worker in this process. */
+  async function working(
+    options: Partial<RestateOptions> = {},
+    act: (line: string) => void | Promise<void> = (line) => void effects.push(line),
+  ): Promise<RestateEngine> {
+    const { engine, host } = await open(options)
+    await engine.serve(host(programs(act)))
+    return engine
+  }
+
+  async function until(engine: Engine, runId: string, status: string): Promise<void> {
+    for (;;) {
+      const seen = await engine.describe(runId)
+      if (seen.status === status) return
+      await engine.changed(runId, seen)
+    }
+  }
+
+  async function ended(engine: Engine, runId: string): Promise<Outcome | undefined> {
+    for (;;) {
+      const { status, outcome } = await engine.describe(runId)
+      if (outcome !== undefined) return outcome
+      await engine.changed(runId, { status })
+    }
+  }
+
+  async function query<Row>(sql: string): Promise<readonly Row[]> {
+    const response = await fetch(`${server.admin}/query`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'application/json' },
+      body: JSON.stringify({ query: sql }),
+    })
+    return ((await response.json()) as { rows: readonly Row[] }).rows
+  }
+
+  it('I1: a step in flight is joined when the server was killed and is there again', async () => {
+    const gate = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const engine = await working({}, async (line) => {
+      effects.push(line)
+      begun.resolve()
+      await gate.promise
+    })
+    await engine.start('r', { program: 'charge', input: null })
+    await engine.signal('r', { id: 'go', name: 'go', payload: null })
+    await begun.promise
+    await server.kill()
+    await expect(engine.describe('r')).rejects.toMatchObject({ name: 'EngineError', code: 'UNAVAILABLE' })
+    await server.start()
+    gate.resolve()
+    await engine.signal('r', { id: 'end', name: 'end', payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
+    expect(effects).toEqual(['charge'])
+  })
+
+  it('I1, I9: worker and server are killed in turn, and what was recorded is not done again', async () => {
+    const { engine } = await open()
+    await engine.start('r', { program: 'count', input: 600 })
+    for (const round of [1, 2, 3, 4]) {
+      const worker = spawn(process.execPath, [fileURLToPath(new URL('../test/worker.ts', import.meta.url)), folder], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      })
+      const exited = once(worker, 'exit')
+      const before = (await engine.describe('r')).steps
+      while ((await engine.describe('r')).steps < before + 4) await engine.changed('r', await engine.describe('r'))
+      if (round % 2 === 1) await server.kill()
+      worker.kill('SIGKILL')
+      await exited
+      if (round % 2 === 1) await server.start()
+    }
+    const recorded = (await engine.journal('r', 0)).flatMap((entry) => (entry.type === 'step' ? [entry.key] : []))
+    const lines = readFileSync(join(folder, 'effects'), 'utf8').split('\n').length
+    const worker = await working()
+    expect(await ended(worker, 'r')).toEqual({ ok: 180_300 })
+    expect(effects.filter((line) => recorded.includes(line.split(' ')[0] ?? ''))).toEqual([])
+    expect(lines).toBeGreaterThan(12)
+  })
+
+  it('rule 8: a long history is renewed, and a cold worker goes on with all of it', async () => {
+    const rotateAfter = { advances: 7 }
+    const first = await working({ rotateAfter })
+    await first.start('r', { program: 'count', input: 30 })
+    while ((await first.describe('r')).steps < 16) await first.changed('r', await first.describe('r'))
+    await first.close()
+    const second = await working({ rotateAfter })
+    expect(await ended(second, 'r')).toEqual({ ok: 465 })
+    const entries = await second.journal('r', 0)
+    expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_, index) => index))
+    expect(entries.filter(({ type }) => type === 'step').length).toBe(30)
+    expect((await second.journal('r', 10, 3)).map(({ seq }) => seq)).toEqual([10, 11, 12])
+    const generations = await query<{ id: string }>(
+      `select id from sys_invocation where target_service_key = 'r' and target_handler_name = 'drive'
+        and target_service_name like 't%' and completed_at is not null`,
+    )
+    expect(generations.length).toBeGreaterThan(3)
+  })
+
+  it('steps go by their names in the console', async () => {
+    const engine = await working()
+    await engine.start('names', { program: 'count', input: 2 })
+    await ended(engine, 'names')
+    const rows = await query<{ name: string }>(
+      `select j.name from sys_journal j join sys_invocation i on j.id = i.id
+        where i.target_service_key = 'names' and j.entry_type = 'Command: Run' order by j.index`,
+    )
+    expect(rows.map(({ name }) => name)).toEqual(expect.arrayContaining(['s1', 's2']))
+  })
+
+  it('a run that is cancelled in the console is cancelled, also in a step', async () => {
+    const begun = Promise.withResolvers<void>()
+    const engine = await working({}, () => begun.resolve())
+    await engine.start('c', { program: 'patient', input: null })
+    await begun.promise
+    const [row] = await query<{ id: string }>(`select id from sys_invocation where target_service_key = 'c'
+      and target_handler_name = 'drive'`)
+    const { status } = await fetch(`${server.admin}/invocations/${row?.id}/cancel`, { method: 'PATCH' })
+    expect(status).toBeLessThan(300)
+    expect(await ended(engine, 'c')).toMatchObject({ cancelled: 'cancelled in Restate' })
+  })
+
+  it('a cancel reaches a step that is running', async () => {
+    const begun = Promise.withResolvers<void>()
+    const engine = await working({}, () => begun.resolve())
+    await engine.start('c2', { program: 'patient', input: null })
+    await begun.promise
+    await engine.cancel('c2', 'enough')
+    expect(await ended(engine, 'c2')).toMatchObject({ cancelled: 'enough' })
+    await engine.cancel('c2', 'again')
+  })
+
+  it.each([1_024, 8 * 1_024 * 1_024])('a value of %i bytes goes through', async (bytes) => {
+    const engine = await working()
+    const runId = `large-${bytes}`
+    await engine.start(runId, { program: 'large', input: bytes })
+    expect(await ended(engine, runId)).toEqual({ ok: bytes })
+    const [row] = await query<{ size: number }>(
+      `select max(raw_length) as size from sys_journal j join sys_invocation i on j.id = i.id
+        where i.target_service_key = '${runId}'`,
+    )
+    expect(row?.size).toBeLessThan(40_000)
+  })
+
+  it('starts not before its time, and not at all if it is cancelled before', async () => {
+    const engine = await working()
+    await engine.start('soon', { program: 'count', input: 1 }, { startAt: Date.now() + 300 })
+    await engine.start('never', { program: 'count', input: 1 }, { startAt: Date.now() + 3_600_000 })
+    expect(await engine.describe('never')).toMatchObject({ status: 'pending' })
+    await engine.cancel('never', 'not any more')
+    expect(await ended(engine, 'never')).toMatchObject({ cancelled: 'not any more' })
+    expect(await ended(engine, 'soon')).toEqual({ ok: 1 })
+    expect(effects).toEqual(['s1 1'])
+  })
+
+  it('takes up what a suspended program asks for late', async () => {
+    const engine = await working()
+    await engine.start('late', { program: 'late', input: null })
+    expect(await ended(engine, 'late')).toEqual({ ok: 'made' })
+  })
+
+  it('lists runs and questions, without a worker as well', async () => {
+    const engine = await working()
+    for (const n of [1, 2, 3]) {
+      await engine.start(`ask-${n}`, { program: 'ask', input: n, tags: { n: String(n) } })
+      await until(engine, `ask-${n}`, 'suspended')
+    }
+    await engine.signal('ask-2', { id: 'ap_ask-2', name: 'ap_ask-2', payload: { approved: true } })
+    await ended(engine, 'ask-2')
+    await engine.close()
+    const reader = (await open()).engine
+    await reader.start("o'brien/1", { program: 'other', input: null })
+    expect((await reader.list({})).items.map(({ id, status }) => `${id} ${status}`)).toEqual([
+      "o'brien/1 pending",
+      'ask-3 suspended',
+      'ask-2 completed',
+      'ask-1 suspended',
+    ])
+    const page = await reader.list({ limit: 1, program: 'ask', status: ['suspended'] })
+    expect(page.items.map(({ id }) => id)).toEqual(['ask-3'])
+    const next = await reader.list({ limit: 1, program: 'ask', status: ['suspended'], after: page.next ?? '' })
+    expect(next).toMatchObject({ items: [{ id: 'ask-1' }] })
+    expect(next.next).toBeUndefined()
+    expect((await reader.questions({ status: 'open' })).items.map(({ id }) => id)).toEqual(['ap_ask-3', 'ap_ask-1'])
+    expect((await reader.questions({ tag: { key: 'n', value: '1' } })).items.map(({ id }) => id)).toEqual(['ap_ask-1'])
+    expect(await reader.question('ap_ask-2')).toMatchObject({ status: 'answered', answer: { id: 'ap_ask-2' } })
+    await expect(reader.question('ap_nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(reader.list({ after: 'x' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+  })
+
+  it('listens on the loopback address only', async () => {
+    await working()
+    const port = Number(readFileSync(join(folder, 'port'), 'utf8'))
+    await expect(reaches('127.0.0.1', port)).resolves.toBe(true)
+    const outside = Object.values(networkInterfaces())
+      .flat()
+      .find((each) => each?.family === 'IPv4' && !each.internal)
+    if (outside !== undefined) await expect(reaches(outside.address, port)).resolves.toBe(false)
+  })
+
+  it('refuses what its server has not signed', async () => {
+    const { privateKey, publicKey } = generateKeyPairSync('ed25519')
+    const identityKeyFile = join(folder, 'key.pem')
+    writeFileSync(identityKeyFile, privateKey.export({ format: 'pem', type: 'pkcs8' }))
+    const signing = await RestateTestServer.open({ identityKeyFile })
+    try {
+      const identityKeys = [`publickeyv1_${base58(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32))}`]
+      const { engine, host } = await openOn(signing, folder, { identityKeys })
+      opened.push(engine)
+      await engine.serve(host(programs((line) => void effects.push(line))))
+      await engine.start('signed', { program: 'count', input: 1 })
+      expect(await ended(engine, 'signed')).toEqual({ ok: 1 })
+      // A server that signs with no key, or another one, is not let in.
+      const stranger = (await openOn(server, folder, { identityKeys, listen: { port: 0 } })).engine
+      opened.push(stranger)
+      await expect(stranger.serve(host([]))).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    } finally {
+      for (const engine of opened.splice(0)) await engine.close()
+      await signing.close()
+    }
+  })
+
+  it('says what is wrong with its options, and where a server should be', async () => {
+    await expect(open({ name: 'my app' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    const nobody = await openOn({ ingress: server.ingress, admin: server.admin }, folder)
+    opened.push(nobody.engine)
+    await expect(nobody.engine.serve(nobody.host([]), { concurrency: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    const lost = (await openOn({ ingress: server.ingress, admin: 'http://127.0.0.1:1' }, folder)).engine
+    opened.push(lost)
+    await expect(lost.describe('r')).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      message: expect.stringContaining('http://127.0.0.1:1'),
+    })
+    expect(existsSync(join(folder, 'registered'))).toBe(true)
+  })
+})
+
+function base58(bytes: Uint8Array): string {
+  const alphabet = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+  let text = ''
+  for (let left = BigInt(`0x${Buffer.from(bytes).toString('hex')}`); left > 0n; left /= 58n) {
+    text = `${alphabet[Number(left % 58n)]}${text}`
+  }
+  return text
+}
+
+function reaches(host: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port })
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
