@@ -316,6 +316,8 @@ export interface Manifest {
   /** Whether the next advance comes to the process that holds the fiber, as long as it lives. */
   readonly affinity: boolean
   readonly countsDeliveries: boolean
+  /** Runs can be started only once a worker has made itself known: who works begins with that. Default false. */
+  readonly workersFirst?: boolean
   /** How long an ended run can be read; undefined: for ever. */
   readonly retentionMs?: number
   /** What an acknowledged entry survives. */

@@ -85,6 +85,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     checkRunId(runId)
     const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
     const start = this.#startOf(await this.#shape.input(input as Input), options, now)
+    if (engine.manifest.workersFirst === true) await beginWork()
     await engine.start(runId, start, startAt === undefined ? {} : { startAt })
     await beginWork()
     return new Run(runId, runPorts, this.#shape.result)
@@ -111,6 +112,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     const begin = async (): Promise<void> => {
       const start = this.#startOf(null, options, runtime.clock.now())
       const { version: _, ...rest } = start
+      if (engine.manifest.workersFirst === true) await beginWork()
       await engine.start(id, { ...rest, program, ...(version === undefined ? {} : { version }) })
       await beginWork()
     }

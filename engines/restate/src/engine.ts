@@ -12,6 +12,7 @@
 import { hostname } from 'node:os'
 import {
   type Blobs,
+  type Clock,
   canonical,
   type Engine,
   EngineError,
@@ -25,7 +26,6 @@ import {
   RunError,
   type RunQuery,
   type RunSummary,
-  type Runtime,
   reopenRun,
   type ServeOptions,
   type Signal,
@@ -49,7 +49,6 @@ import { RestateServer } from './server.ts'
 import { type ListenOptions, Worker } from './worker.ts'
 
 export interface RestateOptions {
-  readonly runtime: Runtime
   /** Where handlers are called. Default http://127.0.0.1:8080. */
   readonly ingress?: string
   /** Where workers are made known and runs are read. Default http://127.0.0.1:9070. */
@@ -74,6 +73,8 @@ export interface RestateOptions {
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
+  /** Default: the system's. Restate's own timers go by the server's. */
+  readonly clock?: Pick<Clock, 'now'>
   /** Told of failures that are tried again. Default: a warning on the console, once per message. */
   readonly onError?: (error: unknown) => void
 }
@@ -91,7 +92,7 @@ const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000
 const LOOK_AGAIN_MS = 20
 
-export function restateEngine(options: RestateOptions): RestateEngine {
+export function restateEngine(options: RestateOptions = {}): RestateEngine {
   return new OnRestate(options)
 }
 
@@ -319,7 +320,7 @@ class OnRestate implements RestateEngine {
   }
 
   private now(): number {
-    return this.options.runtime.clock.now()
+    return (this.options.clock ?? Date).now()
   }
 
   private checkOpen(): void {

@@ -10,6 +10,8 @@ export const MANIFEST: Manifest = {
   affinity: true,
   // The server counts in memory only. What is handed to the host is a lower bound, kept in the inbox: enough for rule 9.
   countsDeliveries: false,
+  // Where no worker was ever registered the server knows no such object.
+  workersFirst: true,
   // Its log is written with fsync before it acknowledges.
   survives: 'machine-crash',
   abilities: { list: true, approvals: true, attach: false, rotate: true, outbox: false, pots: false },

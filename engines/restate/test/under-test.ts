@@ -31,7 +31,7 @@ export async function openOn(
   const runtime = nodeRuntime()
   const port = await portOf(folder)
   const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
-  const engine = restateEngine({ runtime, ...urls, name, listen: { port, reusePort: true }, ...options })
+  const engine = restateEngine({ ...urls, name, listen: { port, reusePort: true }, ...options })
   const { manifest, blobs } = engine
   const host = (programs: readonly Program[]) =>
     createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })

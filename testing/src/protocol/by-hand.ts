@@ -40,6 +40,7 @@ export interface Ask {
   readonly signals?: readonly Signal[]
   readonly cursor?: number
   readonly rotate?: boolean
+  readonly announce?: boolean
   readonly budget?: Advance['budget']
   readonly seed?: Seed
   readonly abortSignal?: AbortSignal
@@ -103,7 +104,16 @@ export class ByHand {
 
   /** Sends the request that is due, or the same one again. */
   async ask(host: Host, ask: Ask = {}): Promise<Progress> {
-    const { delivery = 1, signals = [], cursor = this.entries.length, rotate, budget, seed, abortSignal } = ask
+    const {
+      delivery = 1,
+      signals = [],
+      cursor = this.entries.length,
+      rotate,
+      announce,
+      budget,
+      seed,
+      abortSignal,
+    } = ask
     const request: Advance = {
       runId: 'r',
       start: this.start,
@@ -112,6 +122,7 @@ export class ByHand {
       signals,
       now: this.clock.now(),
       ...(rotate !== undefined && { rotate }),
+      ...(announce !== undefined && { announce }),
       ...(budget !== undefined && { budget }),
       ...(seed !== undefined && { seed }),
     }

@@ -1,0 +1,28 @@
+/** An agent and a workflow around it, on whichever engine: neither knows one. */
+import { Agent } from '@strands-agents/sdk'
+import type { Selvage } from 'selvage'
+import { model } from '../model.ts'
+import { publish, search } from '../tools.ts'
+
+export async function analyse(selvage: Selvage): Promise<void> {
+  const analyst = selvage.agent('analyst', () => new Agent({ model, tools: [search], printer: false }), {
+    effects: { search: 'read' },
+  })
+  const report = selvage.workflow('report', async (ctx, topic: string) => {
+    const { text } = await ctx.child(analyst, topic)
+    const { approved } = await ctx.approval('publish', { details: text })
+    if (approved) await ctx.step('publish', () => publish(text), { effect: 'once' })
+    return { text, approved }
+  })
+  const run = await report.start('Q4 market trends', { runId: 'q4' })
+  for await (const event of run.events()) {
+    if (event.type === 'stepCompleted') console.log(event.replayed ? 'recovered' : 'executed', event.step)
+    if (event.type === 'questionOpened' && event.status === 'open') {
+      await run.approve(event.question.id, { by: 'the example' })
+    }
+  }
+  const { text, approved } = await run.result()
+  console.log(text)
+  console.log(approved ? 'published' : 'not published')
+  await selvage.close()
+}

@@ -1,0 +1,44 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { freePorts, noRestate, RestateTestServer } from '@selvage/testing/servers'
+import { describe, expect, it } from 'vitest'
+import { run, temporaryFolder } from '../../test/process.ts'
+
+const TEXT = 'On Q4 market trends:'
+
+/** Killed in the middle of the agent, and run again. */
+async function killedOnce(file: string, env: { readonly [name: string]: string }): Promise<void> {
+  const cwd = temporaryFolder()
+  const first = run(file, { cwd, env })
+  await first.printed('search: Q4 market trends, outlook')
+  first.kill()
+  expect(await first.ended).toMatchObject({ signal: 'SIGKILL' })
+  const { code, stdout, stderr } = await run(file, { cwd, env }).ended
+  expect(code, stderr).toBe(0)
+  expect(stdout).toContain(TEXT)
+  expect(stdout.trimEnd().endsWith('\npublished')).toBe(true)
+  // What was recorded before the kill is not asked for again.
+  expect(stderr).not.toContain('offline model: answer 1 ')
+  expect(readFileSync(join(cwd, 'published.md'), 'utf8').split(TEXT)).toHaveLength(2)
+}
+
+describe('one program', { timeout: 120_000 }, () => {
+  it('on the embedded engine', () => killedOnce('engines/embedded.js', {}))
+
+  const missing = noRestate()
+  if (missing !== undefined) console.info(`restate: skipped: ${missing}`)
+  it.skipIf(missing !== undefined)('on Restate', async () => {
+    const server = await RestateTestServer.open()
+    const [port = 0] = await freePorts(1)
+    const { ingress, admin } = server
+    try {
+      await killedOnce('engines/restate.js', {
+        RESTATE_INGRESS: ingress,
+        RESTATE_ADMIN: admin,
+        PORT: String(port),
+      })
+    } finally {
+      await server.close()
+    }
+  })
+})
