@@ -24,8 +24,6 @@ export interface AskedStep {
   readonly reject: (error: unknown) => void
   phase: 'asked' | 'intended' | 'running' | 'recorded'
   attempt: number
-  /** A reply has named it. */
-  announced: boolean
   /** Host time before which the next attempt must not start. */
   notBefore: number
   /** What the attempt has sent so far. */

@@ -36,6 +36,7 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
   let acknowledges: Advance['acknowledges']
   let signals: readonly Signal[] = run.signals ?? []
   let name = start.program
+  let announced: readonly string[] = []
   while (true) {
     signals = [...signals, ...(await engine.waitFor([], engine.now()))]
     const progress = await engine.advance(name, {
@@ -46,12 +47,13 @@ export async function drive(run: Drive, engine: Primitives): Promise<Outcome> {
       signals,
       now: engine.now(),
       ...(engine.isFull?.() === true && { rotate: true }),
-      ...(engine.announces === true && { announce: true }),
+      ...(engine.announces === true && { announced }),
       ...(seed !== undefined && { seed }),
     })
     acknowledges = progress.mark === undefined ? undefined : { mark: progress.mark, from: cursor }
     cursor = progress.cursor
     signals = signals.filter((signal) => !progress.received.includes(signal.id))
+    announced = progress.next.map(({ key }) => key)
     name =
       progress.next.map((op) => (op.kind === 'tool' ? `tool ${op.name}#${op.key}` : op.key)).join(', ') || start.program
     if (progress.kind === 'done') return progress.outcome

@@ -537,7 +537,6 @@ export class Fiber implements Durable {
         reject(error)
       },
       phase: 'asked',
-      announced: false,
       attempt: retried === undefined ? 1 : retried.attempt + 1,
       notBefore: retried?.retryAt ?? 0,
       sent: undefined,

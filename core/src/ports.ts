@@ -227,8 +227,11 @@ export interface Advance {
   readonly budget?: Budget
   /** The engine wants its history renewed: answer `rotate` at the next moment with nothing in flight. */
   readonly rotate?: boolean
-  /** The engine names its own steps by ours: answer `continue` before a step starts that no reply has named in `next`. */
-  readonly announce?: boolean
+  /**
+   * The engine names its own steps by ours: these were named in `next` by the reply before. Answer `continue` before another
+   * one starts.
+   */
+  readonly announced?: readonly string[]
   /** Where this generation began. */
   readonly seed?: Seed
 }

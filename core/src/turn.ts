@@ -298,17 +298,15 @@ export class Turn {
 
   /** There are steps that would start now and that no reply has named. An effect `once` is named with its intent. */
   private mayAnnounce(): boolean {
-    const { fiber, request } = this
-    if (request.announce !== true || this.appends !== undefined || fiber.finished !== undefined) return false
+    const { fiber } = this
+    const { announced } = this.request
+    if (announced === undefined || this.appends !== undefined || fiber.finished !== undefined) return false
     if (fiber.inFlight > 0 && !this.manifest.affinity) return false
-    let found = false
-    for (const step of fiber.steps.values()) {
-      const isNew = step.phase === 'asked' && !step.announced && step.op.effect !== 'once'
-      if (!isNew || step.notBefore > fiber.clock()) continue
-      step.announced = true
-      found = true
+    for (const { op, phase, notBefore } of fiber.steps.values()) {
+      const isNew = phase === 'asked' && op.effect !== 'once' && !announced.includes(op.key)
+      if (isNew && notBefore <= fiber.clock()) return true
     }
-    return found
+    return false
   }
 
   /** Nothing to settle, start or hand over: wait here, or let the engine wait. */

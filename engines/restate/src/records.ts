@@ -65,7 +65,7 @@ export class Records {
   }
 
   /** Undefined: there is no such run. */
-  async find(runId: string): Promise<Known | undefined> {
+  async find(runId: string, mayHaveBegun = true): Promise<Known | undefined> {
     const { runs, inbox } = this.services
     const rows = await this.state(
       `service_key = ${quoted(runId)} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
@@ -73,7 +73,11 @@ export class Records {
     )
     const kept = stateOf<KeptRun>(rows, runs, RUN_KEY)
     const claim = stateOf<Claim>(rows, inbox, 'claim')
-    if (kept === undefined) return await this.unbegun(runId)
+    if (kept === undefined) {
+      const unbegun = await this.unbegun(runId)
+      // It may have begun, and ended, between the two looks.
+      return unbegun ?? (mayHaveBegun ? await this.find(runId, false) : undefined)
+    }
     if (kept.over !== undefined) {
       const isAwaited = kept.over.outcome === undefined || (mayBeRetried(kept) && (await this.isAwaited(runId, kept)))
       return { runId, kept, isAwaited }

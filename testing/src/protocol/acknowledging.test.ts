@@ -34,12 +34,14 @@ describe('rule 1: acknowledge, then act', () => {
     const host = engine.host()
     await engine.step(host)
     const named: string[][] = []
+    let announced: string[] = []
     for (let before = 0; ; before = begun.length) {
-      const { kind, next, entries } = await engine.step(host, { announce: true })
+      const { kind, next, entries } = await engine.step(host, { announced })
       if (kind === 'done') break
+      announced = next.map(({ key }) => key)
       if (entries.length > 0) continue
       expect(begun.length).toBe(before)
-      named.push(next.map(({ key }) => key))
+      named.push(announced)
     }
     expect(named).toEqual([['a'], ['b', 'c']])
     expect(begun).toEqual(['a', 'b', 'c'])

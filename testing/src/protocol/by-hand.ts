@@ -40,7 +40,7 @@ export interface Ask {
   readonly signals?: readonly Signal[]
   readonly cursor?: number
   readonly rotate?: boolean
-  readonly announce?: boolean
+  readonly announced?: readonly string[]
   readonly budget?: Advance['budget']
   readonly seed?: Seed
   readonly abortSignal?: AbortSignal
@@ -109,7 +109,7 @@ export class ByHand {
       signals = [],
       cursor = this.entries.length,
       rotate,
-      announce,
+      announced,
       budget,
       seed,
       abortSignal,
@@ -122,7 +122,7 @@ export class ByHand {
       signals,
       now: this.clock.now(),
       ...(rotate !== undefined && { rotate }),
-      ...(announce !== undefined && { announce }),
+      ...(announced !== undefined && { announced }),
       ...(budget !== undefined && { budget }),
       ...(seed !== undefined && { seed }),
     }
