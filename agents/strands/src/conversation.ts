@@ -6,8 +6,9 @@
  *
  * A model answer and the tool results of its cycle are *pending* until something later proves that the agent took them
  * into its messages: the next model call, or the end of the turn. Then they are *committed*. What the steps do not imply
- * (a conversation manager that trims, a hook that edits or adds a message, a result rewritten by a hook) is noticed at
- * those same moments by comparing the agent's messages with what is implied, and recorded as a `Splice`.
+ * (a conversation manager that trims, a hook that adds a message, a result rewritten by a hook) is noticed at those same
+ * moments by comparing the agent's messages with what is implied, and recorded as a `Splice`; edits in place of messages
+ * that were committed before are recorded as such (message-watch.ts).
  *
  * An answer that the agent did not take (structured output that is asked for again, a hook that wants another answer)
  * is *dropped*: it stays in the tail, because the loop of the SDK remembers that it refused it.
@@ -19,12 +20,16 @@
  */
 import type { Json } from '@selvage/core'
 import { Message, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import { type Edit, MessageWatch } from './message-watch.ts'
 import type { StatePatch, ToolRecord } from './record.ts'
+import { isBlockAsSeen, type SeenBlock, type SeenMessage, saysTheSame, see, seeBlock } from './seen-message.ts'
 import { bare, findSplice, isEmpty, isSame, type Splice } from './splice.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
 
 /** What differs from what is implied. */
 export interface Difference {
+  /** Of messages that were committed; they come before the splice. */
+  readonly edits?: readonly Edit[]
   readonly messages?: Splice
   /** The last answer was not taken. */
   readonly dropped?: true
@@ -36,10 +41,13 @@ interface Pending {
   readonly message: Message | undefined
   readonly results: Map<string, ToolResultBlock>
   readonly did: Deeds[]
+  /** While the agent is live: what was said when it was given out. */
+  readonly seen: SeenMessage | undefined
+  readonly seenResults: Map<string, SeenBlock>
 }
 
 /** What the body of a tool did to its agent. */
-export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'messages'>
+export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'edits' | 'messages'>
 
 /** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
 export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
@@ -81,9 +89,18 @@ export class Conversation {
   #committedUsage: Usage = NO_USAGE
   #pendingUsage: (Usage | undefined)[] = []
   #since: unknown[] = []
+  /** There while the agent is live. */
+  #watch: MessageWatch | undefined
 
   constructor(name?: NameMessage) {
     this.#name = name
+  }
+
+  /** From now on somebody may edit the messages in place. */
+  goLive(): void {
+    if (this.#watch !== undefined) return
+    this.#watch = new MessageWatch()
+    this.#watch.hold(this.messages, 0)
   }
 
   // ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -106,7 +123,8 @@ export class Conversation {
     if (!isRetry) this.#foldPoint(n - 1)
     this.answers = n
     this.#isDropped = false
-    this.#pending = { n, message, results: new Map(), did: [] }
+    const seen = message === undefined || this.#watch === undefined ? undefined : see(message)
+    this.#pending = { n, message, results: new Map(), did: [], seen, seenResults: new Map() }
     this.#pendingUsage.push(usage)
     this.usage = addUsage(this.usage, usage)
     this.lastUsage = usage ?? this.lastUsage
@@ -118,27 +136,68 @@ export class Conversation {
     const pending = this.#pending
     if (pending?.n !== cycle) return
     pending.results.set(toolUseId, block)
+    if (this.#watch !== undefined) pending.seenResults.set(toolUseId, seeBlock(block))
     pending.did.push(did)
   }
 
   /** The body of a tool may have changed the agent's messages: what it changed, taken over. */
-  changedByTool(actual: readonly Message[]): Splice | undefined {
+  changedByTool(actual: readonly Message[]): Difference {
     const { messages } = this
-    if (actual.length === messages.length && this.#isAsBefore(actual, false)) return undefined
+    const edits = this.#editsNow(false)
+    if (edits !== undefined) this.#since.push(edits)
+    const edited = edits !== undefined && { edits }
+    if (actual.length === messages.length && this.#isAsBefore(actual, false)) return { ...edited }
     const change = findSplice(messages, actual, messages.length)
-    if (isEmpty(change)) return undefined
-    this.messages = [...actual]
+    if (isEmpty(change)) return { ...edited }
+    this.#replace(actual, change.at)
     this.#since.push(change)
-    return change
+    return { ...edited, messages: change }
   }
 
   /** Does to the messages what a recorded body did to them. */
-  changeAgain({ at, remove, add }: Splice): void {
+  changeAgain({ edits, messages }: Difference): void {
+    if (edits !== undefined) this.#edit(edits)
+    if (messages === undefined) return
+    const { at, remove, add } = messages
     this.messages.splice(at, remove, ...add.map((data) => Message.fromMessageData(data)))
+    this.#watch?.hold(this.messages, at)
+  }
+
+  #editsNow(thorough: boolean): readonly Edit[] | undefined {
+    const edits = this.#watch?.edits(this.messages, thorough) ?? []
+    return edits.length > 0 ? edits : undefined
+  }
+
+  /** What was edited is another object with what it says: whoever has seen the first keeps it as it was. */
+  #edit(edits: readonly Edit[]): void {
+    for (const { at, content, metadata } of edits) {
+      const before = this.messages[at]
+      if (before === undefined) continue
+      const { metadata: marked, ...data } = before.toJSON()
+      const now = metadata === undefined ? marked : metadata
+      const message = Message.fromMessageData({
+        ...data,
+        ...(content !== undefined && { content }),
+        ...(now !== undefined && now !== null && { metadata: now }),
+      })
+      this.messages[at] = message
+      this.shown = this.shown.map((each) => (each === before ? message : each))
+      this.#watch?.hold(this.messages, at)
+    }
+  }
+
+  /** The messages are those of the agent, which differ from `at` on. */
+  #replace(actual: readonly Message[], at: number): void {
+    this.messages = [...actual]
+    this.#watch?.hold(this.messages, at)
   }
 
   /** Takes a recorded difference, or one that `compare` has found. `n`: the model call that was about to be made. */
   differ(difference: Difference, n: number, actual?: readonly Message[]): void {
+    if (difference.edits !== undefined) {
+      if (actual === undefined) this.#edit(difference.edits)
+      this.#since.push(difference.edits)
+    }
     if (difference.dropped) {
       this.#isDropped = true
       this.#since.push('dropped')
@@ -175,9 +234,11 @@ export class Conversation {
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
   commit(actual?: readonly Message[]): void {
     const did = this.#isDropped ? [] : (this.#pending?.did ?? [])
-    for (const { messages } of did) if (messages !== undefined) this.changeAgain(messages)
+    for (const changes of did) this.changeAgain(changes)
     const implied = actual ?? this.#implied()
+    const from = this.messages.length
     for (const message of implied) this.messages.push(message)
+    this.#watch?.hold(this.messages, from)
     if (implied.length > 0) this.#since.push(implied)
     this.shown.push(...implied)
     for (const { state, invocation } of did) {
@@ -196,7 +257,8 @@ export class Conversation {
     const removed = new Set(
       actual === undefined ? this.messages.splice(at, remove, ...added) : this.messages.slice(at, at + remove),
     )
-    if (actual !== undefined) this.messages = [...actual]
+    if (actual === undefined) this.#watch?.hold(this.messages, at)
+    else this.#replace(actual, at)
     this.#since.push(change)
     // What was trimmed has been shown all the same; what was replaced is shown as it is now.
     if (added.length === 0) return
@@ -286,19 +348,36 @@ export class Conversation {
   compare(actual: readonly Message[], thorough: boolean): Difference | undefined {
     const implied = this.#implied()
     const { messages } = this
+    const edits = this.#editsNow(thorough)
+    const edited = edits === undefined ? undefined : { edits }
+    const isAsImplied = (message: Message, other: Message | undefined): boolean =>
+      isSame(message, other) && this.#isAsGiven(message)
     if (this.#isAsBefore(actual, thorough)) {
       const more = actual.slice(messages.length)
-      if (more.length === implied.length && more.every((message, index) => isSame(message, implied[index]))) {
-        this.commit(more)
-        return undefined
+      if (more.length === implied.length && more.every((message, index) => isAsImplied(message, implied[index]))) {
+        if (edited === undefined) this.commit(more)
+        return edited
       }
-      if (this.#pending?.message !== undefined && more.length === this.#input.length) return { dropped: true }
+      if (this.#pending?.message !== undefined && more.length === this.#input.length)
+        return { ...edited, dropped: true }
     }
-    const change = findSplice([...messages, ...implied], actual, messages.length)
-    if (!isEmpty(change)) return { messages: change }
+    const change = findSplice([...messages, ...implied], actual, messages.length, isAsImplied)
+    if (!isEmpty(change)) return { ...edited, messages: change }
+    if (edited !== undefined) return edited
     this.commit(actual.slice(messages.length))
-    this.messages = [...actual]
+    this.#replace(actual, 0)
     return undefined
+  }
+
+  /** Whether a new message still says what the gates gave out. */
+  #isAsGiven(message: Message): boolean {
+    const { seen, seenResults, message: answer } = this.#pending ?? {}
+    if (message === answer) return seen === undefined || saysTheSame(message, seen)
+    if (message.metadata?.custom !== undefined) return false
+    return message.content.every((block) => {
+      const given = block.type === 'toolResultBlock' ? seenResults?.get(block.toolUseId) : undefined
+      return given?.block !== block || isBlockAsSeen(block, given)
+    })
   }
 
   /** Whether the agent's list begins with the committed messages. */

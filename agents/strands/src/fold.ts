@@ -15,11 +15,13 @@ import type { AgentResult, MessageData } from '@strands-agents/sdk'
 import { Conversation, type Difference } from './conversation.ts'
 import { byPrefix, localKey } from './frames.ts'
 import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
+import type { Edit } from './message-watch.ts'
 import { type AnswerRecord, answerMessage, resultBlock, type StatePatch, type ToolRecord, usageOf } from './record.ts'
 import type { Splice } from './splice.ts'
 
 /** What a `sync` or a turn's end says. */
 export interface SyncPatch {
+  readonly edits?: readonly Edit[]
   readonly messages?: Splice
   readonly dropped?: true
   readonly state?: StatePatch

@@ -19,6 +19,7 @@ import {
   type Usage,
 } from '@strands-agents/sdk'
 
+import type { Edit } from './message-watch.ts'
 import type { Splice } from './splice.ts'
 
 type ModelResult = InvokeModelResult['result']
@@ -171,7 +172,8 @@ export interface ToolRecord {
   readonly state?: StatePatch
   /** What the body wrote to the invocationState, values as the codec writes them. */
   readonly invocation?: StatePatch
-  /** How the body changed the agent's messages. */
+  /** Messages that the body edited in place, and then how it changed the agent's list of them. */
+  readonly edits?: readonly Edit[]
   readonly messages?: Splice
   /** The body cancelled the agent. */
   readonly cancelled?: true
@@ -225,7 +227,7 @@ export function errorRecord(text: string): ToolRecord {
   return { status: 'error', content: [{ text }] }
 }
 
-const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'messages', 'cancelled', 'edited']
+const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'edits', 'messages', 'cancelled', 'edited']
 
 function isToolRecord(value: unknown): value is ToolRecord {
   if (typeof value !== 'object' || value === null || !('content' in value) || !Array.isArray(value.content))

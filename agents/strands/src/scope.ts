@@ -124,6 +124,7 @@ export class Scope implements Answers {
 
   /** A turn that is not recorded. */
   beginTurn(n: number, input: readonly Message[]): void {
+    this.conversation.goLive()
     this.conversation.beginTurn(n, input)
     this.#forced = 0
   }
@@ -132,6 +133,7 @@ export class Scope implements Answers {
   load(): void {
     const { conversation, agent } = this
     replaceAll(agent.messages, conversation.messages)
+    conversation.goLive()
     this.watch.restore(conversation.state, conversation.removedState)
     if (conversation.modelState !== undefined) {
       agent.modelState.clear()

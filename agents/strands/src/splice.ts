@@ -25,11 +25,16 @@ export function isSame(one: Message, other: Message | undefined): boolean {
  * The smallest range that differs. Behind `known` lie implied messages: of them only the content counts. Before it lie
  * messages that were recorded as they are, and whose copies (a snapshot was loaded, say) are no difference.
  */
-export function findSplice(before: readonly Message[], after: readonly Message[], known: number): Splice {
+export function findSplice(
+  before: readonly Message[],
+  after: readonly Message[],
+  known: number,
+  isAsImplied: (actual: Message, implied: Message | undefined) => boolean = isSame,
+): Splice {
   const shorter = Math.min(before.length, after.length)
   const isUnchanged = (one: number, other: number): boolean => {
-    if (before[one] === after[other]) return true
-    return one >= known ? isSame(before[one] as Message, after[other]) : isCopy(before[one], after[other])
+    if (one >= known) return isAsImplied(after[other] as Message, before[one])
+    return before[one] === after[other] || isCopy(before[one], after[other])
   }
   let start = 0
   while (start < shorter && isUnchanged(start, start)) start++

@@ -170,7 +170,7 @@ async function* madeOnce(call: Call, ask: string): Events {
   const recorded = resultBlock(record, toolUseId)
   const block = live?.error === undefined ? recorded : withError(recorded, live.error)
   // What was done to the messages the body has done, or it is done again below.
-  const { messages: _, ...did } = record
+  const { edits: _, messages: __, ...did } = record
   if (isRecorded) scope.conversation.result(cycle, toolUseId, block, did)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
@@ -258,14 +258,14 @@ async function runBody(
     const state = scope.watch.take(at.key)
     const written = invocation.take()
     if (written.lost.length > 0) tellLost(call, written.lost)
-    const messages = scope.conversation.changedByTool(scope.agent.messages)
+    const changes = scope.conversation.changedByTool(scope.agent.messages)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     return {
       ...recordResult(block),
       ...(state !== undefined && { state }),
       ...(written.patch !== undefined && { invocation: written.patch }),
-      ...(messages !== undefined && { messages }),
+      ...changes,
       ...(cancelled && { cancelled: true as const }),
       ...(call.edited !== undefined && { edited: call.edited }),
     }
@@ -276,8 +276,8 @@ async function runBody(
 function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock): void {
   markReplayed(block)
   if (record.invocation !== undefined) applyInvocation(ctx.invocationState, record.invocation)
-  if (record.messages !== undefined) {
-    scope.conversation.changeAgain(record.messages)
+  if (record.edits !== undefined || record.messages !== undefined) {
+    scope.conversation.changeAgain(record)
     replaceAll(scope.agent.messages, scope.conversation.messages)
   }
   if (record.state !== undefined) scope.watch.apply(record.state)

@@ -1,0 +1,104 @@
+/** Messages that are edited in place, by whoever has them: what they say is what they say in every process. */
+import { nodeRuntime } from '@selvage/runtime-node'
+import { AfterToolCallEvent, type Agent, BeforeModelCallEvent, MessageAddedEvent, TextBlock } from '@strands-agents/sdk'
+import { describe, expect, it } from 'vitest'
+import { noting } from '../test/agents.ts'
+import { type Played, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
+import { conversationOf } from './fold.ts'
+import type { Script } from './testing/index.ts'
+
+const runtime = nodeRuntime()
+
+function told({ agent }: Pick<Played, 'agent'>): unknown {
+  return agent.messages.map(({ role, content, metadata }) => ({
+    role,
+    content: content.map((block) => block.toJSON()),
+    custom: metadata?.custom,
+  }))
+}
+
+async function sameFromEverywhere(scenario: Scenario): Promise<Played> {
+  return playAllPrefixes(runtime, scenario, (again, whole, prefix) => {
+    expect(told(again)).toEqual(told(whole))
+    expect(again.ledger.modelCalls).toBe(whole.ledger.modelCalls - recordedSteps(prefix, 'model'))
+    const looks = prefix.filter((entry) => entry.type === 'step' && entry.op.name === 'look').length
+    expect(again.ledger.tools).toHaveLength(whole.ledger.tools.length - looks)
+    expect(told({ agent: conversationOf(again.entries) as unknown as Agent })).toEqual(told(whole))
+  })
+}
+
+const cycles = (count: number): Script => [
+  ...Array.from({ length: count }, (_, index) => ({
+    text: `I look ${index}.`,
+    tools: [{ name: 'look', input: { n: index } }],
+  })),
+  'Done.',
+]
+
+describe.each([
+  ['with linear cost', true],
+  ['without', false],
+])('%s, an edit in place', (_, linear) => {
+  it('of a tool that pins messages holds in every process', async () => {
+    const whole = await sameFromEverywhere({
+      script: [
+        ...(cycles(2) as unknown as readonly string[]).slice(0, 2),
+        { tools: [{ name: 'pin_context', input: { select: 2 } }] },
+        { tools: [{ name: 'look', input: { n: 3 } }] },
+        { tools: [{ name: 'pin_context', input: { select: [1], action: 'unpin' } }] },
+        'Done.',
+      ] as Script,
+      config: (ledger) => ({ contextManager: 'agentic', tools: [noting(ledger, 'look')] }),
+      options: { linear, effects: { look: 'read' } },
+    })
+    expect(JSON.stringify(told(whole))).toContain('"pinned":true')
+  })
+
+  it('of a hook that rewrites a new answer holds in every process', async () => {
+    const whole = await sameFromEverywhere({
+      script: cycles(3),
+      config: (ledger) => ({ tools: [noting(ledger, 'look')] }),
+      prepare: (agent) => {
+        agent.addHook(MessageAddedEvent, ({ message }) => {
+          const [block] = message.content
+          if (message.role === 'assistant' && block?.type === 'textBlock') {
+            message.content[0] = new TextBlock(block.text.replace('look', 'LOOK'))
+          }
+        })
+      },
+      options: { linear },
+    })
+    expect(JSON.stringify(told(whole))).toContain('I LOOK 2.')
+  })
+
+  it('of a hook that shortens an old result holds in every process', async () => {
+    const whole = await sameFromEverywhere({
+      script: cycles(3),
+      config: (ledger) => ({ tools: [noting(ledger, 'look')] }),
+      prepare: (agent) => {
+        let calls = 0
+        agent.addHook(BeforeModelCallEvent, ({ agent: { messages } }) => {
+          const result = messages[2]?.content[0]
+          if (++calls !== 3 || result?.type !== 'toolResultBlock') return
+          result.content[0] = new TextBlock('shortened')
+        })
+      },
+      options: { linear },
+    })
+    expect(JSON.stringify(told(whole))).toContain('shortened')
+  })
+
+  it('of a hook that marks the result of a tool holds in every process', async () => {
+    const whole = await sameFromEverywhere({
+      script: cycles(2),
+      config: (ledger) => ({ tools: [noting(ledger, 'look')] }),
+      prepare: (agent) => {
+        agent.addHook(AfterToolCallEvent, ({ result }) => {
+          result.content.push(new TextBlock('checked'))
+        })
+      },
+      options: { linear },
+    })
+    expect(JSON.stringify(told(whole))).toContain('checked')
+  })
+})

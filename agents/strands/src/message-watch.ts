@@ -1,0 +1,96 @@
+/**
+ * Notices committed messages that are edited in place: by a tool that pins them, a hook that shortens or redacts them, a
+ * strategy that takes results out of them. What the journal says of a message is then told again, as far as it differs.
+ *
+ * Whenever it is asked, all messages are compared by the objects that they hold (their list of blocks, a lone block, their
+ * metadata), and looked into at both ends of the list and in 64 others; in all of them where it is asked to be thorough.
+ */
+import type { ContentBlock, Message, MessageData } from '@strands-agents/sdk'
+import { areBlocks, isMarkedAsSeen, type SeenMessage, saysTheSame, see } from './seen-message.ts'
+
+/** What a message says now. `at`: its place in the conversation. */
+export interface Edit {
+  readonly at: number
+  /** Absent: as it was. */
+  readonly content?: MessageData['content']
+  /** Absent: as it was. */
+  readonly metadata?: MessageData['metadata'] | null
+}
+
+/** Messages at both ends that are looked into each time, and how many of those between. */
+const NEAR_START = 8
+const NEAR_END = 56
+const BETWEEN = 64
+
+export class MessageWatch {
+  // A list for each thing that is compared: what the comparison costs is how much memory it touches.
+  readonly #contents: (readonly ContentBlock[])[] = []
+  readonly #metadata: Message['metadata'][] = []
+  /** The only block of a message. */
+  readonly #blocks: (ContentBlock | undefined)[] = []
+  /** Those that were far from both ends when they came are not known so well. */
+  readonly #seen: (SeenMessage | undefined)[] = []
+  #between = NEAR_START
+
+  /** The messages from `from` on are as the journal says. */
+  hold(messages: readonly Message[], from: number): void {
+    const { length } = messages
+    for (const list of [this.#contents, this.#metadata, this.#blocks, this.#seen]) list.length = length
+    for (let index = from; index < length; index++) {
+      const message = messages[index] as Message
+      this.#hold(index, message, index < NEAR_START || index >= length - NEAR_END)
+    }
+  }
+
+  /** The edits since they were held, or since this was asked before. */
+  edits(messages: readonly Message[], thorough: boolean): Edit[] {
+    const length = Math.min(messages.length, this.#contents.length)
+    const from = this.#between
+    const to = from + BETWEEN
+    const edits: Edit[] = []
+    for (let index = 0; index < length; index++) {
+      const message = messages[index] as Message
+      const isNear = index < NEAR_START || index >= length - NEAR_END
+      const looksInto = thorough || isNear || (index >= from && index < to)
+      if (this.#holdsTheSame(index, message) && !(looksInto && this.#saysAnother(index, message))) continue
+      const edit = this.#editOf(index, message)
+      if (edit !== undefined) edits.push(edit)
+      this.#hold(index, message, true)
+    }
+    this.#between = to < length - NEAR_END ? to : NEAR_START
+    return edits
+  }
+
+  #hold(index: number, message: Message, wellKnown: boolean): void {
+    const { content, metadata } = message
+    this.#contents[index] = content
+    this.#metadata[index] = metadata
+    this.#blocks[index] = content.length === 1 ? content[0] : undefined
+    this.#seen[index] = wellKnown ? see(message) : undefined
+  }
+
+  #holdsTheSame(index: number, message: Message): boolean {
+    return message.metadata === this.#metadata[index] && this.#holdsContent(index, message)
+  }
+
+  #holdsContent(index: number, { content }: Message): boolean {
+    if (content !== this.#contents[index]) return false
+    const block = this.#blocks[index]
+    return block === undefined || (content.length === 1 && content[0] === block)
+  }
+
+  #saysAnother(index: number, message: Message): boolean {
+    const seen = this.#seen[index]
+    return seen !== undefined && !saysTheSame(message, seen)
+  }
+
+  /** Undefined: other objects that say the same. */
+  #editOf(at: number, message: Message): Edit | undefined {
+    const seen = this.#seen[at]
+    const isMarked = message.metadata !== this.#metadata[at] || (seen !== undefined && !isMarkedAsSeen(message, seen))
+    const saysAnother = seen === undefined ? !this.#holdsContent(at, message) : !areBlocks(message.content, seen.blocks)
+    if (!isMarked && !saysAnother) return undefined
+    const { content, metadata } = message.toJSON()
+    return { at, ...(saysAnother && { content }), ...(isMarked && { metadata: metadata ?? null }) }
+  }
+}
