@@ -113,16 +113,17 @@ export class Site {
 
   async look(): Promise<Sight> {
     const isOurs = ({ runId }: LedgerLine): boolean => `${runId}/`.startsWith(`${this.runId}/`)
-    const lines = this.ledger.read().filter(isOurs)
     const runs = await this.with(async (engine) => {
       const seen: SeenRun[] = []
       await this.lookAt(engine, this.runId, seen)
       // A child can be at work before its parent has recorded that it was started.
-      for (const { runId } of lines) {
+      for (const { runId } of this.ledger.read().filter(isOurs)) {
         if (!seen.some((run) => run.runId === runId)) await this.lookAt(engine, runId, seen)
       }
       return seen
     })
+    // Behind the journal: where somebody works meanwhile, what is recorded has its line here.
+    const lines = this.ledger.read().filter(isOurs)
     return { lines, runs }
   }
 
