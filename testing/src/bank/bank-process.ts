@@ -56,9 +56,10 @@ export class BankProcess {
     return this.ledger.path
   }
 
-  /** Every request that it has decided, from its file. */
-  lines(): readonly BankLine[] {
-    return this.ledger.read()
+  /** Every request that it has decided, from its file; or those for one order. */
+  lines(order?: string): readonly BankLine[] {
+    const lines = this.ledger.read()
+    return order === undefined ? lines : lines.filter((line) => line.order === order)
   }
 
   /** Resolves when the bank has taken notice: what comes next and fits is in trouble. */

@@ -10,6 +10,11 @@ export type Deed = 'refund' | 'charge' | 'mail'
 
 export const DEEDS: readonly Deed[] = ['refund', 'charge', 'mail']
 
+/** Each of them for one order. */
+export function eachFor(order: string): readonly (readonly [Deed, string])[] {
+  return DEEDS.map((deed) => [deed, order])
+}
+
 /** What is asked for. `order` says for whom, and is what people look it up by. */
 export interface Asked {
   readonly order: string

@@ -2,13 +2,13 @@
  * CV, by the bank: whatever is durable at any moment is a place to go on from; and what is none (the code is another one,
  * or the record cannot be read) is refused, with nothing done and nothing lost.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
-import { DEEDS, type Deed } from '../bank/ledger.ts'
+import { expect, test } from 'vitest'
+import { eachFor } from '../bank/ledger.ts'
 import { twoAtOnce } from '../crash/at-once.ts'
-import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { deedsFor, shipment } from '../crash/shipment.ts'
 import { ended, Site } from '../crash/site.ts'
 import { returns } from '../refunds/returns.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { askedAgain, contradictions, live, misdeeds, patiently, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
@@ -24,32 +24,26 @@ export const checkpointValidity: Section = {
   title: 'CV, checkpoint validity: what is durable can be gone on from, or is refused',
   skip: survivors,
   register({ under }) {
-    let bank: BankProcess
-    beforeAll(async () => {
-      bank = await BankProcess.open()
-    })
-    afterAll(() => bank.close())
+    const bank = openBank()
 
-    const deedsOf = (runId: string): readonly (readonly [Deed, string])[] =>
-      SHIPMENT.map(([deed, whom]) => [deed, `${runId}/${whom}`])
-    const asksOf = (order: string): number => bank.lines().filter((line) => line.order === order).length
+    const asksOf = (order: string): number => bank().lines(order).length
 
     for (const moment of WRITES.filter((each) => under.neverHit?.[each] === undefined)) {
       test(
         `killed right behind a write: ${moment}`,
         async () => {
-          const undisturbed = await live(under, shipment(moment), bank, moment, [])
-          expect([...undisturbed.wrong, ...misdeeds(undisturbed.lives[0]?.lines ?? [], deedsOf(moment))]).toEqual([])
+          const undisturbed = await live(under, shipment(moment), bank(), moment, [])
+          expect([...undisturbed.wrong, ...misdeeds(undisturbed.lives[0]?.lines ?? [], deedsFor(moment))]).toEqual([])
           const hits = spread(undisturbed.lives[0]?.hits[moment] ?? 0, KILLS)
           const plays = await twoAtOnce(hits, async (hit) => {
             const runId = `${moment}-${hit}`
-            const lived = await live(under, shipment(runId), bank, runId, [{ moment, hit }])
+            const lived = await live(under, shipment(runId), bank(), runId, [{ moment, hit }])
             const last = lived.lives.at(-1)
             const wrong = [
               ...prefixes(lived),
               ...askedAgain(lived),
               ...contradictions(lived),
-              ...misdeeds(last?.lines ?? [], deedsOf(runId)),
+              ...misdeeds(last?.lines ?? [], deedsFor(runId)),
             ]
             return { died: lived.wrong.length === 0, wrong: wrong.map((each) => `killed at hit ${hit}: ${each}`) }
           })
@@ -68,17 +62,12 @@ export const checkpointValidity: Section = {
     }
     const finishes = async (site: Site): Promise<void> => {
       expect((await patiently(site.spawn('drive'))).code).toBe(0)
-      const lines = bank.lines().filter(({ order }) => order === site.runId)
-      expect(
-        misdeeds(
-          lines,
-          DEEDS.map((deed) => [deed, site.runId]),
-        ),
-      ).toEqual([])
+      const lines = bank().lines(site.runId)
+      expect(misdeeds(lines, eachFor(site.runId))).toEqual([])
       expect((await site.look()).runs[0]?.status).toBe('completed')
     }
     const at = async (runId: string, body: (site: Site) => Promise<void>): Promise<void> => {
-      const site = new Site(under, returns({ order: runId, way: 'idempotent' }), { runId, bank: bank.url })
+      const site = new Site(under, returns({ order: runId, way: 'idempotent' }), { runId, bank: bank().url })
       try {
         await body(site)
       } finally {

@@ -2,13 +2,13 @@
  * CO, by the bank, which honours no keys here: an answer or a signal has one consumer and one effect, however many send it,
  * however many workers wake, and whoever dies in between.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
+import { expect, test } from 'vitest'
 import { consent } from '../crash/consent.ts'
 import { sendSignals } from '../crash/drive-run.ts'
 import type { KillAt } from '../crash/kill-switch.ts'
 import type { TaskProcess } from '../crash/process.ts'
 import { ended, Site } from '../crash/site.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
@@ -30,17 +30,13 @@ export const consumeOnce: Section = {
   skip: (manifest) =>
     manifest.abilities.approvals ? survivors(manifest) : 'its manifest says that it keeps no approvals',
   register({ under }) {
-    let bank: BankProcess
-    beforeAll(async () => {
-      bank = await BankProcess.open({ honoursKeys: false })
-    })
-    afterAll(() => bank.close())
+    const bank = openBank({ honoursKeys: false })
 
     const at = async (runId: string, body: (site: Site) => Promise<void>): Promise<void> => {
-      const site = new Site(under, consent(runId), { runId, bank: bank.url })
+      const site = new Site(under, consent(runId), { runId, bank: bank().url })
       try {
         await body(site)
-        const lines = bank.lines().filter(({ order }) => order === runId)
+        const lines = bank().lines(runId)
         expect(
           misdeeds(lines, [
             ['charge', runId],

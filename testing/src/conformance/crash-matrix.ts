@@ -1,29 +1,28 @@
 /** Each probe × each time that the scenario comes to it: killed there, and finished by a new process. */
 import { PROBES } from '@selvage/core'
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { twoAtOnce } from '../crash/at-once.ts'
 import type { Moment } from '../crash/kill-switch.ts'
-import { type Baseline, play, playUndisturbed } from '../crash/play.ts'
+import { play } from '../crash/play.ts'
+import { undisturbed } from './beforehand.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
 import { spread } from './spread.ts'
+import { survivors } from './survivors.ts'
 
 /** Kills at one probe; beyond that they are spread over its hits. */
 const KILLS = 10
 
 export const crashMatrix: Section = {
   title: 'a process killed at any probe is followed by one that finishes as if nothing had been',
-  skip: ({ survives }) => (survives === 'nothing' ? 'its runs do not survive their process' : undefined),
+  skip: survivors,
   register({ under }) {
-    let baseline: Baseline
-    beforeAll(async () => {
-      baseline = await playUndisturbed(under, ORDER)
-    }, PATIENT_MS)
+    const baseline = undisturbed(under, ORDER)
 
     async function killAt(moment: Moment): Promise<void> {
-      const hits = spread(baseline.hits[moment] ?? 0, under.plays?.kills ?? KILLS)
+      const hits = spread(baseline().hits[moment] ?? 0, under.plays?.kills ?? KILLS)
       const plays = await twoAtOnce(hits, async (hit) => {
-        const { wrong, deaths } = await play(under, ORDER, baseline, [[{ moment, hit }]])
+        const { wrong, deaths } = await play(under, ORDER, baseline(), [[{ moment, hit }]])
         return { deaths, wrong: wrong.map((each) => `killed at ${moment}, hit ${hit}: ${each}`) }
       })
       expect(plays.flatMap(({ wrong }) => wrong)).toEqual([])
@@ -34,7 +33,7 @@ export const crashMatrix: Section = {
     for (const probe of PROBES) {
       const never = under.neverHit?.[probe]
       if (never === undefined) test(`at ${probe}`, () => killAt(probe), PATIENT_MS)
-      else test(`never at ${probe}: ${never}`, () => expect(baseline.hits[probe]).toBeUndefined())
+      else test(`never at ${probe}: ${never}`, () => expect(baseline().hits[probe]).toBeUndefined())
     }
     for (const moment of ['effect.before', 'effect.after'] as const) {
       test(`inside a step: ${moment}`, () => killAt(moment), PATIENT_MS)

@@ -1,9 +1,10 @@
 /** Killed in every effect of a scenario, by count, and finished by a fresh process. For agents: each model call and tool. */
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { twoAtOnce } from '../crash/at-once.ts'
-import { type Baseline, play, playUndisturbed } from '../crash/play.ts'
+import { play } from '../crash/play.ts'
 import type { Given } from '../crash/site.ts'
 import type { EngineUnderTest } from '../crash/under-test.ts'
+import { undisturbed } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 
 export interface EveryStep {
@@ -15,22 +16,19 @@ export interface EveryStep {
 }
 
 export function killInEveryStep(under: EngineUnderTest, { given, effects, moments }: EveryStep): void {
-  let baseline: Baseline
-  beforeAll(async () => {
-    baseline = await playUndisturbed(under, given)
-  }, PATIENT_MS)
+  const baseline = undisturbed(under, given)
 
   type Moment = NonNullable<EveryStep['moments']>[number]
   type Kill = readonly [hit: number, moment: Moment]
   const killed = async ([hit, moment]: Kill): Promise<{ hit: number; deaths: number; wrong: readonly string[] }> => {
-    const { wrong, deaths } = await play(under, given, baseline, [[{ moment, hit }]])
+    const { wrong, deaths } = await play(under, given, baseline(), [[{ moment, hit }]])
     return { hit, deaths, wrong: wrong.map((each) => `killed at ${moment}, hit ${hit}: ${each}`) }
   }
 
   test(
     `is killed in each of its ${effects} steps, and finished by another process as if it had not been`,
     async () => {
-      expect(baseline.sight.lines.length).toBe(effects)
+      expect(baseline().sight.lines.length).toBe(effects)
       // To the engine both are a step without a record; the outside has seen one of them.
       const byTurns = (hit: number): readonly Moment[] => [hit % 2 === 0 ? 'effect.before' : 'effect.after']
       const hits = Array.from({ length: effects }, (_, index) => index + 1)

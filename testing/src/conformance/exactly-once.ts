@@ -1,11 +1,11 @@
 /** EO, by the bank: what should happen once happens once, whoever dies between the deed and its record. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
-import { DEEDS } from '../bank/ledger.ts'
+import { expect, test } from 'vitest'
+import { eachFor } from '../bank/ledger.ts'
 import type { Moment } from '../crash/kill-switch.ts'
 import { Site } from '../crash/site.ts'
 import { faults, figure, refunds } from '../refunds/experiment.ts'
 import { experiment, returns, WAYS } from '../refunds/returns.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { type End, live, misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
@@ -17,13 +17,8 @@ export const exactlyOnce: Section = {
   title: 'EO, effect exactly-once: killed between effect and record, nothing is done twice and nothing left out',
   skip: survivors,
   register({ under, manifest }) {
-    let honouring: BankProcess
-    let forgetful: BankProcess
-    beforeAll(async () => {
-      honouring = await BankProcess.open()
-      forgetful = await BankProcess.open({ honoursKeys: false })
-    })
-    afterAll(() => Promise.all([honouring.close(), forgetful.close()]))
+    const honouring = openBank()
+    const forgetful = openBank({ honoursKeys: false })
 
     test(
       `the refund experiment: ${KILLS} kills`,
@@ -44,7 +39,7 @@ export const exactlyOnce: Section = {
     test.each(WAYS)(
       'killed again and again around one deed: %s',
       async (way) => {
-        const bank = way === 'idempotent' ? honouring : forgetful
+        const bank = way === 'idempotent' ? honouring() : forgetful()
         const runId = `again-${way}`
         const ends: readonly End[] = [
           { moment: 'effect.before', hit: 1 },
@@ -54,12 +49,7 @@ export const exactlyOnce: Section = {
         ]
         const { lives, outcome, wrong } = await live(under, returns({ order: runId, way }), bank, runId, ends)
         expect(wrong).toEqual([])
-        expect(
-          misdeeds(
-            lives.at(-1)?.lines ?? [],
-            DEEDS.map((deed) => [deed, runId]),
-          ),
-        ).toEqual([])
+        expect(misdeeds(lives.at(-1)?.lines ?? [], eachFor(runId))).toEqual([])
         expect(outcome).toEqual({ ok: ['refund of 4200', 'charge of 350', 'Your money is on its way.'] })
       },
       PATIENT_MS,
@@ -75,9 +65,9 @@ export const exactlyOnce: Section = {
       'the connection is lost, or the bank refuses, and nobody dies: %s, %s',
       async (way, how) => {
         const runId = `lost-${way}-${how}`
-        const site = new Site(under, returns({ order: runId, way }), { runId, bank: forgetful.url })
+        const site = new Site(under, returns({ order: runId, way }), { runId, bank: forgetful().url })
         try {
-          await forgetful.expect({ deed: 'refund', order: runId, how })
+          await forgetful().expect({ deed: 'refund', order: runId, how })
           expect((await patiently(site.spawn('drive'))).code).toBe(0)
           const [run] = (await site.look()).runs
           // A refund that has not happened has failed: whoever retries the run makes it, once.
@@ -86,13 +76,8 @@ export const exactlyOnce: Section = {
             await site.with(async (engine) => await engine.retry?.(runId))
             expect((await patiently(site.spawn('drive'))).code).toBe(0)
           }
-          const lines = forgetful.lines().filter(({ order }) => order === runId)
-          expect(
-            misdeeds(
-              lines,
-              DEEDS.map((deed) => [deed, runId]),
-            ),
-          ).toEqual([])
+          const lines = forgetful().lines(runId)
+          expect(misdeeds(lines, eachFor(runId))).toEqual([])
           expect((await site.look()).runs[0]?.status).toBe('completed')
         } finally {
           await site.close()
@@ -111,7 +96,7 @@ export const exactlyOnce: Section = {
     async function wakesLate(moment: Moment): Promise<void> {
       const runId = `late-${moment}`
       const given = returns({ order: runId, way: 'once' })
-      const site = new Site(under, given, { runId, bank: forgetful.url, leaseMs: 400 })
+      const site = new Site(under, given, { runId, bank: forgetful().url, leaseMs: 400 })
       try {
         await site.with((engine) => engine.start(runId, given.scenario.start))
         const still = site.spawn('work', { kill: { moment, hit: 1, signal: 'SIGSTOP' } })
@@ -125,18 +110,13 @@ export const exactlyOnce: Section = {
             await engine.changed(runId, { status, entries })
           }
         })
-        const woken = forgetful.next((line) => line.order === runId && line.deed === 'refund')
+        const woken = forgetful().next((line) => line.order === runId && line.deed === 'refund')
         still.kill('SIGCONT')
         await woken
         expect(await site.drive()).toHaveProperty('ok')
         next.kill()
-        const lines = forgetful.lines().filter(({ order }) => order === runId)
-        expect(
-          misdeeds(
-            lines,
-            DEEDS.map((deed) => [deed, runId]),
-          ),
-        ).toEqual([])
+        const lines = forgetful().lines(runId)
+        expect(misdeeds(lines, eachFor(runId))).toEqual([])
       } finally {
         await site.close()
       }

@@ -2,13 +2,13 @@
  * FD, by the bank and by what the program saw: a fork begins with the past of the original, is the same fork however often
  * it is made or killed, repeats nothing that was done, and leaves the original as it is.
  */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
+import { expect, test } from 'vitest'
 import { sendSignals } from '../crash/drive-run.ts'
 import type { KillAt } from '../crash/kill-switch.ts'
 import type { TaskProcess } from '../crash/process.ts'
-import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { deedsFor, shipment } from '../crash/shipment.ts'
 import { ended, Site } from '../crash/site.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
@@ -29,11 +29,7 @@ export const forkDeterminism: Section = {
   title: 'FD, fork determinism: a fork has the past of its original, and repeats none of it',
   skip: survivors,
   register({ under }) {
-    let bank: BankProcess
-    beforeAll(async () => {
-      bank = await BankProcess.open({ honoursKeys: false })
-    })
-    afterAll(() => bank.close())
+    const bank = openBank({ honoursKeys: false })
 
     const toldBy = (processes: readonly TaskProcess[], runId: string): readonly (readonly string[])[] =>
       processes
@@ -48,7 +44,7 @@ export const forkDeterminism: Section = {
       async ({ skip }) => {
         const runId = 'original'
         const given = shipment(runId)
-        const site = new Site(under, given, { runId, bank: bank.url })
+        const site = new Site(under, given, { runId, bank: bank().url })
         try {
           const isAble = await site.with(async (engine) => engine.fork !== undefined)
           if (!isAble) return skip('this engine cannot fork runs')
@@ -56,13 +52,8 @@ export const forkDeterminism: Section = {
           expect((await patiently(first)).code).toBe(0)
           const past = toldBy([first], runId)
           const original = await site.look()
-          const lines = bank.lines()
-          expect(
-            misdeeds(
-              lines,
-              SHIPMENT.map(([deed, whom]) => [deed, `${runId}/${whom}`]),
-            ),
-          ).toEqual([])
+          const lines = bank().lines()
+          expect(misdeeds(lines, deedsFor(runId))).toEqual([])
 
           for (const [key, behind] of PLACES) {
             const shared = past.slice(0, 1 + past.findIndex(([what]) => what === behind))
@@ -90,7 +81,7 @@ export const forkDeterminism: Section = {
               expect(whole.length, forkId).toBe(past.length)
             }
           }
-          expect(bank.lines()).toEqual(lines)
+          expect(bank().lines()).toEqual(lines)
           expect((await site.look()).runs).toEqual(original.runs)
         } finally {
           await site.close()

@@ -1,8 +1,8 @@
 /** PC, by the bank: a process that is killed is followed by one that goes on behind what was recorded. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
+import { expect, test } from 'vitest'
 import { twoAtOnce } from '../crash/at-once.ts'
-import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { deedsFor, SHIPMENT, shipment } from '../crash/shipment.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { askedAgain, live, misdeeds, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
@@ -12,26 +12,21 @@ export const prefixContinuation: Section = {
   title: 'PC, prefix continuation: what was recorded stands, and what is new comes behind it',
   skip: survivors,
   register({ under }) {
-    let bank: BankProcess
-    beforeAll(async () => {
-      bank = await BankProcess.open()
-    })
-    afterAll(() => bank.close())
+    const bank = openBank()
 
     test(
       'killed in each of its deeds, when the bank has acted and has not answered',
       async () => {
         const found = await twoAtOnce(SHIPMENT, async ([deed, whom]) => {
           const runId = `prefix-${whom}`
-          const lived = await live(under, shipment(runId), bank, runId, [{ deed, order: `${runId}/${whom}` }])
+          const lived = await live(under, shipment(runId), bank(), runId, [{ deed, order: `${runId}/${whom}` }])
           const [first, last] = lived.lives
           const asked = last?.lines.slice(first?.lines.length) ?? []
-          const deeds = SHIPMENT.map(([each, to]) => [each, `${runId}/${to}`] as const)
           return [
             ...lived.wrong,
             ...prefixes(lived),
             ...askedAgain(lived),
-            ...misdeeds(last?.lines ?? [], deeds),
+            ...misdeeds(last?.lines ?? [], deedsFor(runId)),
             // Its own deed is asked for again, by the same key: to the engine it is a step without a record.
             ...(asked.some((line) => line.what === 'repeated' && line.order === `${runId}/${whom}`)
               ? []

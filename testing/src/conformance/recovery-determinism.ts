@@ -1,10 +1,10 @@
 /** RD, by the bank and by what the program saw: however often and wherever it is killed, a run is one and the same run. */
-import { afterAll, beforeAll, expect, test } from 'vitest'
-import { BankProcess } from '../bank/bank-process.ts'
+import { expect, test } from 'vitest'
 import { twoAtOnce } from '../crash/at-once.ts'
 import type { Hits, KillAt, Moment } from '../crash/kill-switch.ts'
-import { SHIPMENT, shipment } from '../crash/shipment.ts'
+import { deedsFor, shipment } from '../crash/shipment.ts'
 import { seededRandom } from '../random.ts'
+import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { askedAgain, contradictions, live, misdeeds, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
@@ -19,11 +19,7 @@ export const recoveryDeterminism: Section = {
   title: 'RD, recovery determinism: every life of a run sees the same past, and the end is the same',
   skip: survivors,
   register({ under }) {
-    let bank: BankProcess
-    beforeAll(async () => {
-      bank = await BankProcess.open()
-    })
-    afterAll(() => bank.close())
+    const bank = openBank()
 
     test(
       `chance, ids, time, races and results, over ${DEATHS} deaths each of ${SEEDS} seeds`,
@@ -31,14 +27,13 @@ export const recoveryDeterminism: Section = {
         const seeds = Array.from({ length: SEEDS }, (_, seed) => seed)
         const plays = await twoAtOnce(seeds, async (seed) => {
           const runId = `seed-${seed}`
-          const lived = await live(under, shipment(runId), bank, runId, deathsOf(seed))
+          const lived = await live(under, shipment(runId), bank(), runId, deathsOf(seed))
           const last = lived.lives.at(-1)
-          const deeds = SHIPMENT.map(([deed, whom]) => [deed, `${runId}/${whom}`] as const)
           const wrong = [
             ...contradictions(lived),
             ...prefixes(lived),
             ...askedAgain(lived),
-            ...misdeeds(last?.lines ?? [], deeds),
+            ...misdeeds(last?.lines ?? [], deedsFor(runId)),
           ]
           return { wrong: wrong.map((each) => `seed ${seed}: ${each}`), lived }
         })

@@ -1,9 +1,9 @@
 /** I3: of several live workers one has the run; the others write nothing. */
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { checkEnd, checkMoment, expectedOf } from '../crash/invariants.ts'
 import type { Moment } from '../crash/kill-switch.ts'
-import { type Baseline, playUndisturbed } from '../crash/play.ts'
 import { ended, Site } from '../crash/site.ts'
+import { undisturbed } from './beforehand.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
 
@@ -36,10 +36,7 @@ export const rivals: Section = {
       : undefined
   },
   register({ under }) {
-    let baseline: Baseline
-    beforeAll(async () => {
-      baseline = await playUndisturbed(under, ORDER)
-    }, PATIENT_MS)
+    const baseline = undisturbed(under, ORDER)
 
     test(
       'two live workers race: every effect happens once',
@@ -74,7 +71,7 @@ export const rivals: Section = {
           expect(await next.exited).toEqual({ code: 0, signal: null })
           const taken = await site.look()
           expect(checkMoment(scenario, taken)).toEqual([])
-          expect(checkEnd(scenario, baseline, taken)).toEqual([])
+          expect(checkEnd(scenario, baseline(), taken)).toEqual([])
 
           stopped.kill('SIGCONT')
           expect(await stopped.exited).toEqual({ code: 0, signal: null })
@@ -126,7 +123,7 @@ export const rivals: Section = {
           expect(await next.exited).toEqual({ code: 0, signal: null })
           await site.finishDescendants()
           const after = await site.look()
-          expect([...checkMoment(scenario, after), ...checkEnd(scenario, baseline, after)]).toEqual([])
+          expect([...checkMoment(scenario, after), ...checkEnd(scenario, baseline(), after)]).toEqual([])
         } finally {
           await site.close()
         }

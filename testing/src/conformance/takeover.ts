@@ -1,22 +1,20 @@
 /** Workers die for good; others go on, and what was asked for in between counts. */
-import { beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { answerOpen, sendSignals } from '../crash/drive-run.ts'
 import { checkEnd, checkMoment, checkNotAgain } from '../crash/invariants.ts'
-import { type Baseline, playUndisturbed } from '../crash/play.ts'
 import { Site } from '../crash/site.ts'
+import { undisturbed } from './beforehand.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
 import type { Section } from './section.ts'
+import { survivors } from './survivors.ts'
 
 const { scenario } = ORDER
 
 export const takeover: Section = {
   title: 'the work of a dead worker is taken over',
-  skip: ({ survives }) => (survives === 'nothing' ? 'its runs do not survive their process' : undefined),
+  skip: survivors,
   register({ under }) {
-    let baseline: Baseline
-    beforeAll(async () => {
-      baseline = await playUndisturbed(under, ORDER)
-    }, PATIENT_MS)
+    const baseline = undisturbed(under, ORDER)
 
     const at = (title: string, body: (site: Site) => Promise<void>): void => {
       test(
@@ -49,10 +47,10 @@ export const takeover: Section = {
       await standby.says((news) => news.ready)
       expect(await victim.exited).toEqual({ code: null, signal: 'SIGKILL' })
       const before = await site.look()
-      expect(await site.drive()).toEqual(baseline.outcome)
+      expect(await site.drive()).toEqual(baseline().outcome)
       const sight = await site.look()
       expect([...checkMoment(scenario, sight), ...checkNotAgain(before, sight.lines)]).toEqual([])
-      expect(checkEnd(scenario, baseline, sight)).toEqual([])
+      expect(checkEnd(scenario, baseline(), sight)).toEqual([])
       expect(sight.lines.slice(before.lines.length).every(({ pid }) => pid === standby.pid)).toBe(true)
     })
 
@@ -60,7 +58,7 @@ export const takeover: Section = {
       await dieAt(site, 3)
       const before = await site.look()
       site.spawn('work')
-      expect(await site.drive()).toEqual(baseline.outcome)
+      expect(await site.drive()).toEqual(baseline().outcome)
       expect(checkNotAgain(before, (await site.look()).lines)).toEqual([])
     })
 
@@ -103,7 +101,7 @@ export const takeover: Section = {
       await workUntil((signals) => signals.some((name) => name.startsWith('ap_')))
       await site.with((engine) => answerOpen(engine, scenario, site.runId, site.outside))
       site.spawn('work')
-      expect(await site.drive()).toEqual(baseline.outcome)
+      expect(await site.drive()).toEqual(baseline().outcome)
       expect(checkMoment(scenario, await site.look())).toEqual([])
     })
 
@@ -124,10 +122,10 @@ export const takeover: Section = {
         error: { code: 'CRASH_LOOP', message: expect.stringContaining('price') },
       })
       await site.with(async (engine) => await engine.retry?.(site.runId))
-      expect(await site.drive()).toEqual(baseline.outcome)
+      expect(await site.drive()).toEqual(baseline().outcome)
       const sight = await site.look()
       expect(checkMoment(scenario, sight)).toEqual([])
-      expect(checkEnd(scenario, baseline, sight)).toEqual([])
+      expect(checkEnd(scenario, baseline(), sight)).toEqual([])
     })
   },
 }

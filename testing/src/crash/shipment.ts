@@ -22,6 +22,11 @@ export const SHIPMENT: readonly (readonly [Deed, string])[] = [
   ['mail', 'thanks'],
 ]
 
+/** The same for one order, as it should stand in the ledger of the bank. */
+export function deedsFor(order: string): readonly (readonly [Deed, string])[] {
+  return SHIPMENT.map(([deed, whom]) => [deed, `${order}/${whom}`])
+}
+
 export const scenario: Scenario = {
   programs(outside) {
     const within = (ctx: Context, order: string) => {
