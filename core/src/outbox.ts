@@ -14,7 +14,7 @@
 import type { ErrorJson } from './errors.ts'
 import type { Json } from './json.ts'
 import type { Subscription } from './notices.ts'
-import type { Page } from './ports.ts'
+import type { Page } from './records.ts'
 
 /** A message as an entry carries it. */
 export interface OutboxMessage {

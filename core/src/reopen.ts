@@ -6,7 +6,8 @@
 import type { Entry, Signal } from './entry.ts'
 import { RunError, SelvageError, UsageError } from './errors.ts'
 import { childrenToRetry, refuseUndone, voidedByRetry } from './known.ts'
-import type { RunDescription, SignalReceipt } from './ports.ts'
+import type { SignalReceipt } from './ports.ts'
+import type { RunDescription } from './records.ts'
 
 /** What an engine or store brings for `retry`. */
 export interface Reopening {

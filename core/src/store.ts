@@ -13,9 +13,9 @@
 import type { Entry, Outcome, Signal, Start } from './entry.ts'
 import type { Json } from './json.ts'
 import type { OutboxStore } from './outbox.ts'
+import type { Blobs, DiscardOptions, SignalReceipt } from './ports.ts'
+import type { Pots } from './pots.ts'
 import type {
-  Blobs,
-  DiscardOptions,
   Page,
   QuestionQuery,
   QuestionRecord,
@@ -23,11 +23,9 @@ import type {
   RunDescription,
   RunQuery,
   RunSummary,
-  SignalReceipt,
   UnknownQuery,
   UnknownStep,
-} from './ports.ts'
-import type { Pots } from './pots.ts'
+} from './records.ts'
 import type { TransactionDatabase, TransactionWrite } from './transaction.ts'
 
 /** A run in the hands of a worker. */
