@@ -146,13 +146,16 @@ export class Records {
     return this.server.query(`select service_name, service_key, key, value_utf8 from state where ${where}`)
   }
 
-  /** How much has happened in the invocation of a run: changes with each entry. Undefined: look at the run itself. */
+  /**
+   * How much has happened in the invocation of a run: changes with each entry, and is never that of another invocation,
+   * since two generations may end with as many entries. Undefined: look at the run itself.
+   */
   async pulse({ kept, isAwaited }: Known): Promise<string | undefined> {
     if (isAwaited || kept.over !== undefined) return undefined
     const rows = await this.server.query<{ journal_size: number; status: string }>(
       `select journal_size, status from sys_invocation where id = ${quoted(kept.invocation)}`,
     )
-    return JSON.stringify(rows)
+    return JSON.stringify([kept.invocation, ...rows.map(({ journal_size, status }) => `${journal_size} ${status}`)])
   }
 
   private async going(invocations: readonly string[]): Promise<ReadonlyMap<string, Going>> {

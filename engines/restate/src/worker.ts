@@ -35,6 +35,11 @@ export interface WorkerOptions {
   readonly report: (error: unknown) => void
 }
 
+interface Life {
+  /** The worker has cut its connections off. */
+  isOver: boolean
+}
+
 const LOOPBACK = '127.0.0.1'
 const PORT = 9080
 
@@ -42,13 +47,15 @@ export class Worker {
   readonly port: number
   private readonly server: Http2Server
   private readonly sessions: Set<ServerHttp2Session>
+  private readonly life: Life
 
   static async listen(options: WorkerOptions, driver: Driver): Promise<Worker> {
     const { services, listen, identityKeys, report } = options
     const { host = LOOPBACK, port = PORT, reusePort = false } = listen
+    const life: Life = { isOver: false }
     const handler = createEndpointHandler({
       services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
-      logger: loggerOf(report, host === LOOPBACK),
+      logger: loggerOf(report, host === LOOPBACK, life),
       ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
     })
     const server = createServer(handler)
@@ -61,17 +68,19 @@ export class Worker {
       server.listen({ host, port, ...(reusePort && { reusePort }) }, resolve)
     })
     server.removeAllListeners('error').on('error', report)
-    return new Worker(server, sessions)
+    return new Worker(server, sessions, life)
   }
 
-  private constructor(server: Http2Server, sessions: Set<ServerHttp2Session>) {
+  private constructor(server: Http2Server, sessions: Set<ServerHttp2Session>, life: Life) {
     this.server = server
     this.sessions = sessions
+    this.life = life
     this.port = (server.address() as AddressInfo).port
   }
 
   /** What is not durable by now is cut off. */
   async close(): Promise<void> {
+    this.life.isOver = true
     const closed = new Promise<void>((resolve) => void this.server.close(() => resolve()))
     for (const session of this.sessions) session.destroy()
     await closed
@@ -88,10 +97,13 @@ function runObject(name: string, driver: Driver): VirtualObjectDefinition<string
   })
 }
 
-/** The SDK tells of each attempt that fails; all of them are made again. */
-function loggerOf(report: (error: unknown) => void, isLoopback: boolean): LoggerTransport {
+/**
+ * The SDK tells of each attempt that fails; all of them are made again. That connections break and can no longer be written
+ * to when the worker stops is what stopping does.
+ */
+function loggerOf(report: (error: unknown) => void, isLoopback: boolean, life: Life): LoggerTransport {
   return ({ level }, message, ...rest) => {
-    if (level !== 'warn' && level !== 'error') return
+    if (life.isOver || (level !== 'warn' && level !== 'error')) return
     if (isLoopback && String(message).startsWith('Accepting requests without validating')) return
     const cause = rest.find((each) => each instanceof Error)
     report(cause ?? new EngineError('UNAVAILABLE', `Restate's SDK says: ${[message, ...rest].map(String).join(' ')}`))
