@@ -1,63 +1,34 @@
 /** The outbox under SIGKILL: nothing lost, in order per run, and where twice, then with the same key. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProbeName } from '@selvage/core'
+import { LineFile } from '@selvage/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { openSelvage, type Selvage } from './core.ts'
+import type { Delivery } from '../test/outbox-process.ts'
+import { Workers } from '../test/workers.ts'
+import type { Selvage } from './core.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-const MODULE = join(import.meta.dirname, '../test/outbox-process.ts')
 const RUNS = 3
 const SENT = 6
 
-let folder: string
+let workers: Workers
 let selvage: Selvage
-const children: ChildProcess[] = []
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-outbox-'))
-  selvage = await openSelvage({ url: `sqlite:${join(folder, 'selvage.db')}`, work: false })
+  workers = await Workers.open('outbox-process.ts')
+  selvage = workers.selvage
 })
 
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function worker(...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--conditions=@selvage/source', MODULE, folder, ...args], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  children.push(child)
-  return child
-}
+afterEach(() => workers.close())
 
 async function start(from: number): Promise<void> {
   const sender = selvage.reference('sender')
   for (let n = from; n < from + RUNS; n++) await sender.start(undefined, { runId: `r${n}` })
 }
 
-interface Line {
-  readonly what: 'begin' | 'end'
-  readonly id: string
-  readonly runId: string
-  readonly payload: number
-  readonly pid: number
-}
-
-function ledger(): Line[] {
-  const file = join(folder, 'ledger')
-  if (!existsSync(file)) return []
-  return readFileSync(file, 'utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Line)
-}
+const ledger = (): readonly Delivery[] => new LineFile<Delivery>(join(workers.folder, 'ledger')).read()
 
 async function allDelivered(count: number): Promise<void> {
   for (;;) {
@@ -87,7 +58,8 @@ async function judge(runs: number): Promise<void> {
 }
 
 /** Nobody begins a message that another process, alive, is delivering. */
-function judgeOverlaps(killed: readonly number[]): void {
+function judgeOverlaps(): void {
+  const killed = workers.processes.filter(({ signalCode }) => signalCode !== null).map(({ pid }) => pid)
   const open = new Map<string, number>()
   for (const { what, id, runId, pid } of ledger()) {
     const other = open.get(runId)
@@ -115,34 +87,30 @@ const KILLS: readonly (readonly [ProbeName, number])[] = [
 ]
 
 test('workers that are killed at every probe lose nothing and mix nothing up', async () => {
-  const killed: number[] = []
   let runs = 0
-  for (const [probe, hit] of KILLS) {
+  for (const [index, [moment, hit]] of KILLS.entries()) {
     await start(runs)
     runs += RUNS
-    const child = worker(probe, String(hit))
-    const [, signal] = await once(child, 'exit')
-    expect(signal, `${probe} ${hit}`).toBe('SIGKILL')
-    killed.push(child.pid ?? 0)
+    await workers.dies({ moment, hit })
     // Five deaths in a row without a step would pass for a crash loop of the runs.
-    if (killed.length % 4 < 3) continue
-    const healthy = worker()
+    if (index % 3 < 2) continue
+    const healthy = workers.spawn()
     await allDelivered(runs * SENT)
     healthy.kill('SIGKILL')
-    killed.push(healthy.pid ?? 0)
+    await once(healthy, 'exit')
   }
   await judge(runs)
-  judgeOverlaps(killed)
+  judgeOverlaps()
 })
 
 test('several workers share it, and none delivers what another one has', async () => {
   await start(0)
-  await once(worker('engine.after-settle-message', '3'), 'exit')
-  const [first] = [worker(), worker('engine.after-delivery', '7'), worker()]
+  await workers.dies({ moment: 'engine.after-settle-message', hit: 3 })
+  const [first] = [workers.spawn(), workers.spawn({ moment: 'engine.after-delivery', hit: 7 }), workers.spawn()]
   await start(RUNS)
   await start(2 * RUNS)
   await allDelivered(3 * RUNS * SENT)
   await judge(3 * RUNS)
-  judgeOverlaps(children.filter((child) => child.signalCode !== null).map(({ pid }) => pid ?? 0))
+  judgeOverlaps()
   expect(first?.signalCode).toBeNull()
 })

@@ -1,49 +1,31 @@
 /** Several people decide while workers die between each vote, the decision and what follows from it. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { ProbeName } from '@selvage/core'
+import { type KillAt, LineFile } from '@selvage/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { openSelvage, type Selvage, type SelvageError } from './core.ts'
+import { Workers } from '../test/workers.ts'
+import type { Selvage, SelvageError } from './core.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
-const MODULE = join(import.meta.dirname, '../test/quorum-process.ts')
-
-let folder: string
+let workers: Workers
 let selvage: Selvage
-const children: ChildProcess[] = []
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-quorum-'))
-  selvage = await openSelvage({ url: `sqlite:${join(folder, 'selvage.db')}`, work: false })
+  workers = await Workers.open('quorum-process.ts')
+  selvage = workers.selvage
 })
 
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function worker(...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--conditions=@selvage/source', MODULE, folder, ...args], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  children.push(child)
-  return child
-}
+afterEach(() => workers.close())
 
 // Appends of a run: the question; each vote with its wait; the decision's step; its signal; its wait; the step; the end.
-const PLACES: readonly [ProbeName, number][] = [1, 2, 3, 4, 5, 6].flatMap((hit) => [
-  ['host.before-append', hit],
-  ['host.after-append', hit],
+const PLACES: readonly KillAt[] = [1, 2, 3, 4, 5, 6].flatMap((hit) => [
+  { moment: 'host.before-append', hit },
+  { moment: 'host.after-append', hit },
 ])
 
 test('a worker that dies around every write: each vote counts once, one decision, one payment', async () => {
   const run = await selvage.reference('pay').start(undefined, { runId: 'r' })
-  const places = PLACES.map(([probe, hit]) => [probe, String(hit)])
-  let dying = worker(...(places.shift() ?? []))
+  let dying = workers.spawn(PLACES[0])
   let kills = 0
   let id = ''
   const votes = ['ann', 'bob', 'cy']
@@ -51,7 +33,7 @@ test('a worker that dies around every write: each vote counts once, one decision
   while ((await run.status()).status !== 'completed') {
     if (dying.signalCode !== null) {
       kills += 1
-      dying = worker(...(places.shift() ?? []))
+      dying = workers.spawn(PLACES[kills])
     }
     const { items } = await selvage.approvals({ runId: 'r' })
     id = items[0]?.id ?? id
@@ -76,7 +58,7 @@ test('a worker that dies around every write: each vote counts once, one decision
   expect(new Set(ids).size).toBe(ids.length)
   expect(ids.filter((one) => one === id)).toHaveLength(1)
   expect(journal.filter((entry) => entry.type === 'step' && entry.key === 'paid')).toHaveLength(1)
-  expect(new Set(readFileSync(join(folder, 'paid'), 'utf8').trimEnd().split('\n'))).toEqual(new Set(['true ann, bob']))
+  expect(new Set(new LineFile<string>(join(workers.folder, 'paid')).read())).toEqual(new Set(['true ann, bob']))
   await expect(run.approve(id, { by: 'cy' })).rejects.toMatchObject({
     code: 'ALREADY_ANSWERED',
     details: { by: 'ann, bob', value: { approved: true } },

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Entry } from '@selvage/core'
 import type { OrchestratorRunResult } from '@selvage/strands'
+import type { KillAt } from '@selvage/testing'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { comparable, conversations } from '../test/team-judge.ts'
 import { TeamLedger, type TeamLine } from '../test/team-ledger.ts'
@@ -45,9 +46,11 @@ function newFolder(): string {
   return folder
 }
 
-/** Resolves with whether the process was killed; else it has come to the end of the run. */
+/** Resolves with whether the process was killed, behind so many writes to the journal; else it has come to the end of the run. */
 async function isKilled(folder: string, writes?: number): Promise<boolean> {
-  const args = [pathOf('team-process.ts'), folder, ...(writes === undefined ? [] : [`${writes}`])]
+  const kill =
+    writes === undefined ? [] : [JSON.stringify({ moment: 'host.after-append', hit: writes } satisfies KillAt)]
+  const args = [pathOf('team-process.ts'), folder, ...kill]
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'inherit', 'inherit'] })
   children.push(child)
   const [code, signal] = await once(child, 'close')

@@ -1,27 +1,22 @@
 /** Transactions under SIGKILL: rows and entry together or neither, and never twice; the loser of a run writes no row. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { ProbeName } from '@selvage/core'
+import type { Moment } from '@selvage/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { openSelvage, type Selvage } from './core.ts'
+import { Workers } from '../test/workers.ts'
+import type { Selvage } from './core.ts'
 
 vi.setConfig({ testTimeout: 300_000 })
 
-const MODULE = join(import.meta.dirname, '../test/transaction-process.ts')
 const RUNS = 3
 const PURSE = 1_000
 
-let folder: string
+let workers: Workers
 let selvage: Selvage
 let runs = 0
-const children: ChildProcess[] = []
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-transaction-'))
-  selvage = await openSelvage({ url: `sqlite:${join(folder, 'selvage.db')}`, work: false })
+  workers = await Workers.open('transaction-process.ts')
+  selvage = workers.selvage
   runs = 0
   // Nothing in these tables would refuse a row that comes twice.
   await selvage.transaction((db) => {
@@ -30,19 +25,7 @@ beforeEach(async () => {
   })
 })
 
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function worker(...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--conditions=@selvage/source', MODULE, folder, ...args], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  children.push(child)
-  return child
-}
+afterEach(() => workers.close())
 
 async function start(count: number): Promise<void> {
   const payer = selvage.reference('payer')
@@ -77,15 +60,15 @@ async function judge(): Promise<void> {
   expect((await selvage.messages({ limit: 1_000 })).items).toHaveLength(sent)
 }
 
-const KILLS: readonly (readonly [ProbeName | 'author', number])[] = [
-  ['author', 1],
+const KILLS: readonly (readonly [Moment, number])[] = [
+  ['effect.before', 1],
   ['host.before-append', 2],
   ['store.before-commit', 3],
-  ['author', 4],
+  ['effect.before', 4],
   ['store.after-commit', 3],
   ['host.after-append', 2],
   ['store.before-commit', 5],
-  ['author', 8],
+  ['effect.before', 8],
   ['store.after-commit', 6],
   ['host.after-append', 7],
   ['host.before-append', 9],
@@ -93,14 +76,13 @@ const KILLS: readonly (readonly [ProbeName | 'author', number])[] = [
 ]
 
 test('killed at every probe, rows and entries are there together or not at all, and once', async () => {
-  for (const [index, [probe, hits]] of KILLS.entries()) {
+  for (const [index, [moment, hit]] of KILLS.entries()) {
     await start(RUNS)
-    const [, signal] = await once(worker(probe, String(hits)), 'exit')
-    expect(signal, `${probe} ${hits}`).toBe('SIGKILL')
+    await workers.dies({ moment, hit })
     await judge()
     // Five deaths in a row without a step would pass for a crash loop of the runs.
     if (index % 3 < 2) continue
-    const healthy = worker()
+    const healthy = workers.spawn()
     await allDone()
     healthy.kill('SIGKILL')
     await once(healthy, 'exit')
@@ -110,9 +92,9 @@ test('killed at every probe, rows and entries are there together or not at all, 
 
 test('a worker that stood still writes no row of a run that another one has finished', async () => {
   await start(1)
-  const stopped = worker('host.before-append', '3', 'SIGSTOP')
+  const stopped = workers.spawn({ moment: 'host.before-append', hit: 3, signal: 'SIGSTOP' })
   while ((await selvage.run('r0').status()).steps < 2) await new Promise((resolve) => setTimeout(resolve, 10))
-  worker()
+  workers.spawn()
   await allDone()
   await judge()
   stopped.kill('SIGCONT')

@@ -1,25 +1,24 @@
-/**
- * A worker that sends and delivers messages: `outbox-process.ts <folder> [probe hit]`. It writes down the beginning and
- * the end of each delivery; with a probe it kills itself where it comes there for the n-th time.
- */
-import { appendFileSync } from 'node:fs'
+/** A worker that sends and delivers messages, and writes down the beginning and the end of each delivery. */
 import { join } from 'node:path'
-import { onProbe } from '@selvage/core'
+import { LineFile } from '@selvage/testing'
 import { openSelvage } from 'selvage/core'
+import { mortal } from './mortal.ts'
 
-const [folder = '.', probe, hits = '1'] = process.argv.slice(2)
-// It ends with the process that spawned it.
-process.stdin.on('end', () => process.exit()).resume()
+export interface Delivery {
+  readonly what: 'begin' | 'end'
+  readonly id: string
+  readonly runId: string
+  readonly payload: number
+  readonly pid: number
+}
 
-let left = Number(hits)
-onProbe((name) => {
-  if (name === probe && --left === 0) process.kill(process.pid, 'SIGKILL')
-})
+const { folder, url } = mortal()
 
-const note = (what: 'begin' | 'end', id: string, runId: string, payload: unknown): void =>
-  appendFileSync(join(folder, 'ledger'), `${JSON.stringify({ what, id, runId, payload, pid: process.pid })}\n`)
+const ledger = new LineFile<Delivery>(join(folder, 'ledger'))
+const note = (what: Delivery['what'], id: string, runId: string, payload: number): void =>
+  ledger.append({ what, id, runId, payload, pid: process.pid })
 
-const selvage = await openSelvage({ url: `sqlite:${join(folder, 'selvage.db')}` })
+const selvage = await openSelvage({ url })
 selvage.outbox<number>('mail', async ({ idempotencyKey, runId, payload }) => {
   note('begin', idempotencyKey, runId, payload)
   await new Promise((resolve) => setTimeout(resolve, 1))

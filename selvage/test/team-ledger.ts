@@ -1,7 +1,7 @@
 /** What the team did, as the outside saw it: a line for each execution, on the disk before the execution goes on. */
-import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StepContext } from '@selvage/core'
+import { LineFile } from '@selvage/testing'
 
 export interface TeamLine {
   readonly key: string
@@ -11,22 +11,13 @@ export interface TeamLine {
   readonly pid: number
 }
 
-export class TeamLedger {
-  readonly #path: string
-
+export class TeamLedger extends LineFile<TeamLine> {
   constructor(folder: string) {
-    this.#path = join(folder, 'ledger')
+    super(join(folder, 'ledger'))
   }
 
   record({ key, name, idempotencyKey }: StepContext): void {
-    const line: TeamLine = { key, name, idempotencyKey, pid: process.pid }
-    appendFileSync(this.#path, `${JSON.stringify(line)}\n`, { flush: true })
-  }
-
-  read(): readonly TeamLine[] {
-    if (!existsSync(this.#path)) return []
-    const lines = readFileSync(this.#path, 'utf8').split('\n')
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as TeamLine)
+    this.append({ key, name, idempotencyKey, pid: process.pid })
   }
 
   find(matches: (line: TeamLine) => boolean): TeamLine | undefined {

@@ -1,4 +1,6 @@
+export { type KillAt, KillSwitch, type Moment } from './crash/kill-switch.ts'
 export { type FakeClock, fakeClock } from './fake-clock.ts'
+export { LineFile } from './line-file.ts'
 export { memoryBlobs } from './memory-blobs.ts'
 export { type Random, seededRandom } from './random.ts'
 export { type TickingClock, tickingClock } from './ticking-clock.ts'

@@ -1,42 +1,26 @@
 /** Notices under SIGKILL: nobody is left untold, each run's in order, and what is told twice has the same id. */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ProbeName } from '@selvage/core'
+import { LineFile } from '@selvage/testing'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { openSelvage, type Selvage } from '../core.ts'
+import { Workers } from '../../test/workers.ts'
+import type { Selvage } from '../core.ts'
 
 vi.setConfig({ testTimeout: 120_000 })
 
-const MODULE = join(import.meta.dirname, '../../test/notify-process.ts')
 const EVENTS = ['run.started', 'question.opened', 'question.answered', 'run.completed'] as const
 
-let folder: string
+let workers: Workers
 let selvage: Selvage
-const children: ChildProcess[] = []
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-notify-'))
   // What happens is told from the first subscription on: here before there is a worker.
   const notify = [{ name: 'file', events: EVENTS, deliver: () => {} }]
-  selvage = await openSelvage({ url: `sqlite:${join(folder, 'selvage.db')}`, work: false, notify })
+  workers = await Workers.open('notify-process.ts', { notify })
+  selvage = workers.selvage
 })
 
-afterEach(async () => {
-  for (const child of children.splice(0)) child.kill('SIGKILL')
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function worker(...args: readonly string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--conditions=@selvage/source', MODULE, folder, ...args], {
-    stdio: ['pipe', 'ignore', 'inherit'],
-  })
-  children.push(child)
-  return child
-}
+afterEach(() => workers.close())
 
 interface Told {
   readonly id: string
@@ -45,12 +29,7 @@ interface Told {
   readonly question?: string
 }
 
-function lines<T>(file: string, read: (line: string) => T): T[] {
-  const path = join(folder, file)
-  return existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n').map(read) : []
-}
-
-const told = (): Told[] => lines('told', (line) => JSON.parse(line) as Told)
+const told = (): readonly Told[] => new LineFile<Told>(join(workers.folder, 'told')).read()
 
 /** What was told again stands once. */
 function distinct(all: readonly Told[]): Told[] {
@@ -81,14 +60,13 @@ function answering(): () => Promise<void> {
   }
 }
 
-test.each(PLACES)('a worker that dies at %s (%i): everybody is told all the same', async (probe, hit) => {
-  const dying = worker(probe, String(hit))
-  const dead = once(dying, 'exit')
+test.each(PLACES)('a worker that dies at %s (%i): everybody is told all the same', async (moment, hit) => {
+  const dead = workers.dies({ moment, hit })
   const runIds = ['a', 'b', 'c']
   for (const runId of runIds) await selvage.reference('pay').start(undefined, { runId })
   const stop = answering()
-  expect((await dead)[1]).toBe('SIGKILL')
-  worker()
+  await dead
+  workers.spawn()
   for (const runId of runIds) expect(await selvage.run(runId).result()).toBe(true)
   await stop()
   await vi.waitFor(

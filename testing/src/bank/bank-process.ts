@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { LineFile } from '../line-file.ts'
 import { type BankClient, bankClient } from './client.ts'
-import { BankLedger, type BankLine } from './ledger.ts'
+import type { BankLine } from './ledger.ts'
 import type { BankOptions } from './server.ts'
 import type { Trouble } from './trouble.ts'
 
@@ -19,11 +20,11 @@ export class BankProcess {
   readonly client: BankClient
   readonly url: string
   private readonly child: ChildProcess
-  private readonly ledger: BankLedger
+  private readonly ledger: LineFile<BankLine>
   private readonly folder: string | undefined
   private readonly listeners = new Set<(news: News) => void>()
 
-  private constructor(url: string, child: ChildProcess, ledger: BankLedger, folder: string | undefined) {
+  private constructor(url: string, child: ChildProcess, ledger: LineFile<BankLine>, folder: string | undefined) {
     this.url = url
     this.client = bankClient(url)
     this.child = child
@@ -34,7 +35,7 @@ export class BankProcess {
   /** `ledger`: a file to go on with; without it a new one that is removed with `close`. */
   static async open(options: Partial<BankOptions> = {}): Promise<BankProcess> {
     const folder = options.ledger === undefined ? mkdtempSync(join(tmpdir(), 'selvage-bank-')) : undefined
-    const ledger = new BankLedger(options.ledger ?? join(folder ?? '', 'ledger'))
+    const ledger = new LineFile<BankLine>(options.ledger ?? join(folder ?? '', 'ledger'))
     const told: BankOptions = { ...options, ledger: ledger.path }
     const child = spawn(process.execPath, [MAIN, JSON.stringify(told)], { stdio: ['pipe', 'pipe', 'inherit'] })
     const { promise, resolve, reject } = Promise.withResolvers<BankProcess>()

@@ -3,8 +3,6 @@
  * file that only grows. A line is on the disk before anybody is answered, so what the bank has done it will have done,
  * whoever dies. Judges read this file; no journal of ours has a say in it.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readFileSync, writeSync } from 'node:fs'
-
 /** What a bank does outside of every process of ours. */
 export type Deed = 'refund' | 'charge' | 'mail'
 
@@ -34,31 +32,6 @@ export interface BankLine extends Asked {
   readonly what: 'acted' | 'repeated' | 'refused'
   /** The `Idempotency-Key` that came with the request, whether the bank honours keys or not. */
   readonly key?: string
-}
-
-export class BankLedger {
-  readonly path: string
-
-  constructor(path: string) {
-    this.path = path
-  }
-
-  append(line: BankLine): void {
-    const file = openSync(this.path, 'a')
-    try {
-      writeSync(file, `${JSON.stringify(line)}\n`)
-      fsyncSync(file)
-    } finally {
-      closeSync(file)
-    }
-  }
-
-  /** Every request that was decided. */
-  read(): readonly BankLine[] {
-    if (!existsSync(this.path)) return []
-    const lines = readFileSync(this.path, 'utf8').split('\n')
-    return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as BankLine)
-  }
 }
 
 /** What was done. */

@@ -12,7 +12,8 @@
  * again on it knows them.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type Asked, acted, BankLedger, type BankLine, DEEDS, type Deed } from './ledger.ts'
+import { LineFile } from '../line-file.ts'
+import { type Asked, acted, type BankLine, DEEDS, type Deed } from './ledger.ts'
 import type { Troubles } from './trouble.ts'
 
 export interface BankOptions {
@@ -27,7 +28,7 @@ export interface BankOptions {
 /** `onLine` is called when a line is on the disk, before the request is answered. */
 export function bankServer(options: BankOptions, troubles: Troubles, onLine: (line: BankLine) => void): Server {
   const { honoursKeys = true, blind = false } = options
-  const ledger = new BankLedger(options.ledger)
+  const ledger = new LineFile<BankLine>(options.ledger)
   const lines = [...ledger.read()]
 
   function write(what: BankLine['what'], deed: Deed, asked: Asked, key: string | undefined): BankLine {

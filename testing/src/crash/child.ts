@@ -3,8 +3,8 @@
 import { once } from 'node:events'
 import { writeSync } from 'node:fs'
 import { type Host, onProbe, SelvageError } from '@selvage/core'
+import { LineFile } from '../line-file.ts'
 import { driveRun } from './drive-run.ts'
-import { EffectsLedger } from './effects-ledger.ts'
 import { KillSwitch } from './kill-switch.ts'
 import { Outside } from './outside.ts'
 import type { ScenarioModule } from './scenario.ts'
@@ -26,7 +26,7 @@ const [{ open }, module] = (await Promise.all([import(task.engine), import(task.
 const scenario = { ...module.scenario, start: task.start }
 const killSwitch = new KillSwitch(task.kill)
 onProbe((name) => killSwitch.pass(name))
-const outside = new Outside(new EffectsLedger(task.ledger), killSwitch, {
+const outside = new Outside(new LineFile(task.ledger), killSwitch, {
   ...(task.bank !== undefined && { bank: task.bank }),
   tell: (told) => say({ told }),
 })

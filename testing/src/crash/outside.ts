@@ -51,7 +51,7 @@ export class Outside {
   /** The one effect of a step: to be called once in its body. */
   act({ runId, key, name, effect, attempt, idempotencyKey }: StepContext): void {
     this.killSwitch.pass('effect.before')
-    this.ledger.record({ runId, key, name, effect, attempt, idempotencyKey, pid: process.pid })
+    this.ledger.append({ runId, key, name, effect, attempt, idempotencyKey, pid: process.pid })
     this.killSwitch.pass('effect.after')
   }
 

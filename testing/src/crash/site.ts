@@ -6,8 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine, Entry, Outcome, RunStatus } from '@selvage/core'
+import { LineFile } from '../line-file.ts'
 import { driveRun } from './drive-run.ts'
-import { EffectsLedger, type LedgerLine } from './effects-ledger.ts'
+import type { EffectsLedger, LedgerLine } from './effects-ledger.ts'
 import { KillSwitch } from './kill-switch.ts'
 import { Outside } from './outside.ts'
 import { TaskProcess } from './process.ts'
@@ -28,7 +29,7 @@ export interface SeenRun {
   readonly entries: readonly Entry[]
 }
 
-/** What was durable at a moment, and what had happened by then. The ledger is read first. */
+/** What was durable at a moment, and what had happened by then. */
 export interface Sight {
   readonly lines: readonly LedgerLine[]
   /** The run and its descendants; none if the run is not there yet. */
@@ -71,7 +72,7 @@ export class Site {
     this.bank = bank
     this.options = options
     this.folder = mkdtempSync(join(tmpdir(), 'selvage-crash-'))
-    this.ledger = new EffectsLedger(join(this.folder, 'effects'))
+    this.ledger = new LineFile(join(this.folder, 'effects'))
     this.outside = new Outside(this.ledger, new KillSwitch(undefined), bank === undefined ? {} : { bank })
   }
 
