@@ -80,6 +80,7 @@ class LiveHost implements Host {
       manifest: options.manifest,
       offload: createOffload({
         runtime: options.runtime,
+        manifest: options.manifest,
         ...(options.blobs !== undefined && { blobs: options.blobs }),
         ...(options.offloadBytes !== undefined && { thresholdBytes: options.offloadBytes }),
       }),

@@ -76,6 +76,23 @@ describe('pack', () => {
   })
 })
 
+describe('without blobs', () => {
+  const manifest = { name: 'small', limits: { entryBytes: 1_000 } }
+
+  test('what the engine does not keep is refused, with the size and the way out', () => {
+    const offload = createOffload({ runtime, manifest })
+    const fits = 'x'.repeat(990)
+    expect(offload.pack(fits)).toBe(fits)
+    expect(() => offload.pack('x'.repeat(1_000))).toThrow(
+      expect.objectContaining({ code: 'UNSUPPORTED', message: expect.stringMatching(/small.*1002 bytes: 1000/) }),
+    )
+  })
+
+  test('an engine without such a limit keeps everything', () => {
+    expect(createOffload({ runtime, manifest: { name: 'wide', limits: {} } }).pack(long)).toBe(long)
+  })
+})
+
 describe('unpack', () => {
   test('gives back what was packed: I12', async () => {
     const { offload } = memory()

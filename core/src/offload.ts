@@ -5,9 +5,9 @@
  * A blob is one flag byte and the JSON text in UTF-8: as it is (0) or deflated (1), whichever saves enough.
  */
 import { TAG } from './codec.ts'
-import { EngineError, SelvageError } from './errors.ts'
+import { EngineError, SelvageError, UsageError } from './errors.ts'
 import type { Json } from './json.ts'
-import type { Blobs, Runtime } from './ports.ts'
+import type { Blobs, Manifest, Runtime } from './ports.ts'
 
 /** Bytes of JSON text (UTF-8, control characters counted as three) above which a value goes to a blob. */
 export const OFFLOAD_BYTES: number = 32 * 1024
@@ -40,10 +40,12 @@ export interface OffloadOptions {
   readonly runtime: Pick<Runtime, 'deflate' | 'inflate'>
   /** Default OFFLOAD_BYTES. */
   readonly thresholdBytes?: number | undefined
+  /** The engine that keeps the entries: without blobs `pack` throws UNSUPPORTED above its `entryBytes`. */
+  readonly manifest?: Pick<Manifest, 'name' | 'limits'> | undefined
 }
 
-export function createOffload({ blobs, runtime, thresholdBytes = OFFLOAD_BYTES }: OffloadOptions): Offload {
-  if (blobs === undefined) return { pack: (json) => json, unpack: (json) => json }
+export function createOffload({ blobs, runtime, manifest, thresholdBytes = OFFLOAD_BYTES }: OffloadOptions): Offload {
+  if (blobs === undefined) return { pack: (json) => refuseLarge(json, manifest), unpack: (json) => json }
   return {
     pack(json) {
       const bytes = largeBytes(json, thresholdBytes)
@@ -54,6 +56,16 @@ export function createOffload({ blobs, runtime, thresholdBytes = OFFLOAD_BYTES }
       return reference === undefined ? json : read(blobs, runtime, reference)
     },
   }
+}
+
+function refuseLarge(json: Json, manifest: OffloadOptions['manifest']): Json {
+  const limit = manifest?.limits.entryBytes
+  const bytes = limit === undefined ? undefined : largeBytes(json, limit)?.length
+  if (manifest === undefined || bytes === undefined) return json
+  throw new UsageError('UNSUPPORTED', `Engine ${manifest.name} keeps no value of ${bytes} bytes: ${limit} at most.`, {
+    hint: 'Hand in blobs, where larger values go, or return a reference to it.',
+    details: { bytes, limit: limit ?? null },
+  })
 }
 
 interface Reference {

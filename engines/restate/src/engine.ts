@@ -19,14 +19,17 @@ import {
   type Entry,
   type Host,
   type Page,
+  pageOf,
   probe,
   type QuestionQuery,
   type QuestionRecord,
+  questionMatches,
   type RunDescription,
   RunError,
   type RunQuery,
   type RunSummary,
   reopenRun,
+  runMatches,
   type ServeOptions,
   type Signal,
   type SignalReceipt,
@@ -43,7 +46,6 @@ import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import { Places } from './places.ts'
-import { pageOf, questionMatches, runMatches } from './queries.ts'
 import { describe, type Known, Records } from './records.ts'
 import { RestateServer } from './server.ts'
 import { type ListenOptions, Worker } from './worker.ts'

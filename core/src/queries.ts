@@ -1,12 +1,12 @@
-/** Filters and pages over what was read. Newest first; a page begins behind the last item of the one before. */
-import {
-  type Page,
-  type QuestionQuery,
-  type QuestionRecord,
-  type RunQuery,
-  type RunSummary,
-  UsageError,
-} from '@selvage/core'
+/**
+ * For engines that read what they list: filters, pages, and the questions of a journal. Newest first; a page begins behind
+ * the last item of the one before.
+ */
+import { base64url, fromBase64url } from './base64.ts'
+import type { Entry } from './entry.ts'
+import { UsageError } from './errors.ts'
+import type { Page, QuestionQuery, QuestionRecord, RunQuery, RunSummary } from './records.ts'
+import { decodeText, encodeText } from './text.ts'
 
 export function runMatches(run: RunSummary, query: RunQuery): boolean {
   const { status, program, version, parent, tenant, tag, createdFrom, createdBefore } = query
@@ -29,6 +29,33 @@ export function questionMatches(record: QuestionRecord, query: QuestionQuery, ta
   return tag === undefined || tags[tag.key] === tag.value
 }
 
+/** The questions that a journal holds, in the order in which they were asked. Answers that no entry tells of are not in it. */
+export function questionsIn(runId: string, entries: readonly Entry[]): readonly QuestionRecord[] {
+  const records = new Map<string, QuestionRecord>()
+  const set = (key: string, status: QuestionRecord['status']): void => {
+    const record = records.get(key)
+    if (record !== undefined) records.set(key, { ...record, status })
+  }
+  for (const entry of entries) {
+    if (entry.type === 'open') {
+      const { key, question, at } = entry
+      records.delete(key)
+      records.set(key, { ...question, runId, key, openedAt: at, status: 'open' })
+    } else if (entry.type === 'wait') set(entry.key, entry.signalId === undefined ? 'expired' : 'answered')
+    else if (entry.type === 'end') changeAll('open', 'closed')
+    else if (entry.type === 'reopen') {
+      changeAll('closed', 'open')
+      for (const key of entry.voided) records.delete(key)
+    }
+  }
+  return [...records.values()]
+
+  /** What a run has left open nobody waits for any more, unless it is retried. */
+  function changeAll(from: QuestionRecord['status'], to: QuestionRecord['status']): void {
+    for (const { key, status } of records.values()) if (status === from) set(key, to)
+  }
+}
+
 type Place = readonly [at: number, id: string]
 
 export function pageOf<Item>(
@@ -49,7 +76,7 @@ export function pageOf<Item>(
   const more = sorted.length > page.length && last !== undefined
   return {
     items: page.map(({ item }) => item),
-    ...(more && { next: Buffer.from(JSON.stringify(last.place)).toString('base64url') }),
+    ...(more && { next: base64url(encodeText(JSON.stringify(last.place))) }),
   }
 }
 
@@ -61,9 +88,10 @@ function compare([oneAt, oneId]: Place, [otherAt, otherId]: Place): number {
 
 function placeIn(after: string): Place {
   try {
-    const place = JSON.parse(Buffer.from(after, 'base64url').toString()) as unknown
-    if (Array.isArray(place) && typeof place[0] === 'number' && typeof place[1] === 'string')
+    const place = JSON.parse(decodeText(fromBase64url(after) ?? encodeText('null'))) as unknown
+    if (Array.isArray(place) && typeof place[0] === 'number' && typeof place[1] === 'string') {
       return [place[0], place[1]]
+    }
   } catch {
     // Said below.
   }
