@@ -103,7 +103,7 @@ class Attempt implements StepContext {
     this.abortSignal = abortSignal
     this.heartbeat = heartbeat
     // Not methods: authors take them out of their object.
-    this.send = (topic, payload) => sendFrom(fiber, step, attempt, topic, payload)
+    this.send = (topic, payload) => sendFrom(fiber, key, attempt, topic, payload)
     this.emit = (chunk) => {
       if (!fiber.dropped) fiber.env.note({ type: 'chunk', runId, key, attempt, chunk, at: fiber.clock() })
     }

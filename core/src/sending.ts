@@ -2,7 +2,6 @@
  * What a step sends: messages that its attempt gathers, and that the entry of its success carries. An attempt that fails,
  * asks or is lost has sent nothing.
  */
-import type { AskedStep } from './asked.ts'
 import { encode } from './codec.ts'
 import { UsageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
@@ -11,11 +10,11 @@ import type { Offload } from './offload.ts'
 import type { OutboxMessage } from './outbox.ts'
 import type { Manifest } from './ports.ts'
 
-/** Adds a message to what the attempt sends; returns its id. */
-export function sendFrom(fiber: Fiber, step: AskedStep, attempt: number, topic: string, payload: unknown): string {
-  const { key } = step.op
+/** Adds a message to what the attempt sends; returns its id. Finds the step by its key: who may send must not keep its body. */
+export function sendFrom(fiber: Fiber, key: string, attempt: number, topic: string, payload: unknown): string {
+  const step = fiber.steps.get(key)
   if (fiber.env.manifest.abilities.outbox !== true) throw noOutbox(fiber.env.manifest)
-  if (step.attempt !== attempt || step.phase !== 'running') {
+  if (step?.attempt !== attempt || step.phase !== 'running') {
     throw new UsageError('ALREADY_OPEN', `A message to "${topic}" was sent after step ${key} of run ${fiber.runId}.`, {
       hint: 'Its outcome was decided by then: await whatever sends inside of the step.',
       details: { runId: fiber.runId, step: key },

@@ -2,6 +2,15 @@ import type { Mutation } from './mutation.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'places that changed are not told',
+    breaks: 'I12: edits in place far from both ends',
+    file: 'agents/strands/src/message-copies.ts',
+    find: 'this.#changed.add(index)',
+    put: '',
+    test: 'agents/strands/src/edits.test.ts',
+    title: 'of a hook is recorded before the model call that it comes before',
+  },
+  {
     name: 'a fork makes again what its original has done',
     breaks: 'the fork: no effect is repeated silently',
     file: 'core/src/fork-view.ts',

@@ -140,10 +140,10 @@ export class Conversation {
     pending.did.push(did)
   }
 
-  /** The body of a tool may have changed the agent's messages: what it changed, taken over. */
-  changedByTool(actual: readonly Message[]): Difference {
+  /** The body of a tool may have changed the agent's messages, `anywhere` or near their ends: what it changed, taken over. */
+  changedByTool(actual: readonly Message[], anywhere: boolean): Difference {
     const { messages } = this
-    const edits = this.#editsNow(false)
+    const edits = this.#editsNow(false, anywhere ? undefined : [])
     if (edits !== undefined) this.#since.push(edits)
     const edited = edits !== undefined && { edits }
     if (actual.length === messages.length && this.#isAsBefore(actual, false)) return { ...edited }
@@ -163,8 +163,11 @@ export class Conversation {
     this.#watch?.hold(this.messages, at)
   }
 
-  #editsNow(thorough: boolean): readonly Edit[] | undefined {
-    const edits = this.#watch?.edits(this.messages, thorough) ?? []
+  /** `places`: where messages may have been edited that are far from both ends; undefined: anywhere. */
+  #editsNow(thorough: boolean, places?: Iterable<number>): readonly Edit[] | undefined {
+    const watch = this.#watch
+    if (watch === undefined) return undefined
+    const edits = places === undefined ? watch.edits(this.messages, thorough) : watch.editsAt(this.messages, places)
     return edits.length > 0 ? edits : undefined
   }
 
@@ -343,16 +346,18 @@ export class Conversation {
 
   /**
    * Compares the agent's messages with what is implied, and takes them over if they are equal; else says what differs.
-   * Costs the new messages and a fixed number of old ones; all of them only with `thorough`.
+   * `changed`: the places of messages that were edited or exchanged since this was asked before, where that is known; then
+   * it costs these, the new ones and a fixed number of others. Else a look at each by reference; with `thorough`, into each.
    */
-  compare(actual: readonly Message[], thorough: boolean): Difference | undefined {
+  compare(actual: readonly Message[], thorough: boolean, changed?: Iterable<number>): Difference | undefined {
     const implied = this.#implied()
     const { messages } = this
-    const edits = this.#editsNow(thorough)
+    const isAsBefore = this.#isAsBefore(actual, thorough)
+    const edits = this.#editsNow(thorough, thorough || !isAsBefore ? undefined : changed)
     const edited = edits === undefined ? undefined : { edits }
     const isAsImplied = (message: Message, other: Message | undefined): boolean =>
       isSame(message, other) && this.#isAsGiven(message)
-    if (this.#isAsBefore(actual, thorough)) {
+    if (isAsBefore) {
       const more = actual.slice(messages.length)
       if (more.length === implied.length && more.every((message, index) => isAsImplied(message, implied[index]))) {
         if (edited === undefined) this.commit(more)

@@ -1,9 +1,21 @@
 /** Messages that are edited in place, by whoever has them: what they say is what they say in every process. */
 import { nodeRuntime } from '@selvage/runtime-node'
-import { AfterToolCallEvent, type Agent, BeforeModelCallEvent, MessageAddedEvent, TextBlock } from '@strands-agents/sdk'
+import {
+  AfterToolCallEvent,
+  type Agent,
+  type AgentConfig,
+  BeforeModelCallEvent,
+  MessageAddedEvent,
+  type MessageData,
+  NullConversationManager,
+  TextBlock,
+  type Tool,
+  type ToolContext,
+  tool,
+} from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
-import { noting } from '../test/agents.ts'
-import { type Played, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
+import { type Ledger, noting } from '../test/agents.ts'
+import { type Played, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { conversationOf } from './fold.ts'
 import type { Script } from './testing/index.ts'
 
@@ -100,5 +112,70 @@ describe.each([
       options: { linear },
     })
     expect(JSON.stringify(told(whole))).toContain('checked')
+  })
+
+  describe('far from both ends of a long conversation', () => {
+    const FAR = 600
+    const long = (): MessageData[] =>
+      Array.from({ length: 1_200 }, (_, n) => ({ role: n % 2 ? 'assistant' : 'user', content: [{ text: `${n}` }] }))
+    const mark = (agent: Pick<Agent, 'messages'>, word: string): void => {
+      const message = agent.messages[FAR]
+      if (message !== undefined) message.content[0] = new TextBlock(word)
+    }
+    const config = (tool: Tool): AgentConfig => ({
+      messages: long(),
+      conversationManager: new NullConversationManager(),
+      tools: [tool],
+    })
+    const script: Script = (_, { answer }) => (answer > FAR + 1 ? 'Done.' : { tools: [{ name: 'look', input: {} }] })
+    const marking = (ledger: Ledger, body: (context: ToolContext) => void): Tool =>
+      tool({
+        name: 'look',
+        description: 'Marks a message.',
+        inputSchema: { type: 'object' },
+        callback: (_, context) => {
+          ledger.tools.push('look:')
+          body(context as ToolContext)
+          return 'marked'
+        },
+      })
+
+    it('of a tool that takes its agent is recorded with its result', async () => {
+      const whole = await sameFromEverywhere({
+        script,
+        config: (ledger) => config(marking(ledger, ({ agent }) => mark(agent, 'MARKED'))),
+        options: { linear },
+      })
+      const record = whole.entries.find((entry) => entry.type === 'step' && entry.op.name === 'look')
+      expect(JSON.stringify(record)).toContain('MARKED')
+    })
+
+    it('of a tool that has its agent from elsewhere is recorded with the next model call', async () => {
+      const agents: Agent[] = []
+      const whole = await play(runtime, {
+        script,
+        config: (ledger) => config(marking(ledger, () => mark(agents.at(-1) as Agent, 'MARKED'))),
+        prepare: (agent) => agents.push(agent),
+        options: { linear },
+      })
+      const marked = whole.entries.filter((entry) => JSON.stringify(entry).includes('MARKED'))
+      expect(marked).toMatchObject([{ type: 'state', key: 'sync#2' }])
+    })
+
+    it('of a hook is recorded before the model call that it comes before', async () => {
+      const whole = await sameFromEverywhere({
+        script,
+        config: (ledger) => config(noting(ledger, 'look')),
+        prepare: (agent) => {
+          let calls = 0
+          agent.addHook(BeforeModelCallEvent, () => {
+            if (++calls === 2) mark(agent, 'MARKED')
+          })
+        },
+        options: { linear },
+      })
+      const marked = whole.entries.filter((entry) => JSON.stringify(entry).includes('MARKED'))
+      expect(marked).toMatchObject([{ type: 'state', key: 'sync#2' }])
+    })
   })
 })

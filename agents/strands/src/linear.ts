@@ -28,20 +28,29 @@ type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
 type Next = MiddlewareNextOf<typeof InvokeModelStage>
 type Events = ReturnType<Next>
 
+const lenders = new WeakMap<readonly Message[], MessageCopies>()
+
+/**
+ * Where the agent's messages have changed since this was asked before, read from the copies that the model's stage was
+ * given: only in the very turn of the event loop in which they were made. Undefined: it is not known.
+ */
+export function changedPlaces(given: readonly Message[]): ReadonlySet<number> | undefined {
+  return lenders.get(given)?.takeChanged()
+}
+
 /**
  * Gives an agent linear cost, once and for good. Returns what is to be registered at the model's stage in place of its
  * gate.
  */
 export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => void): Handler {
   const copies = new MessageCopies()
-  const lent = new WeakSet<readonly Message[]>()
   let lends = true
   /** Messages at the start of the last list whose tool names were found to be valid. */
   let goodNames = 0
 
   const handler: Handler = (ctx, next) =>
     gate(ctx, (given) => {
-      if (!lent.has(given.messages)) return next(given)
+      if (!lenders.has(given.messages)) return next(given)
       const again = (): Events => next({ ...given, messages: given.messages.map((message) => message.clone()) })
       return asked(next(given), again, () => {
         lends = false
@@ -51,7 +60,7 @@ export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => v
     const lend = lends && isOnlyHandler(agent, InvokeModelStage, handler)
     const list = copies.of(messages, copy, lend)
     if (lend) {
-      lent.add(list)
+      lenders.set(list, copies)
       goodNames = Math.min(goodNames, copies.changedFrom)
       checkNamesFrom(list, goodNames, (areGood) => {
         goodNames = areGood ? list.length : 0

@@ -54,12 +54,20 @@ export class MessageCopies {
   readonly #kept = new WeakMap<Message, Kept>()
   #between = NEAR_START
   #doubts = true
+  #changed = new Set<number>()
   /** The first place of the last list where another copy stands than in the one before it. */
   changedFrom = 0
 
   /** Code that may have edited anything has run: all are looked into the next time. */
   doubt(): void {
     this.#doubts = true
+  }
+
+  /** Places at which a message was edited, exchanged or added since this was asked before. */
+  takeChanged(): ReadonlySet<number> {
+    const changed = this.#changed
+    this.#changed = new Set()
+    return changed
   }
 
   /** A new list of copies. `lend`: of frozen ones, the same each time; else of new ones that the caller may write to. */
@@ -77,6 +85,7 @@ export class MessageCopies {
       const looksInto = index < NEAR_START || index >= nearEnd || (index >= from && index < to)
       if (!last.holds(index, message) || (looksInto && !isAsSeen(message, last.at(index)?.seen))) {
         last.put(index, message, this.#keep(message, copy))
+        this.#changed.add(index)
         if (index < this.changedFrom) this.changedFrom = index
       }
       const lent = lend ? last.lendable(index) : undefined

@@ -4,6 +4,8 @@
  *
  * Whenever it is asked, all messages are compared by the objects that they hold (their list of blocks, a lone block, their
  * metadata), and looked into at both ends of the list and in 64 others; in all of them where it is asked to be thorough.
+ * Who knows better where edits may be names the places, and only those are looked at, and both ends: behind a model call it
+ * is known from the copies that were made for the model (message-copies.ts), which are compared in the same way.
  */
 import type { ContentBlock, Message, MessageData } from '@strands-agents/sdk'
 import { areBlocks, isMarkedAsSeen, type SeenMessage, saysTheSame, see } from './seen-message.ts'
@@ -44,21 +46,39 @@ export class MessageWatch {
 
   /** The edits since they were held, or since this was asked before. */
   edits(messages: readonly Message[], thorough: boolean): Edit[] {
-    const length = Math.min(messages.length, this.#contents.length)
+    const length = this.#lengthOf(messages)
     const from = this.#between
     const to = from + BETWEEN
     const edits: Edit[] = []
     for (let index = 0; index < length; index++) {
-      const message = messages[index] as Message
       const isNear = index < NEAR_START || index >= length - NEAR_END
-      const looksInto = thorough || isNear || (index >= from && index < to)
-      if (this.#holdsTheSame(index, message) && !(looksInto && this.#saysAnother(index, message))) continue
-      const edit = this.#editOf(index, message)
-      if (edit !== undefined) edits.push(edit)
-      this.#hold(index, message, true)
+      this.#look(index, messages, thorough || isNear || (index >= from && index < to), edits)
     }
     this.#between = to < length - NEAR_END ? to : NEAR_START
     return edits
+  }
+
+  /** The same, where nothing was edited but near both ends and at these places. */
+  editsAt(messages: readonly Message[], places: Iterable<number>): Edit[] {
+    const length = this.#lengthOf(messages)
+    const nearEnd = Math.max(NEAR_START, length - NEAR_END)
+    const edits: Edit[] = []
+    for (let index = 0; index < Math.min(NEAR_START, length); index++) this.#look(index, messages, true, edits)
+    for (const index of places) if (index >= NEAR_START && index < nearEnd) this.#look(index, messages, true, edits)
+    for (let index = nearEnd; index < length; index++) this.#look(index, messages, true, edits)
+    return edits
+  }
+
+  #lengthOf(messages: readonly Message[]): number {
+    return Math.min(messages.length, this.#contents.length)
+  }
+
+  #look(index: number, messages: readonly Message[], looksInto: boolean, edits: Edit[]): void {
+    const message = messages[index] as Message
+    if (this.#holdsTheSame(index, message) && !(looksInto && this.#saysAnother(index, message))) return
+    const edit = this.#editOf(index, message)
+    if (edit !== undefined) edits.push(edit)
+    this.#hold(index, message, true)
   }
 
   #hold(index: number, message: Message, wellKnown: boolean): void {

@@ -24,6 +24,7 @@ import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
+import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
@@ -164,7 +165,7 @@ export class Scope implements Answers {
       replaceAll(this.agent.messages, conversation.messages)
       this.watch.restore(conversation.state, conversation.removedState)
     } else {
-      const patch = this.#differences(n, false)
+      const patch = this.#differences(n, false, changedPlaces(ctx.messages))
       if (patch !== undefined) await durable.state(this.key(`sync#${n}`), toJson(patch))
     }
     this.#forced = 0
@@ -172,9 +173,9 @@ export class Scope implements Answers {
     return { n, check: this.#check }
   }
 
-  #differences(n: number, thorough: boolean): SyncPatch | undefined {
+  #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>): SyncPatch | undefined {
     const { conversation, agent, watch } = this
-    const difference = conversation.compare(agent.messages, thorough)
+    const difference = conversation.compare(agent.messages, thorough, changed)
     const state = watch.take()
     const modelState = this.#newModelState()
     if (difference === undefined && state === undefined && modelState === undefined) return undefined

@@ -75,9 +75,33 @@ class ToolResultError extends Error {
 
 /** A tool whose cancel signal fires with `abortSignal`, too: the executor hands every tool that of its agent. */
 export function abortedBy(tool: ExecuteToolContext['tool'], abortSignal: AbortSignal): ExecuteToolContext['tool'] {
+  return withContext(tool, (context) => ({
+    ...context,
+    cancelSignal: AbortSignal.any([context.cancelSignal, abortSignal]),
+  }))
+}
+
+/** A tool of which `taken` is told when its body takes the agent out of its context. */
+export function agentTakenBy(tool: ExecuteToolContext['tool'], taken: () => void): ExecuteToolContext['tool'] {
+  return withContext(tool, (context) => telling(context, taken))
+}
+
+/** A context that tells when the agent is taken out of it. */
+export function telling<Context extends { readonly agent: unknown }>(context: Context, taken: () => void): Context {
+  const { agent } = context
+  const get = (): unknown => {
+    taken()
+    return agent
+  }
+  return Object.defineProperty({ ...context }, 'agent', { get, enumerable: true, configurable: true })
+}
+
+function withContext(
+  tool: ExecuteToolContext['tool'],
+  changed: (context: ToolContext) => ToolContext,
+): ExecuteToolContext['tool'] {
   if (tool === undefined) return undefined
-  const stream = (context: ToolContext): ReturnType<Tool['stream']> =>
-    tool.stream({ ...context, cancelSignal: AbortSignal.any([context.cancelSignal, abortSignal]) })
+  const stream = (context: ToolContext): ReturnType<Tool['stream']> => tool.stream(changed(context))
   return new Proxy(tool, {
     get: (target, name) => {
       if (name === 'stream') return stream

@@ -48,11 +48,17 @@ import {
   raiseInterrupts,
   respond,
 } from './seams.ts'
-import { abortedBy, enterCircuit, throwIfError, toolBehaviour } from './tool-attempts.ts'
+import { abortedBy, agentTakenBy, enterCircuit, telling, throwIfError, toolBehaviour } from './tool-attempts.ts'
 
 type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>
 type Next = MiddlewareNextOf<typeof ExecuteToolStage>
 type Events = AsyncGenerator<AgentStreamEvent, ToolResultBlock, undefined>
+
+/**
+ * So many are looked through behind every body, for some 20 microseconds. Of more, only where the body has taken its agent:
+ * what else has changed them far from both ends is recorded with the next model call.
+ */
+const FEW_MESSAGES = 1_000
 
 /** A Wrap handler of ExecuteToolStage. Outside of a durable run (no scope) it is not there. */
 export function toolGate(scopeNow: () => Scope | undefined): Handler {
@@ -233,7 +239,6 @@ async function runBody(
 ): Promise<{ readonly record: () => ToolRecord; readonly block: ToolResultBlock }> {
   const { scope, ctx, next } = call
   const { timeoutMs, heartbeatMs } = scope.policy.failures.limitsOf(ctx.toolUse.name)
-  const tool = (timeoutMs ?? heartbeatMs) === undefined ? ctx.tool : abortedBy(ctx.tool, at.abortSignal)
   const sendOn: Send<AgentStreamEvent> = (event) => {
     if (scope.hasGivenUp(at)) return Promise.reject(new ConsumerLeft())
     const chunk = chunkOf(event)
@@ -241,10 +246,18 @@ async function runBody(
     return send(event)
   }
   const invocation = watchInvocation(ctx.invocationState)
+  let hasAgent = scope.conversation.messages.length <= FEW_MESSAGES
+  const taken = (): void => {
+    hasAgent = true
+  }
+  const watched = hasAgent ? ctx.tool : agentTakenBy(ctx.tool, taken)
+  const tool = (timeoutMs ?? heartbeatMs) === undefined ? watched : abortedBy(watched, at.abortSignal)
+  const context = { ...ctx, tool, invocationState: invocation.state }
+  const given = hasAgent ? context : telling(context, taken)
   try {
-    const { result: block } = await pump(next({ ...ctx, tool, invocationState: invocation.state }), sendOn)
+    const { result: block } = await pump(next(given), sendOn)
     if (scope.hasGivenUp(at)) throw new ConsumerLeft()
-    return { record: () => taken(block), block }
+    return { record: () => recordOf(block), block }
   } catch (error) {
     if (error instanceof ConsumerLeft) throw new UnrecordedError(error)
     if (!isInterruptError(error)) throw error
@@ -254,11 +267,11 @@ async function runBody(
   }
 
   /** What the body has done to the agent, with its result. */
-  function taken(block: ToolResultBlock): ToolRecord {
+  function recordOf(block: ToolResultBlock): ToolRecord {
     const state = scope.watch.take(at.key)
     const written = invocation.take()
     if (written.lost.length > 0) tellLost(call, written.lost)
-    const changes = scope.conversation.changedByTool(scope.agent.messages)
+    const changes = scope.conversation.changedByTool(scope.agent.messages, hasAgent)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     return {
