@@ -6,6 +6,7 @@ import { ScriptedModel } from '@selvage/strands/testing'
 import { Agent, BeforeToolCallEvent, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { quiet } from '../test/quiet.ts'
 import { type AgentOptions, type Approval, openSelvage, type Selvage } from './index.ts'
 
 let folder: string
@@ -25,7 +26,6 @@ afterEach(async () => {
 
 /** A new one on the same database: nothing of the one before is left in memory. */
 function process(): Promise<Selvage> {
-  const quiet = { info: () => {}, warn: () => {}, error: () => {} }
   return openSelvage({ url: `sqlite:${join(folder, 'a.db')}`, logger: quiet })
 }
 

@@ -5,6 +5,7 @@ import { ScriptedModel } from '@selvage/strands/testing'
 import { Agent, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { quiet } from '../test/quiet.ts'
 import { currentStep, durable, openSelvage, type Selvage } from './index.ts'
 
 let folder: string
@@ -14,7 +15,7 @@ let selvage: Selvage
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'selvage-agents-'))
   url = `sqlite:${join(folder, 'a.db')}`
-  selvage = await openSelvage({ url, logger: { info: () => {}, warn: () => {}, error: () => {} } })
+  selvage = await openSelvage({ url, logger: quiet })
 })
 
 afterEach(async () => {

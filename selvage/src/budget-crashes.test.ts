@@ -9,8 +9,8 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SelvageError } from '@selvage/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { failureOf } from '../test/failure.ts'
 import { openSelvage, type Selvage } from './index.ts'
 
 /** Of many processes: what their lives cost is not what is tested. */
@@ -94,16 +94,6 @@ function keepWorking(tokens: number): void {
   })
 }
 
-async function codeOf(result: Promise<unknown>): Promise<SelvageError> {
-  const error = await result.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  const { cause } = error as Error
-  if (!SelvageError.is(cause)) throw cause
-  return cause
-}
-
 test(
   '20 crashes on one budget: what was sold is what is counted, and never above the cap',
   async () => {
@@ -112,7 +102,7 @@ test(
       call % 2 === 1 || provider.kills >= 20 ? undefined : call % 4 === 0 ? 'before' : 'behind'
     const run = await selvage.reference('alone').start('Look.', { runId: 'r' })
     keepWorking(cap)
-    expect(await codeOf(run.result())).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { limit: 'tokens', cap } })
+    expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { limit: 'tokens', cap } })
     expect(provider.kills).toBe(20)
     const { spent = 0, reserved } = (await run.status()).budget?.[0]?.limits.tokens ?? {}
     expect({ spent, reserved }).toEqual({ spent: provider.sold, reserved: 0 })
@@ -125,11 +115,11 @@ test(
 
     // A retry goes on with the same pot.
     await run.retry()
-    await codeOf(run.result())
+    await failureOf(run)
     expect(provider.sold).toBeLessThanOrEqual(cap)
     await run.raiseBudget({ tokens: 1_000 })
     await run.retry()
-    await codeOf(run.result())
+    await failureOf(run)
     expect(provider.sold).toBeGreaterThan(cap)
     expect(provider.sold).toBeLessThanOrEqual(cap + 1_000)
   },
@@ -152,7 +142,7 @@ test(
     expect(provider.sold).toBeGreaterThan(cap / 2)
     for (let at = 0; at < 20; at++) {
       const child = selvage.run(`f/c${at}`)
-      expect(await codeOf(child.result())).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { pot: 'run:f' } })
+      expect(await failureOf(child)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { pot: 'run:f' } })
     }
     const usage = await run.usage({ tree: true })
     expect(usage.runs).toBe(21)

@@ -2,15 +2,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SelvageError } from '@selvage/core'
 import { ScriptedModel } from '@selvage/strands/testing'
 import { Agent, type AgentConfig, BeforeModelCallEvent, Message, TextBlock, tool } from '@strands-agents/sdk'
 import { Graph } from '@strands-agents/sdk/multiagent'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
-import { durable, openSelvage, type Run, type Selvage } from './index.ts'
+import { failureOf } from '../test/failure.ts'
+import { quiet } from '../test/quiet.ts'
+import { durable, openSelvage, type Selvage } from './index.ts'
 
-const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 let folder: string
 let url: string
 let selvage: Selvage
@@ -38,16 +38,6 @@ const looking = (times: number, modelId = 'eye'): ScriptedModel =>
 const agentOf = (model: ScriptedModel, config: AgentConfig = {}): Agent =>
   new Agent({ model, tools: [look], printer: false, ...config })
 
-async function failure(run: Run): Promise<SelvageError> {
-  const error = await run.result().then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  const { cause } = error as Error
-  if (!SelvageError.is(cause)) throw cause
-  return cause
-}
-
 async function callsOf(runId: string): Promise<number | undefined> {
   return (await selvage.run(runId).status()).budget?.[0]?.limits.modelCalls?.spent
 }
@@ -70,7 +60,7 @@ test('a model that a hook asks is on the budget, and is refused like any other',
     budget: { modelCalls: 4, onExceeded: 'stop' },
   })
   const run = await judged.start('Look', { runId: 'j' })
-  expect(await failure(run)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { step: 'beyond:judge@2' } })
+  expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { step: 'beyond:judge@2' } })
   expect([judge.calls, model.calls]).toEqual([2, 2])
   expect(await callsOf('j')).toBe(4)
   await run.raiseBudget({ modelCalls: 10 })
@@ -92,7 +82,7 @@ test('an agent that is a tool draws on the pot of the one that asks it', async (
     { budget: { modelCalls: 3, onExceeded: 'stop' } },
   )
   const run = await boss.start('Help', { runId: 'b' })
-  expect(await failure(run)).toMatchObject({ code: 'BUDGET_EXCEEDED' })
+  expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED' })
   expect([outer.calls, inner.calls]).toEqual([1, 2])
   await run.raiseBudget({ modelCalls: 5 })
   await run.retry()
@@ -112,7 +102,7 @@ test('the nodes of a graph have one pot', async () => {
     { budget: { modelCalls: 3, onExceeded: 'stop' } },
   )
   const run = await team.start('Look', { runId: 'g' })
-  expect(await failure(run)).toMatchObject({ code: 'BUDGET_EXCEEDED' })
+  expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED' })
   await run.raiseBudget({ modelCalls: 1 })
   await run.retry()
   expect(await run.result()).toMatchObject({ status: 'COMPLETED' })

@@ -1,13 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Durable, NOTHING_SPENT, SelvageError } from '@selvage/core'
+import { type Durable, NOTHING_SPENT } from '@selvage/core'
 import { isRefusal, Meter, readBudget } from '@selvage/programs'
 import { type Script, ScriptedModel, throttled } from '@selvage/strands/testing'
 import { fakeClock } from '@selvage/testing'
 import { Agent, type Message, type ModelStreamEvent, type StreamOptions, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { failureOf } from '../test/failure.ts'
+import { quiet } from '../test/quiet.ts'
 import { type AgentBudget, type OpenOptions, openSelvage, type PriceTable, type Selvage } from './index.ts'
 
 /** Tells what its provider would: so many tokens for each call. */
@@ -28,7 +30,6 @@ class MeteredModel extends ScriptedModel {
 }
 
 const PRICES: PriceTable = { big: { input: 10, output: 50 }, small: { input: 1, output: 5 } }
-const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 
 let selvage: Selvage
 const opened: Selvage[] = []
@@ -70,22 +71,11 @@ function looker(
   return { handle, model }
 }
 
-const failure = async (result: Promise<unknown>): Promise<SelvageError> => {
-  const error = await result.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  expect(error).toMatchObject({ code: 'RUN_FAILED' })
-  const { cause } = error as Error
-  if (!SelvageError.is(cause)) throw cause
-  return cause
-}
-
 describe('stop', () => {
   test('model calls: the run ends at the cap, says what is spent, and goes on once it was raised', async () => {
     const { handle, model } = looker({ modelCalls: 3, onExceeded: 'stop' }, { times: 4 })
     const run = await handle.start('Look', { runId: 'r' })
-    expect(await failure(run.result())).toMatchObject({
+    expect(await failureOf(run)).toMatchObject({
       code: 'BUDGET_EXCEEDED',
       details: {
         runId: 'r',
@@ -104,7 +94,7 @@ describe('stop', () => {
     ])
 
     await run.retry()
-    expect(await failure(run.result())).toMatchObject({ code: 'BUDGET_EXCEEDED' })
+    expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED' })
     expect(model.calls).toBe(3)
 
     await run.raiseBudget({ modelCalls: 5 })
@@ -116,7 +106,7 @@ describe('stop', () => {
   test('tokens: no call is made that would go beyond, and each is counted as its provider told', async () => {
     const { handle, model } = looker({ tokens: 1_000, onExceeded: 'stop' })
     const run = await handle.start('Look', { runId: 'r' })
-    const { details } = await failure(run.result())
+    const { details } = await failureOf(run)
     expect(details).toMatchObject({ limit: 'tokens', cap: 1_000, spent: model.calls * 100, reserved: 0 })
     expect(details.spent).toBeLessThanOrEqual(1_000)
     expect((details.spent as number) + (details.needed as number)).toBeGreaterThan(1_000)
@@ -132,7 +122,7 @@ describe('stop', () => {
     // 80 × 10 + 20 × 50 millionths: 0.0018 for each call.
     const { handle, model } = looker({ usd: 0.01, onExceeded: 'stop' })
     const run = await handle.start('Look', { runId: 'r' })
-    expect((await failure(run.result())).details).toMatchObject({ limit: 'usd', cap: 0.01 })
+    expect((await failureOf(run)).details).toMatchObject({ limit: 'usd', cap: 0.01 })
     expect(model.calls).toBe(5)
     const usage = await run.usage()
     expect(usage.usd).toBeCloseTo(5 * 0.0018)
@@ -143,7 +133,7 @@ describe('stop', () => {
       budget: { usd: 5, onExceeded: 'stop' },
     })
     const refused = await other.start('Look', { runId: 'o' })
-    expect(await failure(refused.result())).toMatchObject({
+    expect(await failureOf(refused)).toMatchObject({
       code: 'BAD_INPUT',
       message: expect.stringContaining('Model "nobody-knows-it" has no price'),
     })
@@ -156,7 +146,7 @@ describe('stop', () => {
   test('tool calls: the tool beyond the cap is not run', async () => {
     const { handle, model } = looker({ toolCalls: 2, onExceeded: 'stop' }, { times: 3 })
     const run = await handle.start('Look', { runId: 'r' })
-    expect((await failure(run.result())).details).toMatchObject({ limit: 'toolCalls', cap: 2, spent: 2 })
+    expect((await failureOf(run)).details).toMatchObject({ limit: 'toolCalls', cap: 2, spent: 2 })
     expect((await run.usage()).toolCalls).toBe(2)
     await run.raiseBudget({ toolCalls: 1 })
     await run.retry()
@@ -167,7 +157,7 @@ describe('stop', () => {
   test('a declared cap that is higher in a later process counts', async () => {
     const { handle } = looker({ modelCalls: 1, onExceeded: 'stop' }, { times: 2 })
     const run = await handle.start('Look', { runId: 'r' })
-    await failure(run.result())
+    await failureOf(run)
     const parts = selvage.parts
     await parts.engine.pots?.open([{ id: 'run:r', caps: { modelCalls: 3 }, onExceeded: 'stop', downgradeAt: 0.8 }])
     expect((await run.status()).budget?.[0]?.limits.modelCalls).toMatchObject({ cap: 3, spent: 1, left: 2 })
@@ -224,7 +214,7 @@ describe('ask', () => {
     const { handle } = looker({ modelCalls: 1, onExceeded: 'ask' }, { times: 2 })
     const refused = await handle.start('Look', { runId: 'no' })
     await refused.reject((await question('no')).id, { reason: 'too dear', by: 'bob' })
-    expect(await failure(refused.result())).toMatchObject({
+    expect(await failureOf(refused)).toMatchObject({
       code: 'BUDGET_EXCEEDED',
       message: expect.stringContaining('More was refused by bob: too dear'),
     })
@@ -272,7 +262,7 @@ describe('downgrade', () => {
     const small = new MeteredModel(looking(), 'small', 80, 20)
     const { handle, model } = looker({ usd: 0.01, onExceeded: 'downgrade', downgradeTo: small, downgradeAt: 0.5 })
     const run = await handle.start('Look', { runId: 'r' })
-    expect((await failure(run.result())).details).toMatchObject({ limit: 'usd', cap: 0.01 })
+    expect((await failureOf(run)).details).toMatchObject({ limit: 'usd', cap: 0.01 })
     expect(model.calls).toBe(2)
     expect(small.calls).toBeGreaterThan(10)
     const usage = await run.usage()
@@ -300,7 +290,7 @@ describe('tenants', () => {
     const { handle } = looker(undefined, { times: 1 })
     await (await handle.start('Look', { tenant: 'acme', runId: 'a' })).result()
     const second = await handle.start('Look', { tenant: 'acme', runId: 'b' })
-    expect((await failure(second.result())).details).toMatchObject({ pot: 'tenant:acme/2026-11-21', spent: 3 })
+    expect((await failureOf(second)).details).toMatchObject({ pot: 'tenant:acme/2026-11-21', spent: 3 })
     await (await handle.start('Look', { tenant: 'other', runId: 'c' })).result()
     await (await handle.start('Look', { runId: 'd' })).result()
     expect((await selvage.pot('tenant:acme'))?.limits.modelCalls).toEqual({ cap: 3, spent: 3, reserved: 0, left: 0 })
@@ -434,7 +424,7 @@ describe('a tree', () => {
       { budget: { wallClock: '1m', onExceeded: 'stop' } },
     )
     const run = await slow.start(undefined, { runId: 'w' })
-    expect(await failure(run.result())).toMatchObject({ code: 'STEP_FAILED', cause: { code: 'BUDGET_EXCEEDED' } })
+    expect(await failureOf(run)).toMatchObject({ code: 'STEP_FAILED', cause: { code: 'BUDGET_EXCEEDED' } })
     await run.raiseBudget({ wallClock: '1m' })
     await run.retry()
     expect(await run.result()).toBe('done')
@@ -445,9 +435,9 @@ describe('a fork', () => {
   test('draws on the pot of its original, where a raise of either counts', async () => {
     const { handle, model } = looker({ modelCalls: 3, onExceeded: 'stop' }, { times: 3 })
     const run = await handle.start('Look', { runId: 'r' })
-    await failure(run.result())
+    await failureOf(run)
     const fork = await run.fork({ at: 'model#2', runId: 'f' })
-    expect(await failure(fork.result())).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { pot: 'run:r', spent: 3 } })
+    expect(await failureOf(fork)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { pot: 'run:r', spent: 3 } })
     expect(model.calls).toBe(3)
     await fork.raiseBudget({ modelCalls: 10 })
     await fork.retry()

@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { SelvageError } from '@selvage/core'
 import { type Script, ScriptedModel } from '@selvage/strands/testing'
 import { Agent, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { z } from 'zod'
+import { failureOf } from '../test/failure.ts'
+import { quiet } from '../test/quiet.ts'
 import { type AgentOptions, type Approval, openSelvage, type Run, type Selvage } from './index.ts'
-
-const quiet = { info: () => {}, warn: () => {}, error: () => {} }
 
 let selvage: Selvage
 beforeEach(async () => {
@@ -45,28 +44,18 @@ async function started(
   return { run: await handle.start('The weather?', { runId: 'r' }), asked }
 }
 
-async function failure(run: Run): Promise<SelvageError> {
-  const error = await run.result().then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  const { cause } = error as Error
-  if (!SelvageError.is(cause)) throw cause
-  return cause
-}
-
 test('stop: not in a row but in the run, with other calls in between; a retry counts anew', async () => {
   const { run, asked } = await started({ repeats: 3, onLoop: 'stop' }, inTurns(16))
-  expect(await failure(run)).toMatchObject({
+  expect(await failureOf(run)).toMatchObject({
     code: 'LOOP_DETECTED',
     details: { runId: 'r', tool: 'weather', input: { city: 'Rome' }, repeats: 3 },
   })
   expect(asked).toHaveLength(6)
   await run.retry()
-  expect(await failure(run)).toMatchObject({ code: 'LOOP_DETECTED', details: { input: { city: 'Oslo' } } })
+  expect(await failureOf(run)).toMatchObject({ code: 'LOOP_DETECTED', details: { input: { city: 'Oslo' } } })
   expect(asked).toHaveLength(7)
   await run.retry()
-  expect(await failure(run)).toMatchObject({ details: { input: { city: 'Rome' } } })
+  expect(await failureOf(run)).toMatchObject({ details: { input: { city: 'Rome' } } })
   expect(asked).toHaveLength(12)
 })
 

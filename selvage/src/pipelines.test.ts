@@ -7,6 +7,7 @@ import { type ScriptedAnswer, ScriptedModel } from '@selvage/strands/testing'
 import { Agent, type Message, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { quiet } from '../test/quiet.ts'
 import { currentStep, EngineError, openSelvage, type Selvage, SelvageError, UsageError } from './index.ts'
 
 let folder: string
@@ -17,7 +18,7 @@ const children: ChildProcess[] = []
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'selvage-pipelines-'))
   url = `sqlite:${join(folder, 'p.db')}`
-  selvage = await openSelvage({ url, logger: { info: () => {}, warn: () => {}, error: () => {} } })
+  selvage = await openSelvage({ url, logger: quiet })
 })
 
 afterEach(async () => {

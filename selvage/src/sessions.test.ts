@@ -7,13 +7,13 @@ import { Agent, type AgentConfig, tool } from '@strands-agents/sdk'
 import { Graph } from '@strands-agents/sdk/multiagent'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { quiet } from '../test/quiet.ts'
 import { openSelvage as openCore } from './core.ts'
 import { openSelvage, type Selvage } from './index.ts'
 
 let folder: string
 let url: string
 const opened: Selvage[] = []
-const logger = { info: () => {}, warn: () => {}, error: () => {} }
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'selvage-sessions-'))
@@ -26,7 +26,7 @@ afterEach(async () => {
 })
 
 async function open(options: { work?: boolean } = {}): Promise<Selvage> {
-  const selvage = await openSelvage({ url, logger, ...options })
+  const selvage = await openSelvage({ url, logger: quiet, ...options })
   opened.push(selvage)
   return selvage
 }

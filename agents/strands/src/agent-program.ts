@@ -1,11 +1,11 @@
 /** An agent as a program: a run is one invocation, made to the end by whatever process has the run. */
-import { type Duration, decode, type Program, toMs } from '@selvage/core'
+import { decode, type Program } from '@selvage/core'
 import { forked } from '@selvage/programs'
 import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { argsOf, recordInput } from './input.ts'
 import { recordMcp } from './mcp.ts'
-import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { type AgentOptions, readOptions } from './program-options.ts'
 import { undoable } from './undoing.ts'
 
 export interface AgentContext {
@@ -20,25 +20,6 @@ export interface AgentContext {
 /** Makes the agent of a run, anew in each process that goes on with it. */
 export type AgentFactory = (context: AgentContext) => Agent | Promise<Agent>
 
-export interface AgentOptions extends ToolPolicies {
-  /** How long a run may take, waits included, from when a worker begins with it. Then it is cancelled: RUN_TIMEOUT. */
-  readonly timeout?: Duration
-  /** Workers take only runs of versions that they have. */
-  readonly version?: string
-  /**
-   * What follows when a run goes on and the agent's prompt, tools or model have changed since it began. Recorded answers
-   * stand either way. `continue` (default): one line says so. `stop`: the run fails with CODE_CHANGED.
-   */
-  readonly onCodeChange?: 'continue' | 'stop'
-  /**
-   * Whether the agent's own loop is relieved of what it does to all messages in each cycle: without that, long runs cost
-   * the square of their cycles. Default true; `false` leaves the SDK's loop as it is. See docs/durable.md.
-   */
-  readonly linear?: boolean
-  /** Where lines for the author go. Default: `console.warn`. */
-  readonly log?: (line: string) => void
-}
-
 /** The result of a run. */
 export interface AgentRunResult {
   /** The text of the message. */
@@ -50,18 +31,12 @@ export interface AgentRunResult {
   readonly structuredOutput?: unknown
 }
 
-export const KNOWN: readonly string[] = ['version', 'timeout', ...POLICY_OPTIONS, 'onCodeChange', 'linear', 'log']
-
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
-  refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
-  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options, true)
+  const { policy, onCodeChange, linear, log, ...head } = readOptions(`Agent program "${name}"`, options)
   return {
     name,
-    ...(version !== undefined && { version }),
-    resume: 'fold',
-    ...limited(name, options),
+    ...head,
     async run(gate) {
       const durable = forked(gate)
       return await undoable(durable, policy, async (saga) => {
@@ -87,11 +62,6 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
       })
     },
   }
-}
-
-/** The time-out of a program, read. */
-export function limited(name: string, { timeout }: AgentOptions): Pick<Program, 'timeoutMs'> {
-  return timeout === undefined ? {} : { timeoutMs: toMs(timeout, `timeout of "${name}"`) }
 }
 
 function resultOf({ lastMessage, stopReason, structuredOutput }: AgentResult, usage: Usage): AgentRunResult {
@@ -121,8 +91,4 @@ function textOf({ content }: AgentResult['lastMessage']): string {
     return block.content.flatMap((part) => ('text' in part ? [part.text] : []))
   })
   return texts.join('\n')
-}
-
-export function warn(line: string): void {
-  console.warn(`selvage: ${line}`)
 }

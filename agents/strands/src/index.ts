@@ -1,7 +1,6 @@
 export {
   type AgentContext,
   type AgentFactory,
-  type AgentOptions,
   type AgentRunResult,
   createAgentProgram,
 } from './agent-program.ts'
@@ -18,6 +17,7 @@ export {
 } from './orchestrator-program.ts'
 export { createDurablePlugin, type DurableOptions, type DurablePlugin, type OpenDurable } from './plugin.ts'
 export type { ToolApproval, ToolPolicies } from './policy.ts'
+export type { AgentOptions } from './program-options.ts'
 export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'
 export {
   busy,

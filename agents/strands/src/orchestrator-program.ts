@@ -6,12 +6,12 @@ import { decode, encode, type Program, StepError, UsageError } from '@selvage/co
 import { askInterrupt, forked } from '@selvage/programs'
 import type { ContentBlockData, Usage } from '@strands-agents/sdk'
 import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
-import { type AgentContext, type AgentOptions, KNOWN, limited, warn } from './agent-program.ts'
+import type { AgentContext } from './agent-program.ts'
 import { inFrame, Nest } from './frames.ts'
 import { bindInner, toolsWithin } from './inner.ts'
 import { argsOf } from './input.ts'
 import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
-import { Policy, RESERVED, refuseUnknown } from './policy.ts'
+import { type AgentOptions, readOptions } from './program-options.ts'
 import { interruptJson } from './seams.ts'
 import { undoable } from './undoing.ts'
 
@@ -49,14 +49,10 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
   options: OrchestratorOptions = {},
 ): Program {
   const what = `${kind === 'graph' ? 'Graph' : 'Swarm'} program "${name}"`
-  refuseUnknown(what, options, KNOWN, RESERVED)
-  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options, true)
+  const { policy, onCodeChange, linear, log, ...head } = readOptions(what, options)
   return {
     name,
-    ...(version !== undefined && { version }),
-    resume: 'fold',
-    ...limited(name, options),
+    ...head,
     async run(gate) {
       const durable = forked(gate)
       return await undoable(durable, policy, async (saga) => {

@@ -14,8 +14,8 @@ import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting } from '../test/agents.ts'
 import { type How, MemoryEngine } from '../test/memory-engine.ts'
 import { keysOf, questionsOf } from '../test/scenario.ts'
-import type { AgentOptions } from './agent-program.ts'
 import { createOrchestratorProgram, type OrchestratorRunResult } from './orchestrator-program.ts'
+import type { AgentOptions } from './program-options.ts'
 import type { Script, ScriptedAnswer } from './testing/index.ts'
 
 const runtime = nodeRuntime()

@@ -16,9 +16,9 @@ import {
   UsageError,
 } from '@selvage/core'
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
-import { warn } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { warn } from './program-options.ts'
 import type { Session } from './turns.ts'
 
 export interface DurableOptions extends ToolPolicies {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { Ledger } from '../test/agents.ts'
 import { keysOf, type Played, play, type Scenario } from '../test/scenario.ts'
-import type { AgentOptions } from './agent-program.ts'
+import type { AgentOptions } from './program-options.ts'
 import { type ScriptedAnswer, scriptedModel, throttled } from './testing/index.ts'
 
 const runtime = nodeRuntime()

@@ -12,19 +12,12 @@
 import { decode, type Entry, errorFromJson, errorToJson, type Program, RunError } from '@selvage/core'
 import { forked } from '@selvage/programs'
 import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } from '@strands-agents/sdk'
-import {
-  type AgentFactory,
-  type AgentOptions,
-  type AgentRunResult,
-  KNOWN,
-  resultOfMessage,
-  warn,
-} from './agent-program.ts'
+import { type AgentFactory, type AgentRunResult, resultOfMessage } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
 import { DONE_KEY, type DonePatch, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
-import { Policy, RESERVED, refuseUnknown } from './policy.ts'
+import { type AgentOptions, readOptions } from './program-options.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
 import { toJson } from './scope.ts'
 import type { Turns } from './turns.ts'
@@ -37,13 +30,11 @@ export function sessionProgramName(agent: string): string {
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createSessionProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
-  refuseUnknown(`Agent program "${name}"`, options, KNOWN, RESERVED)
-  const { version, onCodeChange = 'continue', linear = true, log = warn } = options
-  const policy = new Policy(options, true)
+  // A session has no end that could be late.
+  const { policy, onCodeChange, linear, log, timeoutMs: _, ...head } = readOptions(`Agent program "${name}"`, options)
   return {
     name: sessionProgramName(name),
-    ...(version !== undefined && { version }),
-    resume: 'fold',
+    ...head,
     async run(gate): Promise<never> {
       const durable = forked(gate)
       const { runId, start, abortSignal } = durable

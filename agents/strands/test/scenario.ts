@@ -5,7 +5,8 @@
  */
 import type { Entry, Json, Program, Question, Runtime } from '@selvage/core'
 import type { Agent, AgentConfig } from '@strands-agents/sdk'
-import { type AgentOptions, createAgentProgram } from '../src/agent-program.ts'
+import { createAgentProgram } from '../src/agent-program.ts'
+import type { AgentOptions } from '../src/program-options.ts'
 import type { Script } from '../src/testing/index.ts'
 import { Ledger, makeAgent, plain } from './agents.ts'
 import { type How, MemoryEngine } from './memory-engine.ts'

@@ -1,41 +1,23 @@
 /** The built command as people run it: a child process on a database whose runs were made through `selvage`. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
-import { tmpdir, userInfo } from 'node:os'
+import { copyFileSync, existsSync, truncateSync, writeFileSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { openSelvage, type Run, type Selvage } from 'selvage/core'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-
-const MAIN = join(import.meta.dirname, '../dist/main.js')
+import { MAIN, Place, type Told } from '../test/place.ts'
 
 /** Who answers unless told otherwise, whatever the environment says. */
 const ME = userInfo().username
 
-interface Told {
-  readonly code: number
-  readonly out: string
-  readonly err: string
-}
-
+let place: Place
 let folder: string
 let url: string
 let selvage: Selvage
 
-/** Runs the command to its end. */
-function cli(...args: readonly string[]): Promise<Told> {
-  return cliAt(url, ...args)
-}
-
-function cliAt(at: string | undefined, ...args: readonly string[]): Promise<Told> {
-  const { SELVAGE_URL: _, FORCE_COLOR: __, ...environment } = process.env
-  const env = { ...environment, USER: 'nobody at all', ...(at === undefined ? {} : { SELVAGE_URL: at }) }
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { env, cwd: folder }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
-}
+const cli: Place['cli'] = (...args) => place.cli(...args)
+const cliAt: Place['cliAt'] = (at, ...args) => place.cliAt(at, ...args)
 
 function json<T = Record<string, unknown>>(told: Told): T {
   return JSON.parse(told.out) as T
@@ -59,15 +41,11 @@ async function questionOf(run: Run<unknown>, kind?: 'callback'): Promise<string>
 }
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-cli-'))
-  url = `sqlite:${join(folder, 'runs.db')}`
-  selvage = await openSelvage({ url })
+  place = await Place.open()
+  ;({ folder, url, selvage } = place)
 })
 
-afterEach(async () => {
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
+afterEach(() => place.close())
 
 function publishing(): ReturnType<typeof selvage.workflow<string, unknown>> {
   return selvage.workflow(

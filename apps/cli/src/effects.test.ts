@@ -1,45 +1,25 @@
 /** `selvage effects`, `outbox` and `resend` as people run them. */
-import { execFile } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { openSelvage, type Selvage, TerminalError } from 'selvage/core'
+import { type Selvage, TerminalError } from 'selvage/core'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { Place } from '../test/place.ts'
 
 // Each starts the command many times, one after the other.
 vi.setConfig({ testTimeout: 120_000 })
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
-
-let folder: string
-let url: string
+let place: Place
 let selvage: Selvage
+const cli: Place['cli'] = (...args) => place.cli(...args)
 /** Resolves when the message is in that state. */
 const reaches = async (id: string, state: string): Promise<void> => {
   while ((await selvage.message(id)).state !== state) await new Promise((resolve) => setTimeout(resolve, 5))
 }
 
 beforeEach(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'selvage-cli-effects-'))
-  url = `sqlite:${join(folder, 'selvage.db')}`
-  selvage = await openSelvage({ url })
+  place = await Place.open()
+  selvage = place.selvage
 })
 
-afterEach(async () => {
-  await selvage.close()
-  rmSync(folder, { recursive: true, force: true })
-})
-
-function cli(
-  ...args: readonly string[]
-): Promise<{ readonly code: number; readonly out: string; readonly err: string }> {
-  const { FORCE_COLOR: _, ...env } = process.env
-  return new Promise((resolve) => {
-    execFile(process.execPath, [MAIN, ...args], { env: { ...env, SELVAGE_URL: url } }, (error, out, err) => {
-      resolve({ code: typeof error?.code === 'number' ? error.code : 0, out, err })
-    })
-  })
-}
+afterEach(() => place.close())
 
 test('effects shows unknown outcomes first, show names them', async () => {
   const shop = selvage.workflow('shop', async (ctx) => {
