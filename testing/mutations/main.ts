@@ -24,9 +24,10 @@ function run(mutation: Mutation, broken: boolean): { passed: number; failed: num
   const pattern = mutation.title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const args = [VITEST, 'run', mutation.test, '-t', pattern, '--reporter=json', `--outputFile=${output}`]
   const { SELVAGE_MUTATION: _, ...env } = process.env
+  const imports = mutation.processes ? { NODE_OPTIONS: `--import ${import.meta.resolve('./processes.ts')}` } : {}
   spawnSync(process.execPath, args, {
     cwd: ROOT,
-    env: broken ? { ...env, SELVAGE_MUTATION: mutation.name } : env,
+    env: broken ? { ...env, ...imports, SELVAGE_MUTATION: mutation.name } : env,
     stdio: 'ignore',
     timeout: 300_000,
   })

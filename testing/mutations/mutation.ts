@@ -1,6 +1,6 @@
 /**
  * Deliberate breakages. Each takes one guard out of the code; the test that it names must turn red. They are applied
- * while the module is loaded (see `plugin.ts`): no file is changed.
+ * while the module is loaded (see `plugin.ts`, and `processes.ts` for processes that tests spawn): no file is changed.
  */
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
@@ -18,12 +18,21 @@ export interface Mutation {
   /** The test file and a part of the title of the test that must turn red. */
   readonly test: string
   readonly title: string
+  /** Where the title stands, if another file registers the test: a section of the conformance suite. */
+  readonly titleIn?: string
+  /** Also in the processes that the test spawns. They run what is built: there `find` occurs exactly once, too. */
+  readonly processes?: boolean
 }
 
 const ROOT: string = resolve(import.meta.dirname, '../..')
 
 export function pathOf(mutation: Mutation): string {
   return resolve(ROOT, mutation.file)
+}
+
+/** What the file is built to. */
+export function builtPathOf({ file }: Mutation): string {
+  return resolve(ROOT, file.replace('/src/', '/dist/').replace(/\.ts$/, '.js'))
 }
 
 /** The source with the breakage in it. Throws if the place to break is not there exactly once. */

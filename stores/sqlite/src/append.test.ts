@@ -42,6 +42,7 @@ describe('entries that stand behind the row of their run', () => {
 
   it.each([
     ['together', 0],
+    ['beside those of another run', 1],
     ['far apart, between those of another run', 20],
   ])('are read in order and in parts where they lie %s', async (_, between) => {
     const claim = await claimed(store)
