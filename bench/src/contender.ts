@@ -1,10 +1,11 @@
 /**
- * What is measured, and what it is measured beside. A contender is a folder; for each workload that it takes part in it
- * has a file, and names it here. A workload never knows who takes part.
+ * What is measured, and what it is measured beside. One of ours is a folder of `contenders`, with a file for each workload
+ * that it takes part in; a peer is a folder of bench/peers. A workload never knows who takes part.
  *
  * Every session runs in a process of its own (session-process.ts), so that heaps, compiled code and timers of two
  * contenders never mix; the processes live side by side and are asked in turn.
  */
+import type { ServerName } from './servers.ts'
 
 /** `full`: what was acknowledged survives loss of power. `normal`: the death of the process. */
 export type Durability = 'full' | 'normal'
@@ -21,8 +22,10 @@ export interface StepShape {
 export interface StepSession {
   /** One step after another in one run. Resolves to the milliseconds that each took, from asked for to acknowledged. */
   inOneRun(steps: number): Promise<readonly number[]>
-  /** So many runs at once with so many steps each, from start to the last result. */
-  atOnce?(runs: number, steps: number): Promise<number>
+  /** So many runs at once with so many steps each, from the first start to the last step; how long each step took. */
+  atOnce?(runs: number, steps: number): Promise<{ readonly ms: number; readonly stepMs: readonly number[] }>
+  /** How many steps are recorded, where nobody else can count them. */
+  count?(): Promise<number | undefined>
   /** Ends what is open and puts everything into the database file. */
   close(): Promise<void>
 }
@@ -83,15 +86,49 @@ export interface Continued {
 /** Who sends: the process that works on the run, or another one. */
 export type SignalSender = 'same process' | 'another process'
 
+export interface SleepersMade {
+  /** Until the last start was acknowledged, and until the last run was suspended. */
+  readonly startedMs: number
+  readonly suspendedMs: number
+  readonly residentMiB: number
+}
+
+/** Of a cold worker that has them. */
+export interface SleepersWoken {
+  /** Resident memory: opened, idle as a worker, and after the last one has been woken. */
+  readonly openedMiB: number
+  readonly idleMiB: number
+  readonly wokenMiB: number
+  /** Share of one processor. */
+  readonly idleCpu: number
+  /** From each of the signals to the step behind it. */
+  readonly wakeMs: readonly number[]
+}
+
+export interface ManyLooked {
+  readonly lists: readonly { readonly filter: string; readonly ms: readonly number[]; readonly found: number }[]
+  readonly startMs: readonly number[]
+}
+
+/** A program of bench/peers, with packages of its own; it serves the session (serve-steps.ts). */
+export interface Peer {
+  /** In bench/peers, with a package.json. */
+  readonly folder: string
+  readonly program: string
+}
+
 export interface Contender {
-  /** Of its folder. */
   readonly name: string
   readonly title: string
   readonly version: string
-  /** How a durability is set there, and what it comes down to. */
-  durability(durability: Durability): string
-  /** Opens a session on an empty folder. */
-  readonly steps?: (folder: string, shape: StepShape) => Promise<StepSession>
+  /** How a durability is set there, and what it comes down to; undefined: it cannot be had there. */
+  durability(durability: Durability): string | undefined
+  /** Opens a session on an empty folder, told the addresses of its server. */
+  readonly steps?: (folder: string, shape: StepShape, addresses: readonly string[]) => Promise<StepSession>
+  /** In place of `steps`. */
+  readonly peer?: Peer
+  /** What it keeps its runs in. */
+  readonly server?: ServerName
   /** How many steps a folder holds, read without the contender's code. */
   readonly countSteps?: (folder: string) => number
   /** One agent run, one tool call a cycle, with a model and a tool that answer at once. */
@@ -113,4 +150,16 @@ export interface Contender {
   }
   /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
   readonly signals?: (folder: string, count: number, sender: SignalSender) => Promise<readonly number[]>
+  /** Suspended runs that wait for a signal. */
+  readonly sleepers?: {
+    make(folder: string, count: number): Promise<SleepersMade>
+    wake(folder: string, count: number, woken: number): Promise<SleepersWoken>
+    /** Bytes of the file and of the journals in it, and how many runs are suspended. */
+    stored(folder: string): { readonly file: number; readonly journal: number; readonly suspended: number }
+  }
+  /** A table of `count` runs: `made` by the engine, the others their copies. */
+  readonly many?: {
+    make(folder: string, made: number, count: number): Promise<void>
+    look(folder: string): Promise<ManyLooked>
+  }
 }

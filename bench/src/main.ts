@@ -1,64 +1,73 @@
 /**
- * npm run bench [-- --quick] [-- --only=step,load]
+ * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos]
  *
- * A whole run writes bench/RESULTS.md; a quick or partial one only prints.
+ * A whole run writes bench/RESULTS.md and bench/plots; a quick or partial one only prints, unless told to --write. What
+ * fails or takes too long is named in the results, and the rest goes on.
  */
-import { writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { contenders } from './contenders/all.ts'
-import { type Machine, machine } from './machine.ts'
-import { NOT_MEASURED } from './not-measured.ts'
-import { type Section, sectionText, tableText, verdictTable } from './report.ts'
-import type { Workload } from './workload.ts'
+import { asWorkload } from './children.ts'
+import { machine } from './machine.ts'
+import { failedSection, type Section, sectionText } from './report.ts'
+import { factsText, promisesText, type Results, writeResults } from './results.ts'
+import { closeServers } from './servers.ts'
+import type { Options, Workload } from './workload.ts'
 import { bytes } from './workloads/bytes.ts'
 import { cycles } from './workloads/cycles.ts'
 import { load } from './workloads/load.ts'
+import { many } from './workloads/many.ts'
 import { recovery } from './workloads/recovery.ts'
 import { session } from './workloads/session.ts'
 import { signals } from './workloads/signals.ts'
+import { sleepers } from './workloads/sleepers.ts'
 import { step } from './workloads/step.ts'
 
-const WORKLOADS: readonly Workload[] = [step, load, cycles, bytes, recovery, session, signals]
-const RESULTS = new URL('../RESULTS.md', import.meta.url)
+const WORKLOADS: readonly Workload[] = [step, load, cycles, bytes, recovery, session, signals, sleepers, many]
+/** Of one workload; the longest takes about half of it. */
+const LIMIT_MS = 15 * 60_000
+const QUICK_LIMIT_MS = 2 * 60_000
 
-const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } } })
-const wanted = values.only?.split(',')
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    write: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    contender: { type: 'string' },
+  },
+})
+const [workloads, contenders] = [values.only, values.contender].map((names) => names?.split(','))
+const options: Options = { quick: values.quick, takesPart: (name) => contenders?.includes(name) ?? true }
 const began = performance.now()
 const facts = machine()
 print(factsText(facts))
 const sections: Section[] = []
 for (const workload of WORKLOADS) {
-  if (wanted !== undefined && !wanted.includes(workload.name)) continue
-  const section = await workload.measure({ quick: values.quick })
+  if (workloads?.includes(workload.name) === false) continue
+  const section = await measured(workload)
   sections.push(section)
   print(sectionText(section))
 }
-const verdicts = tableText(verdictTable(sections.flatMap((section) => section.verdicts)))
-print(`## Promises\n\n${verdicts}`)
-const minutes = (performance.now() - began) / 60_000
-print(`Took ${minutes.toFixed(1)} minutes.`)
-if (!values.quick && wanted === undefined) {
-  writeFileSync(RESULTS, document(verdicts))
-  print('Written to bench/RESULTS.md.')
+await closeServers()
+const results: Results = { facts, sections, minutes: (performance.now() - began) / 60_000 }
+print(promisesText(sections))
+print(`Took ${results.minutes.toFixed(1)} minutes.`)
+if (values.write || (!values.quick && workloads === undefined && contenders === undefined)) {
+  writeResults(results)
+  print('Written to bench/RESULTS.md and bench/plots.')
 }
+// Whatever a workload that was given up still has open.
+process.exit()
 
-function document(promises: string): string {
-  const parts = [
-    '# Results',
-    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${minutes.toFixed(1)} minutes; do ` +
-      'not edit. Everything on this page was measured in one run, on one machine:',
-    factsText(facts),
-    '## Promises',
-    promises,
-    ...sections.map(sectionText),
-    NOT_MEASURED,
-  ]
-  return `${parts.join('\n\n')}\n`
-}
-
-function factsText(machine: Machine): string {
-  const versions = contenders().map(({ title, version }) => `- ${title}: ${version}`)
-  return [...Object.entries(machine).map(([fact, value]) => `- ${fact}: ${value}`), ...versions].join('\n')
+async function measured(workload: Workload): Promise<Section> {
+  const limit = values.quick ? QUICK_LIMIT_MS : LIMIT_MS
+  const from = performance.now()
+  try {
+    return await asWorkload(workload.name, limit, () => workload.measure(options))
+  } catch (error) {
+    console.error(error)
+    return failedSection(workload.name, error)
+  } finally {
+    print(`(${workload.name}: ${Math.round((performance.now() - from) / 1_000)} s)`)
+  }
 }
 
 function print(text: string): void {

@@ -1,4 +1,5 @@
 /** What a workload has to say: tables, verdicts on what was promised, and what the figures do not say. */
+import type { Plot } from './plot.ts'
 import type { Spread } from './statistics.ts'
 
 export interface Table {
@@ -23,10 +24,24 @@ export interface Section {
   readonly verdicts: readonly Verdict[]
   /** What was counted to check the figures, what limits them, what they leave out. */
   readonly notes: readonly string[]
+  readonly plots?: readonly Plot[]
 }
 
-export function sectionText({ title, how, tables, notes }: Section): string {
-  return [`## ${title}`, how, ...tables.map(tableText), ...notes.map((note) => `- ${note}`)].join('\n\n')
+export function sectionText({ title, how, tables, notes, plots = [] }: Section): string {
+  const images = plots.map((plot) => `![${plot.title}](plots/${plot.file})`)
+  return [`## ${title}`, how, ...images, ...tables.map(tableText), ...notes.map((note) => `- ${note}`)].join('\n\n')
+}
+
+/** What is said in place of a workload that could not be measured. */
+export function failedSection(name: string, error: unknown): Section {
+  const reason = error instanceof Error ? error.message : String(error)
+  return {
+    title: `Not measured: ${name}`,
+    how: `This workload failed in this run: ${reason}.`,
+    tables: [],
+    verdicts: [{ what: `the workload "${name}"`, promised: 'to be measured', measured: reason, kept: false }],
+    notes: [],
+  }
 }
 
 export function verdictTable(verdicts: readonly Verdict[]): Table {

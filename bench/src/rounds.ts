@@ -5,12 +5,20 @@
 export interface Rounds {
   readonly warmUp: number
   readonly rounds: number
+  /** No round begins later than this, once there are `least`: what a slow machine cannot do stays out for all. */
+  readonly budgetMs?: number
+  readonly least?: number
 }
 
+const LEAST = 5
+
 /** What each of `blocks` gave in each round; `results[block][round]`. */
-export async function interleave<T>(blocks: readonly (() => Promise<T>)[], { warmUp, rounds }: Rounds): Promise<T[][]> {
+export async function interleave<T>(blocks: readonly (() => Promise<T>)[], options: Rounds): Promise<T[][]> {
+  const { warmUp, rounds, budgetMs = Number.POSITIVE_INFINITY, least = LEAST } = options
+  const until = performance.now() + budgetMs
   const results: T[][] = blocks.map(() => [])
   for (let round = -warmUp; round < rounds; round++) {
+    if (round >= least && performance.now() > until) break
     for (let place = 0; place < blocks.length; place++) {
       const index = (place + round + warmUp) % blocks.length
       const result = await blocks[index]?.()

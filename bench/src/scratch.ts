@@ -1,5 +1,5 @@
 /** Folders on a disk that can lose power: in memory an fsync costs nothing, and every figure would flatter. */
-import { mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -20,6 +20,15 @@ let root: string | undefined
 export function scratchFolder(): string {
   root ??= makeRoot()
   return mkdtempSync(join(root, 's-'))
+}
+
+/** Servers put their data where the temporary folder of the system is. */
+export function diskForServers(): void {
+  if (isOnDisk(tmpdir())) return
+  const folder = scratchFolder()
+  // PostgreSQL runs as another user where we are root.
+  for (const path of [root ?? folder, folder]) chmodSync(path, 0o755)
+  process.env.TMPDIR = folder
 }
 
 export function fileSystem(): string {

@@ -1,32 +1,52 @@
-/** The other end of session-process.ts. */
-import { type ChildProcess, fork } from 'node:child_process'
-import type { StepShape } from './contender.ts'
+/** The other end of serve-steps.ts. */
+import type { ChildProcess } from 'node:child_process'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { forkChild, within } from './children.ts'
+import type { Contender, StepShape } from './contender.ts'
 import { contender } from './contenders/all.ts'
+import { install, peerFolder } from './install.ts'
 import { scratchFolder } from './scratch.ts'
-import type { Answer, Request } from './session-process.ts'
+import type { Answer, Request } from './serve-steps.ts'
+import { server } from './servers.ts'
+
+const OPEN_MS = 60_000
+/** Longer than anything here takes on a machine that is slow; a peer that hangs is given up then. */
+const ANSWER_MS = 60_000
+
+export interface SessionOptions {
+  /** Under strace, its syncs written to that file. */
+  readonly traced?: string
+}
 
 export class Session {
   readonly label: string
   readonly folder: string
-  private readonly name: string
+  private readonly who: Contender
   private readonly child: ChildProcess
   private made = 0
 
-  /** `traced`: under strace, its syncs written to that file. */
-  static async open(name: string, label: string, shape: StepShape, traced?: string): Promise<Session> {
+  static async open(name: string, label: string, shape: StepShape, options: SessionOptions = {}): Promise<Session> {
+    const who = contender(name)
+    if (who.peer !== undefined) await install(who.peer.folder)
+    const addresses = who.server === undefined ? [] : await (await server(who.server)).addresses()
     const folder = scratchFolder()
+    const args = [folder, JSON.stringify(shape), ...addresses]
+    const { traced } = options
     const tracer = ['-f', '-qq', '-e', 'trace=fsync,fdatasync', '-o', traced ?? '', process.execPath]
-    const child = fork(
-      new URL('./session-process.js', import.meta.url),
-      [name, folder, JSON.stringify(shape)],
-      traced === undefined ? {} : { execPath: 'strace', execArgv: tracer },
-    )
-    await reply(child)
-    return new Session(name, label, folder, child)
+    const child = forkChild(programOf(who), who.peer === undefined ? [name, ...args] : args, {
+      // What a program leaves where it runs is gone with the folder.
+      cwd: folder,
+      execArgv: traced === undefined ? [] : tracer,
+      ...(traced === undefined ? {} : { execPath: 'strace' }),
+    })
+    const session = new Session(who, label, folder, child)
+    await session.answered(OPEN_MS, 'its start')
+    return session
   }
 
-  private constructor(name: string, label: string, folder: string, child: ChildProcess) {
-    this.name = name
+  private constructor(who: Contender, label: string, folder: string, child: ChildProcess) {
+    this.who = who
     this.label = label
     this.folder = folder
     this.child = child
@@ -47,30 +67,49 @@ export class Session {
     return this.ask({ what: 'idle', ms })
   }
 
-  /** Ends the process and compares what was asked for with what is in the database. Resolves to the steps counted. */
+  /** Ends the process and compares what was asked for with what is recorded. Resolves to the steps counted. */
   async close(): Promise<number> {
+    const { counted: inside } = await this.ask({ what: 'count' })
     const gone = new Promise((resolve) => this.child.once('exit', resolve))
     await this.ask({ what: 'close' })
-    await gone
-    const counted = contender(this.name).countSteps?.(this.folder)
+    await within(ANSWER_MS, `the end of ${this.label}`, gone)
+    const counted = this.who.countSteps?.(this.folder) ?? inside
     if (counted !== this.made) throw new Error(`${this.label}: ${this.made} steps were made, ${counted} are recorded`)
     return counted
   }
 
-  private async ask(request: Request): Promise<Answer> {
-    const answered = reply(this.child)
-    this.child.send(request)
-    return (await answered) as Answer
+  kill(): void {
+    this.child.kill('SIGKILL')
+  }
+
+  private ask(request: Request): Promise<Answer> {
+    const answered = this.answered(ANSWER_MS, `"${request.what}"`)
+    // A process that has gone is told of by its end.
+    this.child.send(request, () => {})
+    return answered as Promise<Answer>
+  }
+
+  private async answered(ms: number, what: string): Promise<unknown> {
+    const { child, label } = this
+    const { promise, resolve, reject } = Promise.withResolvers<unknown>()
+    const failed = (code: number | null, signal: string | null): void =>
+      reject(new Error(`${label} ended with ${signal ?? `code ${code}`} in ${what}`))
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`${label} has ended before ${what}`)
+    child.once('exit', failed)
+    child.once('message', resolve)
+    try {
+      return await within(ms, `${what} of ${label}`, promise)
+    } catch (error) {
+      child.kill('SIGKILL')
+      throw error
+    } finally {
+      child.off('exit', failed)
+      child.off('message', resolve)
+    }
   }
 }
 
-function reply(child: ChildProcess): Promise<unknown> {
-  const { promise, resolve, reject } = Promise.withResolvers<unknown>()
-  const failed = (code: number | null): void => reject(new Error(`a session ended early, with code ${code}`))
-  child.once('exit', failed)
-  child.once('message', (message) => {
-    child.off('exit', failed)
-    resolve(message)
-  })
-  return promise
+function programOf({ peer }: Contender): URL {
+  if (peer === undefined) return new URL('./session-process.js', import.meta.url)
+  return pathToFileURL(join(peerFolder(peer.folder), peer.program))
 }

@@ -3,6 +3,8 @@ import type { Section } from './report.ts'
 export interface Options {
   /** Fewer rounds and smaller sizes, for a look in between. */
   readonly quick: boolean
+  /** By the name of a contender. */
+  readonly takesPart: (name: string) => boolean
 }
 
 export interface Workload {

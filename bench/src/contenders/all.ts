@@ -1,8 +1,29 @@
 import type { Contender } from '../contender.ts'
 import { bareSqlite } from './bare-sqlite/contender.ts'
+import {
+  barePostgres,
+  dbos,
+  langgraph,
+  openworkflowPostgres,
+  openworkflowSqlite,
+  restate,
+  vercelWorkflow,
+} from './peers.ts'
 import { selvage } from './selvage/contender.ts'
+import { selvageRestate } from './selvage-restate/contender.ts'
 
-const ALL: readonly Contender[] = [bareSqlite, selvage]
+const ALL: readonly Contender[] = [
+  bareSqlite,
+  selvage,
+  openworkflowSqlite,
+  langgraph,
+  barePostgres,
+  openworkflowPostgres,
+  dbos,
+  restate,
+  selvageRestate,
+  vercelWorkflow,
+]
 
 export function contender(name: string): Contender {
   const found = ALL.find((each) => each.name === name)

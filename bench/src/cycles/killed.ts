@@ -2,10 +2,11 @@
  * What a kill repeats, in each way: a process is killed with SIGKILL in the middle of a tool, and a second one goes on.
  * Every call leaves a line in a file outside of whatever the way keeps, so the counts are those of both processes.
  */
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { forkChild } from '../children.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { Shape, WayName } from './ways.ts'
 
@@ -42,7 +43,7 @@ export async function killed(way: WayName, shape: Omit<Shape, 'folder'>, part: n
 }
 
 function begin(way: WayName, shape: Shape, calls: string, part: number): ChildProcess {
-  return fork(new URL('./killed-process.js', import.meta.url), [way, JSON.stringify(shape), calls, String(part)])
+  return forkChild(new URL('./killed-process.js', import.meta.url), [way, JSON.stringify(shape), calls, String(part)])
 }
 
 async function told(child: ChildProcess, what: 'in the tool' | 'ended'): Promise<void> {

@@ -2,7 +2,7 @@
  * What an agent costs by the number of its cycles: the SDK's own loop, and a durable one, with and without the seam;
  * and which calls each way makes again when its process is killed.
  */
-import { fork } from 'node:child_process'
+import { forkChild } from '../children.ts'
 import type { Cycles } from '../cycles/cycle-process.ts'
 import { repeatedByKill } from '../cycles/repeated.ts'
 import { WAYS, type WayName } from '../cycles/ways.ts'
@@ -111,7 +111,7 @@ async function compare({ cycles, rounds, ways }: Size): Promise<{ table: Table; 
 
 async function runOnce(way: WayName, cycles: number): Promise<Cycles> {
   const shape = JSON.stringify({ folder: scratchFolder(), cycles, resultBytes: RESULT_BYTES })
-  const child = fork(new URL('../cycles/cycle-process.js', import.meta.url), [way, shape])
+  const child = forkChild(new URL('../cycles/cycle-process.js', import.meta.url), [way, shape])
   const answer = await new Promise<Cycles>((resolve, reject) => {
     child.once('message', (message) => resolve(message as Cycles))
     child.once('exit', (code) => reject(new Error(`"${way}" ended with code ${code} and no figures`)))

@@ -1,32 +1,46 @@
 /** What a durable step costs, beside a bare commit of the same bytes. */
 import type { Durability } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
+import type { Plot } from '../plot.ts'
 import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
 import { Session } from '../session.ts'
 import { median, quantile, ratios, spread } from '../statistics.ts'
 import { countSyncs } from '../syncs.ts'
 import type { Workload } from '../workload.ts'
+import { besidePeers } from './step-beside.ts'
 
-const PROMISED_STEP = 1.3
+const PROMISED_STEP = 1.15
 const PROMISED_ONCE = 2.4
 /** Until then a good part of the processor is with the compiler. */
 const WARM_UP_STEPS = 2_000
 
 export const step: Workload = {
   name: 'step',
-  async measure({ quick }) {
-    const rounds = quick ? 20 : 60
+  async measure(options) {
+    const { quick } = options
+    const rounds = quick ? 10 : 60
     const tables: Table[] = []
     const verdicts: Verdict[] = []
+    const notes: string[] = []
+    const plots: Plot[] = []
+    const sizes = quick ? [300] : [300, 8_000]
     let counted = 0
     for (const durability of ['full', 'normal'] as const) {
-      for (const bytes of [300, 8_000]) {
-        const part = await compare(durability, bytes, rounds, quick ? 50 : 100)
+      for (const bytes of sizes) {
+        const part = await compare(durability, bytes, rounds, quick)
         tables.push(part.table)
         verdicts.push(...part.verdicts)
         counted += part.counted
       }
+    }
+    for (const bytes of sizes) {
+      const part = await besidePeers({ durability: 'full', bytes }, options)
+      tables.push(part.table)
+      verdicts.push(...part.verdicts)
+      notes.push(...part.notes)
+      plots.push(part.plot)
+      counted += part.counted
     }
     return {
       title: 'A sequential step',
@@ -36,7 +50,11 @@ export const step: Workload = {
         'The ratio is that of two blocks of one round; figures are medians, with quartiles in brackets.',
       tables,
       verdicts,
+      plots,
       notes: [
+        ...notes,
+        'Beside peers a step is timed from inside the run, from asked for to acknowledged, for all alike: how often a ' +
+          'caller looks for the result is nobody’s cost here.',
         await syncsNote(),
         `Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`,
       ],
@@ -67,15 +85,16 @@ async function compare(
   durability: Durability,
   bytes: number,
   rounds: number,
-  steps: number,
+  quick: boolean,
 ): Promise<{ table: Table; verdicts: Verdict[]; counted: number }> {
+  const steps = quick ? 50 : 100
   const floor = await Session.open('bare-sqlite', 'floor', { durability, bytes })
   const plain = await Session.open('selvage', 'Selvage: step', { durability, bytes })
   const once = await Session.open('selvage', "Selvage: step, effect 'once'", { durability, bytes, once: true })
   const sessions = [floor, plain, once]
-  for (const session of sessions) await session.inOneRun(WARM_UP_STEPS)
+  for (const session of sessions) await session.inOneRun(quick ? WARM_UP_STEPS / 4 : WARM_UP_STEPS)
   const blocks = sessions.map((session) => () => session.inOneRun(steps))
-  const answers = await interleave(blocks, { warmUp: 1, rounds })
+  const answers = await interleave(blocks, { warmUp: 1, rounds, budgetMs: 20_000 })
   const times = answers.map((block) => block.map(({ ms }) => (ms * 1_000) / steps))
   const cpu = answers.map((block) => median(block.map(({ cpuMs }) => (cpuMs * 1_000) / steps)))
   const single = answers.map((block) => block.flatMap(({ stepMs }) => stepMs.map((ms) => ms * 1_000)))

@@ -3,8 +3,10 @@ import type { Contender } from '../../contender.ts'
 import { agent } from './agent.ts'
 import { chat } from './chat.ts'
 import { databaseFile } from './database.ts'
+import { many } from './many.ts'
 import { recovery } from './recovery.ts'
 import { signals } from './signals.ts'
+import { sleepers } from './sleepers.ts'
 import { countSteps, steps } from './steps.ts'
 
 export const selvage: Contender = {
@@ -19,6 +21,8 @@ export const selvage: Contender = {
   recovery,
   chat,
   signals,
+  sleepers,
+  many,
 }
 
 function versionOf(name: string): string {

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { forkChild } from '../../children.ts'
 import type { Contender, Recovery } from '../../contender.ts'
 
 export const recovery: NonNullable<Contender['recovery']> = {
@@ -12,7 +12,7 @@ export const recovery: NonNullable<Contender['recovery']> = {
 
 /** What the process reports from the step in which it is then killed. */
 async function untilKilled(folder: string, steps: number, mode: 'make' | 'take'): Promise<unknown> {
-  const child = fork(new URL('./recovery-process.js', import.meta.url), [folder, String(steps), mode])
+  const child = forkChild(new URL('./recovery-process.js', import.meta.url), [folder, String(steps), mode])
   const { promise, resolve, reject } = Promise.withResolvers<unknown>()
   child.once('message', resolve)
   child.once('exit', (code) => reject(new Error(`a worker ended with code ${code} where it should have stood still`)))

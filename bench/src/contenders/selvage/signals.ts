@@ -1,10 +1,13 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { forkChild } from '../../children.ts'
 import type { SignalSender } from '../../contender.ts'
 
 export async function signals(folder: string, count: number, sender: SignalSender): Promise<readonly number[]> {
   const begin = (role: string): ChildProcess =>
-    fork(new URL('./signals-process.js', import.meta.url), [folder, String(count), role], { serialization: 'advanced' })
+    forkChild(new URL('./signals-process.js', import.meta.url), [folder, String(count), role], {
+      serialization: 'advanced',
+    })
   const worker = begin(sender === 'same process' ? 'both' : 'work')
   await once(worker, 'message')
   const latencies = once(worker, 'message')

@@ -1,38 +1,37 @@
 /** Steps of a workflow function, on the engine that users get by default. */
 import { DatabaseSync } from 'node:sqlite'
-import { openSelvage } from 'selvage/core'
+import { openSelvage, type Selvage } from 'selvage/core'
 import type { StepSession, StepShape } from '../../contender.ts'
 import { payloads } from '../../payload.ts'
+import { Timed } from '../../timed.ts'
 import { databaseFile, urlOf } from './database.ts'
 
-export async function steps(folder: string, { durability, bytes, once }: StepShape): Promise<StepSession> {
-  const selvage = await openSelvage({ url: urlOf(folder), durability })
+export async function steps(folder: string, shape: StepShape): Promise<StepSession> {
+  return stepsOn(await openSelvage({ url: urlOf(folder), durability: shape.durability }), shape)
+}
+
+/** On whichever engine was chosen. */
+export function stepsOn(selvage: Selvage, { bytes, once }: StepShape): StepSession {
   const payload = payloads(bytes)
   const options = once === true ? ({ effect: 'once' } as const) : {}
+  const timed = new Timed()
   const workflow = selvage.workflow('steps', async (ctx, { count, from }: { count: number; from: number }) => {
-    for (let n = 0; n < count; n++) await ctx.step('step', () => payload(from + n), options)
+    const run = timed.run()
+    for (let n = 0; n < count; n++) await run.step(() => ctx.step('step', () => payload(from + n), options))
+    run.end()
   })
-  // Not in its result: that is recorded.
-  let times: number[] = []
-  const timed = selvage.workflow('timed steps', async (ctx, count: number) => {
-    times = new Array<number>(count)
-    for (let n = 0; n < count; n++) {
-      const began = performance.now()
-      await ctx.step('step', () => payload(n), options)
-      times[n] = performance.now() - began
-    }
-  })
+  const watch = async (counts: readonly number[]): ReturnType<Timed['watch']> => {
+    const results: Promise<unknown>[] = []
+    const times = await timed.watch(counts, async (from) => {
+      const run = await workflow.start({ count: counts[from] ?? 0, from })
+      results.push(run.result())
+    })
+    await Promise.all(results)
+    return times
+  }
   return {
-    async inOneRun(count) {
-      await (await timed.start(count)).result()
-      return times
-    },
-    async atOnce(runs, count) {
-      const began = performance.now()
-      const started = await Promise.all(Array.from({ length: runs }, (_, from) => workflow.start({ count, from })))
-      await Promise.all(started.map((run) => run.result()))
-      return performance.now() - began
-    },
+    inOneRun: async (count) => (await watch([count])).stepMs,
+    atOnce: (runs, count) => watch(new Array<number>(runs).fill(count)),
     close: () => selvage.close(),
   }
 }

@@ -1,0 +1,49 @@
+/**
+ * Child processes of the bench, all known, so that none outlives the workload that started it. A workload that was given
+ * up gets no new ones: what is left of it fails at its next step.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
+
+const running = new Set<ChildProcess>()
+const workload = new AsyncLocalStorage<{ isOver: boolean }>()
+
+/** Ends with `work`, or when that takes longer than `ms`; nothing that it started is left. */
+export async function asWorkload<T>(name: string, ms: number, work: () => Promise<T>): Promise<T> {
+  const state = { isOver: false }
+  try {
+    return await workload.run(state, () => within(ms, `the workload "${name}"`, work()))
+  } finally {
+    state.isOver = true
+    for (const child of running) child.kill('SIGKILL')
+  }
+}
+
+export function forkChild(module: URL, args: readonly string[], options: ForkOptions = {}): ChildProcess {
+  refuseIfOver()
+  return known(fork(module, args, options))
+}
+
+/** Returns it. */
+export function known(child: ChildProcess): ChildProcess {
+  refuseIfOver()
+  child.on('error', () => {})
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+function refuseIfOver(): void {
+  if (workload.getStore()?.isOver === true) throw new Error('the workload was given up')
+}
+
+/** Rejects when `promise` takes longer. What it does goes on until its processes are killed. */
+export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>()
+  const timer = setTimeout(() => reject(new Error(`${what} took longer than ${Math.round(ms / 1_000)} s`)), ms)
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

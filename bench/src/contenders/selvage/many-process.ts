@@ -1,0 +1,107 @@
+/**
+ * A table of many runs: node many-process.js <folder> <make | look> <count>. `make` brings some to every status there is,
+ * as users would; `look` is a cold process that lists and starts.
+ */
+
+import { openSelvage } from 'selvage/core'
+import type { ManyLooked } from '../../contender.ts'
+import { urlOf } from './database.ts'
+
+const TENANTS = 100
+const LOOKS = 20
+const STARTS = 200
+const TAG = 'customer'
+
+const [folder = '', mode = 'make', count = '0'] = process.argv.slice(2)
+const runs = Number(count)
+const making = mode === 'make'
+const selvage = await openSelvage({
+  url: urlOf(folder),
+  durability: making ? 'normal' : 'full',
+  ...(!making && { work: false }),
+})
+const order = selvage.workflow(
+  'order',
+  async (ctx, n: number) => {
+    if (n % 10 === 7) await ctx.signal('paid')
+    if (n % 10 === 8) throw new Error('sold out')
+    return await ctx.step('ship', () => n)
+  },
+  { version: '1' },
+)
+const rare = selvage.workflow('audit', async (ctx) => await ctx.step('look', () => 1), { version: '2' })
+
+process.send?.(making ? await make() : await look())
+await selvage.close()
+process.disconnect()
+
+async function make(): Promise<{ made: number }> {
+  await selvage.work()
+  const started = await Promise.all(
+    Array.from({ length: runs }, (_, n) => {
+      const options = { runId: `run-${n}`, tenant: `tenant-${n % TENANTS}`, tags: { [TAG]: `customer-${n}` } }
+      return n % 1_000 === 0 ? rare.start(undefined, options) : order.start(n, options)
+    }),
+  )
+  await Promise.all(started.map((run, n) => (waits(n) ? undefined : run.result().catch(() => {}))))
+  await Promise.all(started.map((run, n) => (n % 100 === 17 ? run.cancel('changed their mind') : undefined)))
+  for (;;) {
+    const { items } = await selvage.runs({ status: ['pending', 'running'], limit: 1 })
+    if (items.length === 0) return { made: runs }
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+function waits(n: number): boolean {
+  return n % 10 === 7 && n % 1_000 !== 0
+}
+
+async function look(): Promise<ManyLooked> {
+  const first = await selvage.runs({ limit: 1 })
+  const newest = first.items[0]?.createdAt ?? 0
+  const middle = await selvage.runs({ createdBefore: newest - 1, limit: 1 })
+  const filters = {
+    'no filter': {},
+    'status completed': { status: 'completed' },
+    'status failed': { status: 'failed' },
+    'status suspended': { status: 'suspended' },
+    'status cancelled': { status: 'cancelled' },
+    'status running (none)': { status: 'running' },
+    'status pending or running (none)': { status: ['pending', 'running'] },
+    'status failed or cancelled': { status: ['failed', 'cancelled'] },
+    'program (most runs)': { program: 'order' },
+    'program (few runs)': { program: 'audit' },
+    version: { version: '1' },
+    tenant: { tenant: 'tenant-42' },
+    tag: { tag: { key: TAG, value: 'customer-17' } },
+    'parent (none)': { parent: 'run-1' },
+    'created, a range': { createdFrom: newest - 1_000, createdBefore: newest },
+    'program and status failed': { program: 'order', status: 'failed' },
+    'program and status running (none)': { program: 'order', status: 'running' },
+    'program (few) and status failed (none)': { program: 'audit', status: 'failed' },
+    'tenant and status completed': { tenant: 'tenant-42', status: 'completed' },
+    'tenant and status failed (none)': { tenant: 'tenant-42', status: 'failed' },
+    'tenant and program (none)': { tenant: 'tenant-42', program: 'audit' },
+    'version and program (none)': { version: '1', program: 'audit' },
+    'the 1,000 newest': { limit: 1_000 },
+    'from the middle on': { createdBefore: middle.items[0]?.createdAt ?? 0 },
+  } as const
+  const lists: ManyLooked['lists'][number][] = []
+  for (const [filter, query] of Object.entries(filters)) {
+    const ms: number[] = []
+    let found = 0
+    for (let n = 0; n < LOOKS; n++) {
+      const began = performance.now()
+      found = (await selvage.runs(query)).items.length
+      ms.push(performance.now() - began)
+    }
+    lists.push({ filter, ms, found })
+  }
+  const startMs: number[] = []
+  for (let n = 0; n < STARTS; n++) {
+    const began = performance.now()
+    await order.start(n, { runId: `new-${process.pid}-${n}`, tenant: 'tenant-1', tags: { [TAG]: 'customer-1' } })
+    startMs.push(performance.now() - began)
+  }
+  return { lists, startMs }
+}

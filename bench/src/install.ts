@@ -1,0 +1,58 @@
+/** Brings peers: `npm ci` in the folder of each, once. Their packages never mix with ours. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { known, within } from './children.ts'
+
+const PEERS = fileURLToPath(new URL('../peers/', import.meta.url))
+const INSTALL_MS = 180_000
+const installed = new Map<string, Promise<void>>()
+
+export function peerFolder(name: string): string {
+  return join(PEERS, name)
+}
+
+/** Rejects with the reason where it cannot be had. */
+export function install(peer: string): Promise<void> {
+  const before = installed.get(peer)
+  if (before !== undefined) return before
+  const now = isInstalled(peer) ? Promise.resolve() : npmCi(peer)
+  installed.set(peer, now)
+  return now
+}
+
+/** `openworkflow 0.10.1, postgres 3.4.9`: what its package file asks for. */
+export function versionsOf(peer: string): string {
+  return Object.entries(dependenciesOf(peer))
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')
+}
+
+function isInstalled(peer: string): boolean {
+  return Object.entries(dependenciesOf(peer)).every(([name, version]) => {
+    const manifest = join(peerFolder(peer), 'node_modules', name, 'package.json')
+    return (
+      existsSync(manifest) && (JSON.parse(readFileSync(manifest, 'utf8')) as { version: string }).version === version
+    )
+  })
+}
+
+function dependenciesOf(peer: string): { readonly [name: string]: string } {
+  const manifest = readFileSync(join(peerFolder(peer), 'package.json'), 'utf8')
+  return (JSON.parse(manifest) as { dependencies: { [name: string]: string } }).dependencies
+}
+
+async function npmCi(peer: string): Promise<void> {
+  process.stdout.write(`Installing ${versionsOf(peer)}.\n`)
+  const child = known(
+    spawn('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: peerFolder(peer),
+      stdio: ['ignore', 'ignore', 'inherit'],
+      shell: process.platform === 'win32',
+    }),
+  )
+  const [code] = await within(INSTALL_MS, `npm ci of ${peer}`, once(child, 'exit'))
+  if (code !== 0) throw new Error(`npm ci in bench/peers/${peer} ended with code ${code}`)
+}

@@ -1,0 +1,46 @@
+/** The servers that some contenders need, started when the first one asks, with their data on a disk. */
+import { PostgresTestServer, RestateTestServer } from '@selvage/testing/servers'
+import { within } from './children.ts'
+import { diskForServers } from './scratch.ts'
+
+export type ServerName = 'postgres' | 'restate'
+
+interface Server {
+  readonly pid: number
+  /** What a contender is told: on PostgreSQL the URL of a database of its own; on Restate ingress and admin. */
+  addresses(): Promise<readonly string[]>
+  close(): Promise<void>
+}
+
+const START_MS = 90_000
+const started = new Map<ServerName, Promise<Server>>()
+
+/** Rejects with the reason where there is none. */
+export function server(name: ServerName): Promise<Server> {
+  const known = started.get(name)
+  if (known !== undefined) return known
+  diskForServers()
+  const opening = within(START_MS, `the start of ${name}`, name === 'postgres' ? postgres() : restate())
+  started.set(name, opening)
+  return opening
+}
+
+export async function closeServers(): Promise<void> {
+  for (const opening of started.values()) {
+    await opening.then(
+      (open) => open.close(),
+      () => {},
+    )
+  }
+  started.clear()
+}
+
+async function postgres(): Promise<Server> {
+  const open = await PostgresTestServer.open()
+  return { pid: open.pid, addresses: async () => [await open.createDatabase()], close: () => open.close() }
+}
+
+async function restate(): Promise<Server> {
+  const open = await RestateTestServer.open()
+  return { pid: open.pid, addresses: async () => [open.ingress, open.admin], close: () => open.close() }
+}

@@ -1,0 +1,104 @@
+/** What it costs to have many runs that wait: on disk, in a worker, and for the one that is woken. */
+import type { SleepersMade } from '../contender.ts'
+import { contender } from '../contenders/all.ts'
+import { figure, type Verdict, withQuartiles } from '../report.ts'
+import { interleave } from '../rounds.ts'
+import { scratchFolder } from '../scratch.ts'
+import { median, quantile, spread } from '../statistics.ts'
+import type { Workload } from '../workload.ts'
+
+const WHOLE = 100_000
+const QUICK = 5_000
+const FEW = 100
+const WOKEN = 100
+const PROMISED = { bytes: 1_024, memoryMiB: 10, wakeMs: 10 }
+
+export const sleepers: Workload = {
+  name: 'sleepers',
+  async measure({ quick }) {
+    const { sleepers } = contender('selvage')
+    if (sleepers === undefined) throw new Error('no sleepers to measure')
+    const sizes = [FEW, quick ? QUICK : WHOLE]
+    const folders = sizes.map(() => scratchFolder())
+    const made: SleepersMade[] = []
+    for (const [index, count] of sizes.entries()) made.push(await sleepers.make(folders[index] ?? '', count))
+    const stored = folders.map((folder) => sleepers.stored(folder))
+    for (const [index, { suspended }] of stored.entries()) {
+      if (suspended !== sizes[index]) throw new Error(`${sizes[index]} runs should sleep, ${suspended} do`)
+    }
+    // Each round wakes others: those of the round before have ended.
+    const rounds = quick ? 1 : 5
+    const woken = await interleave(
+      sizes.map((count, index) => () => sleepers.wake(folders[index] ?? '', count - FEW / 2, WOKEN / rounds)),
+      { warmUp: 0, rounds },
+    )
+    const rows = sizes.map((count, index) => {
+      const { file, journal } = stored[index] ?? { file: 0, journal: 0 }
+      const taken = woken[index] ?? []
+      const wake = taken.flatMap(({ wakeMs }) => wakeMs)
+      return [
+        `${figure(count)} sleepers`,
+        figure(file / count),
+        figure((file - journal) / count),
+        figure(((made[index]?.startedMs ?? 0) * 1_000) / count),
+        withQuartiles(spread(taken.map(({ idleMiB }) => idleMiB))),
+        withQuartiles(spread(taken.map(({ idleCpu }) => idleCpu * 100))),
+        ...[0.5, 0.99, 1].map((q) => figure(quantile(wake, q))),
+      ]
+    })
+    const count = sizes[1] ?? 0
+    const beyond = ((stored[1]?.file ?? 0) - (stored[1]?.journal ?? 0)) / count
+    const [few = 0, all = 0] = woken.map((taken) => median(taken.map(({ idleMiB }) => idleMiB)))
+    const wake = (woken[1] ?? []).flatMap(({ wakeMs }) => wakeMs)
+    const verdicts: Verdict[] = [
+      {
+        what: `${figure(count)} sleepers on disk beyond their journals`,
+        promised: `≤ ${figure(PROMISED.bytes)} B each`,
+        measured: `${figure(beyond)} B`,
+        kept: beyond <= PROMISED.bytes,
+      },
+      {
+        what: `memory of a worker that has ${figure(count)} sleepers`,
+        promised: `< ${PROMISED.memoryMiB} MiB more`,
+        measured: `${figure(all - few)} MiB`,
+        kept: all - few < PROMISED.memoryMiB,
+      },
+      {
+        what: `a signal wakes one of ${figure(count)} sleepers`,
+        promised: `≤ ${PROMISED.wakeMs} ms`,
+        measured: `${figure(median(wake))} ms (p99 ${figure(quantile(wake, 0.99))})`,
+        kept: median(wake) <= PROMISED.wakeMs,
+      },
+    ]
+    return {
+      title: 'Sleepers',
+      how:
+        'Runs of a workflow that waits for a signal, each brought to its wait by a worker that is then gone. A cold ' +
+        `worker has them, idle for six seconds, and is then sent signals for ${WOKEN} of them, one after another: from ` +
+        'before `run.signal()` to the first line of the step behind the wait, in the same process, durability full. ' +
+        `Beside it a worker with ${FEW} sleepers. ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}.`,
+      tables: [
+        {
+          head: [
+            '',
+            'B each, file',
+            'B each, beyond the journal',
+            'µs to start one',
+            'worker MiB',
+            'idle CPU %',
+            'wake p50 ms',
+            'p99',
+            'worst',
+          ],
+          rows,
+        },
+      ],
+      verdicts,
+      notes: [
+        'The journal of a sleeper is its start and the question it waits with; its bytes are the pages of those tables ' +
+          'as SQLite counts them. The rest is the row of the run, what it is listed by, claims and indexes.',
+        'Each signal was heard once, and its run ended: counted by its result.',
+      ],
+    }
+  },
+}
