@@ -147,6 +147,8 @@ export interface Contender {
     make(folder: string, messages: number): Promise<Chat>
     /** A cold process sends one message more. */
     take(folder: string, messages: number): Promise<Continued>
+    /** What the SDK by itself takes from an invocation with as many messages to the model, in a cold process: milliseconds. */
+    plain(messages: number): Promise<number>
   }
   /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
   readonly signals?: (folder: string, count: number, sender: SignalSender) => Promise<readonly number[]>

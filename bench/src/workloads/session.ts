@@ -37,12 +37,18 @@ export const session: Workload = {
       cpSync(folder, copy, { recursive: true })
       return checked(await chat.take(copy, messages), messages)
     })
-    const results = await interleave(blocks, { warmUp: 1, rounds })
-    const totals = results.map((taken) => taken.map(own))
+    const alone = sizes.map(
+      ({ messages }) =>
+        () =>
+          chat.plain(messages),
+    )
+    const measured = await interleave<Continued | number>([...blocks, ...alone], { warmUp: 1, rounds })
+    const results = measured.slice(0, sizes.length) as Continued[][]
+    const plain = (measured.slice(sizes.length) as number[][]).map(median)
+    const totals = results.map((taken, index) => taken.map((each) => whole(each) - (plain[index] ?? 0)))
     const last = sizes.length - 1
     const total = (index: number): number => median(totals[index] ?? [])
     const count = (index: number): number => sizes[index]?.messages ?? 0
-    const apart = median((results[last] ?? []).map((c) => c.asked - c.imported))
     const perMessage = ((total(last) - total(0)) / (count(last) - count(0))) * 1_000
     return {
       title: 'A session that goes on',
@@ -54,11 +60,14 @@ export const session: Workload = {
         'the database; sums with quartiles. *Our import*: all of our packages, once the SDK is there; *our time* ' +
         'begins with it. *Send*: until the message is durable. *Replay*: from the loaded entries to the author’s ' +
         'factory. *Fold*: from there to the model: the commit that takes the message, the conversation, and the ' +
-        'SDK’s loop.',
+        'SDK’s loop. *SDK alone*: what the SDK takes from the invocation of the same agent to the model without us, in ' +
+        'a cold process that has as many messages in memory. *Our time*: all from behind the SDK’s import, without ' +
+        'that. Our packages are those that `npm run pack` makes, as they are published.',
       tables: [
         timesTable(
           sizes.map(({ messages }) => messages),
           results,
+          plain,
         ),
         bytesTable(sizes, databaseFile),
       ],
@@ -68,8 +77,10 @@ export const session: Workload = {
           : [
               {
                 what: `a session of ${figure(PROMISED_FOR)} messages opened and continued`,
-                promised: `≤ ${PROMISED_MS} ms after the SDK’s import`,
-                measured: `${withQuartiles(spread(totals[last] ?? []))} ms; ${figure(apart)} without our import`,
+                promised: `≤ ${PROMISED_MS} ms of our own time`,
+                measured:
+                  `${withQuartiles(spread(totals[last] ?? []))} ms; with what the SDK takes by itself ` +
+                  `${figure(median((results[last] ?? []).map(whole)))}`,
                 kept: total(last) <= PROMISED_MS,
               },
             ],
@@ -84,8 +95,8 @@ export const session: Workload = {
   },
 }
 
-/** Our own time: that of the SDK’s import apart. */
-function own({ sdkImported, asked }: Continued): number {
+/** From behind the SDK’s import to the model. */
+function whole({ sdkImported, asked }: Continued): number {
   return asked - sdkImported
 }
 
@@ -101,7 +112,11 @@ function checked(taken: Continued, messages: number): Continued {
   return taken
 }
 
-function timesTable(sizes: readonly number[], results: readonly (readonly Continued[])[]): Table {
+function timesTable(
+  sizes: readonly number[],
+  results: readonly (readonly Continued[])[],
+  plain: readonly number[],
+): Table {
   const part = (taken: readonly Continued[], of: (continued: Continued) => number): string =>
     figure(median(taken.map(of)))
   return {
@@ -115,8 +130,9 @@ function timesTable(sizes: readonly number[], results: readonly (readonly Contin
       'load',
       'replay',
       'fold',
+      'all',
+      'SDK alone',
       'our time',
-      'our import apart',
     ],
     rows: results.map((taken, index) => [
       `${figure(sizes[index] ?? 0)} messages`,
@@ -128,8 +144,9 @@ function timesTable(sizes: readonly number[], results: readonly (readonly Contin
       part(taken, (c) => c.loaded - c.claimed),
       part(taken, (c) => c.made - c.loaded),
       part(taken, (c) => c.asked - c.made),
-      withQuartiles(spread(taken.map(own))),
-      withQuartiles(spread(taken.map((c) => c.asked - c.imported))),
+      withQuartiles(spread(taken.map(whole))),
+      figure(plain[index] ?? 0),
+      withQuartiles(spread(taken.map((each) => whole(each) - (plain[index] ?? 0)))),
     ]),
   }
 }

@@ -1,20 +1,22 @@
 /**
- * A session with an agent: node chat-process.js <folder> <messages> <make | take>. `make` brings it to so many messages
- * and closes it; `take` is a cold process that opens it, sends one more, and tells when it had come how far.
+ * A session with an agent: node chat-process.js <folder> <messages> <make | take | plain>. `make` brings it to so many
+ * messages and closes it; `take` is a cold process that opens it, sends one more, and tells when it had come how far;
+ * `plain` is one that invokes the same agent without us, with as many messages that it has in memory already.
  */
 import type { Chat, Continued } from '../../contender.ts'
+import { published } from '../../published.ts'
 
 const TEXT_BYTES = 200
 const nodeStarted = performance.now()
 // All that our packages take from the SDK, so that what they add to it is told apart.
-await import('@strands-agents/sdk')
+const { Message, TextBlock } = await import('@strands-agents/sdk')
 await import('@strands-agents/sdk/multiagent')
 await import('@strands-agents/sdk/vended-interventions/steering')
 await import('@strands-agents/sdk/vended-tools/bash')
 const sdkImported = performance.now()
-const { openSelvage } = await import('selvage')
-const { sqliteStore } = await import('@selvage/store-sqlite')
-const { onProbe } = await import('@selvage/core')
+const { openSelvage } = await published<typeof import('selvage')>('selvage')
+const { sqliteStore } = await published<typeof import('@selvage/store-sqlite')>('@selvage/store-sqlite')
+const { onProbe } = await published<typeof import('@selvage/core')>('@selvage/core')
 const imported = performance.now()
 const { chatAgent } = await import('./chat-agent.ts')
 const { databaseFile } = await import('./database.ts')
@@ -23,7 +25,7 @@ const { payloads } = await import('../../payload.ts')
 const [folder = '', count = '0', mode = 'make'] = process.argv.slice(2)
 const messages = Number(count)
 const text = payloads(TEXT_BYTES + 2)
-const report = mode === 'make' ? await make() : await take()
+const report = await { make, take, plain }[mode as 'make' | 'take' | 'plain']()
 process.send?.(report)
 
 async function make(): Promise<Chat> {
@@ -81,4 +83,19 @@ async function take(): Promise<Continued> {
   // What is of the bench between import and open is nobody's time.
   const own = opening - imported
   return { nodeStarted, sdkImported: sdkImported + own, imported: opening, opened, ...times, seen, calls }
+}
+
+/** Milliseconds from the invocation to the model. */
+async function plain(): Promise<number> {
+  let asked = 0
+  const agent = chatAgent((shown) => {
+    asked = performance.now()
+    return text(shown)
+  })
+  for (let n = 0; n < messages; n++) {
+    agent.messages.push(new Message({ role: n % 2 === 0 ? 'user' : 'assistant', content: [new TextBlock(text(n))] }))
+  }
+  const invoked = performance.now()
+  await agent.invoke(text(messages))
+  return asked - invoked
 }

@@ -9,8 +9,11 @@ export const chat: NonNullable<Contender['chat']> = {
   async take(folder, messages) {
     return (await told(folder, messages, 'take')) as Continued
   },
+  async plain(messages) {
+    return (await told('', messages, 'plain')) as number
+  },
 }
 
-function told(folder: string, messages: number, mode: 'make' | 'take'): Promise<unknown> {
+function told(folder: string, messages: number, mode: 'make' | 'take' | 'plain'): Promise<unknown> {
   return reportOf(forkChild(new URL('./chat-process.js', import.meta.url), [folder, String(messages), mode]))
 }
