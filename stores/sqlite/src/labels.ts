@@ -15,12 +15,11 @@ export function labelsOf(start: Start): Label[] {
   return labels
 }
 
-/** The label that fewest runs are likely to share, of those asked for. */
-export function rarestLabel(query: RunQuery): Label | undefined {
-  if (query.tag !== undefined) return [`tag ${query.tag.key}`, query.tag.value]
-  if (query.parent !== undefined) return ['parent', query.parent]
-  if (query.tenant !== undefined) return ['tenant', query.tenant]
-  if (query.version !== undefined) return ['version', query.version]
-  if (query.program !== undefined) return ['program', query.program]
-  return undefined
+/** The labels that a query asks for, those that fewest runs are likely to share first. */
+export function labelsIn({ tag, parent, tenant, version, program }: RunQuery): Label[] {
+  const labels: Label[] = tag === undefined ? [] : [[`tag ${tag.key}`, tag.value]]
+  for (const [name, value] of Object.entries({ parent, tenant, version, program })) {
+    if (value !== undefined) labels.push([name, value])
+  }
+  return labels
 }

@@ -1,18 +1,20 @@
 /**
  * Runs as they are read. Every label, and the status, is an index that ends in (created, n), the order of the list. One
- * of them is walked, the other filters are checked on its rows: a page costs what it shows and what it passes over.
+ * of them is walked (which-index.ts), the other filters are checked on its rows: a page costs what it shows and what it
+ * passes over.
  */
 import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import type { Waits } from './inbox.ts'
 import { entryOf, startOf } from './journal.ts'
-import { ANY_RUN, rarestLabel } from './labels.ts'
+import { ANY_RUN } from './labels.ts'
 import { caughtUp, JOIN_LIVE, TAIL } from './live.ts'
 import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { badInput, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
 import { fromText, fromTextOrNull, toText } from './text.ts'
+import { type Index, indexesOf, shortest } from './which-index.ts'
 
 interface RunRow {
   readonly n: number
@@ -63,7 +65,10 @@ export function describe(commits: Commits, database: Database, runId: string): P
 export function list(commits: Commits, database: Database, query: RunQuery): Promise<Page<RunSummary>> {
   return commits.read(() => {
     const limit = limitOf(query.limit)
-    const rows = listStatements(query, limit + 1)
+    const statuses = statusesOf(query)
+    const first = (index: Index, rows: number): Statement => matchingStatement(query, index, rows, limit + 1)
+    const index = shortest(database, indexesOf(query), statuses, first, limit + 1)
+    const rows = listStatements(query, limit + 1, index)
       .flatMap(({ sql, values }) => database.all<RunRow>(sql, ...values))
       .sort((a, b) => b.created - a.created || b.n - a.n)
     return pageOf(
@@ -75,23 +80,38 @@ export function list(commits: Commits, database: Database, query: RunQuery): Pro
   })
 }
 
-/** One statement, or one for each status asked for where that is the index to walk: their pages are merged. */
-export function listStatements(query: RunQuery, limit: number): { sql: string; values: Value[] }[] {
-  const statuses = statusesOf(query)
-  const label = rarestLabel(query) ?? (statuses === undefined ? ANY_RUN : undefined)
-  const filters = filtersOf(query)
-  if (label === undefined) {
-    return (statuses ?? []).map((status) =>
-      statement('run', 'run.created', 'run.n', [{ sql: 'status = ?', values: [status] }, ...filters], query, limit),
-    )
+interface Statement {
+  readonly sql: string
+  readonly values: Value[]
+}
+
+/** Statement that walks an index, or one for each status asked for where that is it: their pages are merged. */
+export function listStatements(query: RunQuery, limit: number, index: Index | undefined): Statement[] {
+  return walksOf(query, index).map(({ from, created, n, filters }) => {
+    const all = [...filters, ...bounds(query, created, n)]
+    return {
+      sql: `${SELECT} from ${from} ${JOIN_LAST} where ${all.map(({ sql }) => sql).join(' and ')}
+        order by ${created} desc, ${n} desc limit ?`,
+      values: [...all.flatMap(({ values }) => values), limit],
+    }
+  })
+}
+
+/** Counts what of the first `rows` of a label's index is in the list, up to `limit`. */
+export function matchingStatement(query: RunQuery, index: Index, rows: number, limit: number): Statement {
+  const [walk] = walksOf(query, index)
+  if (walk === undefined) return { sql: 'select 0 as count', values: [] }
+  const { index: own, from, created, n, filters } = walk
+  const inner = [...own, ...bounds(query, created, n)]
+  const outer = filters.filter((filter) => !own.includes(filter))
+  return {
+    sql: `select count(*) as count from (
+        select 1 from (select ${n} as walked from ${from.split(' ')[0]}
+          where ${inner.map(({ sql }) => sql).join(' and ')} order by ${created} desc, ${n} desc limit ?)
+        cross join run on run.n = walked ${outer.length === 0 ? '' : `where ${outer.map(({ sql }) => sql).join(' and ')}`}
+        limit ?)`,
+    values: [...inner.flatMap(({ values }) => values), rows, ...outer.flatMap(({ values }) => values), limit],
   }
-  const [name, value] = label
-  const all: Filter[] = [
-    { sql: 'label.name = ? and label.value = ?', values: [toText(name), toText(value)] },
-    ...filters,
-  ]
-  if (statuses !== undefined) all.push({ sql: `status in (${statuses.map(() => '?').join(', ')})`, values: statuses })
-  return [statement('label cross join run on run.n = label.run', 'label.created', 'label.run', all, query, limit)]
 }
 
 interface Filter {
@@ -99,34 +119,55 @@ interface Filter {
   readonly values: Value[]
 }
 
-/** What is asked of the row of the run, whichever index it was found by. A tag is always that index. */
-function filtersOf({ parent, tenant, version, program }: RunQuery): Filter[] {
-  return Object.entries({ parent, tenant, version, program }).flatMap(([column, value]) =>
-    value === undefined ? [] : [{ sql: `run.${column} = ?`, values: [toText(value)] }],
-  )
+interface Walk {
+  readonly from: string
+  readonly created: string
+  readonly n: string
+  /** All of them, and those that are the index. */
+  readonly filters: readonly Filter[]
+  readonly index: readonly Filter[]
 }
 
-function statement(
-  from: string,
-  created: string,
-  n: string,
-  filters: readonly Filter[],
-  { createdFrom, createdBefore, after }: RunQuery,
-  limit: number,
-): { sql: string; values: Value[] } {
-  const all = [...filters]
+function walksOf(query: RunQuery, index: Index = ANY_RUN): Walk[] {
+  const statuses = statusesOf(query)
+  const filters = filtersOf(query, index)
+  if (index === 'status') {
+    return statuses.map((status) => {
+      const own = [{ sql: 'run.status = ?', values: [status] }]
+      return { from: 'run', created: 'run.created', n: 'run.n', filters: [...own, ...filters], index: own }
+    })
+  }
+  const [name, value] = index
+  const own = [{ sql: 'label.name = ? and label.value = ?', values: [toText(name), toText(value)] }]
+  const all: Filter[] = [...own, ...filters]
+  if (query.status !== undefined) {
+    all.push({ sql: `run.status in (${statuses.map(() => '?').join(', ')})`, values: statuses })
+  }
+  const from = 'label cross join run on run.n = label.run'
+  return [{ from, created: 'label.created', n: 'label.run', filters: all, index: own }]
+}
+
+/** What is asked of the row of the run, whichever index it was found by; and of its tag, unless that is the index. */
+function filtersOf({ tag, parent, tenant, version, program }: RunQuery, index: Index): Filter[] {
+  const columns = Object.entries({ parent, tenant, version, program }).flatMap(([column, value]) =>
+    value === undefined ? [] : [{ sql: `run.${column} = ?`, values: [toText(value)] }],
+  )
+  if (tag === undefined || index[0] === `tag ${tag.key}`) return columns
+  const sql = `exists (select 1 from label as tagged
+      where tagged.name = ? and tagged.value = ? and tagged.created = run.created and tagged.run = run.n)`
+  return [...columns, { sql, values: [toText(`tag ${tag.key}`), toText(tag.value)] }]
+}
+
+function bounds({ createdFrom, createdBefore, after }: RunQuery, created: string, n: string): Filter[] {
+  const all: Filter[] = []
   if (createdFrom !== undefined) all.push({ sql: `${created} >= ?`, values: [createdFrom] })
   if (createdBefore !== undefined) all.push({ sql: `${created} < ?`, values: [createdBefore] })
   if (after !== undefined) all.push({ sql: `(${created}, ${n}) < (?, ?)`, values: parseCursor(after, 2) })
-  return {
-    sql: `${SELECT} from ${from} ${JOIN_LAST} where ${all.map(({ sql }) => sql).join(' and ')}
-      order by ${created} desc, ${n} desc limit ?`,
-    values: [...all.flatMap(({ values }) => values), limit],
-  }
+  return all
 }
 
-function statusesOf({ status }: RunQuery): number[] | undefined {
-  if (status === undefined) return undefined
+function statusesOf({ status }: RunQuery): number[] {
+  if (status === undefined) return []
   return [...new Set(typeof status === 'string' ? [status] : status)].map((name) => {
     const code = statusCode(name)
     if (code >= 0) return code
