@@ -26,7 +26,8 @@ export type PriceTable = { readonly [model: string]: Price }
 
 /**
  * Source: "Pricing" of Anthropic's documentation (docs.anthropic.com/en/docs/about-claude/pricing), as of August 2025; the
- * 4.5 models from their announcements of 29 September, 15 October and 24 November 2025. Cache writes for 5 minutes.
+ * 4.5 models from their announcements of 29 September, 15 October and 24 November 2025, compared with two lists of others of
+ * March 2026. Cache writes for 5 minutes. No tiers: Sonnet 4 and 4.5 were dearer for prompts of more than 200,000 tokens.
  */
 const ANTHROPIC: PriceTable = {
   'claude-opus-4-5': { input: 5, output: 25, cacheRead: 0.5, cacheWrite: 6.25 },
@@ -42,7 +43,10 @@ const ANTHROPIC: PriceTable = {
   'claude-3-haiku': { input: 0.25, output: 1.25, cacheRead: 0.03, cacheWrite: 0.3 },
 }
 
-/** Source: "Pricing" of OpenAI's documentation (platform.openai.com/docs/pricing), standard tier, as of August 2025. */
+/**
+ * Source: "Pricing" of OpenAI's documentation (platform.openai.com/docs/pricing), standard tier, as of August 2025; input and
+ * output compared with a list of another's of March 2026, cache reads not.
+ */
 const OPENAI: PriceTable = {
   'gpt-5': { input: 1.25, output: 10, cacheRead: 0.125, inputIncludesCache: true },
   'gpt-5-mini': { input: 0.25, output: 2, cacheRead: 0.025, inputIncludesCache: true },
