@@ -1,0 +1,5 @@
+/** For whoever writes a store: what is the same in all of them, whatever the database. */
+export * from './inbox.ts'
+export * from './labels.ts'
+export * from './pages.ts'
+export * from './refusals.ts'

@@ -1,0 +1,39 @@
+/**
+ * Pages of lists, newest first. A cursor is the sort key of the last item that was shown, opaque to callers; rows that
+ * come or change status meanwhile neither shift a page nor make it show an item twice.
+ */
+import { base64url, fromBase64url } from '../base64.ts'
+import type { Page } from '../ports.ts'
+import { decodeText, encodeText } from '../text.ts'
+import { badInput } from './refusals.ts'
+
+const MAX_LIMIT = 1000
+const DEFAULT_LIMIT = 50
+const NUMBER = /^-?\d+(\.\d+)?$/
+
+export function limitOf(limit: number | undefined): number {
+  if (limit === undefined) return DEFAULT_LIMIT
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_LIMIT) return limit
+  throw badInput(`A page cannot have ${limit} items.`, `limit is a whole number from 1 to ${MAX_LIMIT}.`)
+}
+
+/** The numbers of a cursor, `count` of them. */
+export function parseCursor(cursor: string, count: number): number[] {
+  const numbers = decodeText(fromBase64url(cursor) ?? new Uint8Array()).split(',')
+  if (numbers.length === count && numbers.every((number) => NUMBER.test(number))) return numbers.map(Number)
+  throw badInput(`"${cursor}" is no cursor of this list.`, 'Pass `next` of the page before as `after`, as it is.')
+}
+
+/** `rows`: one more than the page may have, if there are so many. */
+export function pageOf<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  item: (row: Row) => Item,
+  sortKey: (row: Row) => readonly number[],
+): Page<Item> {
+  const shown = rows.slice(0, limit)
+  const last = shown.at(-1)
+  const items = shown.map(item)
+  if (rows.length <= limit || last === undefined) return { items }
+  return { items, next: base64url(encodeText(sortKey(last).join(','))) }
+}

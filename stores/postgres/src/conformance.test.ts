@@ -1,0 +1,22 @@
+import { conformance } from '@selvage/testing/conformance'
+import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { afterAll, test } from 'vitest'
+import { DATABASE, open } from '../test/under-test.ts'
+
+const neverHit = {
+  'engine.after-claim-message': 'its scenario sends no message',
+  'engine.after-delivery': 'its scenario sends no message',
+  'engine.after-settle-message': 'its scenario sends no message',
+}
+
+const missing = noPostgres()
+if (missing === undefined) {
+  const server = await PostgresTestServer.open()
+  afterAll(() => server.close())
+  process.env[DATABASE] = await server.createDatabase()
+  const plays = { kills: 2, seeds: 3 }
+  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+} else {
+  console.info(`postgres: skipped: ${missing}`)
+  test('postgres', ({ skip }) => skip(missing))
+}

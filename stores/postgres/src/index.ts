@@ -1,0 +1,142 @@
+/**
+ * The store on PostgreSQL: journals, blobs, inboxes and leases in one schema of a database, for workers on any number of
+ * machines. Where one machine is enough the store on SQLite needs no server and is faster.
+ *
+ * It keeps one connection for itself (session.ts), so it must not be put behind a pooler that hands connections out by the
+ * transaction.
+ */
+import { type Store, UsageError } from '@selvage/core'
+import { Appends } from './append.ts'
+import { question, questions } from './asked.ts'
+import { Bell } from './bell.ts'
+import { blobs } from './blobs.ts'
+import { claim, claimRun, nextDue } from './claims.ts'
+import { Database, type Settings } from './database.ts'
+import { discard } from './discard.ts'
+import { authorOf, claimsOf } from './holders.ts'
+import { pendingSignals, signal } from './inbox.ts'
+import { load } from './journal.ts'
+import { openDatabase } from './open.ts'
+import { outbox } from './outbox.ts'
+import { postgresPots } from './pots.ts'
+import { describe, list } from './queries.ts'
+import { create, finish, release, reopen, suspend } from './runs.ts'
+import { Session } from './session.ts'
+import { unknownSteps } from './unknown.ts'
+import { Workers } from './workers.ts'
+
+export interface PostgresStoreOptions {
+  /** `postgres://user:password@host:port/database`, with `?sslmode=…` and what else node-postgres takes. */
+  readonly url: string
+  /** The schema that everything is in, made at the first opening; default `selvage`. Stores of two schemas know nothing of each other. */
+  readonly schema?: string
+  /**
+   * `full` (default): what was acknowledged survives a crash of the server's machine. `normal`: the server commits without
+   * waiting for its disk (`synchronous_commit = off`); its crash may take the last moments back, in order.
+   */
+  readonly durability?: 'full' | 'normal'
+  /** Connections at once, beside the one that stays; at least 2, default 10. */
+  readonly connections?: number
+}
+
+const MOST_CONNECTIONS = 1_000
+const FEWEST_CONNECTIONS = 2
+
+/**
+ * Opens a store, and makes its schema at the first opening.
+ *
+ * Rejects with BAD_INPUT (UsageError) for a url, user or database that does not exist, UNSUPPORTED for a server older than
+ * PostgreSQL 13, UNAVAILABLE (EngineError) where no server answers, SCHEMA_TOO_NEW for a schema of a newer Selvage, READ_ONLY
+ * for a replica or a user without the rights.
+ */
+export async function postgresStore(options: PostgresStoreOptions): Promise<Store> {
+  const settings = settingsOf(options)
+  const survives = await openDatabase(settings)
+  const database = new Database(settings)
+  const session = new Session(database)
+  const bell = new Bell(database, session)
+  database.onCommit((ring) => bell.ring(ring))
+  const appends = new Appends(database)
+  const workers = new Workers(database, session)
+  let closing: Promise<void> | undefined
+
+  async function close(): Promise<void> {
+    await appends.close()
+    await workers.close()
+    await bell.close()
+    await session.close()
+    await database.close()
+  }
+
+  return {
+    location: settings.location,
+    survives,
+    blobs: blobs(database),
+    outbox: outbox(database),
+    pots: postgresPots(database),
+
+    enlist: (worker, leaseMs, now) => workers.enlist(worker, leaseMs, now),
+    heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
+    dismiss: (workerId, actsOn) => workers.dismiss(workerId, actsOn),
+    reap: (now) => workers.reap(now),
+    dead: (now) => workers.dead(now),
+
+    create: (run) => create(database, run),
+    claim: (workerId, programs, limit, now) => claim(database, workerId, programs, limit, now),
+    claimRun: (workerId, runId, now) => claimRun(database, workers, workerId, runId, now),
+    append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
+    suspend: (runId, fence, waits, note, now) => suspend(database, runId, fence, waits, note, now),
+    release: (runId, fence, now) => release(database, runId, fence, now),
+    finish: (runId, fence, outcome, now) => finish(database, runId, fence, outcome, now),
+    reopen: (runId, at, voided, now) => reopen(database, runId, at, voided, now),
+    discard: (runId, options, now) => discard(database, runId, options, now),
+    signal: (runId, sent, now) => signal(database, runId, sent, now),
+    pendingSignals: (runId) => pendingSignals(database, runId),
+
+    load: (runId, from, limit) => load(database, runId, from, limit),
+    describe: (runId) => describe(database, runId),
+    claims: (runId) => claimsOf(database, runId),
+    authorMayLive: async (runId, seq) => {
+      const author = await authorOf(database, runId, seq)
+      return author === undefined || (await workers.mayLive(author))
+    },
+    list: (query) => list(database, query),
+    unknownSteps: (query) => unknownSteps(database, query),
+    questions: (query) => questions(database, query),
+    question: (id) => question(database, id),
+    nextDue: (programs) => nextDue(database, programs),
+
+    watch: (listener) => bell.listen(listener),
+    close: () => (closing ??= close()),
+  }
+}
+
+function settingsOf({
+  url,
+  schema = 'selvage',
+  durability = 'full',
+  connections = 10,
+}: PostgresStoreOptions): Settings {
+  const parsed = /^postgres(?:ql)?:\/\//.test(url) && URL.canParse(url) ? new URL(url) : undefined
+  if (parsed === undefined) {
+    throw new UsageError('BAD_INPUT', 'The url of the store is no postgres: url.', {
+      hint: "Write 'postgres://user:password@host:5432/database'.",
+    })
+  }
+  if (schema === '' || schema.length > 63 || schema.includes('\0') || schema.startsWith('pg_')) {
+    throw new UsageError('BAD_INPUT', `"${schema}" cannot be the schema of a store.`, {
+      hint: 'Give a name of at most 63 characters that does not begin with pg_.',
+    })
+  }
+  if (!(Number.isInteger(connections) && connections >= FEWEST_CONNECTIONS && connections <= MOST_CONNECTIONS)) {
+    throw new UsageError('BAD_INPUT', `The option connections of the store is ${connections}.`, {
+      hint: `Give a whole number from ${FEWEST_CONNECTIONS} to ${MOST_CONNECTIONS}.`,
+    })
+  }
+  return { url, schema, durability, connections, location: locationOf(parsed, schema) }
+}
+
+/** Without what may be secret. */
+function locationOf({ host, pathname }: URL, schema: string): string {
+  return `postgres://${host}${pathname}${schema === 'selvage' ? '' : `#${schema}`}`
+}

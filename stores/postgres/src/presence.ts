@@ -1,0 +1,86 @@
+/**
+ * Whether the process of a worker lives, whatever became of its connection: it listens on a socket in the folder for
+ * temporary files, which the kernel closes at its death. Who can connect knows that it lives, who is refused that it has
+ * died; where there is no such socket it ran on another machine, and nobody here can tell.
+ *
+ * It answers one question (Store.authorMayLive): whether what it was about to do may still happen. A lock of the database
+ * cannot: a connection also ends where only the network failed.
+ */
+import { createHash } from 'node:crypto'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { connect, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+/** Of one that has died: nobody asks for it any more. */
+const FORGET_MS = 7 * 24 * 3_600_000
+const WINDOWS_PIPES = '\\\\.\\pipe'
+
+export class Presence {
+  readonly #servers: Map<string, Server> = new Map()
+
+  async announce(workerId: string): Promise<void> {
+    const server = createServer((socket) => void socket.destroy())
+    // A folder that cannot be written: nobody will be able to tell, which is said above.
+    server.on('error', () => {})
+    if (process.platform !== 'win32') {
+      mkdirSync(folder(), { recursive: true, mode: 0o700 })
+      sweep()
+    }
+    await new Promise<void>((resolve) => {
+      server.once('error', () => resolve())
+      server.listen(pathOf(workerId), resolve)
+    })
+    server.unref()
+    this.#servers.set(workerId, server)
+  }
+
+  has(workerId: string): boolean {
+    return this.#servers.has(workerId)
+  }
+
+  /** It does nothing more. */
+  withdraw(workerId: string): void {
+    this.#servers.get(workerId)?.close()
+    this.#servers.delete(workerId)
+  }
+
+  /** Its process may go on with what it began: the socket stays for as long as that lives. */
+  linger(workerId: string): void {
+    this.#servers.delete(workerId)
+  }
+}
+
+/** False: it has died. */
+export function mayLive(workerId: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(pathOf(workerId))
+    const answer = (lives: boolean): void => {
+      socket.destroy()
+      resolve(lives)
+    }
+    socket.once('connect', () => answer(true))
+    socket.once('error', (error) => answer((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'))
+  })
+}
+
+function folder(): string {
+  return join(tmpdir(), `selvage-workers-${process.getuid?.() ?? ''}`)
+}
+
+/** A short name: a path of a socket has about a hundred characters. */
+function pathOf(workerId: string): string {
+  const name = createHash('sha256').update(workerId).digest('hex').slice(0, 16)
+  return process.platform === 'win32' ? join(WINDOWS_PIPES, `selvage-${name}`) : join(folder(), name)
+}
+
+function sweep(): void {
+  for (const name of readdirSync(folder())) {
+    const path = join(folder(), name)
+    try {
+      if (Date.now() - statSync(path).mtimeMs > FORGET_MS) rmSync(path)
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+}

@@ -1,0 +1,145 @@
+/** Transitions of a run that need no claim, or give one up. What may follow what: schema/0001.sql. */
+import type { Entry, Json, NewRun, Outcome, RunStatus } from '@selvage/core'
+import { badInput, ended, gap, labelsOf, noEnd, notFound, startedOtherwise, type Waits } from '@selvage/core/stores'
+import { heldRun, project } from './append.ts'
+import { servesOf } from './claims.ts'
+import type { Database, Rows } from './database.ts'
+import { isFinalStep } from './entries.ts'
+import { hasAwaited } from './inbox.ts'
+import { countSteps, extend, insertEntries, type Tail } from './journal.ts'
+import { closeQuestions, hasLateAnswer, reopenQuestions } from './questions.ts'
+import { goOn } from './reopening.ts'
+import { fromText, toText, toTextOrNull } from './text.ts'
+
+export function create(database: Database, run: NewRun): Promise<{ created: boolean }> {
+  const { runId, start, at, entries = [] } = run
+  const program = { name: start.program, ...(start.version !== undefined && { version: start.version }) }
+  const journal: Entry[] = [{ seq: 0, at, type: 'start', start, salt: run.salt }, ...entries]
+  return database.write(async (rows) => {
+    const made = await rows.get<{ n: number }>(
+      `insert into run (id, status, program, version, serves, parent, tenant, queue, tags, input_hash, created, updated,
+           due, length, steps, last_at)
+         values ($1, 'pending', $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $14)
+         on conflict (id) do nothing returning n`,
+      toText(runId),
+      toText(start.program),
+      toTextOrNull(start.version),
+      servesOf(program),
+      toTextOrNull(start.parent?.runId),
+      toTextOrNull(start.tenant),
+      toTextOrNull(start.queue),
+      start.tags === undefined ? null : JSON.stringify(start.tags),
+      run.inputHash,
+      at,
+      run.startAt ?? at,
+      journal.length,
+      entries.filter(isFinalStep).length,
+      journal.at(-1)?.at ?? at,
+    )
+    if (made === undefined) return await refuseAnother(rows, run)
+    await insertEntries(rows, made.n, journal)
+    await project(rows, runId, made.n, entries)
+    const labels = labelsOf(start)
+    await rows.run(
+      'insert into label (name, value, created, run) select name, value, $3::float8, $4::bigint from unnest($1::text[], $2::text[]) as t (name, value)',
+      labels.map(([name]) => toText(name)),
+      labels.map(([, value]) => toText(value)),
+      at,
+      made.n,
+    )
+    return { created: true }
+  }, 'now')
+}
+
+async function refuseAnother(rows: Rows, { runId, start, inputHash }: NewRun): Promise<{ created: false }> {
+  const sql = 'select program, input_hash from run where id = $1'
+  const there = await rows.get<{ program: string; input_hash: string }>(sql, toText(runId))
+  if (there?.program === toText(start.program) && there.input_hash === inputHash) return { created: false }
+  throw startedOtherwise(runId, fromText(there?.program ?? ''))
+}
+
+/** False, and nothing changed, if a signal that it would wait for is pending. */
+export function suspend(
+  database: Database,
+  runId: string,
+  fence: number,
+  waits: Waits,
+  note: Json | undefined,
+  now: number,
+): Promise<boolean> {
+  const text = JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) })
+  return database.write(async (rows) => {
+    const { n } = await heldRun(rows, runId, fence)
+    if (await hasAwaited(rows, n, waits)) return false
+    await rows.run(
+      `update run set status = 'suspended', owner = null, crashes = 0, updated = $2, due = $3, waits = $4,
+         note = coalesce($5, note) where n = $1`,
+      n,
+      now,
+      waits.until ?? null,
+      text,
+      note === undefined ? null : JSON.stringify(note),
+    )
+    return true
+  }, 'now')
+}
+
+export function release(database: Database, runId: string, fence: number, now: number): Promise<void> {
+  return database.write(async (rows) => {
+    const { n } = await heldRun(rows, runId, fence)
+    const sql = `update run set status = 'pending', owner = null, crashes = 0, updated = $2, due = $2 where n = $1`
+    await rows.run(sql, n, now)
+  }, 'now')
+}
+
+export function finish(database: Database, runId: string, fence: number, outcome: Outcome, now: number): Promise<void> {
+  return database.write(async (rows) => {
+    const { n, length } = await heldRun(rows, runId, fence)
+    const sql = 'select kind from entry where run = $1 and seq = $2'
+    if ((await rows.get<{ kind: string }>(sql, n, length - 1))?.kind !== 'end') throw noEnd(runId)
+    await rows.run(
+      'update run set status = $2, owner = null, crashes = 0, updated = $3, ended = $3 where n = $1',
+      n,
+      statusOf(outcome),
+      now,
+    )
+    await closeQuestions(rows, n)
+    // An answer that came while the run was ending.
+    if (await hasLateAnswer(rows, n)) await goOn(rows, n, now)
+  }, 'now')
+}
+
+export function reopen(
+  database: Database,
+  runId: string,
+  at: number,
+  voided: readonly string[],
+  now: number,
+): Promise<void> {
+  return database.write(async (rows) => {
+    const sql = 'select n, status, length, steps from run where id = $1 for update'
+    const run = await rows.get<Tail & { status: RunStatus }>(sql, toText(runId))
+    if (run === undefined) throw notFound(runId)
+    if (run.status === 'completed') throw ended(runId, run.status)
+    if (run.length !== at) throw gap(runId, run.length, at)
+    if (run.status !== 'failed' && run.status !== 'cancelled') {
+      throw badInput(`Run ${runId} is ${run.status}.`, 'Only a failed or cancelled run can be retried.')
+    }
+    const steps = await countSteps(rows, run.n, voided)
+    const { length } = await extend(rows, run, { seq: at, at: now, type: 'reopen', voided })
+    await rows.run(
+      `update run set status = 'pending', updated = $2, ended = null, due = $2, length = $3, steps = $4, last_at = $2
+         where n = $1`,
+      run.n,
+      now,
+      length,
+      steps,
+    )
+    await reopenQuestions(rows, run.n, voided)
+  }, 'now')
+}
+
+function statusOf(outcome: Outcome): RunStatus {
+  if ('ok' in outcome) return 'completed'
+  return 'cancelled' in outcome ? 'cancelled' : 'failed'
+}
