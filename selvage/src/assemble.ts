@@ -14,13 +14,16 @@ import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
 import type { Notify, NotifyTarget } from './notify/notification.ts'
 import { Notifier, targetsOf } from './notify/notifier.ts'
+import { openPostgres } from './postgres.ts'
 import { notBuilt } from './reserved.ts'
 import { type Secret, secretsOf } from './signing.ts'
 import { type TenantOptions, Treasury } from './treasury.ts'
 import { locate, noDatabase } from './url.ts'
 
 export interface OpenOptions {
-  /** `sqlite:<path>` or `sqlite::memory:`. Default: the environment variable SELVAGE_URL, else `./.selvage/selvage.db`. */
+  /**
+   * `sqlite:<path>`, `sqlite::memory:`, or `postgres://…` (with @selvage/store-postgres installed). Default: the environment variable SELVAGE_URL, else `./.selvage/selvage.db`.
+   */
   readonly url?: string
   /** Any engine in place of the embedded one. Closed with this Selvage. */
   readonly engine?: Engine
@@ -186,6 +189,7 @@ async function openStore(options: OpenOptions): Promise<Store> {
   const location = locate(options.url, process.env)
   const durability = options.durability === undefined ? {} : { durability: options.durability }
   if (location.kind === 'memory') return sqliteStore({ path: ':memory:', ...durability })
+  if (location.kind === 'postgres') return await openPostgres(location.url, options)
   const path = resolve(location.path)
   if (options.create === false && !existsSync(path)) throw noDatabase(location, path)
   if (location.isDefault) prepareDefaultFolder(dirname(path))

@@ -41,7 +41,7 @@ const opened = new Map<string, Promise<Parts>>()
 /** One engine per database and process: its handle is freed when the process ends, however it ends. */
 function shared(url: string | undefined): Promise<Parts> {
   const location = locate(url, process.env)
-  const key = location.kind === 'memory' ? location.url : resolve(location.path)
+  const key = location.kind === 'sqlite' ? resolve(location.path) : location.url
   const parts = opened.get(key) ?? assemble(url === undefined ? {} : { url })
   opened.set(key, parts)
   parts.catch(() => opened.delete(key))

@@ -13,6 +13,11 @@ export function inspect(options: { readonly url?: string } = {}): Inspection {
   if (location.kind === 'memory') {
     throw new UsageError('BAD_INPUT', 'sqlite::memory: has no file to look at.', { hint: 'Give the path of a file.' })
   }
+  if (location.kind === 'postgres') {
+    throw new UsageError('UNSUPPORTED', 'A database on a server has no file to look at.', {
+      hint: "Look at it as at any other: openSelvage({ url }), or 'selvage doctor'.",
+    })
+  }
   const path = resolve(location.path)
   if (!existsSync(path)) throw noDatabase(location, path)
   return inspectDatabase(path)

@@ -25,6 +25,7 @@ describe('where a url leads', () => {
     ['sqlite:b.db', { SELVAGE_URL: 'sqlite:/data/a.db' }, { path: 'b.db' }],
     ['sqlite:///data/c.db', {}, { path: '/data/c.db' }],
     ['sqlite::memory:', {}, { kind: 'memory' }],
+    ['postgres://localhost/app', {}, { kind: 'postgres', url: 'postgres://localhost/app' }],
   ])('%s in %o', (url, environment, expected) => {
     expect(locate(url, environment)).toMatchObject(expected)
   })
@@ -32,7 +33,7 @@ describe('where a url leads', () => {
   test.each([
     ['data.db', 'BAD_INPUT', "Write 'sqlite:data.db'"],
     ['sqlite:', 'BAD_INPUT', 'names no file'],
-    ['postgres://localhost/selvage', 'UNSUPPORTED', "'postgres:'"],
+    ['mysql://localhost/selvage', 'UNSUPPORTED', "'mysql:'"],
   ])('%s is refused', (url, code, message) => {
     expect(() => locate(url, {})).toThrow(expect.objectContaining({ code, message: expect.stringContaining(message) }))
   })

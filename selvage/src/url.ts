@@ -6,10 +6,11 @@ export const DEFAULT_PATH = './.selvage/selvage.db'
 /** A database named by a url. */
 export type Location =
   | { readonly kind: 'memory'; readonly url: 'sqlite::memory:' }
+  | { readonly kind: 'postgres'; readonly url: string }
   | { readonly kind: 'sqlite'; readonly url: string; readonly path: string; readonly isDefault: boolean }
 
 /**
- * `sqlite:<path>` or `sqlite::memory:`; without a url the environment variable SELVAGE_URL, without that
+ * `sqlite:<path>`, `sqlite::memory:` or `postgres://…`; without a url the environment variable SELVAGE_URL, without that
  * `./.selvage/selvage.db`. BAD_INPUT for what is no url, UNSUPPORTED for a database that has no engine yet.
  */
 export function locate(
@@ -23,9 +24,10 @@ export function locate(
   if (scheme === undefined) {
     throw new UsageError('BAD_INPUT', `${source} '${given}' has no scheme.`, { hint: `Write 'sqlite:${given}'.` })
   }
+  if (scheme === 'postgres' || scheme === 'postgresql') return { kind: 'postgres', url: given }
   if (scheme !== 'sqlite') {
     throw new UsageError('UNSUPPORTED', `${source} asks for '${scheme}:', which has no engine of its own yet.`, {
-      hint: "Use 'sqlite:<path>', or hand in an engine: openSelvage({ engine }).",
+      hint: "Use 'sqlite:<path>' or 'postgres://…', or hand in an engine: openSelvage({ engine }).",
     })
   }
   const path = given.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '')

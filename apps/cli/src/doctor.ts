@@ -26,16 +26,25 @@ const LOOKED_AT = 200
 /** `selvage doctor`: exit code 1 if anything is wrong. */
 export async function doctor(options: GlobalOptions): Promise<void> {
   const output = createOutput(options.json === true)
-  const checks = [nodeVersion(), sqlite()]
-  const inspection = look(options, checks)
-  if (inspection !== undefined) {
-    checks.push(...ofFile(inspection))
-    if (checks.every((check) => check.state !== 'wrong')) checks.push(...(await ofRuns(options, inspection)))
+  const checks = [nodeVersion()]
+  if (isServer(options)) checks.push(...(await ofServer(options)))
+  else {
+    checks.push(sqlite())
+    const inspection = look(options, checks)
+    if (inspection !== undefined) {
+      checks.push(...ofFile(inspection))
+      if (checks.every((check) => check.state !== 'wrong')) checks.push(...(await ofRuns(options, inspection)))
+    }
   }
   const wrong = checks.some((check) => check.state === 'wrong')
   if (output.json) output.document({ ok: !wrong, checks })
   else for (const check of checks) print(output, check)
   if (wrong) process.exitCode = EXIT.failure
+}
+
+/** Whose files are not ours to look at. */
+function isServer({ url = process.env.SELVAGE_URL ?? '' }: GlobalOptions): boolean {
+  return /^postgres(?:ql)?:/i.test(url)
 }
 
 function look(options: GlobalOptions, checks: Check[]): Inspection | undefined {
@@ -139,15 +148,34 @@ async function ofRuns(options: GlobalOptions, found: Inspection): Promise<Check[
     return [
       { name: 'runs', state: 'ok', found: counts.length === 0 ? 'none' : counts.join(', ') },
       workers(found, Date.now()),
-      await overdue(selvage, Date.now()),
-      await unfinished(selvage),
-      await crashing(selvage),
-      await questions(selvage),
-      await outboxCheck(selvage, Date.now()),
+      ...(await standstills(selvage)),
     ]
   } finally {
     await selvage.close()
   }
+}
+
+async function ofServer(options: GlobalOptions): Promise<Check[]> {
+  const opened = openSelvage({ ...location(options), work: false, create: false })
+  try {
+    const selvage = await opened
+    return [{ name: 'database', state: 'ok', found: selvage.location }, ...(await standstills(selvage))]
+  } catch (error) {
+    if (!SelvageError.is(error) || error.code === 'BAD_INPUT' || error.code === 'UNSUPPORTED') throw error
+    return [{ name: 'database', state: 'wrong', found: error.message, advice: error.hint ?? 'Check the url.' }]
+  } finally {
+    await opened.then((selvage) => selvage.close()).catch(() => {})
+  }
+}
+
+async function standstills(selvage: Selvage): Promise<Check[]> {
+  return [
+    await overdue(selvage, Date.now()),
+    await unfinished(selvage),
+    await crashing(selvage),
+    await questions(selvage),
+    await outboxCheck(selvage, Date.now()),
+  ]
 }
 
 function workers({ workers: known, runs }: Inspection, now: number): Check {

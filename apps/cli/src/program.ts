@@ -29,7 +29,7 @@ export function createProgram(json: boolean): Command {
   program
     .description('Looks at durable runs and answers them. Without --url: SELVAGE_URL, else ./.selvage/selvage.db.')
     .version(version())
-    .option('--url <url>', "the database: 'sqlite:<path>'")
+    .option('--url <url>', "the database: 'sqlite:<path>' or 'postgres://…'")
     .option('--json', 'answers and errors for programs')
     .addHelpText('after', exitCodes())
   addReading(program)

@@ -1,7 +1,7 @@
 /** What stores know of the names and payloads of signals. */
 import type { Signal } from '../entry.ts'
 import type { Json } from '../json.ts'
-import type { Delegation, Vote } from '../ports.ts'
+import type { Delegation, Vote } from '../records.ts'
 
 export interface Waits {
   readonly signals: readonly string[]

@@ -3,7 +3,7 @@
  * come or change status meanwhile neither shift a page nor make it show an item twice.
  */
 import { base64url, fromBase64url } from '../base64.ts'
-import type { Page } from '../ports.ts'
+import type { Page } from '../records.ts'
 import { decodeText, encodeText } from '../text.ts'
 import { badInput } from './refusals.ts'
 

@@ -20,7 +20,7 @@ export interface Live {
 
 /** Undefined where there is no database that two processes could share. */
 export function openLive(location: string): Live | undefined {
-  const [, database] = /^sqlite:(\/.+)$/.exec(location) ?? []
+  const database = /^sqlite:(\/.+)$/.exec(location)?.[1] ?? /^postgres:.+$/.exec(location)?.[0]
   if (database === undefined) return undefined
   // Made when it is needed, and again if the last one who left has taken it away.
   const meet = (): string | undefined => placeOf(database)

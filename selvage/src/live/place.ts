@@ -5,14 +5,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, realpathSync, rmdirSync, rmSync, unlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, isAbsolute, join } from 'node:path'
 
-/** The folder for a database file; undefined where there can be none (Windows) or it is not ours alone. */
+/** The folder for a database, by its file or its url; undefined where there can be none (Windows) or it is not ours alone. */
 export function placeOf(database: string): string | undefined {
   const uid = process.getuid?.()
   if (uid === undefined) return undefined
   try {
-    const path = join(realpathSync(dirname(database)), basename(database))
+    const isFile = isAbsolute(database)
+    const path = isFile ? join(realpathSync(dirname(database)), basename(database)) : database
     const name = createHash('sha256').update(`${uid}:${path}`).digest('hex').slice(0, 12)
     // Short: macOS allows 103 bytes for the path of a socket, and its temporary folder takes 66 of them.
     const place = join(realpathSync(tmpdir()), `slv-${name}`)

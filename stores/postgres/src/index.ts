@@ -35,6 +35,8 @@ export interface PostgresStoreOptions {
    * waiting for its disk (`synchronous_commit = off`); its crash may take the last moments back, in order.
    */
   readonly durability?: 'full' | 'normal'
+  /** `false`: UNAVAILABLE in place of a new schema. */
+  readonly create?: boolean
   /** Connections at once, beside the one that stays; at least 2, default 10. */
   readonly connections?: number
 }
@@ -51,7 +53,7 @@ const FEWEST_CONNECTIONS = 2
  */
 export async function postgresStore(options: PostgresStoreOptions): Promise<Store> {
   const settings = settingsOf(options)
-  const survives = await openDatabase(settings)
+  const survives = await openDatabase(settings, options.create ?? true)
   const database = new Database(settings)
   const session = new Session(database)
   const bell = new Bell(database, session)

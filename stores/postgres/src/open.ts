@@ -13,13 +13,13 @@ import { failure } from './failure.ts'
 const OLDEST_SERVER = 130_000
 
 /** Rejects if the database cannot be used; resolves with what an acknowledgement survives there. */
-export async function openDatabase(settings: Settings): Promise<Store['survives']> {
+export async function openDatabase(settings: Settings, mayCreate: boolean): Promise<Store['survives']> {
   const { location, durability } = settings
   try {
     const client = await connect(settings)
     try {
       const isSafe = await look(client, location)
-      await migrate(client, settings)
+      await migrate(client, settings, mayCreate)
       return durability === 'full' && isSafe ? 'machine-crash' : 'process'
     } finally {
       await client.end()
@@ -60,11 +60,18 @@ async function look(client: pg.Client, location: string): Promise<boolean> {
   return fsync === 'on'
 }
 
-async function migrate(client: pg.Client, { schema, location }: Settings): Promise<void> {
+async function migrate(client: pg.Client, { schema, location }: Settings, mayCreate: boolean): Promise<void> {
   const migrations = readdirSync(new URL('../schema/', import.meta.url))
     .filter((name) => name.endsWith('.sql'))
     .sort()
-  if ((await versionOf(client, schema, location, migrations.length)) === migrations.length) return
+  const found = await versionOf(client, schema, location, migrations.length)
+  if (found === migrations.length) return
+  if (found === 0 && !mayCreate) {
+    throw new EngineError('UNAVAILABLE', `There is no schema ${schema} of Selvage in ${location}.`, {
+      hint: 'A program that starts runs creates it; check the url.',
+      details: { location, missing: true },
+    })
+  }
   await client.query('begin')
   await client.query(`select pg_advisory_xact_lock(hashtextextended('selvage migration ' || $1, 0))`, [schema])
   // Asked again: another process may have been first.

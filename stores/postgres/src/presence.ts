@@ -7,7 +7,7 @@
  * cannot: a connection also ends where only the network failed.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,13 +20,11 @@ export class Presence {
   readonly #servers: Map<string, Server> = new Map()
 
   async announce(workerId: string): Promise<void> {
+    if (!isOurs()) return
+    sweep()
     const server = createServer((socket) => void socket.destroy())
-    // A folder that cannot be written: nobody will be able to tell, which is said above.
+    // Where none can be made nobody will be able to tell, which is said above.
     server.on('error', () => {})
-    if (process.platform !== 'win32') {
-      mkdirSync(folder(), { recursive: true, mode: 0o700 })
-      sweep()
-    }
     await new Promise<void>((resolve) => {
       server.once('error', () => resolve())
       server.listen(pathOf(workerId), resolve)
@@ -52,8 +50,9 @@ export class Presence {
 }
 
 /** False: it has died. */
-export function mayLive(workerId: string): Promise<boolean> {
-  return new Promise((resolve) => {
+export async function mayLive(workerId: string): Promise<boolean> {
+  if (!isOurs()) return true
+  return await new Promise((resolve) => {
     const socket = connect(pathOf(workerId))
     const answer = (lives: boolean): void => {
       socket.destroy()
@@ -62,6 +61,18 @@ export function mayLive(workerId: string): Promise<boolean> {
     socket.once('connect', () => answer(true))
     socket.once('error', (error) => answer((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'))
   })
+}
+
+/** Anybody can make a folder there: what is said in it counts only if it is our own. */
+function isOurs(): boolean {
+  if (process.platform === 'win32') return true
+  try {
+    mkdirSync(folder(), { recursive: true, mode: 0o700 })
+    const found = lstatSync(folder())
+    return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
+  } catch {
+    return false
+  }
 }
 
 function folder(): string {
@@ -75,6 +86,7 @@ function pathOf(workerId: string): string {
 }
 
 function sweep(): void {
+  if (process.platform === 'win32') return
   for (const name of readdirSync(folder())) {
     const path = join(folder(), name)
     try {

@@ -1,7 +1,7 @@
 import { conformance } from '@selvage/testing/conformance'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { afterAll, test } from 'vitest'
-import { DATABASE, open } from '../test/under-test.ts'
+import { DATABASE, open } from '../test/under-test-postgres.ts'
 
 const neverHit = {
   'engine.after-claim-message': 'its scenario sends no message',
@@ -15,7 +15,7 @@ if (missing === undefined) {
   afterAll(() => server.close())
   process.env[DATABASE] = await server.createDatabase()
   const plays = { kills: 2, seeds: 3 }
-  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+  await conformance({ open, module: new URL('../test/under-test-postgres.ts', import.meta.url).href, neverHit, plays })
 } else {
   console.info(`postgres: skipped: ${missing}`)
   test('postgres', ({ skip }) => skip(missing))
