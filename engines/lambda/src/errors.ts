@@ -1,0 +1,63 @@
+/** What the service answers when it does not do as it is asked, as errors of ours. */
+import { ConflictError, EngineError, RunError, UsageError } from '@selvage/core'
+
+const HINTS: { readonly [name: string]: string } = {
+  AccessDeniedException: 'Allow it in the role of this process: engines/lambda/README.md lists the actions.',
+  ResourceNotFoundException: 'Check functionName and the region; the function must have a DurableConfig.',
+  TooManyRequestsException: 'The service asks for patience: try again, or raise its quota.',
+  RequestTooLargeException: 'Hand in blobs for large values: lambdaEngine({ blobs }).',
+  InvalidParameterValueException:
+    'Check functionName, its version or alias, and that the function has a DurableConfig.',
+  CredentialsProviderError: 'Give this process credentials, or hand in a client that has them.',
+}
+
+export function unavailable(what: string, functionName: string, cause: unknown): EngineError {
+  const { name = 'Error', message = String(cause) } = cause as { name?: string; message?: string }
+  const hint = HINTS[name] ?? 'Check that the service can be reached from here; what is under way goes on by itself.'
+  const text = `Lambda did not ${what} of function ${functionName}: ${name}: ${message.slice(0, 500)}`
+  return new EngineError('UNAVAILABLE', text, { hint, details: { functionName, name }, cause })
+}
+
+export function notFound(runId: string): RunError {
+  return new RunError('NOT_FOUND', `There is no run ${runId} on Lambda.`, {
+    hint: 'Check the id and the function; ended runs are kept for the retention period of the function.',
+    details: { runId },
+  })
+}
+
+export function runEnded(runId: string): RunError {
+  return new RunError('RUN_ENDED', `Run ${runId} has ended; nothing more can be sent to it.`, { details: { runId } })
+}
+
+export function conflict(runId: string): ConflictError {
+  return new ConflictError('RUN_CONFLICT', `Run ${runId} exists with another program or input.`, {
+    hint: 'Start it under another id, or with the same program and input.',
+    details: { runId },
+  })
+}
+
+export function notRegistered(runId: string, program: string, version: string | undefined): UsageError {
+  const label = version === undefined ? program : `${program} version ${version}`
+  return new UsageError('NOT_REGISTERED', `Run ${runId} waits: the function has no program ${label}.`, {
+    hint: 'Register it in the module of the handler, under the version that the run was started with, and deploy that.',
+  })
+}
+
+export function tooLarge(what: string, bytes: number, limit: number): UsageError {
+  return new UsageError('UNSUPPORTED', `Engine lambda keeps no ${what} of ${bytes} bytes: ${limit} at most.`, {
+    hint: 'Hand in blobs, where it goes: lambdaEngine({ blobs: s3Blobs({ bucket }) }).',
+    details: { bytes, limit },
+  })
+}
+
+export function closed(): EngineError {
+  return new EngineError('UNAVAILABLE', 'The engine on Lambda was closed.', { hint: 'Open it again to go on.' })
+}
+
+/** An execution that was ended by somebody or something else than its run. */
+export function endedOutside(runId: string, status: string, message: string | undefined): RunError {
+  const because = message === undefined ? '' : `: ${message}`
+  const text = `Lambda ended the execution of run ${runId} (${status})${because}.`
+  const hint = 'Look at the execution in its console. ExecutionTimeout of the function bounds how long a run takes.'
+  return new RunError(status === 'TIMED_OUT' ? 'RUN_TIMEOUT' : 'RUN_FAILED', text, { hint, details: { runId, status } })
+}

@@ -1,0 +1,51 @@
+/**
+ * The function's side: what a user exports from the module that Lambda loads.
+ *
+ *   execution of a run      drives it: as many advances as the time of the invocation allows, then the next invocation
+ *   execution of a signal   delivers it, if its sender has not
+ */
+import { type DurableContext, type DurableLambdaHandler, withDurableExecution } from '@aws/durable-execution-sdk-js'
+import { type Host, UsageError } from '@selvage/core'
+import { type Driver, Generation, ROTATED } from './drive-run.ts'
+import type { Post } from './post.ts'
+import type { Payload, Result, RunPayload, SignalPayload } from './wire.ts'
+
+/** What an engine brings to its function. */
+export interface Station {
+  readonly post: Post
+  /** The one that has the program of a run: those of `serve`. */
+  hostOf(payload: RunPayload): Host | undefined
+  driver(ctx: DurableContext): Driver
+  report(error: unknown): void
+}
+
+export type Handler = DurableLambdaHandler
+
+/** What others than runs is for `otherwise`: a user's own handler. */
+export function handlerOf(
+  station: Station,
+  otherwise: (event: unknown, ctx: DurableContext) => Promise<unknown> = async (event) => refuse(event),
+): Handler {
+  return withDurableExecution(async (event: unknown, ctx: DurableContext): Promise<unknown> => {
+    const { selvage } = (event ?? {}) as Partial<Payload>
+    if (selvage === 'run') return await drive(ctx, event as RunPayload, station)
+    if (selvage !== 'signal') return await otherwise(event, ctx)
+    return await station.post.deliver(ctx, event as SignalPayload, station.report)
+  })
+}
+
+async function drive(ctx: DurableContext, payload: RunPayload, station: Station): Promise<Result> {
+  try {
+    return { outcome: await new Generation(ctx, payload, station.driver(ctx)).drive() }
+  } catch (error) {
+    if (error !== ROTATED) throw error
+    return { next: payload.generation + 1 }
+  }
+}
+
+function refuse(event: unknown): never {
+  const text = JSON.stringify(event)?.slice(0, 200)
+  throw new UsageError('BAD_INPUT', `This function drives runs of Selvage, and was invoked with ${text}.`, {
+    hint: 'Start runs with lambdaEngine({ functionName }); events of your own belong to a function of your own.',
+  })
+}

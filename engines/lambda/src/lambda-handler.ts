@@ -1,0 +1,42 @@
+/** What a user's module exports for Lambda. */
+import { createHost, type Program, type Runtime, UsageError } from '@selvage/core'
+import { type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
+import { type Handler, handlerOf } from './handler.ts'
+
+export interface LambdaHandlerOptions extends LambdaOptions {
+  /** What core needs of a platform: `nodeRuntime()` of `@selvage/runtime-node`. */
+  readonly runtime: Runtime
+}
+
+/**
+ * The handler of a function that drives runs: of whatever an engine serves, as with `openSelvage({ engine })` and
+ * `selvage.work()`, or of these programs.
+ *
+ *     export const handler = lambdaHandler(engine)
+ *     export const handler = lambdaHandler([report, analyst], { runtime: nodeRuntime(), blobs })
+ */
+export function lambdaHandler(engine: LambdaEngine): Handler
+export function lambdaHandler(programs: Program | readonly Program[], options: LambdaHandlerOptions): Handler
+export function lambdaHandler(
+  what: LambdaEngine | Program | readonly Program[],
+  options?: LambdaHandlerOptions,
+): Handler {
+  if ('station' in what) return handlerOf(what.station)
+  if (options === undefined) {
+    throw new UsageError('BAD_INPUT', 'lambdaHandler was given programs without a runtime.', {
+      hint: 'Give lambdaHandler(programs, { runtime: nodeRuntime() }), or an engine that serves.',
+    })
+  }
+  const programs = 'run' in what ? [what] : what
+  const engine = lambdaEngine(options)
+  const { manifest, blobs } = engine
+  const host = createHost({
+    runtime: options.runtime,
+    manifest,
+    programs: () => programs,
+    outbound: engine,
+    ...(blobs !== undefined && { blobs }),
+  })
+  void engine.serve(host)
+  return handlerOf(engine.station)
+}

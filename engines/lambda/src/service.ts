@@ -1,0 +1,175 @@
+/** The service's API, as far as runs need it: the official client, in our words and with our errors. */
+import {
+  type Event,
+  type Execution,
+  GetDurableExecutionCommand,
+  GetDurableExecutionHistoryCommand,
+  InvokeCommand,
+  type LambdaClient,
+  ListDurableExecutionsByFunctionCommand,
+  SendDurableExecutionCallbackSuccessCommand,
+} from '@aws-sdk/client-lambda'
+import { unavailable } from './errors.ts'
+import { PAYLOAD_BYTES } from './limits.ts'
+import { unqualified } from './names.ts'
+import type { Payload } from './wire.ts'
+
+export interface Found {
+  readonly arn: string
+  /** RUNNING, SUCCEEDED, FAILED, TIMED_OUT or STOPPED. */
+  readonly status: string
+  readonly startedAt: number
+  readonly endedAt?: number
+  readonly input: string
+  readonly result?: string
+  readonly error?: string
+}
+
+export interface HistoryOptions {
+  /** Newest first. */
+  readonly reverse?: boolean
+  /** Also what steps and callbacks came to. */
+  readonly data?: boolean
+  readonly pageSize?: number
+  readonly marker?: string
+}
+
+export interface HistoryPage {
+  readonly events: readonly Event[]
+  readonly next?: string
+}
+
+/** ARNs of executions, by name: they never change. */
+const MAX_ARNS = 10_000
+const LIST_PAGE = 100
+
+export class LambdaService {
+  readonly functionName: string
+  private readonly client: LambdaClient
+  private readonly arns = new Map<string, string>()
+
+  constructor(client: LambdaClient, functionName: string) {
+    this.client = client
+    this.functionName = functionName
+  }
+
+  /** Resolves when the execution is accepted; false if there is one of that name with another payload. */
+  async invoke(name: string, payload: Payload): Promise<boolean> {
+    const command = new InvokeCommand({
+      FunctionName: this.functionName,
+      InvocationType: 'Event',
+      DurableExecutionName: name,
+      Payload: Buffer.from(JSON.stringify(payload)),
+    })
+    const response = await this.asked(`begin execution ${name}`, () => this.client.send(command), [
+      'DurableExecutionAlreadyStartedException',
+    ])
+    const arn = response?.DurableExecutionArn
+    if (arn !== undefined) this.remember(name, arn)
+    return response !== undefined
+  }
+
+  /** Undefined: there is no execution of that name. */
+  async find(name: string): Promise<Found | undefined> {
+    const arn = await this.arnOf(name)
+    return arn === undefined ? undefined : await this.get(arn)
+  }
+
+  async get(arn: string): Promise<Found | undefined> {
+    const command = new GetDurableExecutionCommand({ DurableExecutionArn: arn })
+    const seen = await this.asked('describe an execution', () => this.client.send(command), [
+      'ResourceNotFoundException',
+    ])
+    if (seen === undefined) return undefined
+    const { EndTimestamp: ended, Result: result, Error: error } = seen
+    return {
+      arn,
+      status: seen.Status ?? '',
+      startedAt: seen.StartTimestamp?.getTime() ?? 0,
+      input: seen.InputPayload ?? '{}',
+      ...(ended !== undefined && { endedAt: ended.getTime() }),
+      ...(result !== undefined && { result }),
+      ...(error !== undefined && { error: error.ErrorMessage ?? error.ErrorType ?? '' }),
+    }
+  }
+
+  async arnOf(name: string): Promise<string | undefined> {
+    const known = this.arns.get(name)
+    if (known !== undefined) return known
+    const { items } = await this.list({ name })
+    const arn = items.find(({ DurableExecutionName }) => DurableExecutionName === name)?.DurableExecutionArn
+    if (arn !== undefined) this.remember(name, arn)
+    return arn
+  }
+
+  /** Executions of the function, newest first, those of signals among them. */
+  async list(query: {
+    readonly name?: string
+    readonly marker?: string
+    readonly before?: number
+    readonly from?: number
+    readonly isRunning?: boolean
+  }): Promise<{ readonly items: readonly Execution[]; readonly next?: string }> {
+    const { name, marker, before, from, isRunning } = query
+    const command = new ListDurableExecutionsByFunctionCommand({
+      FunctionName: unqualified(this.functionName),
+      MaxItems: LIST_PAGE,
+      ...(name !== undefined && { DurableExecutionName: name }),
+      ...(marker !== undefined && { Marker: marker }),
+      ...(before !== undefined && { StartedBefore: new Date(before) }),
+      ...(from !== undefined && { StartedAfter: new Date(from) }),
+      ...(isRunning === true && { Statuses: ['RUNNING'] }),
+    })
+    const page = await this.asked('list executions', () => this.client.send(command))
+    const next = page?.NextMarker
+    return { items: page?.DurableExecutions ?? [], ...(next !== undefined && next !== '' && { next }) }
+  }
+
+  async history(arn: string, options: HistoryOptions = {}): Promise<HistoryPage> {
+    const { reverse = false, data = false, pageSize = 1_000, marker } = options
+    const command = new GetDurableExecutionHistoryCommand({
+      DurableExecutionArn: arn,
+      IncludeExecutionData: data,
+      ReverseOrder: reverse,
+      MaxItems: pageSize,
+      ...(marker !== undefined && { Marker: marker }),
+    })
+    const page = await this.asked('show the history of an execution', () => this.client.send(command))
+    const next = page?.NextMarker
+    return { events: page?.Events ?? [], ...(next !== undefined && next !== '' && { next }) }
+  }
+
+  /** False: it was completed before, or its execution is over. */
+  async complete(callbackId: string, text: string): Promise<boolean> {
+    const command = new SendDurableExecutionCallbackSuccessCommand({
+      CallbackId: callbackId,
+      Result: Buffer.from(text),
+    })
+    const sent = await this.asked('take a callback', () => this.client.send(command), [
+      'CallbackTimeoutException',
+      'ResourceNotFoundException',
+      'InvalidParameterValueException',
+    ])
+    return sent !== undefined
+  }
+
+  private remember(name: string, arn: string): void {
+    if (this.arns.size >= MAX_ARNS) this.arns.clear()
+    this.arns.set(name, arn)
+  }
+
+  /** Undefined: the service refused, for one of `reasons`. */
+  private async asked<T>(what: string, ask: () => Promise<T>, reasons: readonly string[] = []): Promise<T | undefined> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (reasons.includes((error as Error).name)) return undefined
+      throw unavailable(what, this.functionName, error)
+    }
+  }
+}
+
+/** For a callback or an invocation, in UTF-8. */
+export function fits(text: string): boolean {
+  return Buffer.byteLength(text) <= PAYLOAD_BYTES
+}

@@ -1,0 +1,46 @@
+/**
+ * The engine on Lambda, as the conformance sections and their child processes open it: on the loopback service that
+ * `AWS_ENDPOINT_URL_LAMBDA` names, with a function of its own for each folder. A worker of the sections is an execution
+ * environment of that function: it asks the service for invocations, by the Runtime API.
+ */
+import { createHash } from 'node:crypto'
+import { createHost, type Engine, type Host, type Program } from '@selvage/core'
+import { type LambdaEngine, type LambdaOptions, lambdaEngine, lambdaHandler } from '@selvage/engine-lambda'
+import { nodeRuntime } from '@selvage/runtime-node'
+import type { OpenedEngine } from '@selvage/testing/conformance'
+import { type LambdaHandler, lambdaRuntime } from '@selvage/testing/servers'
+import { folderBlobs } from './folder-blobs.ts'
+
+/** More than Lambda's one: a process of the sections works on a run and its children, and a suspended one holds a place. */
+const AT_ONCE = 4
+
+export async function open(folder: string): Promise<OpenedEngine & { readonly engine: LambdaEngine }> {
+  return openOn(folder)
+}
+
+export function openOn(
+  folder: string,
+  options: Partial<LambdaOptions> = {},
+): OpenedEngine & { readonly engine: LambdaEngine } {
+  const runtime = nodeRuntime()
+  const functionName = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const poll = { firstMs: 5, longestMs: 40 }
+  const inner = lambdaEngine({ functionName, blobs: folderBlobs(folder), poll, ...options })
+  const serve = async (host: Host): ReturnType<Engine['serve']> => {
+    const serving = await inner.serve(host)
+    const { AWS_LAMBDA_RUNTIME_API: api = '' } = process.env
+    const handler = lambdaHandler(inner) as LambdaHandler
+    const { stop } = await lambdaRuntime(api, handler, { functionName, concurrency: AT_ONCE })
+    return {
+      stop: async () => {
+        stop()
+        await serving.stop()
+      },
+    }
+  }
+  const engine = Object.create(inner, { serve: { value: serve } }) as LambdaEngine
+  const { manifest, blobs } = engine
+  const host = (programs: readonly Program[]) =>
+    createHost({ runtime, manifest, programs: () => programs, outbound: inner, ...(blobs !== undefined && { blobs }) })
+  return { engine, host }
+}

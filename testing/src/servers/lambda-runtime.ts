@@ -1,0 +1,86 @@
+/**
+ * A Lambda execution environment's side of the Runtime API: asks for invocations, calls the handler, and says what it came
+ * to. The service notices the death of the process by a connection that stays open.
+ */
+import { randomUUID } from 'node:crypto'
+import { type ClientRequest, get } from 'node:http'
+
+/** As Lambda calls it. */
+export type LambdaHandler = (event: never, context: never) => Promise<unknown>
+
+export interface LambdaRuntimeOptions {
+  /** Whose invocations it makes. */
+  readonly functionName: string
+  /** Invocations at once; default 1, as on Lambda. */
+  readonly concurrency?: number
+  /** How many are made; default: until `stop`. */
+  readonly count?: number
+}
+
+export interface LambdaRuntime {
+  /** Resolves when `count` were made. */
+  readonly over: Promise<void>
+  /** Asks for no more; what is under way goes on. */
+  stop(): void
+}
+
+/** `api`: host and port, as in AWS_LAMBDA_RUNTIME_API. Resolves when the service knows this process. */
+export async function lambdaRuntime(
+  api: string,
+  handler: LambdaHandler,
+  { functionName, concurrency = 1, count = Number.POSITIVE_INFINITY }: LambdaRuntimeOptions,
+): Promise<LambdaRuntime> {
+  const base = `http://${api}/2018-06-01/runtime/invocation`
+  const environment = randomUUID()
+  const alive = await new Promise<ClientRequest>((resolve, reject) => {
+    const request = get(`${base}/alive?environment=${environment}`, (response) => {
+      response.resume()
+      response.once('error', () => {})
+      response.once('data', () => resolve(request))
+    })
+    request.once('error', reject)
+  })
+  alive.on('error', () => {})
+  alive.socket?.unref()
+  const stopped = new AbortController()
+  let left = count
+
+  const post = async (path: string, body: unknown): Promise<void> => {
+    await fetch(`${base}/${path}`, { method: 'POST', body: JSON.stringify(body) })
+  }
+  const makeOne = async (): Promise<void> => {
+    const query = `environment=${environment}&pid=${process.pid}&function=${functionName}`
+    const response = await fetch(`${base}/next?${query}`, { signal: stopped.signal })
+    const id = response.headers.get('lambda-runtime-aws-request-id') ?? ''
+    const deadline = Number(response.headers.get('lambda-runtime-deadline-ms'))
+    const context = {
+      awsRequestId: id,
+      invokedFunctionArn: response.headers.get('lambda-runtime-invoked-function-arn') ?? '',
+      getRemainingTimeInMillis: () => deadline - Date.now(),
+    }
+    try {
+      await post(`${id}/response`, await handler((await response.json()) as never, context as never))
+    } catch (error) {
+      const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
+      await post(`${id}/error`, { errorType: name, errorMessage: message })
+    }
+  }
+  const work = async (): Promise<void> => {
+    while (left-- > 0 && !stopped.signal.aborted) {
+      try {
+        await makeOne()
+      } catch (error) {
+        if (stopped.signal.aborted) return
+        throw error
+      }
+    }
+  }
+  const over = Promise.all(Array.from({ length: concurrency }, work)).then(() => {})
+  over.catch(() => {})
+  return {
+    over,
+    stop: () => {
+      stopped.abort()
+    },
+  }
+}
