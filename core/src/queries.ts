@@ -86,7 +86,8 @@ function compare([oneAt, oneId]: Place, [otherAt, otherId]: Place): number {
   return oneId === otherId ? 0 : oneId < otherId ? 1 : -1
 }
 
-function placeIn(after: string): Place {
+/** Where a page begins, for engines that look it up. BAD_INPUT. */
+export function placeIn(after: string): Place {
   try {
     const place = JSON.parse(decodeText(fromBase64url(after) ?? encodeText('null'))) as unknown
     if (Array.isArray(place) && typeof place[0] === 'number' && typeof place[1] === 'string') {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePorts, noRestate, RestateTestServer } from '@selvage/testing/servers'
+import { freePorts, noPostgres, noRestate, PostgresTestServer, RestateTestServer } from '@selvage/testing/servers'
 import { describe, expect, it } from 'vitest'
 import { run, temporaryFolder } from '../../test/process.ts'
 
@@ -37,6 +37,17 @@ describe('one program', { timeout: 120_000 }, () => {
         RESTATE_ADMIN: admin,
         PORT: String(port),
       })
+    } finally {
+      await server.close()
+    }
+  })
+
+  const noServer = noPostgres()
+  if (noServer !== undefined) console.info(`dbos: skipped: ${noServer}`)
+  it.skipIf(noServer !== undefined)('on DBOS', async () => {
+    const server = await PostgresTestServer.open()
+    try {
+      await killedOnce('engines/dbos.js', { DATABASE_URL: await server.createDatabase() })
     } finally {
       await server.close()
     }

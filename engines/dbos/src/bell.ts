@@ -1,0 +1,86 @@
+/**
+ * Who tells whom that a run has changed: LISTEN and NOTIFY on a connection of its own. A bell that lost its connection rings
+ * for every run when it has a new one, since nobody knows what was missed. A worker's bell also holds its lock: the lock is
+ * free as soon as the process is gone.
+ */
+import pg from 'pg'
+
+export interface BellOptions {
+  readonly url: string
+  readonly channel: string
+  readonly lock?: bigint
+  readonly report: (error: unknown) => void
+}
+
+/** `runId` undefined: any run may have changed. */
+type Listener = (runId: string | undefined) => void
+
+const AGAIN_MS = 250
+
+export class Bell {
+  private readonly options: BellOptions
+  private readonly listeners = new Set<Listener>()
+  private client: pg.Client | undefined
+  private again: NodeJS.Timeout | undefined
+  private isClosed = false
+
+  /** Resolves when it hears. */
+  static async open(options: BellOptions): Promise<Bell> {
+    const bell = new Bell(options)
+    await bell.connect()
+    return bell
+  }
+
+  private constructor(options: BellOptions) {
+    this.options = options
+  }
+
+  listen(listener: Listener): () => void {
+    this.listeners.add(listener)
+    return () => this.listeners.delete(listener)
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true
+    clearTimeout(this.again)
+    await this.client?.end().catch(() => {})
+  }
+
+  private async connect(): Promise<void> {
+    const { url, channel, lock } = this.options
+    const client = new pg.Client({ connectionString: url, keepAlive: true })
+    client.on('notification', ({ payload }) => this.ring(payload))
+    client.on('error', (error) => this.lost(client, error))
+    client.on('end', () => this.lost(client))
+    await client.connect()
+    this.client = client
+    await client.query(`listen "${channel}"`)
+    if (lock !== undefined) await client.query('select pg_advisory_lock($1)', [lock.toString()])
+  }
+
+  private lost(client: pg.Client, error?: Error): void {
+    if (this.client !== client) return
+    this.client = undefined
+    if (this.isClosed) return
+    if (error !== undefined) this.options.report(error)
+    this.reconnect()
+  }
+
+  private reconnect(): void {
+    this.again = setTimeout(() => {
+      this.connect().then(
+        () => (this.isClosed ? this.close() : this.ring(undefined)),
+        (error) => {
+          this.client = undefined
+          if (this.isClosed) return
+          this.options.report(error)
+          this.reconnect()
+        },
+      )
+    }, AGAIN_MS)
+  }
+
+  private ring(runId: string | undefined): void {
+    for (const listener of this.listeners) listener(runId)
+  }
+}

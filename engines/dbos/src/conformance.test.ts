@@ -1,0 +1,27 @@
+import { conformance } from '@selvage/testing/conformance'
+import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { afterAll, test } from 'vitest'
+import { DATABASE, open } from '../test/under-test.ts'
+
+const neverHit = {
+  'host.before-append': 'DBOS keeps the journal',
+  'host.after-append': 'DBOS keeps the journal',
+  'store.before-commit': 'there is no store',
+  'store.after-commit': 'there is no store',
+  'engine.after-claim-message': 'its manifest says that it has no outbox',
+  'engine.after-delivery': 'its manifest says that it has no outbox',
+  'engine.after-settle-message': 'its manifest says that it has no outbox',
+}
+
+const missing = noPostgres()
+if (missing === undefined) {
+  const server = await PostgresTestServer.open()
+  afterAll(() => server.close())
+  process.env[DATABASE] = await server.createDatabase()
+  // Whoever takes a run over waits until the other one has been silent for long enough.
+  const plays = { kills: 2, seeds: 2 }
+  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+} else {
+  console.info(`dbos: skipped: ${missing}`)
+  test('dbos', ({ skip }) => skip(missing))
+}

@@ -1,0 +1,147 @@
+/** The pool of connections to the database that DBOS and our own tables share, and who makes both schemas. */
+import pg from 'pg'
+import { isAway, schemaTooNew, toSelvage } from './errors.ts'
+import { SCHEMA_VERSION, schemaSql } from './schema.ts'
+import { makeTables, SDK_VERSION } from './sdk.ts'
+
+export interface DatabaseOptions {
+  readonly url: string
+  readonly schema: string
+  readonly poolSize: number
+  /** A connection that stands still inside of a transaction keeps others waiting no longer. Milliseconds. */
+  readonly idleInTransactionMs: number
+  readonly report: (error: unknown) => void
+}
+
+export type Row = { readonly [column: string]: unknown }
+
+const FIRST_AGAIN_MS = 50
+const LONGEST_AGAIN_MS = 2_000
+
+export class Database {
+  readonly pool: pg.Pool
+  readonly schema: string
+  readonly where: string
+  private readonly options: DatabaseOptions
+  private prepared: Promise<void> | undefined
+
+  constructor(options: DatabaseOptions) {
+    const { url, schema, poolSize, idleInTransactionMs, report } = options
+    this.options = options
+    this.schema = schema
+    this.where = withoutPassword(url)
+    this.pool = new pg.Pool({
+      connectionString: url,
+      max: poolSize,
+      idle_in_transaction_session_timeout: idleInTransactionMs,
+      allowExitOnIdle: true,
+    })
+    // Of connections that nobody uses: the next one that is needed is made anew.
+    this.pool.on('error', report)
+    this.pool.on('connect', (client) => client.on('error', () => {}))
+  }
+
+  /** Rows of one statement. */
+  async rows<R extends Row>(sql: string, values: readonly unknown[] = []): Promise<readonly R[]> {
+    await this.prepare()
+    try {
+      return (await this.pool.query<R>(sql, [...values])).rows
+    } catch (error) {
+      throw toSelvage(error, this.where)
+    }
+  }
+
+  async transaction<T>(body: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    await this.prepare()
+    try {
+      const client = await this.pool.connect()
+      let broken: Error | undefined
+      try {
+        await client.query('begin')
+        const result = await body(client)
+        await client.query('commit')
+        return result
+      } catch (error) {
+        await client.query('rollback').catch((failure: Error) => {
+          broken = failure
+        })
+        throw error
+      } finally {
+        client.release(broken)
+      }
+    } catch (error) {
+      throw toSelvage(error, this.where)
+    }
+  }
+
+  /** Done again and again while the database is away: for what must not be given up halfway. */
+  async insist<T>(body: () => Promise<T>, isOver: () => boolean): Promise<T> {
+    for (let pauseMs = FIRST_AGAIN_MS; ; pauseMs = Math.min(LONGEST_AGAIN_MS, pauseMs * 2)) {
+      try {
+        return await body()
+      } catch (error) {
+        if (isOver()) throw error
+        this.options.report(error)
+      }
+      await new Promise((resolve) => setTimeout(resolve, pauseMs))
+    }
+  }
+
+  close(): Promise<void> {
+    return this.pool.end()
+  }
+
+  /** Makes the tables of DBOS and ours where they are not there yet. */
+  private async prepare(): Promise<void> {
+    this.prepared ??= this.migrate().catch((error) => {
+      this.prepared = undefined
+      throw toSelvage(error, this.where)
+    })
+    await this.prepared
+  }
+
+  private async migrate(): Promise<void> {
+    const { schema } = this
+    const wanted = `${SCHEMA_VERSION} ${SDK_VERSION}`
+    const found = await this.migrated()
+    if (found === wanted) return
+    const version = Number(found?.split(' ')[0] ?? 0)
+    if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
+    await makeTables(this.options.url, this.options.report)
+    const client = await this.pool.connect()
+    try {
+      // Several processes may come here at once.
+      await client.query('begin')
+      await client.query(`select pg_advisory_xact_lock(hashtextextended('selvage ${schema}', 0))`)
+      await client.query(schemaSql(schema))
+      const set = 'on conflict (key) do update set value = excluded.value'
+      await client.query(`insert into ${schema}.meta values ('version', $1) ${set}`, [wanted])
+      await client.query('commit')
+    } catch (error) {
+      await client.query('rollback').catch(() => {})
+      throw error
+    } finally {
+      client.release()
+    }
+  }
+
+  private async migrated(): Promise<string | undefined> {
+    try {
+      const { rows } = await this.pool.query(`select value from ${this.schema}.meta where key = 'version'`)
+      return rows[0]?.value
+    } catch (error) {
+      const { code } = error as { code?: unknown }
+      if (isAway(error) || !['3D000', '3F000', '42P01'].includes(String(code))) throw error
+      return undefined
+    }
+  }
+}
+
+function withoutPassword(url: string): string {
+  try {
+    const { host, pathname } = new URL(url)
+    return `${host}${pathname}`
+  } catch {
+    return 'the given url'
+  }
+}

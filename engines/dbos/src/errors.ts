@@ -1,0 +1,73 @@
+/** What goes wrong with DBOS and its database, as errors of ours. */
+import { ConflictError, EngineError, RunError, SelvageError, UsageError } from '@selvage/core'
+
+/** Classes of SQLSTATE that say that the server is away, starting, stopping or out of room, and the driver's own codes. */
+const AWAY = /^(08|53|57P|55P03|40|25P03|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
+
+/** Whether the same may work later. */
+export function isAway(error: unknown): boolean {
+  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
+  if (typeof code === 'string') return AWAY.test(code)
+  if (error instanceof AggregateError) return error.errors.some(isAway)
+  return (
+    typeof message === 'string' && /connection|timeout exceeded when trying to connect|Client was closed/i.test(message)
+  )
+}
+
+/** For who called: where the database was, and what to do. */
+export function toSelvage(error: unknown, where: string): unknown {
+  if (SelvageError.is(error)) return error
+  const { code } = (error ?? {}) as { code?: unknown }
+  if (code === '53100') {
+    return new EngineError('DISK_FULL', `The disk of PostgreSQL at ${where} is full.`, { cause: error })
+  }
+  if (isAway(error)) {
+    return new EngineError('UNAVAILABLE', `PostgreSQL cannot be reached at ${where}.`, {
+      hint: 'Check that it runs, and the url of dbosEngine({ url }).',
+      details: { where },
+      cause: error,
+    })
+  }
+  if (typeof code !== 'string' || code.length !== 5) return error
+  const hint = code.startsWith('28')
+    ? 'Check user and password in the url.'
+    : code === '42501'
+      ? 'The user of the url needs to create and write the schemas of DBOS and Selvage.'
+      : undefined
+  return new EngineError('UNAVAILABLE', `PostgreSQL at ${where} refused: ${(error as Error).message} (${code}).`, {
+    ...(hint !== undefined && { hint }),
+    details: { where, sqlState: code },
+    cause: error,
+  })
+}
+
+export function notFound(runId: string): RunError {
+  return new RunError('NOT_FOUND', `There is no run ${runId} in DBOS.`, { details: { runId } })
+}
+
+export function runEnded(runId: string): RunError {
+  return new RunError('RUN_ENDED', `Run ${runId} has ended; nothing more can be sent to it.`, { details: { runId } })
+}
+
+export function conflict(runId: string): ConflictError {
+  return new ConflictError('RUN_CONFLICT', `Run ${runId} exists with another program or input.`, {
+    hint: 'Start it under another id, or with the same program and input.',
+    details: { runId },
+  })
+}
+
+export function schemaTooNew(schema: string, version: number): EngineError {
+  return new EngineError('SCHEMA_TOO_NEW', `Schema ${schema} was written by a newer version of Selvage (${version}).`, {
+    hint: 'Install that version here too.',
+  })
+}
+
+export function oneInAProcess(): UsageError {
+  return new UsageError('BAD_INPUT', 'DBOS works in this process already, and there is one DBOS in a process.', {
+    hint: 'Stop the other worker first, or give each a process of its own. Clients, which never serve, share a process.',
+  })
+}
+
+export function closed(): EngineError {
+  return new EngineError('UNAVAILABLE', 'The engine on DBOS was closed.', { hint: 'Open it again to go on.' })
+}

@@ -1,0 +1,1 @@
+export { type DbosEngine, type DbosOptions, dbosEngine } from './engine.ts'

@@ -1,0 +1,148 @@
+/**
+ * Every use of DBOS's SDK by a worker. There is one DBOS in a process: launched when a worker begins to serve, shut down when
+ * it stops. No conductor, no telemetry; what it logs as wrong is reported as everything else is.
+ *
+ * A step of DBOS is checkpointed by its position, and only by the process whose claim of the workflow is the newest: each
+ * claim writes a token (`owner_xid`) into the workflow's row, and each checkpoint is refused where another one stands there.
+ * That is the fence of this engine.
+ */
+import { DBOS, type DBOSConfig } from '@dbos-inc/dbos-sdk'
+import { registerPollerQueue } from '@dbos-inc/dbos-sdk/eventreceiver'
+import { DBOSExecutor } from '@dbos-inc/dbos-sdk/internal/dbos-executor'
+import { migrateSystemDatabase } from '@dbos-inc/dbos-sdk/internal/system_database'
+import { GlobalLogger } from '@dbos-inc/dbos-sdk/internal/telemetry/logs'
+import { dbRetryConfig } from '@dbos-inc/dbos-sdk/internal/utils'
+import { EngineError } from '@selvage/core'
+import type { Database } from './database.ts'
+import { oneInAProcess } from './errors.ts'
+import type { Begin, Names } from './names.ts'
+
+export interface LaunchOptions {
+  readonly names: Names
+  readonly url: string
+  readonly db: Database
+  readonly executor: string
+  /** Whose workflows this worker is given from the beginning. */
+  readonly queues: readonly string[]
+  /** Makes a queue known to DBOS. */
+  readonly makeQueue: (name: string) => Promise<unknown>
+  readonly report: (error: unknown) => void
+  /** Drives a generation of a run. */
+  readonly drive: (begin: Begin) => Promise<string>
+}
+
+/** The version of the SDK whose tables `makeTables` makes. */
+export const SDK_VERSION = '5.3.0'
+
+/** The database, if it is not there, and DBOS's tables in it. Several processes may do so at once. */
+export async function makeTables(url: string, report: (error: unknown) => void): Promise<void> {
+  await migrateSystemDatabase(url, new GlobalLogger(undefined, { logger: loggerOf(report) }))
+}
+
+// A database that was away is noticed within seconds of its return; by default DBOS comes to look once a minute.
+dbRetryConfig.initialBackoffSec = 0.2
+dbRetryConfig.maxBackoffSec = 3
+
+/** A run is driven again and again for as long as it takes: `CRASH_LOOP` is what stops it. */
+const FOR_EVER = 2 ** 30
+
+let isTaken = false
+
+export class Sdk {
+  private readonly options: LaunchOptions
+  private readonly workflow: (begin: Begin) => Promise<string>
+  private readonly queues = new Set<string>()
+
+  static async launch(options: LaunchOptions): Promise<Sdk> {
+    if (isTaken || DBOS.isInitialized()) throw oneInAProcess()
+    isTaken = true
+    try {
+      const { names, url, db, executor, report } = options
+      DBOS.setConfig({
+        name: names.application,
+        applicationVersion: names.applicationVersion,
+        executorID: executor,
+        systemDatabaseUrl: url,
+        systemDatabasePool: db.pool,
+        runMigrations: false,
+        enableOTLP: false,
+        tracingEnabled: false,
+        logger: loggerOf(report),
+        serializer: PLAIN_JSON,
+        // Queues are added as programs are registered.
+        listenQueues: [],
+      })
+      const sdk = new Sdk(options)
+      for (const queue of options.queues) await sdk.listen(queue)
+      await DBOS.launch()
+      return sdk
+    } catch (error) {
+      await DBOS.shutdown({ deregister: true }).catch(() => {})
+      isTaken = false
+      throw error
+    }
+  }
+
+  private constructor(options: LaunchOptions) {
+    this.options = options
+    const { drive, names } = options
+    const config = { name: names.workflow, serialization: 'portable', maxRecoveryAttempts: FOR_EVER } as const
+    this.workflow = DBOS.registerWorkflow(drive, config)
+  }
+
+  /** From now on DBOS gives this worker what stands in that queue. */
+  async listen(queue: string): Promise<void> {
+    if (this.queues.has(queue)) return
+    await this.options.makeQueue(queue)
+    registerPollerQueue(queue)
+    this.queues.add(queue)
+  }
+
+  /** Only inside of a workflow: runs `body` unless its result is recorded, and resolves when it is. */
+  async step<T>(name: string, body: () => Promise<T>): Promise<T> {
+    return await DBOS.runStep(body, { name })
+  }
+
+  /** Only inside of a workflow: the workflow of the next generation, in the same commit as the record that it was started. */
+  async next(begin: Begin, workflowID: string, queueName: string, delayMs: number): Promise<void> {
+    const enqueueOptions = delayMs > 0 ? { delaySeconds: delayMs / 1_000 } : {}
+    await DBOS.startWorkflow(this.workflow, { workflowID, queueName, enqueueOptions })(begin)
+  }
+
+  /** What these executors had goes back to its queues, and their claims are void. */
+  async recover(executors: readonly string[]): Promise<void> {
+    await DBOSExecutor.globalInstance?.recoverPendingWorkflows([...executors])
+  }
+
+  /** Takes nothing more up, and waits so long for what is going on. */
+  async shutdown(graceMs: number): Promise<void> {
+    try {
+      await DBOS.shutdown({ deregister: true, workflowCompletionTimeoutMS: graceMs })
+    } finally {
+      isTaken = false
+    }
+  }
+}
+
+/** Steps are recorded as JSON that every client of DBOS can read. */
+const PLAIN_JSON = {
+  name: () => 'portable_json',
+  parse: (text: string | null | undefined): unknown => (text === null || text === undefined ? null : JSON.parse(text)),
+  stringify: (value: unknown): string => JSON.stringify(value ?? null),
+}
+
+export function loggerOf(report: (error: unknown) => void): NonNullable<DBOSConfig['logger']> {
+  const tell = (message: unknown, metadata?: object): void => {
+    const cause = metadata !== undefined && 'error' in metadata ? metadata.error : undefined
+    const text = String(message)
+    if (EXPECTED.test(text)) return
+    if (AWAY.test(text)) report(new EngineError('UNAVAILABLE', 'DBOS has lost its database, and tries again.'))
+    else report(cause ?? new EngineError('UNAVAILABLE', `DBOS says: ${text}`))
+  }
+  return { debug: () => {}, info: () => {}, warn: tell, error: tell }
+}
+
+/** A claim is void where a run goes on elsewhere; and what is cut off by a shutdown says so. */
+const EXPECTED = /is no longer owned by this execution|was cancelled during execution|has been shut down/
+const AWAY =
+  /ECONN|terminat|starting up|shutting down|not yet accepting connections|not queryable|Connection (?:lost|ended)/

@@ -1,0 +1,261 @@
+/**
+ * A worker: the process in which DBOS drives runs. DBOS itself gives the workflows of a process that died only to one that
+ * comes back under its name (`executorID`); here nobody comes back, so the workers watch each other:
+ *
+ *   beat     each writes into its row that it lives, ten times a lease
+ *   watch    each looks for workers that are dead: silent for a lease; or silent for a quarter of it, and the lock that their
+ *            connection held is free. Their rows go
+ *   recover  whatever is going on (PENDING) under the name of a worker that has no row is given back to its queue by DBOS's
+ *            own recovery, which makes the dead worker's claim void. It does not matter who does it, nor how often
+ *
+ * Who was only standing still finds that its row is gone: it gives everything back itself, and begins anew.
+ */
+import { randomBytes } from 'node:crypto'
+import { hostname } from 'node:os'
+import { type Host, type Start, UsageError } from '@selvage/core'
+import { Bell } from './bell.ts'
+import type { Database } from './database.ts'
+import { type Driver, Generation } from './drive-run.ts'
+import { type Begin, type Names, queueOf, workflowOf } from './names.ts'
+import { Places } from './places.ts'
+import type { RunRow, Runs } from './runs.ts'
+import { Sdk } from './sdk.ts'
+
+export interface WorkerOptions {
+  readonly names: Names
+  readonly url: string
+  readonly db: Database
+  readonly runs: Runs
+  readonly host: Host
+  readonly concurrency: number
+  readonly namesSteps: boolean
+  readonly leaseMs: number
+  readonly makeQueue: (name: string) => Promise<unknown>
+  readonly lingerMs: number
+  readonly stopGraceMs: number
+  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
+  readonly now: () => number
+  readonly report: (error: unknown) => void
+  readonly touched: (runId: string) => void
+  readonly wake: (workflow: string, start: Start) => Promise<void>
+  /** A run whose workflow was cancelled in DBOS's console. */
+  readonly cancelled: (run: RunRow) => Promise<void>
+}
+
+const BEATS = 10
+const SILENCE = 4
+const LOOKS_MS = 500
+
+export class Worker {
+  private readonly options: WorkerOptions
+  private readonly executor = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
+  private readonly lock = randomBytes(8).readBigInt64BE()
+  private readonly places: Places
+  /** Of each run the one that drives it in this process; an older one may still stand there, without a claim. */
+  private readonly generations = new Map<string, Generation>()
+  private readonly all = new Set<Generation>()
+  private readonly loops: Promise<void>[] = []
+  private readonly over = new AbortController()
+  private sdk!: Sdk
+  private bell!: Bell
+  private stopping: Promise<void> | undefined
+
+  static async open(options: WorkerOptions): Promise<Worker> {
+    const worker = new Worker(options)
+    try {
+      await worker.begin()
+      return worker
+    } catch (error) {
+      await worker.end()
+      throw error
+    }
+  }
+
+  private constructor(options: WorkerOptions) {
+    this.options = options
+    this.places = new Places(options.concurrency)
+  }
+
+  private async begin(): Promise<void> {
+    const { names, url, db, makeQueue, report, leaseMs } = this.options
+    await this.beat()
+    this.bell = await Bell.open({ url, channel: names.channel, lock: this.lock, report })
+    this.bell.listen((runId) => this.rang(runId))
+    const drive = (begin: Begin): Promise<string> => this.drive(begin)
+    const { executor, queues } = this
+    this.sdk = await Sdk.launch({ names, url, db, executor, queues, makeQueue, report, drive })
+    await this.watch()
+    this.loops.push(this.every(leaseMs / BEATS, () => this.beatOn()))
+    this.loops.push(this.every(Math.min(LOOKS_MS, leaseMs / 2), () => this.watch()))
+  }
+
+  /** Nothing more begins; what is in flight has its grace, and whatever is left is for other workers. */
+  stop(): Promise<void> {
+    this.stopping ??= this.end()
+    for (const generation of this.all) generation.stop()
+    return this.stopping
+  }
+
+  private async end(): Promise<void> {
+    const { db, stopGraceMs, report } = this.options
+    await this.sdk?.shutdown(stopGraceMs).catch(report)
+    this.over.abort()
+    await Promise.all(this.loops)
+    for (const generation of this.all) this.lose(generation, false)
+    await db.rows(`delete from ${db.schema}.worker where executor = $1`, [this.executor]).catch(report)
+    await this.bell?.close()
+  }
+
+  // ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async drive(begin: Begin): Promise<string> {
+    const generation = new Generation(begin, this.driver)
+    this.all.add(generation)
+    this.generations.set(begin.runId, generation)
+    try {
+      return await generation.drive()
+    } catch (error) {
+      // DBOS has refused a checkpoint: the run goes on elsewhere, or anew in this process.
+      if (this.generations.get(begin.runId) === generation) this.lose(generation, true)
+      throw error
+    } finally {
+      this.all.delete(generation)
+      if (this.generations.get(begin.runId) === generation) this.generations.delete(begin.runId)
+    }
+  }
+
+  private lose(generation: Generation, isTaken: boolean): void {
+    generation.lose(isTaken)
+    this.options.host.evict(generation.runId)
+  }
+
+  private rang(runId: string | undefined): void {
+    if (runId !== undefined) this.generations.get(runId)?.ring()
+    else for (const generation of this.all) generation.ring()
+  }
+
+  private get driver(): Driver {
+    const { options } = this
+    const { host, runs, db, names, now, wake, touched, report, namesSteps, rotateAfter, concurrency } = options
+    const isStopping = (): boolean => this.stopping !== undefined
+    // Where many are at work, who waits makes room.
+    const lingerMs = (): number => (this.all.size > concurrency ? 0 : options.lingerMs)
+    return {
+      host,
+      runs,
+      now,
+      wake,
+      touched,
+      report,
+      rotateAfter,
+      get lingerMs() {
+        return lingerMs()
+      },
+      announces: namesSteps,
+      get isStopping() {
+        return isStopping()
+      },
+      step: (name, body) => this.sdk.step(name, body),
+      next: async (begin, { program, version }, delayMs) => {
+        const workflow = workflowOf(names, begin.runId, begin.generation)
+        await this.sdk.next(begin, workflow, queueOf(names, program, version), delayMs)
+        return workflow
+      },
+      insist: async (generation, body) => {
+        try {
+          return await db.insist(body, () => generation.isLost)
+        } catch (error) {
+          await generation.unlessLost()
+          throw error
+        }
+      },
+      inPlace: (body) => this.places.take(body),
+      mayLive,
+    }
+  }
+
+  /** Of what is registered by now. */
+  private get queues(): readonly string[] {
+    const { host, names } = this.options
+    return host.registered().map(({ name, version }) => queueOf(names, name, version))
+  }
+
+  // ── workers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private async beat(): Promise<void> {
+    const { db } = this.options
+    await db.rows(`insert into ${db.schema}.worker values ($1, $2, now())`, [this.executor, this.lock.toString()])
+  }
+
+  private async beatOn(): Promise<void> {
+    const { db } = this.options
+    const mine = [this.executor]
+    const beaten = await db.rows(
+      `update ${db.schema}.worker set seen_at = now() where executor = $1 returning executor`,
+      mine,
+    )
+    if (beaten.length > 0) return
+    await this.sdk.recover(mine)
+    for (const generation of this.all) this.lose(generation, true)
+    await this.beat()
+  }
+
+  private async watch(): Promise<void> {
+    const { db, names, leaseMs } = this.options
+    for (const queue of this.queues) await this.sdk.listen(queue)
+    await db.rows(
+      `delete from ${db.schema}.worker where seen_at < now() - $1 * interval '1 ms'
+         or (seen_at < now() - $2 * interval '1 ms' and pg_try_advisory_xact_lock(lock))`,
+      [leaseMs, leaseMs / SILENCE],
+    )
+    const orphans = await db.rows<{ executor_id: string }>(
+      `select distinct executor_id from dbos.workflow_status
+         where status = 'PENDING' and application_name = $1
+         and not exists (select from ${db.schema}.worker where executor = executor_id)`,
+      [names.application],
+    )
+    if (orphans.length > 0) await this.sdk.recover(orphans.map(({ executor_id }) => executor_id))
+    const cancelled = await db.rows<RunRow>(
+      `select run.* from dbos.workflow_status join ${db.schema}.run on workflow = workflow_uuid
+         where workflow_status.status = 'CANCELLED' and application_name = $1 and run.outcome is null`,
+      [names.application],
+    )
+    for (const run of cancelled) await this.options.cancelled(run)
+  }
+
+  private async every(ms: number, body: () => Promise<void>): Promise<void> {
+    const { signal } = this.over
+    while (!signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          clearTimeout(timer)
+          signal.removeEventListener('abort', done)
+          resolve()
+        }
+        const timer = setTimeout(done, ms)
+        signal.addEventListener('abort', done)
+      })
+      if (signal.aborted) return
+      await body().catch((error) => this.options.report(error))
+    }
+  }
+}
+
+export function checkConcurrency(concurrency: number): void {
+  if (Number.isInteger(concurrency) && concurrency >= 1) return
+  throw new UsageError('BAD_INPUT', `The option concurrency of the engine on DBOS is ${String(concurrency)}.`, {
+    hint: 'Give a whole number of at least 1.',
+  })
+}
+
+/** `host`: name of the machine and pid, as in an intent. On another machine nobody here can tell. */
+function mayLive(host: string): boolean {
+  const at = host.lastIndexOf(':')
+  if (host.slice(0, at) !== hostname()) return true
+  try {
+    process.kill(Number(host.slice(at + 1)), 0)
+    return true
+  } catch (error) {
+    return (error as { code?: unknown }).code !== 'ESRCH'
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The engine on DBOS, as the conformance sections and their child processes open it: in the database that
+ * `SELVAGE_TEST_DBOS_URL` names, with an application, and so a schema, of its own for each folder.
+ */
+import { createHash } from 'node:crypto'
+import { createHost, type Program } from '@selvage/core'
+import { type DbosEngine, type DbosOptions, dbosEngine } from '@selvage/engine-dbos'
+import { nodeRuntime } from '@selvage/runtime-node'
+import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
+
+export const DATABASE = 'SELVAGE_TEST_DBOS_URL'
+
+/** Of a worker that was killed; frozen ones wait for their lease. */
+const LEASE_MS = 1_500
+
+export function open(
+  folder: string,
+  { leaseMs = LEASE_MS }: PlaceOptions = {},
+): Promise<OpenedEngine & { readonly engine: DbosEngine }> {
+  return openIn(folder, { leaseMs })
+}
+
+export async function openIn(
+  folder: string,
+  options: Partial<DbosOptions> = {},
+): Promise<OpenedEngine & { readonly engine: DbosEngine }> {
+  const runtime = nodeRuntime()
+  const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const engine = dbosEngine({ url: process.env[DATABASE] ?? '', name, pollMs: 20, lingerMs: 40, ...options })
+  const { manifest, blobs } = engine
+  const host = (programs: readonly Program[]) =>
+    createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })
+  return { engine, host }
+}

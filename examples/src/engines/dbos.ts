@@ -1,0 +1,7 @@
+/** The same on DBOS, in a PostgreSQL of yours: DATABASE_URL says where. */
+import { dbosEngine } from '@selvage/engine-dbos'
+import { openSelvage } from 'selvage'
+import { analyse } from './analysis.ts'
+
+const { DATABASE_URL: url = 'postgres://postgres@127.0.0.1:5432/selvage' } = process.env
+await analyse(await openSelvage({ engine: dbosEngine({ url }) }))
