@@ -84,12 +84,13 @@ export type StepOutcome =
 
 /**
  * `step`: the key of the step whose failure ended the run, if it was one; `retry` begins there, and makes `voids` void as
- * well (absent in older journals). `because`: what cancelled the run, where it was nobody.
+ * well (absent in older journals). `because`: what cancelled the run, where it was nobody. `undone`: what it did was undone, as
+ * far as it could be, so it cannot be retried.
  */
 export type Outcome =
   | { readonly ok: Json }
-  | { readonly error: ErrorJson; readonly step?: string; readonly voids?: readonly string[] }
-  | { readonly cancelled: string; readonly because?: CancelCause }
+  | { readonly error: ErrorJson; readonly step?: string; readonly voids?: readonly string[]; readonly undone?: true }
+  | { readonly cancelled: string; readonly because?: CancelCause; readonly undone?: true }
 
 /** How a run ends that does not complete. */
 export type Failure = Exclude<Outcome, { readonly ok: Json }>

@@ -7,7 +7,7 @@
  */
 import type { AskedStep } from './asked.ts'
 import { senderFor } from './deadline.ts'
-import type { Entry, EntryOf, Op, Signal } from './entry.ts'
+import type { Entry, EntryOf, Op, Outcome, Signal } from './entry.ts'
 import { LeaseLostError, SelvageError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
@@ -189,9 +189,11 @@ export class Turn {
       fiber.agreement.disagreement === undefined
         ? await fiber.outcome()
         : fiber.failureOutcome(fiber.agreement.disagreement)
+    const isUndone = fiber.known.undo !== undefined && !('ok' in outcome)
+    const end: Outcome = isUndone ? { ...outcome, undone: true } : outcome
     probe('host.before-end')
-    await this.tellParent(outcome)
-    fiber.produce({ type: 'end', outcome })
+    await this.tellParent(end)
+    fiber.produce({ type: 'end', outcome: end })
   }
 
   /** A run that undoes what it did ends with its program: each compensation is bounded by a policy of its own. */

@@ -238,7 +238,7 @@ describe('a workflow that is cancelled', () => {
     await world.kill()
     await world.suspended('r')
     await world.cancel('r', 'no longer wanted')
-    expect(await ended(world)).toEqual({ cancelled: 'no longer wanted' })
+    expect(await ended(world)).toEqual({ cancelled: 'no longer wanted', undone: true })
     expect(log).toEqual(['told', 'undo a: no longer wanted'])
   })
 
@@ -265,7 +265,7 @@ describe('a workflow that is cancelled', () => {
       await world.kill()
       await world.elapse(3_600_000)
     }
-    expect(await ended(world)).toEqual({ cancelled: 'enough' })
+    expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(calls).toBe(3)
     expect(openItems(world)).toEqual([])
   })
@@ -289,7 +289,7 @@ describe('a workflow that is cancelled', () => {
     await world.cancel('r', 'enough')
     await world.until(() => world.entries('r').some(({ type }) => type === 'undo'))
     finish()
-    expect(await ended(world)).toEqual({ cancelled: 'enough' })
+    expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(log).toEqual(['charging', 'undo charged'])
   })
 
@@ -303,7 +303,7 @@ describe('a workflow that is cancelled', () => {
     await world.until(() => world.entries('r').some(({ type }) => type === 'undo'))
     for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => void setImmediate(resolve))
     await world.elapse(30_000)
-    expect(await ended(world)).toEqual({ cancelled: 'enough' })
+    expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(openItems(world)[0]?.reason).toMatchObject({ step: 'charge', outcome: 'unknown' })
   })
 })
@@ -341,7 +341,7 @@ describe('a step whose process died inside of it', () => {
     ['compensate', ['charge', 'undo unknown undefined']],
   ] as const)('is unknown: %s', async (compensateUnknown, expected) => {
     const { world, log } = await cancelledAfterDeath({ compensateUnknown })
-    expect(await ended(world)).toEqual({ cancelled: 'enough' })
+    expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(log).toEqual(expected)
     expect(openItems(world)).toHaveLength(compensateUnknown === 'ask' ? 1 : 0)
   })
@@ -352,7 +352,7 @@ describe('a step whose process died inside of it', () => {
     ['unknown', 'unknown', ['charge'], 1],
   ] as const)('is asked of the target system, if it can tell: %s', async (_, found, expected, items) => {
     const { world, log } = await cancelledAfterDeath({ effect: 'once', reconcile: () => found })
-    expect(await ended(world)).toEqual({ cancelled: 'enough' })
+    expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(log).toEqual(expected)
     expect(openItems(world)).toHaveLength(items)
   })

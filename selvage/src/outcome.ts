@@ -4,6 +4,8 @@ import { deadlineReason, errorFromJson, RunError } from '@selvage/core'
 /** What a program hands to its caller from what was recorded. */
 export type Present<Result> = (recorded: Json) => Result
 
+const UNDONE = 'What it did was undone, so it cannot be retried: fork it, or start a new run.'
+
 /** The result of an ended run, or the error that a caller is told. `deadline`: that of the run, if it has one. */
 export function settle<Result>(
   runId: string,
@@ -15,13 +17,15 @@ export function settle<Result>(
   if ('cancelled' in outcome) {
     if (outcome.because === 'timeout') {
       throw new RunError('RUN_TIMEOUT', `Run ${runId} was cancelled: ${outcome.cancelled}.`, {
-        hint: 'A retry gives it that time anew; or raise the timeout of its program.',
+        hint: outcome.undone ? UNDONE : 'A retry gives it that time anew; or raise the timeout of its program.',
         details: { runId },
       })
     }
     if (deadline !== undefined && (outcome.because === 'deadline' || outcome.cancelled === deadlineReason(deadline))) {
       throw new RunError('DEADLINE', `Run ${runId} was cancelled: ${outcome.cancelled}.`, {
-        hint: 'Start it under another run id with a later deadline, or retry it: then it has none.',
+        hint: outcome.undone
+          ? UNDONE
+          : 'Start it under another run id with a later deadline, or retry it: then it has none.',
         details: { runId, deadline },
       })
     }
@@ -31,7 +35,7 @@ export function settle<Result>(
   }
   const at = outcome.step === undefined ? '' : ` in step '${outcome.step}'`
   throw new RunError('RUN_FAILED', `Run ${runId} failed${at}: ${sentence(whyOf(outcome))}`, {
-    hint: 'A retry of the run makes again what failed; what was done stands.',
+    hint: outcome.undone ? UNDONE : 'A retry of the run makes again what failed; what was done stands.',
     cause: errorFromJson(outcome.error),
     details: { runId, ...(outcome.step === undefined ? {} : { step: outcome.step }) },
   })

@@ -48,6 +48,10 @@ test('a compensation that gives up leaves the run failed, with an open item for 
     ['charge/undo', 'failed', 'charge'],
     ['book/undo', 'done', 'book'],
   ])
+  await expect(run.result()).rejects.toMatchObject({
+    code: 'RUN_FAILED',
+    hint: expect.stringMatching(/^What it did was undone.*fork/),
+  })
   await expect(run.retry()).rejects.toMatchObject({ code: 'RUN_UNDONE' })
   await expect(run.cancel()).rejects.toMatchObject({ code: 'RUN_ENDED' })
   await selvage.close()

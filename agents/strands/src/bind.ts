@@ -4,7 +4,7 @@ import type { Saga } from '@selvage/programs'
 import type { Agent } from '@strands-agents/sdk'
 import { Nest } from './frames.ts'
 import { checkAgent, putGates } from './gates.ts'
-import { bindInner, bindInnerOf, toolsWithin } from './inner.ts'
+import { bindInner, bindInnerOf, refuseOneStep, toolsWithin } from './inner.ts'
 import type { Policy } from './policy.ts'
 import { StateWatch } from './state-watch.ts'
 import { type Session, Turns } from './turns.ts'
@@ -46,6 +46,7 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
       bindInnerOf(agent, { ...binding, durable })
       const tools = toolsWithin(agent)
       binding.policy.refuseLive(agent.name, tools)
+      refuseOneStep(binding.policy, tools)
       for (const line of binding.policy.remarks(agent.name, tools)) binding.log(line)
     },
     firstInput: binding.firstInput,

@@ -158,6 +158,15 @@ export class FailurePolicy {
     return () => clearTimeout(handle)
   }
 
+  /** The options in which something is declared of that very tool. */
+  declaredOf(tool: string): readonly string[] {
+    return [
+      ...(Object.hasOwn(this.#tools, tool) ? ['retry'] : []),
+      ...(this.#limits.has(tool) ? ['timeouts'] : []),
+      ...(this.#toolBreakers.has(tool) ? ['circuitBreaker'] : []),
+    ]
+  }
+
   /** Tools that something is declared of. */
   get tools(): readonly string[] {
     return [

@@ -15,6 +15,7 @@ import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { keysOf, outcomeOf, type Played, play, playAllPrefixes, questionsOf, type Scenario } from '../test/scenario.ts'
+import type { AgentOptions } from './program-options.ts'
 import { type Script, type ScriptedAnswer, scriptedModel, throttled } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -262,6 +263,17 @@ describe('an agent as a tool', () => {
     }
     const { how, ledger } = await play(runtime, scenario)
     expect(how).toMatchObject({ outcome: { error: { code: 'UNSUPPORTED' } } })
+    expect(ledger.modelCalls).toBe(0)
+  })
+
+  it.each<[string, AgentOptions]>([
+    ['compensate', { effects: { researcher: { effect: 'idempotent', compensate: () => {} } } }],
+    ["the effect 'once'", { effects: { researcher: 'once' } }],
+    ['retry', { retry: { tools: { researcher: { maxAttempts: 3 } } } }],
+    ['timeouts', { timeouts: { researcher: '1m' } }],
+  ])('is no step, and refuses what only a step can follow: %s', async (what, options) => {
+    const { how, ledger } = await play(runtime, { ...delegating(), options })
+    expect(how).toMatchObject({ outcome: { error: { code: 'UNSUPPORTED', message: expect.stringContaining(what) } } })
     expect(ledger.modelCalls).toBe(0)
   })
 

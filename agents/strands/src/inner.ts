@@ -2,12 +2,13 @@
  * Agents that others have as tools or nodes. They get the gates of a durable agent, which act in the frame that the agent
  * is invoked in; invoked without one, or in the body of a step, it is what it was.
  */
-import type { Durable } from '@selvage/core'
+import { type Durable, UsageError } from '@selvage/core'
 import type { Agent, Tool } from '@strands-agents/sdk'
 import { type Frame, frameNow } from './frames.ts'
 import { hasGates, putGates } from './gates.ts'
 import { recordInput } from './input.ts'
 import { recordMcp } from './mcp.ts'
+import type { Policy } from './policy.ts'
 import { agentOfTool, type Invocation, usedSoFar } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { type Pass, Turns } from './turns.ts'
@@ -63,6 +64,26 @@ export function bindInnerOf(agent: Agent, binding: InnerBinding): void {
   for (const tool of agent.tools) {
     const found = agentOfTool(tool)
     if (found !== undefined) bindInner(found.agent, binding)
+  }
+}
+
+/**
+ * The call of a tool that is an agent is no step: what the agent does are steps. UNSUPPORTED where something is declared of it
+ * that only a step can follow. Not of an agent that is durable by itself, whose call is one.
+ */
+export function refuseOneStep(policy: Policy, tools: readonly Tool[]): void {
+  for (const tool of tools) {
+    const found = agentOfTool(tool)
+    const declared = found !== undefined && inner.has(found.agent) ? policy.ofOneStep(tool.name) : []
+    if (declared.length === 0) continue
+    throw new UsageError(
+      'UNSUPPORTED',
+      `Tool "${tool.name}" is an agent, of which ${declared.join(', ')} cannot be declared.`,
+      {
+        hint: `Declare it of the tools that the agent itself has: each of their calls is a step of its own.`,
+        details: { tool: tool.name, declared },
+      },
+    )
   }
 }
 

@@ -8,7 +8,7 @@ import type { ContentBlockData, Usage } from '@strands-agents/sdk'
 import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
 import type { AgentContext } from './agent-program.ts'
 import { inFrame, Nest } from './frames.ts'
-import { bindInner, toolsWithin } from './inner.ts'
+import { bindInner, refuseOneStep, toolsWithin } from './inner.ts'
 import { argsOf } from './input.ts'
 import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
@@ -65,6 +65,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
         gateNodes(orchestrator, adopt)
         const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
         policy.refuseLive(name, tools)
+        refuseOneStep(policy, tools)
         for (const line of policy.remarks(name, tools)) log(line)
 
         const result = await made(nest, orchestrator, argsOf(input) as MultiAgentInput)

@@ -103,6 +103,16 @@ export class Policy {
     )
   }
 
+  /** What is declared of that tool which only a call can follow that is one step. */
+  ofOneStep(name: string): readonly string[] {
+    const { effect, ...rest } = this.#effects.get(name) ?? {}
+    return [
+      ...(effect === 'once' ? ["the effect 'once'"] : []),
+      ...Object.keys(rest),
+      ...this.failures.declaredOf(name),
+    ]
+  }
+
   /** What the author should know before a run, once: tools of undeclared effect, declarations of no tool. */
   remarks(agent: string, tools: readonly Tool[]): string[] {
     if (this.#told) return []

@@ -112,7 +112,7 @@ describe('an agent’s run that is cancelled', () => {
     const scenario = trip(seen, { answer: () => undefined })
     const { engine, program } = await play(runtime, scenario)
     await engine.signal('r', { id: '$cancel', name: '$cancel', payload: 'enough' })
-    expect(await engine.execute('r', program)).toEqual({ outcome: { cancelled: 'enough' } })
+    expect(await engine.execute('r', program)).toEqual({ outcome: { cancelled: 'enough', undone: true } })
     expect(seen.map(({ name }) => name)).toEqual(['charge', 'charge', 'book'])
   })
 })
