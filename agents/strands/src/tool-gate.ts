@@ -15,6 +15,7 @@ import {
   type Json,
   NOTHING_SPENT,
   type Op,
+  SelvageError,
   type StepContext,
   StepError,
   UnrecordedError,
@@ -138,6 +139,7 @@ async function* madeOnce(call: Call, ask: string): Events {
   // A result that the journal tells of this step, and not a person of an unknown outcome.
   let isRecorded = false
   let live: ToolResultBlock | undefined
+  let threw: unknown
   const declared = scope.policy.effectOf(name, ctx.tool)
   const gate = withParts(scope.asking, {
     step: async (step, run, behaviour) => {
@@ -150,7 +152,12 @@ async function* madeOnce(call: Call, ask: string): Events {
     const body = async (at: StepContext): Promise<ToolRecord> => {
       live = undefined
       enterCircuit(scope, op)
-      const { record, block } = await toolCall(scope, op, ticket, () => runBody(call, at, send))
+      const run = (): ReturnType<typeof runBody> =>
+        runBody(call, at, send).catch((error) => {
+          threw = error
+          throw error
+        })
+      const { record, block } = await toolCall(scope, op, ticket, run)
       const stands = (): ToolRecord => {
         live = block
         return record()
@@ -166,6 +173,12 @@ async function* madeOnce(call: Call, ask: string): Events {
   try {
     record = suppliedRecord(yield* relay(make, () => scope.isLost))
   } catch (error) {
+    const inside = thrownInside(error)
+    if (inside !== undefined) {
+      const thrown = threw ?? inside
+      scope.outcomes.set(thrown as object, error)
+      throw thrown
+    }
     const block = resultBlock(refusal(call, error), toolUseId)
     return StepError.is(error) && error.cause instanceof Error ? withError(block, error.cause) : block
   } finally {
@@ -304,6 +317,16 @@ function tellLost({ scope, ctx }: Call, keys: readonly string[]): void {
   )
 }
 
+/**
+ * What middleware inside of us has thrown. The SDK leaves it to its executor what follows: one that makes calls at once tells
+ * the model, one that makes them in turn ends the invocation.
+ */
+function thrownInside(error: unknown): Error | undefined {
+  if (!StepError.is(error, 'STEP_FAILED') || !(error.cause instanceof Error)) return undefined
+  const isOurs = SelvageError.is(error.cause) || error.cause.name === 'CircuitOpenError'
+  return isOurs ? undefined : error.cause
+}
+
 /** The result of a call that has none of its own, or the error that ends it. */
 function refusal({ scope, ctx }: Call, error: unknown): ToolRecord {
   const { name } = ctx.toolUse
@@ -314,7 +337,7 @@ function refusal({ scope, ctx }: Call, error: unknown): ToolRecord {
     }
     return errorRecord(`The outcome of ${name} is unknown: it may or may not have happened. Verify before retrying.`)
   }
-  // A person looked and gave up, or middleware inside of us failed: the SDK tells the model such errors by their text.
+  // It took too long, its circuit is open, or a person looked and gave up: the model is told such errors by their text.
   if (StepError.is(error, 'STEP_FAILED'))
     return errorRecord(error.cause instanceof Error ? error.cause.message : error.message)
   throw error

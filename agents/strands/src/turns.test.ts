@@ -3,6 +3,7 @@ import {
   AfterInvocationEvent,
   AfterModelCallEvent,
   AfterToolCallEvent,
+  AfterToolsEvent,
   type Agent,
   type AgentConfig,
   AgentResult,
@@ -17,7 +18,7 @@ import {
   tool,
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
-import { type Ledger, noting, plain } from '../test/agents.ts'
+import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { keysOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
@@ -222,28 +223,38 @@ describe('what stands beside', () => {
     expect(ran).toBe(2)
   })
 
-  it('middleware that throws: hooks see the error of that tool, from the journal as well', async () => {
-    const seen: unknown[] = []
-    const engine = await engineWith(runtime, [])
-    const make = (): Process => {
-      const process = new Process(engine, { script: [{ tools: [{ name: 'look', input: { n: 1 } }] }, 'Done.'] })
-      process.agent.addMiddleware(ExecuteToolStage, () => {
-        throw new RangeError('not today')
-      })
-      process.agent.addHook(AfterToolCallEvent, ({ result, error }) => {
-        seen.push([result.status, result.error?.name, result.error?.message, error?.message])
-      })
-      return process
-    }
-    expect(String(await make().invoke('a'))).toBe('Done.')
-    engine.kill('q4')
-    const at = engine.entries('q4').findIndex((entry) => entry.type === 'step' && entry.op.kind === 'tool') + 1
-    const cut = await engineWith(runtime, engine.entries('q4').slice(0, at))
-    Object.assign(engine, { runs: cut.runs })
-    expect(String(await make().invoke('a'))).toBe('Done.')
-    expect(seen).toHaveLength(2)
-    for (const each of seen) expect(each).toEqual(['error', 'RangeError', 'not today', 'not today'])
-  })
+  it.each(['concurrent', 'sequential'] as const)(
+    'middleware that throws does what it does without us, from the journal as well: %s',
+    async (toolExecutor) => {
+      const script: Script = [{ tools: [1, 2].map((n) => ({ name: 'look', input: { n } })) }, 'Done.']
+      const played = async (agent: Agent, invoke: () => Promise<unknown>): Promise<unknown> => {
+        const seen: unknown[] = []
+        agent.addMiddleware(ExecuteToolStage, () => {
+          throw new RangeError('not today')
+        })
+        agent.addHook(AfterToolCallEvent, () => void seen.push('after'))
+        agent.addHook(AfterToolsEvent, ({ message }) => void seen.push(plain([message])))
+        const said = await invoke().then(String, ({ name, message }: Error) => [name, message])
+        return { said, seen }
+      }
+      const config = (ledger: Ledger): AgentConfig => ({ tools: [noting(ledger, 'look')], toolExecutor })
+      const ledger = new Ledger()
+      const { agent } = makeAgent(ledger, script, config(ledger))
+      const whole = await played(agent, () => agent.invoke('a'))
+
+      const engine = await engineWith(runtime, [])
+      const durably = (): Promise<unknown> => {
+        const process = new Process(engine, { script, config })
+        return played(process.agent, () => process.invoke('a'))
+      }
+      expect(await durably()).toEqual(whole)
+      engine.kill('q4')
+      const at = engine.entries('q4').findIndex((entry) => entry.type === 'step' && entry.op.kind === 'tool') + 1
+      const cut = await engineWith(runtime, engine.entries('q4').slice(0, at))
+      Object.assign(engine, { runs: cut.runs })
+      expect(await durably()).toEqual(whole)
+    },
+  )
 
   it('what answers in place of the loop, with any message', async () => {
     const engine = await engineWith(runtime, [])
