@@ -28,6 +28,12 @@ import type {
 } from './records.ts'
 import type { TransactionDatabase, TransactionWrite } from './transaction.ts'
 
+/**
+ * A run whose process died so often in a row without moving it is a suspect, and a worker is given one suspect at a time: so
+ * the run that kills its process is found out without those that were beside it.
+ */
+export const SUSPECT_CRASHES = 2
+
 /** A run in the hands of a worker. */
 export interface Claim {
   readonly runId: string

@@ -58,6 +58,8 @@ create table run (
   last_at double precision not null            -- of the last entry
 ) with (fillfactor = 70);
 create index run_due on run (serves, due, n) where due is not null;
+-- Suspects: runs whose process died twice in a row without moving them (SUSPECT_CRASHES of core).
+create index run_suspect on run (serves, due, n) where due is not null and crashes >= 2;
 create index run_owner on run (owner, n) where status = 'running';
 create index run_status on run (status, created, n);
 

@@ -1,8 +1,17 @@
 /**
- * Claims: a worker takes runs that are due. Each claim adds 1 to the fence of its run and notes how long the journal
- * was, so that a death can be told to have moved the run or not. Rows that another worker is about to take are passed over.
+ * Claims: a worker takes runs that are due, of suspects one at a time. Each claim adds 1 to the fence of its run and notes
+ * how long the journal was, so that a death can be told to have moved the run or not. Rows that another worker is about to
+ * take are passed over.
  */
-import type { Claim, EntryOf, Programs, RunError, Signal, Start } from '@selvage/core'
+import {
+  type Claim,
+  type EntryOf,
+  type Programs,
+  type RunError,
+  type Signal,
+  type Start,
+  SUSPECT_CRASHES,
+} from '@selvage/core'
 import { ended, held, notFound } from '@selvage/core/stores'
 import type { Database, Rows } from './database.ts'
 import { requireEnlisted } from './enlisted.ts'
@@ -16,10 +25,15 @@ import type { Workers } from './workers.ts'
 const KEPT = 100
 const NEXT_DUE = `select min(due) as due from unnest($1::text[]) as asked(serves), lateral (
     select due from run where run.serves = asked.serves and due is not null order by due limit 1) as first`
-const DUE = `select n, owner from unnest($1::text[]) as asked(serves), lateral (
-    select n, due, owner from run where run.serves = asked.serves and due <= $2 order by due, n limit $3
+const DUE_OF = (crashes: string): string => `select n, owner from unnest($1::text[]) as asked(serves), lateral (
+    select n, due, owner from run where run.serves = asked.serves and due <= $2 and crashes ${crashes} order by due, n limit $3
     for update skip locked) as first
   order by due, n limit $3`
+const DUE = DUE_OF(`< ${SUSPECT_CRASHES}`)
+const DUE_SUSPECTS = DUE_OF(`>= ${SUSPECT_CRASHES}`)
+/** A worker holds a suspect as long as that has recorded nothing. */
+const HOLDS_SUSPECT = `select 1 as held from run
+  where status = 'running' and owner = $1 and crashes >= ${SUSPECT_CRASHES} and length = held_from limit 1`
 
 /** What workers claim by. */
 export function servesOf({ name, version }: Programs): string {
@@ -42,7 +56,11 @@ export async function claim(
   if (limit < 1 || programs.length === 0) return []
   return await database.write(async (rows) => {
     const worker = { id: toText(workerId), ...(await requireEnlisted(rows, workerId)) }
-    const due = await rows.all<DueRow>(DUE, programs.map(servesOf), now, limit)
+    const serves = programs.map(servesOf)
+    const holds = await rows.get(HOLDS_SUSPECT, worker.id)
+    const suspects = holds === undefined ? await rows.all<DueRow>(DUE_SUSPECTS, serves, now, 1) : []
+    const others = await rows.all<DueRow>(DUE, serves, now, limit - suspects.length)
+    const due = [...suspects, ...others]
     return due.length === 0 ? [] : await take(rows, worker, due, now)
   }, 'now')
 }

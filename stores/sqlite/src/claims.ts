@@ -1,8 +1,8 @@
 /**
- * Claims: a worker takes runs that are due. Each claim adds 1 to the fence of its run and notes how long the journal
- * was, so that a death can be told to have moved the run or not.
+ * Claims: a worker takes runs that are due, of suspects one at a time. Each claim adds 1 to the fence of its run and notes
+ * how long the journal was, so that a death can be told to have moved the run or not.
  */
-import { type Claim, type Programs, RunError } from '@selvage/core'
+import { type Claim, type Programs, RunError, SUSPECT_CRASHES } from '@selvage/core'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { recordClaim } from './holders.ts'
@@ -14,9 +14,14 @@ import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText, toTextOrNull } from './text.ts'
 import type { Workers } from './workers.ts'
 
-/** Due runs of one program and version, oldest first. */
-export const DUE =
-  'select n, id, due, owner from run where program = ? and version is ? and due <= ? order by due limit ?'
+const DUE_OF = (from: string, crashes: string): string =>
+  `select n, id, due, owner from ${from} where program = ? and version is ? and due <= ? and ${crashes} order by due limit ?`
+/** Due runs of one program and version, oldest first: those that are no suspects, and those that are. */
+export const DUE: string = DUE_OF('run', `crashes < ${SUSPECT_CRASHES}`)
+export const DUE_SUSPECTS: string = DUE_OF('run indexed by run_suspect', `crashes >= ${SUSPECT_CRASHES}`)
+/** A worker holds a suspect as long as that has recorded nothing. */
+const HOLDS_SUSPECT = `select 1 from run join live on live.run = run.n
+  where status = ${RUNNING} and owner = ? and crashes >= ${SUSPECT_CRASHES} and live.length = held_from and live.behind = 0`
 export const NEXT_DUE = 'select min(due) as due from run where program = ? and version is ? and due is not null'
 
 interface DueRow {
@@ -36,11 +41,11 @@ export async function claim(
   now: number,
 ): Promise<readonly Claim[]> {
   // Most often nothing is due: that is found out without a transaction.
-  if (limit < 1 || (await commits.read(() => due(database, programs, 1, now))).length === 0) return []
+  if (limit < 1 || (await commits.read(() => due(database, workerId, programs, 1, now))).length === 0) return []
   return await commits.write(
     () => {
       workers.requireEnlisted(workerId)
-      return due(database, programs, limit, now).map((row) => take(database, workerId, row, now))
+      return due(database, workerId, programs, limit, now).map((row) => take(database, workerId, row, now))
     },
     { ring: 'now' },
   )
@@ -90,11 +95,22 @@ export function nextDue(
   })
 }
 
-function due(database: Database, programs: readonly Programs[], limit: number, now: number): DueRow[] {
-  return programs
-    .flatMap(({ name, version }) => database.all<DueRow>(DUE, toText(name), toTextOrNull(version), now, limit))
-    .sort((a, b) => a.due - b.due || a.n - b.n)
-    .slice(0, limit)
+function due(
+  database: Database,
+  workerId: string,
+  programs: readonly Programs[],
+  limit: number,
+  now: number,
+): readonly DueRow[] {
+  const of = (statement: string, count: number): DueRow[] =>
+    programs
+      .flatMap(({ name, version }) => database.all<DueRow>(statement, toText(name), toTextOrNull(version), now, count))
+      .sort((a, b) => a.due - b.due || a.n - b.n)
+      .slice(0, count)
+  const suspects = of(DUE_SUSPECTS, 1)
+  const mayHold = suspects.length === 0 || database.get(HOLDS_SUSPECT, toText(workerId)) === undefined
+  const taken = mayHold ? suspects : []
+  return [...taken, ...of(DUE, limit - taken.length)]
 }
 
 function take(database: Database, workerId: string, row: DueRow, now: number): Claim {

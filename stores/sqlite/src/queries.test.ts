@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { end, enlisted, newRun, type Place, place, step } from '../test/place.ts'
 import { plan } from '../test/plan.ts'
-import { DUE, NEXT_DUE } from './claims.ts'
+import { DUE, DUE_SUSPECTS, NEXT_DUE } from './claims.ts'
 import { Database } from './database.ts'
 import { ANCHOR, ANCHOR_BEFORE, NEIGHBOURS, WALK } from './journal.ts'
 import { listStatements, matchingStatement } from './queries.ts'
@@ -296,6 +296,7 @@ describe('what the engine asks all the time', () => {
       expect(steps.filter((step) => /^SCAN (?!chain)|TEMP B-TREE/.test(step))).toEqual([])
     }
     searched(DUE, ['p', null, 1, 10])
+    searched(DUE_SUSPECTS, ['p', null, 1, 1])
     searched(NEXT_DUE, ['p', '1'])
     searched(ANCHOR, [1, 64])
     searched(ANCHOR_BEFORE, [1, 64])
