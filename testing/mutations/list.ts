@@ -2,6 +2,16 @@ import type { Mutation } from './mutation.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
   {
+    name: 'a worker is given all suspects at once',
+    breaks: 'rule 9: a run that kills takes none of those beside it along',
+    file: 'stores/sqlite/src/claims.ts',
+    find: 'const taken = mayHold ? suspects : []',
+    put: 'const taken = of(DUE_SUSPECTS, limit)',
+    test: 'selvage/src/poison.test.ts',
+    title: 'takes none of those beside it along',
+    processes: true,
+  },
+  {
     name: 'places that changed are not told',
     breaks: 'I12: edits in place far from both ends',
     file: 'agents/strands/src/message-copies.ts',
