@@ -342,6 +342,10 @@ export interface Manifest {
     readonly approvals: boolean
     readonly attach: boolean
     readonly rotate: boolean
+    /** Runs can be made of the journals of others. Not there: false. */
+    readonly fork?: boolean
+    /** A failed or cancelled run can go on. Not there: false. */
+    readonly retry?: boolean
     /** Entries may carry messages (`Entry.sent`), which its workers deliver. */
     readonly outbox?: boolean
     /** Budgets that all processes share. Not there: false. */

@@ -1,4 +1,5 @@
 import { conformance } from '@selvage/testing/conformance'
+import { damage } from '../test/damage.ts'
 import { open } from '../test/under-test.ts'
 
 const neverHit = {
@@ -7,4 +8,5 @@ const neverHit = {
   'engine.after-settle-message': 'its scenario sends no message',
 }
 
-await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit })
+const module = new URL('../test/under-test.ts', import.meta.url).href
+await conformance({ open, module, name: 'embedded, SQLite', neverHit, damage })

@@ -15,6 +15,8 @@ export function embeddedManifest(store: Store): Manifest {
       approvals: true,
       attach: true,
       rotate: false,
+      fork: true,
+      retry: true,
       leavesOpen: true,
       outbox: store.outbox !== undefined,
       pots: store.pots !== undefined,

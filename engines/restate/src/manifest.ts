@@ -14,5 +14,5 @@ export const MANIFEST: Manifest = {
   workersFirst: true,
   // Its log is written with fsync before it acknowledges.
   survives: 'machine-crash',
-  abilities: { list: true, approvals: true, attach: false, rotate: true, outbox: false, pots: false },
+  abilities: { list: true, approvals: true, attach: false, rotate: true, retry: true, outbox: false, pots: false },
 }

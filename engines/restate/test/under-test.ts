@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createHost, type Program } from '@selvage/core'
 import { type RestateEngine, type RestateOptions, restateEngine } from '@selvage/engine-restate'
 import { nodeRuntime } from '@selvage/runtime-node'
-import type { OpenedEngine } from '@selvage/testing/conformance'
+import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
 import { freePorts } from '@selvage/testing/servers'
 
 export interface Urls {
@@ -19,8 +19,12 @@ export interface Urls {
 
 export const URLS = 'SELVAGE_TEST_RESTATE_URLS'
 
-export async function open(folder: string): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
-  return await openOn(JSON.parse(process.env[URLS] ?? '{}') as Urls, folder)
+export async function open(
+  folder: string,
+  { rotateAfter: advances }: PlaceOptions = {},
+): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
+  const options = advances === undefined ? {} : { rotateAfter: { advances } }
+  return await openOn(JSON.parse(process.env[URLS] ?? '{}') as Urls, folder, options)
 }
 
 export async function openOn(

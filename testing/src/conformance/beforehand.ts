@@ -20,7 +20,8 @@ export function undisturbed(under: EngineUnderTest, given: Given): () => Baselin
   return ready(() => playUndisturbed(under, given))
 }
 
-function ready<T>(open: () => Promise<T>, close?: (opened: T) => Promise<void>): () => T {
+/** Opened before the first test of the section, closed behind its last one. */
+export function ready<T>(open: () => Promise<T>, close?: (opened: T) => Promise<void>): () => T {
   let opened: T | undefined
   const get = (): T => {
     if (opened === undefined) throw new Error('asked for before the tests run')

@@ -34,7 +34,7 @@ export const checkpointValidity: Section = {
         async () => {
           const undisturbed = await live(under, shipment(moment), bank(), moment, [])
           expect([...undisturbed.wrong, ...misdeeds(undisturbed.lives[0]?.lines ?? [], deedsFor(moment))]).toEqual([])
-          const hits = spread(undisturbed.lives[0]?.hits[moment] ?? 0, KILLS)
+          const hits = spread(undisturbed.lives[0]?.hits[moment] ?? 0, under.plays?.kills ?? KILLS)
           const plays = await twoAtOnce(hits, async (hit) => {
             const runId = `${moment}-${hit}`
             const lived = await live(under, shipment(runId), bank(), runId, [{ moment, hit }])

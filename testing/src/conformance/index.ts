@@ -11,26 +11,68 @@ import { join } from 'node:path'
 import type { Manifest } from '@selvage/core'
 import { describe, test } from 'vitest'
 import type { EngineUnderTest } from '../crash/under-test.ts'
+import { approvals } from './approvals.ts'
+import { callbacks } from './callbacks.ts'
+import { cancelling } from './cancelling.ts'
 import { checkpointValidity } from './checkpoint-validity.ts'
+import { children } from './children.ts'
+import { coldStart } from './cold-start.ts'
 import { consumeOnce } from './consume-once.ts'
 import { crashMatrix } from './crash-matrix.ts'
 import { exactlyOnce } from './exactly-once.ts'
 import { forkDeterminism } from './fork-determinism.ts'
+import { PATIENT_MS } from './given.ts'
+import { inspecting, listing } from './inspect.ts'
+import { longHistory } from './long-history.ts'
+import { manifestSection } from './manifest.ts'
 import { oneAnswer } from './one-answer.ts'
+import { payloads } from './payloads.ts'
 import { prefixContinuation } from './prefix-continuation.ts'
 import { randomKills } from './random-kills.ts'
+import { recorded } from './record.ts'
 import { recoveryDeterminism } from './recovery-determinism.ts'
+import { retries } from './retries.ts'
 import { rivals } from './rivals.ts'
+import { runRetry } from './run-retry.ts'
+import { sagas } from './sagas.ts'
 import type { Section } from './section.ts'
+import { signals } from './signals.ts'
 import { starting } from './starting.ts'
+import { steps } from './steps.ts'
+import { streaming } from './streaming.ts'
 import { takeover } from './takeover.ts'
+import { timers } from './timers.ts'
 
 export type { Scenario } from '../crash/scenario.ts'
 export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
 export { type EveryStep, killInEveryStep } from './every-step.ts'
+export type { EngineRecord, SectionRecord } from './record.ts'
 export type { Kit, Section } from './section.ts'
 
-export const SECTIONS: readonly Section[] = [starting, crashMatrix, randomKills, rivals, takeover, oneAnswer]
+/** What programs may rely on, in the order in which one would build it. Nobody is killed. */
+const INSIDE: readonly Section[] = [
+  manifestSection,
+  starting,
+  steps,
+  coldStart,
+  retries,
+  runRetry,
+  timers,
+  signals,
+  callbacks,
+  approvals,
+  children,
+  cancelling,
+  sagas,
+  payloads,
+  longHistory,
+  streaming,
+  inspecting,
+  listing,
+]
+
+/** Worker processes that die by SIGKILL, stand still, and race each other. */
+const KILLED: readonly Section[] = [crashMatrix, randomKills, rivals, takeover, oneAnswer]
 
 /** The six properties of the published yardstick, with a bank in another process as the judge: docs/yardstick.md. */
 export const YARDSTICK: readonly Section[] = [
@@ -42,15 +84,23 @@ export const YARDSTICK: readonly Section[] = [
   recoveryDeterminism,
 ]
 
-/** Registers the tests of all sections, and for each one that the manifest rules out a skipped test that says why. */
-export async function conformance(under: EngineUnderTest, sections: readonly Section[] = SECTIONS): Promise<void> {
+export const SECTIONS: readonly Section[] = [...INSIDE, ...KILLED, ...YARDSTICK]
+
+/**
+ * Registers the tests of all sections, those of `under.more` included, and for each section that the manifest rules out a
+ * skipped test that says why. `sections`: only these.
+ */
+export async function conformance(under: EngineUnderTest, sections?: readonly Section[]): Promise<void> {
   const manifest = await manifestOf(under)
-  describe(`${manifest.name}:`, () => {
-    for (const section of sections) {
+  const name = under.name ?? manifest.name
+  describe(`${name}:`, () => {
+    if (sections === undefined) recorded(name)
+    for (const section of sections ?? [...SECTIONS, ...(under.more ?? [])]) {
       const reason = section.skip?.(manifest)
-      if (reason === undefined) describe(section.title, () => section.register({ under, manifest }))
-      else {
-        console.info(`${manifest.name}: "${section.title}" is skipped: ${reason}`)
+      if (reason === undefined) {
+        describe(section.title, { timeout: PATIENT_MS }, () => section.register({ under, manifest }))
+      } else {
+        console.info(`${name}: "${section.title}" is skipped: ${reason}`)
         test(section.title, ({ skip }) => skip(reason))
       }
     }

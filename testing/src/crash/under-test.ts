@@ -1,8 +1,11 @@
 import type { Engine, Host, ProbeName, Program } from '@selvage/core'
+import type { Section } from '../conformance/section.ts'
 
 export interface PlaceOptions {
   /** How long a worker that stands still keeps its runs, in milliseconds. An engine that has no such thing ignores it. */
   readonly leaseMs?: number
+  /** Advances after which the history of a run is renewed. An engine that has no such thing ignores it. */
+  readonly rotateAfter?: number
 }
 
 /** An engine that is open, and the hosts that go with it. */
@@ -19,14 +22,18 @@ export interface EngineModule {
 
 /** An engine as the conformance sections are given it. */
 export interface EngineUnderTest extends EngineModule {
+  /** What it is called where findings are told. Default: the name in its manifest. */
+  readonly name?: string
   /** URL of a module whose exports are an EngineModule: child processes import it. */
   readonly module: string
   /** Probes that this engine never comes to, each with the reason. */
   readonly neverHit?: { readonly [name in ProbeName]?: string }
-  /** Fewer of them, where starting a process or reaching a server takes long: kills at each probe (10), random seeds (25). */
+  /** Fewer of them, where starting a process or reaching a server takes long: kills at each place (10), random seeds (25). */
   readonly plays?: { readonly kills?: number; readonly seeds?: number }
   /**
    * Makes what was recorded first of that run unreadable, while nobody has the folder open; what it resolves with mends it.
    */
   readonly damage?: (folder: string, runId: string) => Promise<() => Promise<void>>
+  /** Sections beside those of the kit: `AGENTS` of @selvage/testing-agents, or of your own. */
+  readonly more?: readonly Section[]
 }

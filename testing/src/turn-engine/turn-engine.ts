@@ -111,7 +111,7 @@ class HostileEngine implements TurnEngine {
     const run = new TurnRun(runId, copy(start), this.clock.now())
     this.runs.set(runId, run)
     if (options?.startAt === undefined) this.drive(run)
-    else this.clock.timer(options.startAt - this.clock.now(), () => this.drive(run))
+    else void this.waitFor(run, [], options.startAt).then((early) => this.drive(run, undefined, early))
     return { created: true }
   }
 
@@ -135,12 +135,17 @@ class HostileEngine implements TurnEngine {
 
   async describe(runId: string): ReturnType<Engine['describe']> {
     const { id, start, status, createdAt, updatedAt, entries, outcome, waitsFor } = this.run(runId)
+    const { program, version, parent, tenant, queue, tags = {} } = start
     return {
       id,
       start,
       status,
-      program: start.program,
-      tags: start.tags ?? {},
+      program,
+      tags,
+      ...(version !== undefined && { version }),
+      ...(parent !== undefined && { parent: parent.runId }),
+      ...(tenant !== undefined && { tenant }),
+      ...(queue !== undefined && { queue }),
       createdAt,
       updatedAt,
       entries: entries.length,
@@ -247,7 +252,7 @@ class HostileEngine implements TurnEngine {
     const { budgetMs } = this.hostility
     const text = JSON.stringify(budgetMs === undefined ? request : { ...request, budget: { ms: budgetMs } })
     const harm = this.harm(run)
-    run.status = 'running'
+    if (run.status !== 'pending' || this.deliveries.hosts.length > 0) run.status = 'running'
     run.waitsFor = undefined
     for (let delivery = 1; ; delivery++) {
       if (harm.strikes('drops')) await this.deliveries.killNext(run)
