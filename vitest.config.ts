@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { mutationPlugin } from './testing/mutations/plugin.ts'
 
@@ -17,6 +18,8 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
+    // Where the conformance kit leaves what it found, for docs/engines.md: npm run matrix.
+    env: { SELVAGE_CONFORMANCE: fileURLToPath(new URL('.selvage/conformance', import.meta.url)) },
     testTimeout: 30_000,
     hookTimeout: 30_000,
   },

@@ -27,7 +27,7 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'this.given(entry.at, entry.key)',
     put: `this.given(entry.at, entry.key)
     if (!this.live) void step.live({ ...entry, idempotencyKey: this.keyOf(entry.key), emit() {}, heartbeat() {} })`,
-    test: 'engines/embedded/src/yardstick.test.ts',
+    test: 'engines/embedded/src/conformance.test.ts',
     title: 'killed in each of its deeds, when the bank has acted and has not answered',
     titleIn: 'testing/src/conformance/prefix-continuation.ts',
     processes: true,
@@ -38,7 +38,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'core/src/fork-view.ts',
     find: 'return free.find(({ key }) => key === op.key)',
     put: "return free.find(({ key }) => key === '')",
-    test: 'engines/embedded/src/yardstick.test.ts',
+    test: 'engines/embedded/src/conformance.test.ts',
     title: 'forked twice at each of four places, at a bank that honours no keys; every other fork is killed',
     titleIn: 'testing/src/conformance/fork-determinism.ts',
     processes: true,

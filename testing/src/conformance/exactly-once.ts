@@ -9,7 +9,7 @@ import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { type End, live, misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
-import { survivors } from './survivors.ts'
+import { reached, survivors } from './survivors.ts'
 
 const KILLS = 25
 
@@ -46,7 +46,7 @@ export const exactlyOnce: Section = {
           { moment: 'effect.before', hit: 1 },
           ...(way === 'idempotent' ? [{ deed: 'refund', order: runId } as const] : []),
           { moment: 'effect.after', hit: 1, thenAt: 'host.after-effect' },
-          { moment: 'host.before-append', hit: 1 },
+          { moment: reached(under, 'host.before-append'), hit: 1 },
         ]
         const { lives, outcome, wrong } = await live(under, returns({ order: runId, way }), bank, runId, ends)
         expect(wrong).toEqual([])

@@ -27,7 +27,8 @@ const DEATH: KillAt = { moment: 'host.before-append', hit: 1 }
 
 export const forkDeterminism: Section = {
   title: 'FD, fork determinism: a fork has the past of its original, and repeats none of it',
-  skip: survivors,
+  skip: (manifest) =>
+    manifest.abilities.fork === true ? survivors(manifest) : 'its manifest says that it cannot fork runs',
   register({ under }) {
     const bank = openBank({ honoursKeys: false })
 
@@ -41,13 +42,11 @@ export const forkDeterminism: Section = {
 
     test(
       'forked twice at each of four places, at a bank that honours no keys; every other fork is killed',
-      async ({ skip }) => {
+      async () => {
         const runId = 'original'
         const given = shipment(runId)
         const site = new Site(under, given, { runId, bank: bank().url })
         try {
-          const isAble = await site.with(async (engine) => engine.fork !== undefined)
-          if (!isAble) return skip('this engine cannot fork runs')
           const first = site.spawn('drive')
           expect((await patiently(first)).code).toBe(0)
           const past = toldBy([first], runId)

@@ -16,19 +16,21 @@ export interface SectionRecord {
 
 export interface EngineRecord {
   readonly engine: string
+  /** The test file, from where the tests were started. */
+  readonly file: string
   readonly sections: readonly SectionRecord[]
 }
 
 /** To be called in the suite whose suites and tests are the sections. */
 export function recorded(engine: string): void {
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern that no fixture is asked for
-  afterAll(({}, { tasks }) => {
+  afterAll(({}, { tasks, file }) => {
     const folder = process.env.SELVAGE_CONFORMANCE
     if (folder === undefined || folder === '') return
     const sections = tasks.map(recordOf)
     if (!sections.every((section) => section !== undefined)) return
     mkdirSync(folder, { recursive: true })
-    const record: EngineRecord = { engine, sections }
+    const record: EngineRecord = { engine, file: file.name, sections }
     writeFileSync(
       join(folder, `${engine.replaceAll(/[^\w-]+/g, '-')}.json`),
       `${JSON.stringify(record, undefined, 2)}\n`,

@@ -8,7 +8,7 @@ import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { askedAgain, contradictions, live, misdeeds, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
-import { survivors } from './survivors.ts'
+import { reached, survivors } from './survivors.ts'
 
 const SEEDS = 10
 const DEATHS = 3
@@ -28,7 +28,8 @@ export const recoveryDeterminism: Section = {
         const seeds = Array.from({ length: count }, (_, seed) => seed)
         const plays = await twoAtOnce(seeds, async (seed) => {
           const runId = `seed-${seed}`
-          const lived = await live(under, shipment(runId), bank(), runId, deathsOf(seed))
+          const deaths = deathsOf(seed).map((death) => ({ ...death, moment: reached(under, death.moment) }))
+          const lived = await live(under, shipment(runId), bank(), runId, deaths)
           const last = lived.lives.at(-1)
           const wrong = [
             ...contradictions(lived),
