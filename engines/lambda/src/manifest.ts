@@ -18,6 +18,6 @@ export function manifestFor(retentionDays: number): Manifest {
     retentionMs: retentionDays * DAY_MS,
     // The service acknowledges a checkpoint when it is kept in several availability zones.
     survives: 'disk-loss',
-    abilities: { list: true, approvals: true, attach: false, rotate: true, outbox: false, pots: false },
+    abilities: { list: true, approvals: true, attach: false, rotate: true, retry: true, outbox: false, pots: false },
   }
 }

@@ -21,13 +21,20 @@ export const manifestSection: Section = {
   register({ under, manifest }) {
     const opened = inside(under, [])
 
-    test.each(Object.entries(METHODS))('%s is there if the manifest says so, and only then', (ability, methods) => {
-      const says = manifest.abilities[ability as keyof typeof METHODS] === true
-      const { engine } = opened()
-      expect(methods.map((method) => [method, engine[method] !== undefined])).toEqual(
-        methods.map((method) => [method, says]),
-      )
-    })
+    test.each(Object.entries(METHODS))(
+      '%s: is there if the manifest says so, else not there or refused',
+      async (ability, methods) => {
+        const { engine } = opened()
+        for (const method of methods) {
+          const part = engine[method]
+          if (manifest.abilities[ability as keyof typeof METHODS] === true) expect(part, method).toBeDefined()
+          else if (typeof part === 'function') {
+            const asked = (async () => await (part as (body: () => void) => unknown).call(engine, () => {}))()
+            await expect(asked, method).rejects.toMatchObject({ code: 'UNSUPPORTED' })
+          } else expect(part, method).toBeUndefined()
+        }
+      },
+    )
 
     test('it has a name, and the same manifest whenever it is opened', () => {
       expect(manifest.name).toMatch(/^[a-z][a-z0-9-]*$/)
