@@ -12,5 +12,5 @@ export const MANIFEST: Manifest = {
   countsDeliveries: false,
   // PostgreSQL commits with fsync.
   survives: 'machine-crash',
-  abilities: { list: true, approvals: true, attach: false, rotate: true, outbox: false, pots: false },
+  abilities: { list: true, approvals: true, attach: false, rotate: true, retry: true, outbox: false, pots: false },
 }

@@ -15,7 +15,8 @@ if (missing === undefined) {
   afterAll(() => server.close())
   process.env[DATABASE] = await server.createDatabase()
   const plays = { kills: 2, seeds: 3 }
-  await conformance({ open, module: new URL('../test/under-test-postgres.ts', import.meta.url).href, neverHit, plays })
+  const module = new URL('../test/under-test-postgres.ts', import.meta.url).href
+  await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, plays })
 } else {
   console.info(`postgres: skipped: ${missing}`)
   test('postgres', ({ skip }) => skip(missing))

@@ -94,7 +94,7 @@ export async function conformance(under: EngineUnderTest, sections?: readonly Se
   const manifest = await manifestOf(under)
   const name = under.name ?? manifest.name
   describe(`${name}:`, () => {
-    if (sections === undefined) recorded(name)
+    recorded(name)
     for (const section of sections ?? [...SECTIONS, ...(under.more ?? [])]) {
       const reason = section.skip?.(manifest)
       if (reason === undefined) {

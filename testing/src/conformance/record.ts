@@ -1,8 +1,8 @@
 /**
- * What a run of the kit found, as a file: `<folder>/<name>.json` in the folder that SELVAGE_CONFORMANCE names. A run of
- * which parts were left out, by a filter say, leaves none.
+ * What runs of the kit found, as a file: `<folder>/<name>.json` in the folder that SELVAGE_CONFORMANCE names. Of a section
+ * that was left out, or of which a part was, by a filter say, it keeps what an earlier run found.
  */
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, type RunnerTask } from 'vitest'
 
@@ -27,14 +27,12 @@ export function recorded(engine: string): void {
   afterAll(({}, { tasks, file }) => {
     const folder = process.env.SELVAGE_CONFORMANCE
     if (folder === undefined || folder === '') return
-    const sections = tasks.map(recordOf)
-    if (!sections.every((section) => section !== undefined)) return
     mkdirSync(folder, { recursive: true })
+    const path = join(folder, `${engine.replaceAll(/[^\w-]+/g, '-')}.json`)
+    const before: readonly SectionRecord[] = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).sections : []
+    const sections = tasks.flatMap((task) => recordOf(task) ?? before.find(({ title }) => title === task.name) ?? [])
     const record: EngineRecord = { engine, file: file.name, sections }
-    writeFileSync(
-      join(folder, `${engine.replaceAll(/[^\w-]+/g, '-')}.json`),
-      `${JSON.stringify(record, undefined, 2)}\n`,
-    )
+    writeFileSync(path, `${JSON.stringify(record, undefined, 2)}\n`)
   })
 }
 
