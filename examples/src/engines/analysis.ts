@@ -1,19 +1,24 @@
 /** An agent and a workflow around it, on whichever engine: neither knows one. */
 import { Agent } from '@strands-agents/sdk'
-import type { Selvage } from 'selvage'
+import type { ProgramHandle, Selvage } from 'selvage'
 import { model } from '../model.ts'
 import { publish, search } from '../tools.ts'
 
-export async function analyse(selvage: Selvage): Promise<void> {
+/** Defines both; where somebody else asks for them, that is all (lambda-function.ts). */
+export function define(selvage: Selvage): ProgramHandle<string, { text: string; approved: boolean }> {
   const analyst = selvage.agent('analyst', () => new Agent({ model, tools: [search], printer: false }), {
     effects: { search: 'read' },
   })
-  const report = selvage.workflow('report', async (ctx, topic: string) => {
+  return selvage.workflow('report', async (ctx, topic: string) => {
     const { text } = await ctx.child(analyst, topic)
     const { approved } = await ctx.approval('publish', { details: text })
     if (approved) await ctx.step('publish', () => publish(text), { effect: 'once' })
     return { text, approved }
   })
+}
+
+export async function analyse(selvage: Selvage): Promise<void> {
+  const report = define(selvage)
   const run = await report.start('Q4 market trends', { runId: 'q4' })
   for await (const event of run.events()) {
     if (event.type === 'stepCompleted') console.log(event.replayed ? 'recovered' : 'executed', event.step)

@@ -1,6 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { freePorts, noPostgres, noRestate, PostgresTestServer, RestateTestServer } from '@selvage/testing/servers'
+import {
+  freePorts,
+  LambdaTestService,
+  noPostgres,
+  noRestate,
+  PostgresTestServer,
+  RestateTestServer,
+} from '@selvage/testing/servers'
 import { describe, expect, it } from 'vitest'
 import { run, temporaryFolder } from '../../test/process.ts'
 
@@ -50,6 +57,28 @@ describe('one program', { timeout: 120_000 }, () => {
       await killedOnce('engines/dbos.js', { DATABASE_URL: await server.createDatabase() })
     } finally {
       await server.close()
+    }
+  })
+
+  // Here it is an invocation that dies: who asked for the run only waits.
+  it('in a Lambda function, on the loopback service', async () => {
+    const cwd = temporaryFolder()
+    const handler = new URL('../../dist/engines/lambda-function.js', import.meta.url).href
+    const service = await LambdaTestService.open({ handler, cwd, secondMs: 50, env: { SELVAGE_PROVIDER: 'offline' } })
+    try {
+      const caller = run('engines/lambda.js', { cwd, env: { ...service.env, FUNCTION: 'runs' } })
+      const begun = (name: string): boolean =>
+        service.executions.some(({ events }) => events.some(({ Name }) => Name?.includes(name) === true))
+      await expect.poll(() => begun('model#2'), { timeout: 60_000 }).toBe(true)
+      for (const pid of service.working) process.kill(pid, 'SIGKILL')
+      const { code, stdout, stderr } = await caller.ended
+      expect(code, stderr).toBe(0)
+      expect(stdout).toContain(TEXT)
+      expect(stdout.trimEnd().endsWith('\npublished')).toBe(true)
+      expect(new Set(service.invocations.map(({ pid }) => pid)).size).toBeGreaterThan(2)
+      expect(readFileSync(join(cwd, 'published.md'), 'utf8').split(TEXT)).toHaveLength(2)
+    } finally {
+      await service.close()
     }
   })
 })

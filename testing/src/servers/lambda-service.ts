@@ -12,6 +12,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
   DurableExecution,
@@ -30,6 +32,8 @@ export interface LambdaServiceOptions {
    * Without it invocations wait for a process that asks for them.
    */
   readonly handler?: string
+  /** Where its processes work; default: where this one does. */
+  readonly cwd?: string
   /** What its processes find in their environment. */
   readonly env?: { readonly [name: string]: string }
   /** How long a second of the service lasts, in milliseconds; default 1,000. Shorter ones make waits short, not invocations. */
@@ -71,6 +75,8 @@ class ApiError extends Error {
 }
 
 const INVOCATION_MAIN = fileURLToPath(new URL('../../dist/servers/lambda-invocation.js', import.meta.url))
+/** What the processes before have compiled. */
+const COMPILED = { NODE_COMPILE_CACHE: join(tmpdir(), 'selvage-compiled') }
 const AGAIN_MS = 20
 /** Of processes that are told no other. */
 const FUNCTION = 'runs'
@@ -302,8 +308,12 @@ export class LambdaTestService {
   private spawn(invocation: Invocation, handler: string): void {
     const { functionName } = invocation.execution
     const own = { AWS_LAMBDA_FUNCTION_NAME: functionName, SELVAGE_TEST_HANDLER: handler }
-    const env = { ...process.env, ...this.env, ...this.options.env, ...own }
-    const child = spawn(process.execPath, [INVOCATION_MAIN], { env, stdio: ['ignore', 'inherit', 'inherit'] })
+    const env = { ...process.env, ...COMPILED, ...this.env, ...this.options.env, ...own }
+    const child = spawn(process.execPath, [INVOCATION_MAIN], {
+      ...(this.options.cwd !== undefined && { cwd: this.options.cwd }),
+      env,
+      stdio: ['ignore', 'inherit', 'inherit'],
+    })
     invocation.child = child
     child.once('exit', () => this.died(invocation))
   }

@@ -1,0 +1,91 @@
+import type { Durable, Op, Program } from '@selvage/core'
+
+const code = (key: string, more: Partial<Op> = {}): Op => ({ key, kind: 'code', name: key, ...more })
+
+/** What the tests of this engine run. `act`: where the effects happen. */
+export function programs(act: (line: string) => void): readonly Program[] {
+  const program = (name: string, run: (durable: Durable) => Promise<unknown>): Program => ({
+    name,
+    resume: 'replay',
+    run,
+  })
+  return [
+    /** So many steps, one after the other, each of so many milliseconds. */
+    program('count', async (durable) => {
+      const { steps, ms = 0 } = durable.start.input as { steps: number; ms?: number }
+      let sum = 0
+      for (let n = 1; n <= steps; n++) {
+        sum += await durable.step(code(`s${n}`), async ({ attempt }) => {
+          act(`s${n} ${attempt}`)
+          await new Promise((resolve) => setTimeout(resolve, ms))
+          return n
+        })
+      }
+      return sum
+    }),
+    /** An effect `once` in whose first attempt the process dies, and one behind a wait. */
+    program('mortal', async (durable) => {
+      const fate = await durable
+        .step(code('charge', { effect: 'once' }), ({ attempt }) => {
+          act(`charge ${attempt}`)
+          process.kill(process.pid, 'SIGKILL')
+        })
+        .catch((error: { code?: string }) => error.code)
+      await durable.wait('wait', 'go')
+      return await durable.step(code('mail'), () => {
+        act(`mail ${process.pid}`)
+        return fate
+      })
+    }),
+    /** A step whose first attempt never ends. */
+    program('stuck', async (durable) =>
+      durable.step(code('read', { effect: 'read' }), async () => {
+        act(`read by ${process.pid}`)
+        if (durable.start.input !== null) return 'read'
+        await new Promise((resolve) => setTimeout(resolve, 60_000))
+        return undefined
+      }),
+    ),
+    /** As many signals as the input says, in their order. */
+    program('collect', async (durable) => {
+      const got: unknown[] = []
+      for (let n = 1; n <= Number(durable.start.input); n++) {
+        const answer = await durable.wait(`w${n}`, 'item')
+        if (answer.ok) got.push(answer.value)
+        await durable.step(code(`took${n}`), () => null)
+      }
+      return got
+    }),
+    /** Large both ways. */
+    program('large', async (durable) => {
+      const bytes = Number(durable.start.input)
+      const text = await durable.step(code('text'), () => 'selvage '.repeat(bytes / 8))
+      return await durable.step(code('length'), () => text.length)
+    }),
+    /** Fails until it is retried. */
+    program('fails', async (durable) => {
+      await durable.step(code('first'), () => act('first'))
+      return await durable.step(code('second'), () => {
+        act('second')
+        if (durable.start.tags?.well !== 'yes' && !process.env.SELVAGE_TEST_WELL) throw new Error('not yet')
+        return 'made'
+      })
+    }),
+    program('ask', async (durable) => {
+      const question = { id: `ap_${durable.runId}`, kind: 'approval', name: 'send' } as const
+      await durable.open('approval:send', question)
+      return (await durable.wait('approval:send', question.id)).ok
+    }),
+    program('sleep', async (durable) => {
+      const from = durable.now()
+      const { ok } = await durable.wait('sleep', 'nobody', from + Number(durable.start.input))
+      return ok
+    }),
+    program('patient', async (durable) => {
+      await durable.step(code('patience'), async ({ abortSignal }) => {
+        act('begun')
+        await new Promise((_, reject) => abortSignal.addEventListener('abort', () => reject(abortSignal.reason)))
+      })
+    }),
+  ]
+}
