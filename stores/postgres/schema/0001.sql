@@ -84,8 +84,14 @@ create table entry (
   body text not null,                          -- JSON of the entry without `seq`
   primary key (run, seq)
 );
--- Steps of which nobody knows whether they happened, over all runs.
-create index entry_unknown on entry (at, run, seq) where kind = 'unknown';
+
+-- Steps of which nobody knows whether they happened, over all runs, in the order of the commits.
+create table unknown_step (
+  n bigint generated always as identity primary key,
+  run bigint not null,
+  seq integer not null
+);
+create index unknown_step_run on unknown_step (run);
 
 -- Signals, first writer first. `body` {"payload":…,"by":…,"at":…} until the journal has the signal, as its entry `seq`.
 create table inbox (
@@ -299,6 +305,7 @@ create trigger seat_moved after update on seat for each row execute function sea
 
 create function effect_unknown() returns trigger language plpgsql set search_path from current as $$
 begin
+  insert into unknown_step (run, seq) values (new.run, new.seq);
   perform tell(new.run, 'effect.unknown', json_build_object('type', 'effect.unknown', 'at', new.at, 'step', new.key));
   return null;
 end $$;

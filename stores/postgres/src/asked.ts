@@ -46,10 +46,10 @@ const SELECT = `select question.n, question.id, question.run, run.id as run_id, 
     left join entry as answered on answered.run = question.run and answered.seq = answer.seq`
 
 /** Newest first. */
-export function questions(database: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
+export async function questions(database: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
   const limit = limitOf(query.limit)
   const { sql, values } = questionsStatement(query, limit + 1)
-  return database.snapshot(async (rows) => {
+  return await database.snapshot(async (rows) => {
     const found = await rows.all<QuestionRow>(sql, ...values)
     const records = new Map<QuestionRow, QuestionRecord>()
     for (const row of found.slice(0, limit)) records.set(row, await record(rows, row))

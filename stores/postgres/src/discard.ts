@@ -92,7 +92,7 @@ async function remove(rows: Rows, runs: readonly Row[], now: number): Promise<vo
   const pots = ids.map((id) => `run:${id}`)
   await rows.run(`update blob set doomed = $2 where hash in (${NAMED} where entry.run = any($1::bigint[]))`, keys, now)
   await rows.run('delete from seat where question in (select n from question where run = any($1::bigint[]))', keys)
-  for (const table of ['entry', 'question', 'inbox', 'outbox', 'claim', 'label']) {
+  for (const table of ['entry', 'question', 'inbox', 'outbox', 'claim', 'label', 'unknown_step']) {
     await rows.run(`delete from ${table} where run = any($1::bigint[])`, keys)
   }
   await rows.run('select from pot where id = any($1::text[]) order by id for update', pots)

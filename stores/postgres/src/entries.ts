@@ -2,7 +2,7 @@
  * An entry as a row: its body is the entry, what is searched for stands beside it. Exact both ways, with one thing left out
  * on purpose: the input of an operation is kept with its intent only.
  */
-import { EngineError, type Entry } from '@selvage/core'
+import { EngineError, type Entry, UsageError } from '@selvage/core'
 import { toText } from './text.ts'
 
 export interface EntryRow {
@@ -23,6 +23,9 @@ export function isFinalStep(entry: Entry): boolean {
 }
 
 export function toRow(entry: Entry): EntryValues {
+  if ('op' in entry && entry.op.key !== entry.key) {
+    throw new UsageError('BAD_INPUT', `The entry of step ${entry.key} carries the operation of step ${entry.op.key}.`)
+  }
   const { seq: _, ...body } = withoutInput(entry)
   return {
     kind: kindOf(entry),

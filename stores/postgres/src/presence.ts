@@ -17,7 +17,13 @@ const FORGET_MS = 7 * 24 * 3_600_000
 const WINDOWS_PIPES = '\\\\.\\pipe'
 
 export class Presence {
+  readonly #database: string
   readonly #servers: Map<string, Server> = new Map()
+
+  /** `database`: what ids of workers are unique in. */
+  constructor(database: string) {
+    this.#database = database
+  }
 
   async announce(workerId: string): Promise<void> {
     if (!isOurs()) return
@@ -25,16 +31,27 @@ export class Presence {
     const server = createServer((socket) => void socket.destroy())
     // Where none can be made nobody will be able to tell, which is said above.
     server.on('error', () => {})
+    rmSync(this.#pathOf(workerId), { force: true })
     await new Promise<void>((resolve) => {
       server.once('error', () => resolve())
-      server.listen(pathOf(workerId), resolve)
+      server.listen(this.#pathOf(workerId), resolve)
     })
     server.unref()
     this.#servers.set(workerId, server)
   }
 
-  has(workerId: string): boolean {
-    return this.#servers.has(workerId)
+  /** False: it has died. */
+  async mayLive(workerId: string): Promise<boolean> {
+    if (this.#servers.has(workerId) || !isOurs()) return true
+    return await new Promise((resolve) => {
+      const socket = connect(this.#pathOf(workerId))
+      const answer = (lives: boolean): void => {
+        socket.destroy()
+        resolve(lives)
+      }
+      socket.once('connect', () => answer(true))
+      socket.once('error', (error) => answer((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'))
+    })
   }
 
   /** It does nothing more. */
@@ -47,20 +64,12 @@ export class Presence {
   linger(workerId: string): void {
     this.#servers.delete(workerId)
   }
-}
 
-/** False: it has died. */
-export async function mayLive(workerId: string): Promise<boolean> {
-  if (!isOurs()) return true
-  return await new Promise((resolve) => {
-    const socket = connect(pathOf(workerId))
-    const answer = (lives: boolean): void => {
-      socket.destroy()
-      resolve(lives)
-    }
-    socket.once('connect', () => answer(true))
-    socket.once('error', (error) => answer((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'))
-  })
+  /** A short name: a path of a socket has about a hundred characters. */
+  #pathOf(workerId: string): string {
+    const name = createHash('sha256').update(`${this.#database} ${workerId}`).digest('hex').slice(0, 16)
+    return process.platform === 'win32' ? join(WINDOWS_PIPES, `selvage-${name}`) : join(folder(), name)
+  }
 }
 
 /** Anybody can make a folder there: what is said in it counts only if it is our own. */
@@ -77,12 +86,6 @@ function isOurs(): boolean {
 
 function folder(): string {
   return join(tmpdir(), `selvage-workers-${process.getuid?.() ?? ''}`)
-}
-
-/** A short name: a path of a socket has about a hundred characters. */
-function pathOf(workerId: string): string {
-  const name = createHash('sha256').update(workerId).digest('hex').slice(0, 16)
-  return process.platform === 'win32' ? join(WINDOWS_PIPES, `selvage-${name}`) : join(folder(), name)
 }
 
 function sweep(): void {

@@ -17,7 +17,7 @@ import { CLOCK, offsetOf } from './clock.ts'
 import type { Database, Rows } from './database.ts'
 import { forgetSubscribers } from './notices.ts'
 import { orphan } from './outbox.ts'
-import { mayLive, Presence } from './presence.ts'
+import { Presence } from './presence.ts'
 import { LOCK, LOCKED, SERVER, type Session } from './session.ts'
 import { fromText, toText } from './text.ts'
 
@@ -44,13 +44,14 @@ const SELECT = `select id, pid, host, lease_until, ${LOCKED} as is_locked, serve
 export class Workers {
   readonly #database: Database
   readonly #session: Session
-  readonly #presence: Presence = new Presence()
+  readonly #presence: Presence
   /** Those that were enlisted here, with the numbers of their locks. */
   readonly #own: Map<string, number> = new Map()
 
   constructor(database: Database, session: Session) {
     this.#database = database
     this.#session = session
+    this.#presence = new Presence(database.location)
   }
 
   async enlist(worker: WorkerIdentity, leaseMs: number, now: number): Promise<void> {
@@ -134,8 +135,8 @@ export class Workers {
   }
 
   /** Whether its process may live, as far as can be told from here. */
-  async mayLive(workerId: string): Promise<boolean> {
-    return this.#presence.has(workerId) || (await mayLive(workerId))
+  mayLive(workerId: string): Promise<boolean> {
+    return this.#presence.mayLive(workerId)
   }
 
   /** Undefined: it was buried by another, or has renewed its lease since it was looked at. */
