@@ -4,6 +4,8 @@ import { createInterface } from 'node:readline'
 import type { Claim, Entry, EntryOf, NewRun, Programs, Start, Store } from '@selvage/core'
 
 export const LEASE_MS = 10_000
+/** Less than any lease. */
+const PATIENCE_MS = LEASE_MS / 2
 export const P: readonly Programs[] = [{ name: 'p' }]
 
 /** An empty database. */
@@ -84,4 +86,14 @@ export async function enlisted(store: Store, id = 'w', now = 1_000): Promise<str
 export async function claimed(store: Store, runId = 'r', worker = 'w', start: Partial<Start> = {}): Promise<Claim> {
   await store.create(newRun(runId, start))
   return await store.claimRun(worker, runId, 1_500)
+}
+
+/** The first answer that is not nothing: a database on a server learns of a death when it reads the end of a connection. */
+export async function whenSeen<T>(look: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS
+  for (;;) {
+    const seen = await look()
+    if (seen || performance.now() > until) return seen
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
 }

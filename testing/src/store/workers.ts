@@ -1,9 +1,6 @@
 import type { Store } from '@selvage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type Child, claimed, end, enlisted, LEASE_MS, newRun, P, type StorePlace, step } from './place.ts'
-
-/** Less than any lease. */
-const PATIENCE_MS = LEASE_MS / 2
+import { type Child, claimed, end, enlisted, LEASE_MS, newRun, P, type StorePlace, step, whenSeen } from './place.ts'
 
 export function workers(place: () => StorePlace): void {
   let here: StorePlace
@@ -196,14 +193,4 @@ export function workers(place: () => StorePlace): void {
       expect(await store.describe('r')).toMatchObject({ status: 'completed' })
     })
   })
-}
-
-/** The first answer that is not nothing: a database on a server learns of a death when it reads the end of a connection. */
-async function whenSeen<T>(look: () => Promise<T>): Promise<T> {
-  const until = performance.now() + PATIENCE_MS
-  for (;;) {
-    const seen = await look()
-    if (seen || performance.now() > until) return seen
-    await new Promise((resolve) => setTimeout(resolve, 1))
-  }
 }
