@@ -4,8 +4,6 @@ import type {
   MessageQuery,
   Page,
   Program,
-  QuestionQuery,
-  QuestionRecord,
   RunQuery,
   RunSummary,
   ServeOptions,
@@ -29,6 +27,7 @@ import type { OpenOptions, Parts } from './assemble.ts'
 import { type BulkPage, type BulkQuery, discardAll, retryAll } from './bulk.ts'
 import type { EffectRecord } from './effect-ledger.ts'
 import { type EffectQuery, Effects } from './effects.ts'
+import { type Approval, type ApprovalQuery, Inbox, keepsNo } from './inbox.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { Notifier } from './notify/notifier.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
@@ -42,20 +41,9 @@ import type { SessionProgram } from './session.ts'
 import type { TenantOptions } from './treasury.ts'
 import { Worker } from './worker.ts'
 
-export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
-  /** Default `open`. */
-  readonly status?: QuestionRecord['status'] | 'any'
-}
-
 export interface ReferenceOptions<Input> extends Pick<WorkflowOptions<Input>, 'input'> {
   /** That of the runs to be started. Default: none, as for a program registered without one. */
   readonly version?: string
-}
-
-/** A question with its values as the program gave them. */
-export interface Approval extends Omit<QuestionRecord, 'input' | 'reason'> {
-  readonly input?: unknown
-  readonly reason?: unknown
 }
 
 /** What an opened Selvage is told beside its parts. */
@@ -83,6 +71,7 @@ export class CoreSelvage {
   readonly #effects: Effects
   readonly #runPorts: RunPorts
   readonly #sessions: Settings['sessions']
+  readonly #inbox: Inbox
   readonly #links: Links
   readonly #notifier: Notifier
   #closed: Promise<void> | undefined
@@ -96,7 +85,8 @@ export class CoreSelvage {
     this.#mayWork = work
     this.#records = createRecords(parts.engine, parts.runtime, parts.blobs)
     this.#effects = new Effects(parts.engine, parts.runtime, this.#records)
-    this.#notifier = new Notifier(parts, (question) => this.#approval(question))
+    this.#inbox = new Inbox(parts.engine, this.#records)
+    this.#notifier = new Notifier(parts, (question) => this.#inbox.shown(question))
     this.#topics = new Topics(parts.engine, parts.runtime, this.#records)
     this.#worker = new Worker(parts.engine, this.#host, {
       outbox: () => [...this.#topics.handlers, ...this.#notifier.handlers],
@@ -234,7 +224,7 @@ export class CoreSelvage {
   /** Runs, newest first. */
   async runs(query: RunQuery = {}): Promise<Page<RunSummary>> {
     const { engine } = this.#parts
-    if (engine.list === undefined) throw this.#lacks('list of runs', 'Keep the ids of the runs you start.')
+    if (engine.list === undefined) throw keepsNo(engine, 'list of runs', 'Keep the ids of the runs you start.')
     return engine.list(query)
   }
 
@@ -256,22 +246,12 @@ export class CoreSelvage {
 
   /** What people are asked: approvals and interrupts, the open ones unless told otherwise. */
   async approvals(query: ApprovalQuery = {}): Promise<Page<Approval>> {
-    const { engine } = this.#parts
-    if (engine.questions === undefined) throw this.#lacks('list of approvals', 'Look at run.events().')
-    const { status = 'open', ...rest } = query
-    const asked = status === 'any' ? rest : { ...rest, status }
-    let page = await engine.questions(asked)
-    // Callbacks are answered by systems: they are listed when asked for. A page of nothing else is not the end.
-    while (query.kind === undefined && page.next !== undefined && page.items.every(isCallback)) {
-      page = await engine.questions({ ...asked, after: page.next })
-    }
-    const items = query.kind === undefined ? page.items.filter((item) => !isCallback(item)) : page.items
-    return { ...page, items: await Promise.all(items.map((item) => this.#approval(item))) }
+    return this.#inbox.page(query)
   }
 
   /** One question by its id, whatever run asks it. NOT_FOUND. */
   async approval(id: string): Promise<Approval> {
-    return this.#approval(await this.#question(id))
+    return this.#inbox.approval(id)
   }
 
   /**
@@ -279,7 +259,7 @@ export class CoreSelvage {
    * NOT_FOUND and the errors of a question that is over; NOT_ASKED; BAD_INPUT without a `linkSecret`.
    */
   async approvalLink(id: string, options: LinkOptions): Promise<ApprovalLink> {
-    return this.#links.make(await this.#question(id), options)
+    return this.#links.make(await this.#inbox.question(id), options)
   }
 
   /**
@@ -288,7 +268,7 @@ export class CoreSelvage {
    */
   async peekLink(token: string): Promise<LinkClaims & { readonly approval: Approval }> {
     const claims = this.#links.read(token)
-    return { ...claims, approval: await this.approval(claims.id) }
+    return { ...claims, approval: await this.#inbox.approval(claims.id) }
   }
 
   /**
@@ -297,8 +277,8 @@ export class CoreSelvage {
    */
   async answerLink(token: string, said: LinkAnswer = {}): Promise<Approval> {
     const claims = this.#links.read(token)
-    await this.#links.answer(token, await this.#question(claims.id), claims, said)
-    return this.approval(claims.id)
+    await this.#links.answer(token, await this.#inbox.question(claims.id), claims, said)
+    return this.#inbox.approval(claims.id)
   }
 
   /**
@@ -386,29 +366,9 @@ export class CoreSelvage {
     await this.#worker.begin(options)
   }
 
-  async #question(id: string): Promise<QuestionRecord> {
-    const { engine } = this.#parts
-    if (engine.question === undefined) throw this.#lacks('questions', 'Look at run.events().')
-    return engine.question(id)
-  }
-
-  async #approval({ input, reason, ...record }: QuestionRecord): Promise<Approval> {
-    return {
-      ...record,
-      ...(input === undefined ? {} : { input: decode(await this.#records.value(input)) }),
-      ...(reason === undefined ? {} : { reason: decode(await this.#records.value(reason)) }),
-    }
-  }
-
   #open(): void {
     if (this.#closed === undefined) return
     throw new UsageError('ALREADY_OPEN', 'This Selvage was closed.', { hint: 'Open a new one with openSelvage().' })
-  }
-
-  #lacks(what: string, instead: string): UsageError {
-    return new UsageError('UNSUPPORTED', `Engine '${this.#parts.engine.manifest.name}' keeps no ${what}.`, {
-      hint: instead,
-    })
   }
 }
 
@@ -420,8 +380,4 @@ function plainShape<Input, Result>(what: string, schema: WorkflowOptions<Input>[
       encode(schema === undefined ? given : await validateInput(schema, given), `the input of ${what}`),
     result: (recorded) => decode(recorded) as Result,
   }
-}
-
-function isCallback(question: QuestionRecord): boolean {
-  return question.kind === 'callback'
 }
