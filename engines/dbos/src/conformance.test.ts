@@ -1,5 +1,6 @@
 import { conformance } from '@selvage/testing/conformance'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { AGENTS } from '@selvage/testing-agents'
 import { afterAll, test } from 'vitest'
 import { DATABASE, open } from '../test/under-test.ts'
 
@@ -20,7 +21,8 @@ if (missing === undefined) {
   process.env[DATABASE] = await server.createDatabase()
   // Whoever takes a run over waits until the other one has been silent for long enough.
   const plays = { kills: 2, seeds: 2 }
-  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+  const module = new URL('../test/under-test.ts', import.meta.url).href
+  await conformance({ open, module, neverHit, plays, more: AGENTS })
 } else {
   console.info(`dbos: skipped: ${missing}`)
   test('dbos', ({ skip }) => skip(missing))

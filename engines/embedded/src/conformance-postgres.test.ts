@@ -1,5 +1,6 @@
 import { conformance } from '@selvage/testing/conformance'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { AGENTS } from '@selvage/testing-agents'
 import { afterAll, test } from 'vitest'
 import { DATABASE, open } from '../test/under-test-postgres.ts'
 
@@ -16,7 +17,7 @@ if (missing === undefined) {
   process.env[DATABASE] = await server.createDatabase()
   const plays = { kills: 2, seeds: 3 }
   const module = new URL('../test/under-test-postgres.ts', import.meta.url).href
-  await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, plays })
+  await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, plays, more: AGENTS })
 } else {
   console.info(`postgres: skipped: ${missing}`)
   test('postgres', ({ skip }) => skip(missing))

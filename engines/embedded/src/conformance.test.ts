@@ -1,4 +1,5 @@
 import { conformance } from '@selvage/testing/conformance'
+import { AGENTS } from '@selvage/testing-agents'
 import { damage } from '../test/damage.ts'
 import { open } from '../test/under-test.ts'
 
@@ -9,4 +10,4 @@ const neverHit = {
 }
 
 const module = new URL('../test/under-test.ts', import.meta.url).href
-await conformance({ open, module, name: 'embedded, SQLite', neverHit, damage })
+await conformance({ open, module, name: 'embedded, SQLite', neverHit, damage, more: AGENTS })

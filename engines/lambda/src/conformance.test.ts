@@ -1,5 +1,6 @@
 import { conformance } from '@selvage/testing/conformance'
 import { LambdaTestService } from '@selvage/testing/servers'
+import { AGENTS } from '@selvage/testing-agents'
 import { afterAll } from 'vitest'
 import { open } from '../test/under-test.ts'
 
@@ -19,4 +20,5 @@ const service = await LambdaTestService.open({ secondMs: 50 })
 afterAll(() => service.close())
 Object.assign(process.env, service.env)
 const plays = { kills: 1, seeds: 3 }
-await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+const module = new URL('../test/under-test.ts', import.meta.url).href
+await conformance({ open, module, neverHit, plays, more: AGENTS })

@@ -1,5 +1,6 @@
 import { conformance } from '@selvage/testing/conformance'
 import { noRestate, RestateTestServer } from '@selvage/testing/servers'
+import { AGENTS } from '@selvage/testing-agents'
 import { afterAll, test } from 'vitest'
 import { open, URLS } from '../test/under-test.ts'
 
@@ -22,7 +23,8 @@ if (missing === undefined) {
   process.env[URLS] = JSON.stringify({ ingress, admin })
   // Each life of a process takes the server some tenths of a second to notice.
   const plays = { kills: 2, seeds: 3 }
-  await conformance({ open, module: new URL('../test/under-test.ts', import.meta.url).href, neverHit, plays })
+  const module = new URL('../test/under-test.ts', import.meta.url).href
+  await conformance({ open, module, neverHit, plays, more: AGENTS })
 } else {
   console.info(`restate: skipped: ${missing}`)
   test('restate', ({ skip }) => skip(missing))

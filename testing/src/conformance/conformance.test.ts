@@ -1,4 +1,6 @@
+import { AGENTS } from '@selvage/testing-agents'
 import { open } from '../../test/turn-engine-under-test.ts'
 import { conformance } from './index.ts'
 
-await conformance({ open, module: new URL('../../test/turn-engine-under-test.ts', import.meta.url).href })
+const module = new URL('../../test/turn-engine-under-test.ts', import.meta.url).href
+await conformance({ open, module, more: AGENTS })

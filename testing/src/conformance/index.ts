@@ -46,6 +46,7 @@ import { timers } from './timers.ts'
 export type { Scenario } from '../crash/scenario.ts'
 export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
 export { type EveryStep, killInEveryStep } from './every-step.ts'
+export { type Inside, inside } from './inside.ts'
 export type { EngineRecord, SectionRecord } from './record.ts'
 export type { Kit, Section } from './section.ts'
 
