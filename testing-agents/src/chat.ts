@@ -65,9 +65,10 @@ export const chat: Section = {
     })
 
     test('a chat goes on until it is cancelled', async () => {
-      await opened().suspended('s1')
-      await opened().engine.cancel('s1', 'goodbye')
-      expect(await opened().ended('s1')).toMatchObject({ cancelled: 'goodbye' })
+      await opened().start('s3', sessionProgramName('chat'))
+      await opened().suspended('s3')
+      await opened().engine.cancel('s3', 'goodbye')
+      expect(await opened().ended('s3')).toMatchObject({ cancelled: 'goodbye' })
     })
   },
 }
