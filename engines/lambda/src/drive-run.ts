@@ -34,6 +34,7 @@ import { notRegistered, tooLarge } from './errors.ts'
 import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
 import { readLetter } from './letters.ts'
 import { ENVELOPE_BYTES, operationName, PAYLOAD_BYTES, wholeSeconds } from './limits.ts'
+import { inboxName } from './names.ts'
 import {
   type Advanced,
   CLOSED,
@@ -67,9 +68,6 @@ export interface Driver {
   report(error: unknown): void
 }
 
-/** What callbacks of an inbox are called; inside of another execution with a name behind it. */
-export const INBOX = 'inbox'
-
 const LONGEST_PAUSE_SECONDS = 300
 const FIRST_OFFER_AGAIN_MS = 5
 const LONGEST_OFFER_AGAIN_MS = 100
@@ -97,14 +95,14 @@ export class Generation implements Primitives {
   private warm = false
   private woken = false
 
-  constructor(ctx: DurableContext, payload: RunPayload, driver: Driver, inboxName: string = INBOX) {
+  constructor(ctx: DurableContext, payload: RunPayload, driver: Driver) {
     this.ctx = ctx
     this.payload = payload
     this.driver = driver
     this.announces = driver.namesSteps
     this.past = payload.past ?? { createdAt: 0, entries: 0, steps: 0, reopenings: 0, archives: [] }
     this.letters = [...(payload.letters ?? [])]
-    this.inbox = new Inbox(ctx, inboxName, (text) => this.hear(text))
+    this.inbox = new Inbox(ctx, inboxName(payload.runId), (text) => this.hear(text))
     const { reopen } = payload
     if (reopen !== undefined) {
       this.kept.push([{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }])

@@ -33,6 +33,7 @@ import {
   type RunSummary,
   reopenRun,
   runMatches,
+  SelvageError,
   type Signal,
   type SignalReceipt,
   type Start,
@@ -40,7 +41,7 @@ import {
   UsageError,
 } from '@selvage/core'
 import { archive, type Driver } from './drive-run.ts'
-import { closed, conflict, runEnded, tooLarge } from './errors.ts'
+import { closed, conflict, noRetryInside, runEnded, tooLarge } from './errors.ts'
 import type { Station } from './handler.ts'
 import { readLetter, writeLetter } from './letters.ts'
 import { INVOCATION_MS, OPERATIONS, PAYLOAD_BYTES } from './limits.ts'
@@ -171,7 +172,9 @@ class OnLambda implements LambdaEngine {
       return { accepted: false, first }
     }
     // It is accepted: whatever happens here, the execution that carries it delivers it.
-    await this.post.put(runId, letter).catch(this.report)
+    await this.post.put(runId, letter).catch((error: unknown) => {
+      if (!SelvageError.is(error, 'RUN_ENDED')) this.report(error)
+    })
     return { accepted: true }
   }
 
@@ -193,9 +196,10 @@ class OnLambda implements LambdaEngine {
 
   private async reopen(runId: string, entries: number, voided: readonly string[], at: number): Promise<void> {
     const known = await this.records.known(runId)
-    const { payload, execution, createdAt } = known
+    const { payload, createdAt } = known
+    if (known.inside !== undefined) throw noRetryInside(runId)
     const { steps } = await this.records.describe(known)
-    const own = await this.records.ownEntries(execution.arn, payload)
+    const own = await this.records.ownEntries(known)
     const { archives = [], entries: before = 0 } = payload.past ?? {}
     const generation = payload.generation + 1
     const next: RunPayload = {

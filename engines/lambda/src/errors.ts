@@ -61,3 +61,10 @@ export function endedOutside(runId: string, status: string, message: string | un
   const hint = 'Look at the execution in its console. ExecutionTimeout of the function bounds how long a run takes.'
   return new RunError(status === 'TIMED_OUT' ? 'RUN_TIMEOUT' : 'RUN_FAILED', text, { hint, details: { runId, status } })
 }
+
+export function noRetryInside(runId: string): UsageError {
+  return new UsageError('UNSUPPORTED', `Engine lambda cannot retry run ${runId}: it is a part of another execution.`, {
+    hint: 'Catch its error in that handler and run it again under another key, or start it as a run of its own.',
+    details: { runId },
+  })
+}

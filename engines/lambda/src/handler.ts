@@ -4,7 +4,12 @@
  *   execution of a run      drives it: as many advances as the time of the invocation allows, then the next invocation
  *   execution of a signal   delivers it, if its sender has not
  */
-import { type DurableContext, type DurableLambdaHandler, withDurableExecution } from '@aws/durable-execution-sdk-js'
+import {
+  type DurableContext,
+  type DurableExecutionHandler,
+  type DurableLambdaHandler,
+  withDurableExecution,
+} from '@aws/durable-execution-sdk-js'
 import { type Host, UsageError } from '@selvage/core'
 import { type Driver, Generation, ROTATED } from './drive-run.ts'
 import type { Post } from './post.ts'
@@ -24,7 +29,7 @@ export type Handler = DurableLambdaHandler
 /** What others than runs is for `otherwise`: a user's own handler. */
 export function handlerOf(
   station: Station,
-  otherwise: (event: unknown, ctx: DurableContext) => Promise<unknown> = async (event) => refuse(event),
+  otherwise: DurableExecutionHandler = async (event) => refuse(event),
 ): Handler {
   return withDurableExecution(async (event: unknown, ctx: DurableContext): Promise<unknown> => {
     const { selvage } = (event ?? {}) as Partial<Payload>

@@ -1,4 +1,5 @@
 /** What a user's module exports for Lambda. */
+import type { DurableExecutionHandler } from '@aws/durable-execution-sdk-js'
 import { createHost, type Program, type Runtime, UsageError } from '@selvage/core'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
 import { type Handler, handlerOf } from './handler.ts'
@@ -14,15 +15,17 @@ export interface LambdaHandlerOptions extends LambdaOptions {
  *
  *     export const handler = lambdaHandler(engine)
  *     export const handler = lambdaHandler([report, analyst], { runtime: nodeRuntime(), blobs })
+ *
+ * With a handler of yours, as for `withDurableExecution`, it gets every event that is not ours: see runInside.
  */
-export function lambdaHandler(engine: LambdaEngine): Handler
+export function lambdaHandler(engine: LambdaEngine, yours?: DurableExecutionHandler): Handler
 export function lambdaHandler(programs: Program | readonly Program[], options: LambdaHandlerOptions): Handler
 export function lambdaHandler(
   what: LambdaEngine | Program | readonly Program[],
-  options?: LambdaHandlerOptions,
+  options?: LambdaHandlerOptions | DurableExecutionHandler,
 ): Handler {
-  if ('station' in what) return handlerOf(what.station)
-  if (options === undefined) {
+  if ('station' in what) return handlerOf(what.station, typeof options === 'function' ? options : undefined)
+  if (options === undefined || typeof options === 'function') {
     throw new UsageError('BAD_INPUT', 'lambdaHandler was given programs without a runtime.', {
       hint: 'Give lambdaHandler(programs, { runtime: nodeRuntime() }), or an engine that serves.',
     })

@@ -7,6 +7,7 @@
  *   <run>_<hash>_s<hash of id>     a signal to it
  */
 import { createHash } from 'node:crypto'
+import { operationName } from './limits.ts'
 
 const LABEL_CHARS = 24
 const HASH_CHARS = 16
@@ -37,6 +38,29 @@ export class Names {
     const label = runId.replace(/[^A-Za-z0-9-]+/g, '-').slice(0, LABEL_CHARS)
     return `${label}_${hash(this.functionName, runId)}`
   }
+}
+
+/** A run that is a part of somebody else's execution: see runInside. */
+export interface Inside {
+  /** Name of the execution. */
+  readonly execution: string
+  /** Of the child context in which it runs. */
+  readonly key: string
+}
+
+export function insideId({ execution, key }: Inside): string {
+  return `inside/${execution}/${key}`
+}
+
+export function insideOf(runId: string): Inside | undefined {
+  const [, execution, key] = /^inside\/([A-Za-z0-9_-]+)\/(.+)$/.exec(runId) ?? []
+  return execution === undefined || key === undefined ? undefined : { execution, key }
+}
+
+/** What callbacks of a run's inbox are called. */
+export function inboxName(runId: string): string {
+  const inside = insideOf(runId)
+  return inside === undefined ? 'inbox' : operationName(`inbox ${inside.key}`)
 }
 
 /** A name or an ARN without its version or alias. */

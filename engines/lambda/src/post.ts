@@ -6,8 +6,8 @@
  */
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { SelvageError } from '@selvage/core'
-import { INBOX } from './drive-run.ts'
 import { notFound, runEnded } from './errors.ts'
+import { inboxName } from './names.ts'
 import { type Known, outcomeOf, type Records } from './records.ts'
 import type { LambdaService } from './service.ts'
 import type { Letter, SignalPayload } from './wire.ts'
@@ -34,7 +34,7 @@ export class Post {
       const known = await this.records.find(runId)
       if (known === undefined) throw notFound(runId)
       if (outcomeOf(known) !== undefined) throw runEnded(runId)
-      const open = await this.firstOpen(known.execution.arn)
+      const open = await this.firstOpen(known.execution.arn, inboxName(runId))
       if (open === undefined) return false
       if (await this.service.complete(open, JSON.stringify(letter))) return true
     }
@@ -82,14 +82,14 @@ export class Post {
   }
 
   /** The callback of the inbox that is to be completed next. They are opened and completed in order. */
-  private async firstOpen(arn: string): Promise<string | undefined> {
+  private async firstOpen(arn: string, inbox: string): Promise<string | undefined> {
     const over = new Set<string>()
     let first: string | undefined
     for await (const event of this.records.events(arn, { reverse: true })) {
       const { EventType: type = '', Id: id = '', Name: name, CallbackStartedDetails: started } = event
       if (started === undefined) {
         if (type.startsWith('Callback')) over.add(id)
-      } else if (name === INBOX) {
+      } else if (name === inbox) {
         if (over.has(id)) return first
         first = started.CallbackId
       }

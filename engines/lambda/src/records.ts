@@ -16,7 +16,7 @@ import {
 } from '@selvage/core'
 import { readEntries, unpack } from './drive-run.ts'
 import { endedOutside, notFound } from './errors.ts'
-import type { Names } from './names.ts'
+import { type Inside, insideOf, type Names } from './names.ts'
 import type { Found, LambdaService } from './service.ts'
 import type { Advanced, Failed, Kept, Result, RunPayload } from './wire.ts'
 
@@ -26,6 +26,8 @@ export interface Known {
   readonly execution: Found
   readonly payload: RunPayload
   readonly createdAt: number
+  /** It is a part of somebody else's execution: the id of its context there, and how it ended, if it has. */
+  readonly inside?: { readonly context: string; readonly outcome?: Outcome }
 }
 
 /** How a generation stands. */
@@ -62,6 +64,8 @@ export class Records {
 
   /** Undefined: there is no such run. */
   async find(runId: string): Promise<Known | undefined> {
+    const inside = insideOf(runId)
+    if (inside !== undefined) return await this.findInside(runId, inside)
     let generation = this.seen.get(runId) ?? 0
     let execution = await this.service.find(this.names.generation(runId, generation))
     if (execution === undefined) return undefined
@@ -77,7 +81,7 @@ export class Records {
   }
 
   async describe(known: Known): Promise<RunDescription> {
-    return describe(known, await this.standing(known.execution.arn))
+    return describe(known, await this.standing(known))
   }
 
   async entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
@@ -85,7 +89,7 @@ export class Records {
     const before = payload.past?.entries ?? 0
     const stored = from < before ? (await this.stored(payload)).slice(from) : []
     if (stored.length >= limit) return stored.slice(0, limit)
-    const own = await this.ownEntries(known.execution.arn, payload)
+    const own = await this.ownEntries(known)
     return [...stored, ...own.slice(Math.max(0, from - before))].slice(0, limit)
   }
 
@@ -95,17 +99,19 @@ export class Records {
       if (archive !== null) return await readEntries(this.blobs, archive)
       const execution = await this.service.find(this.names.generation(runId, generation))
       if (execution === undefined) throw lost(runId, generation)
-      return await this.ownEntries(execution.arn, JSON.parse(execution.input) as RunPayload)
+      return await this.ownEntries(knownFrom(execution))
     })
     return (await Promise.all(generations)).flat()
   }
 
-  async ownEntries(arn: string, { reopen }: RunPayload): Promise<readonly Entry[]> {
+  /** Of this generation. */
+  async ownEntries(known: Known): Promise<readonly Entry[]> {
+    const { reopen } = known.payload
     const kept: Kept[] = []
     if (reopen !== undefined) {
       kept.push([{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }])
     }
-    for await (const event of this.events(arn, { data: true })) {
+    for await (const event of this.own(known, { data: true })) {
       const advanced = advancedIn(event)
       if (advanced !== undefined) kept.push(advanced.entries)
     }
@@ -124,11 +130,45 @@ export class Records {
     } while (marker !== undefined)
   }
 
-  private async standing(arn: string): Promise<Standing> {
+  /** Those of the run: of somebody else's execution what is in its context. */
+  private async *own({ execution, inside }: Known, options: Parameters<Records['events']>[1]): AsyncGenerator<Event> {
+    for await (const event of this.events(execution.arn, options)) {
+      if (inside === undefined || event.ParentId === inside.context) yield event
+    }
+  }
+
+  private async findInside(runId: string, { execution: name, key }: Inside): Promise<Known | undefined> {
+    const execution = await this.service.find(name)
+    if (execution === undefined) return undefined
+    let context: string | undefined
+    for await (const { EventType: type, Id: id = '', Name } of this.events(execution.arn, {})) {
+      if (type === 'ContextStarted' && Name === key) context = id
+      if (context !== undefined) break
+    }
+    if (context === undefined) return undefined
+    const payload: RunPayload = {
+      selvage: 'run',
+      runId,
+      generation: 0,
+      start: { program: key, input: null },
+      nonce: '',
+    }
+    const known: Known = { runId, execution, payload, createdAt: execution.startedAt, inside: { context } }
+    const [first] = await this.ownEntries(known)
+    const { last } = await this.standing(known)
+    const outcome = last?.kind === 'done' ? last.outcome : lostWith(known)
+    return {
+      ...known,
+      ...(first?.type === 'start' && { payload: { ...payload, start: first.start } }),
+      inside: { context, ...(outcome !== undefined && { outcome }) },
+    }
+  }
+
+  private async standing(known: Known): Promise<Standing> {
     const over = new Set<string>()
     let isAdvancing = false
     let crashes = 0
-    for await (const event of this.events(arn, { data: true, reverse: true, pageSize: NEWEST_EVENTS })) {
+    for await (const event of this.own(known, { data: true, reverse: true, pageSize: NEWEST_EVENTS })) {
       const last = advancedIn(event)
       if (last !== undefined) return { last, isAdvancing, crashes: isAdvancing ? crashes : 0 }
       const { EventType: type, Id: id = '' } = event
@@ -148,7 +188,8 @@ export function knownFrom(execution: Found): Known {
 }
 
 /** How the run ended; undefined while it goes on. */
-export function outcomeOf({ runId, execution }: Known): Outcome | undefined {
+export function outcomeOf({ runId, execution, inside }: Known): Outcome | undefined {
+  if (inside !== undefined) return inside.outcome
   const { status, result, error } = execution
   if (status === 'RUNNING') return undefined
   if (status === 'SUCCEEDED') {
@@ -157,6 +198,11 @@ export function outcomeOf({ runId, execution }: Known): Outcome | undefined {
   }
   if (status === 'STOPPED') return { cancelled: error ?? 'stopped in Lambda' }
   return { error: errorToJson(endedOutside(runId, status, error)) }
+}
+
+/** The execution around it has ended without it. */
+function lostWith({ runId, execution: { status } }: Known): Outcome | undefined {
+  return status === 'RUNNING' ? undefined : { error: errorToJson(endedOutside(runId, status, undefined)) }
 }
 
 function statusOf(known: Known, { last, isAdvancing }: Standing): RunStatus {

@@ -1,0 +1,78 @@
+/**
+ * A run that is a part of a durable handler of yours: in a child context of its execution, under the id
+ * `inside/<execution>/<key>`. It is driven, signalled and read as any run is, but for three things: it ends with the
+ * execution around it, it cannot be retried, and its history is not renewed, so all of it shares 30,000 operations.
+ *
+ *     export const handler = lambdaHandler(engine, async (order, ctx) => {
+ *       const stock = await ctx.step('stock', () => reserve(order))
+ *       const text = await runInside(ctx, analyst, order.topic, { engine, runtime })
+ *       await ctx.step('mail', () => send(text, stock))
+ *     })
+ */
+import type { DurableContext } from '@aws/durable-execution-sdk-js'
+import {
+  createHost,
+  createOffload,
+  decode,
+  encode,
+  errorFromJson,
+  type Outcome,
+  type Program,
+  RunError,
+  type Runtime,
+} from '@selvage/core'
+import { Generation } from './drive-run.ts'
+import type { LambdaEngine } from './engine.ts'
+import { insideId } from './names.ts'
+import type { RunPayload } from './wire.ts'
+
+export interface InsideOptions {
+  /** That of the function's `lambdaHandler`: signals to the run come to the same function. */
+  readonly engine: LambdaEngine
+  /** `nodeRuntime()` of `@selvage/runtime-node`. */
+  readonly runtime: Runtime
+  /** Unique in the execution; default: the program's name. */
+  readonly key?: string
+}
+
+/** Resolves with what the program returns; rejects with its error, or RUN_CANCELLED. */
+export async function runInside(
+  ctx: DurableContext,
+  program: Program,
+  input: unknown,
+  { engine, runtime, key = program.name }: InsideOptions,
+): Promise<unknown> {
+  const { manifest, blobs, station } = engine
+  const [, execution = ''] = /\/durable-execution\/([^/]+)\//.exec(ctx.executionContext.durableExecutionArn) ?? []
+  const runId = insideId({ execution, key })
+  const { name, version } = program
+  const start = { program: name, input: encode(input, `the input of run ${runId}`) }
+  const payload: RunPayload = {
+    selvage: 'run',
+    runId,
+    generation: 0,
+    start: version === undefined ? start : { ...start, version },
+    nonce: '',
+  }
+  const programs = [program]
+  const host = createHost({
+    runtime,
+    manifest,
+    programs: () => programs,
+    outbound: engine,
+    ...(blobs !== undefined && { blobs }),
+    // What can be in the result is: reading it elsewhere is nothing that the SDK waits for.
+    ...(manifest.limits.entryBytes !== undefined && { offloadBytes: manifest.limits.entryBytes }),
+  })
+  const outcome = await ctx.runInChildContext(key, async (child): Promise<Outcome> => {
+    const rotateAfter = { operations: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
+    const driver = { ...station.driver(child), hostOf: () => host, rotateAfter }
+    return await new Generation(child, payload, driver).drive()
+  })
+  if ('error' in outcome) throw errorFromJson(outcome.error)
+  if ('cancelled' in outcome) {
+    throw new RunError('RUN_CANCELLED', `Run ${runId} was cancelled: ${outcome.cancelled}`, { details: { runId } })
+  }
+  const offload = createOffload({ runtime, ...(blobs !== undefined && { blobs }) })
+  return decode(await offload.unpack(outcome.ok))
+}
