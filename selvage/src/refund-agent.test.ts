@@ -19,4 +19,4 @@ test(`an agent that refunds, charges and mails is killed ${KILLS} times between 
   // Started anew it repeats what was done before, too; restored from its session it repeats what was in flight.
   expect(found.without.plain).toBeGreaterThan(KILLS)
   expect(found.without.SessionManager).toBe(KILLS)
-}, 240_000)
+}, 900_000)

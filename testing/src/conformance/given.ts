@@ -4,5 +4,8 @@ import type { Given } from '../crash/site.ts'
 /** The scenario of the sections. Child processes load the built module. */
 export const ORDER: Given = { scenario, module: new URL('../../dist/crash/order.js', import.meta.url).href }
 
-/** Of any number of processes: what their lives cost is not what is tested. */
-export const PATIENT_MS = 240_000
+/**
+ * Of any number of processes: what their lives cost is not what is tested, and a machine may be busy. Whoever is stuck is ended
+ * long before, and named (`PATIENCE_MS` in play.ts and lives.ts).
+ */
+export const PATIENT_MS = 900_000
