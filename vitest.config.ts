@@ -20,7 +20,8 @@ export default defineConfig({
     maxWorkers: 2,
     // Where the conformance kit leaves what it found, for docs/engines.md: npm run matrix.
     env: { SELVAGE_CONFORMANCE: fileURLToPath(new URL('.selvage/conformance', import.meta.url)) },
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Many tests start processes: on a busy machine that takes its time, and none asserts one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 })

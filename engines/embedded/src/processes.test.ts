@@ -125,22 +125,17 @@ const ledger = (): string[] => readFileSync(`${path}-ledger`, 'utf8').trim().spl
 const START = { program: 'three', input: null }
 
 describe('a worker that is killed', () => {
-  it('is followed by the next one in under 100 ms, at the step that was in flight', async () => {
+  it('is followed by the next one at once, not at the end of its lease, at the step that was in flight', async () => {
     const { engine } = await place()
     await engine.start('r', START)
-    const took: number[] = []
-    // Three times: what is measured is the engine, not the busiest moment of the disk.
     for (const name of ['slow', 'slow', 'slow', 'next']) {
-      const child = spawnWorker(name)
-      await child.says('serving')
-      const served = performance.now()
+      // Whoever waited for it would not come to `two` within this test.
+      const child = spawnWorker(name, 3_600_000)
       await child.says('two')
-      took.push(performance.now() - served)
       if (name === 'next') break
       child.process.kill('SIGKILL')
       await child.exited
     }
-    expect(Math.min(...took.slice(1))).toBeLessThan(100)
     expect(await outcome(engine)).toEqual({ ok: ['slow', 'next', 'next'] })
     expect(ledger()).toEqual(['slow one', 'slow two', 'slow two', 'slow two', 'next two', 'next three'])
     expect((await engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'step', 'step', 'step', 'end'])
