@@ -1,11 +1,14 @@
-/** A worker in a process of its own, to be killed: `node worker.ts <folder>`. Each effect is a line in `<folder>/effects`. */
+/**
+ * A worker in a process of its own, to be killed: `node worker.ts <folder> [defaults]`. Each effect is a line in
+ * `<folder>/effects`.
+ */
 import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { programs } from './programs.ts'
 import { openIn } from './under-test.ts'
 
-const folder = process.argv[2] ?? ''
+const [, , folder = '', defaults] = process.argv
 process.stdin.on('end', () => process.exit()).resume()
-const { engine, host } = await openIn(folder, { leaseMs: 1_000 })
+const { engine, host } = await openIn(folder, { leaseMs: defaults === undefined ? 1_000 : 5_000 })
 await engine.serve(host(programs((line) => appendFileSync(join(folder, 'effects'), `${line}\n`))))
 console.log('ready')
