@@ -7,11 +7,11 @@
  *
  * Questions get the ids of the new run. Messages were sent by the original. What is undone is no past: it is made again.
  */
-import type { Entry, EntryOf, Op } from './entry.ts'
+import type { Entry, EntryOf, Op, Start } from './entry.ts'
 import { UsageError } from './errors.ts'
 import { deriveId } from './keys.ts'
 import { standing, voidedByRetry } from './known.ts'
-import type { Runtime } from './ports.ts'
+import type { Fork, Runtime } from './ports.ts'
 
 export interface ForkPlan {
   /** Entries behind the start of the new run, numbered from 1. */
@@ -21,6 +21,45 @@ export interface ForkPlan {
   /** Where the original was cut. */
   readonly at: number
 }
+
+/** A fork as an engine makes it: how it is started, and what its journal begins with, numbered from 1. */
+export interface ForkedRun {
+  readonly start: Start
+  readonly salt: string
+  readonly entries: readonly Entry[]
+  /** Where the original was cut. */
+  readonly at: number
+}
+
+/** BAD_INPUT for a place that the original does not have; UNSUPPORTED where it is a fork itself. */
+export function forkedRun(
+  runtime: Pick<Runtime, 'sha256' | 'random'>,
+  original: { readonly runId: string; readonly start: Start; readonly entries: readonly Entry[] },
+  fork: Fork,
+): ForkedRun {
+  const { runId, start, entries } = original
+  if (start.forkedFrom !== undefined) throw isFork(runId, start.forkedFrom.runId)
+  const salt = runtime.random(16)
+  const plan = planFork(runtime, original, fork.at, { runId: fork.runId, salt })
+  const [first] = entries
+  const origin = first?.type === 'start' ? first.salt : ''
+  // A child is its parent's; a time by which the original was to end says nothing of the fork.
+  const { parent: _, deadline: __, ...kept } = start
+  const made: Start = {
+    ...kept,
+    ...(fork.version !== undefined && { version: fork.version }),
+    ...(fork.input !== undefined && { input: fork.input }),
+    tags: { ...start.tags, forkedFrom: runId },
+    forkedFrom: { runId, at: plan.at, entries: plan.inherited, salt: origin, effects: fork.effects },
+  }
+  return { start: made, salt, entries: plan.entries, at: plan.at }
+}
+
+const isFork = (runId: string, original: string): UsageError =>
+  new UsageError('UNSUPPORTED', `Run ${runId} is a fork itself, of ${original}: a fork of a fork is not built yet.`, {
+    hint: `Fork run ${original}, or start a new run.`,
+    details: { runId, original },
+  })
 
 /** `at`: a place in the original (how many of its entries come before), the key of the step that comes first, or all of it. */
 export function planFork(

@@ -107,21 +107,38 @@ export class Database {
     if (found === wanted) return
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
-    await makeTables(this.options.url, this.options.report)
+    const isThere = await this.exists()
+    if (!isThere) await makeTables(this.options.url, this.options.report)
     const client = await this.pool.connect()
     try {
-      // Several processes may come here at once.
-      await client.query('begin')
-      await client.query(`select pg_advisory_xact_lock(hashtextextended('selvage ${schema}', 0))`)
+      await this.alone(client)
+      if ((await this.migrated()) === wanted) return
+      if (isThere) await makeTables(this.options.url, this.options.report)
       await client.query(schemaSql(schema))
       const set = 'on conflict (key) do update set value = excluded.value'
       await client.query(`insert into ${schema}.meta values ('version', $1) ${set}`, [wanted])
-      await client.query('commit')
-    } catch (error) {
-      await client.query('rollback').catch(() => {})
-      throw error
     } finally {
-      client.release()
+      // With the connection its lock goes.
+      client.release(true)
+    }
+  }
+
+  /**
+   * Several processes may come here at once. Nobody waits inside of a statement: DBOS builds indexes concurrently, which wait
+   * for every statement that is going on.
+   */
+  private async alone(client: pg.PoolClient): Promise<void> {
+    const lock = `select pg_try_advisory_lock(hashtextextended('selvage tables', 0)) as mine`
+    while (!(await client.query(lock)).rows[0].mine) await new Promise((resolve) => setTimeout(resolve, FIRST_AGAIN_MS))
+  }
+
+  private async exists(): Promise<boolean> {
+    try {
+      await this.pool.query('select 1')
+      return true
+    } catch (error) {
+      if ((error as { code?: unknown }).code === '3D000') return false
+      throw error
     }
   }
 

@@ -28,7 +28,7 @@ import {
   type Start,
 } from '@selvage/core'
 import type { Advanced, Begin } from './names.ts'
-import type { Runs, Standing } from './runs.ts'
+import { type Runs, type Standing, stepsIn } from './runs.ts'
 
 /** What a generation needs of the process that it is in. */
 export interface Driver {
@@ -199,7 +199,7 @@ export class Generation implements Primitives {
   }
 
   private advanced(progress: Progress): Advanced {
-    const steps = this.steps + progress.entries.filter(({ type }) => type === 'step').length
+    const steps = this.steps + stepsIn(progress.entries)
     const next = progress.next.map(({ key, kind, name }) => ({ key, kind, name }))
     return { ...progress, next, steps, at: this.driver.now() } as Advanced
   }

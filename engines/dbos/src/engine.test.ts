@@ -342,6 +342,15 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     await expect(reader.list({ limit: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
+  it('makes its tables once, where several processes come to a database that is empty or not there', async () => {
+    const empty = await server.createDatabase()
+    const engines = await Promise.all([1, 2, 3, 4].map(async () => (await open({ url: empty })).engine))
+    const asked = await Promise.allSettled(engines.map((engine) => engine.describe('nobody')))
+    expect(asked).toMatchObject(engines.map(() => ({ reason: { code: 'NOT_FOUND' } })))
+    const { engine } = await open({ url: `${url}_new` })
+    expect(await engine.start('r', { program: 'count', input: 1 })).toEqual({ created: true })
+  })
+
   it('says that there is one DBOS in a process, what is wrong with its options, and where the database should be', async () => {
     await working()
     const { engine: other, host } = await openIn(`${folder}/other`)

@@ -8,12 +8,15 @@
  *
  * Commands and reads need no worker. Whoever never serves is a client: it neither launches DBOS nor listens.
  */
+import { createHash, randomBytes } from 'node:crypto'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
 import {
   type Blobs,
   type Clock,
   type Engine,
   type Entry,
+  type Fork,
+  forkedRun,
   type Host,
   type Page,
   probe,
@@ -38,7 +41,7 @@ import { closed, toSelvage } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
 import { type Begin, type Names, namesOf, queueOf, workflowOf } from './names.ts'
-import { Runs } from './runs.ts'
+import { Runs, stepsIn } from './runs.ts'
 import { loggerOf } from './sdk.ts'
 import { checkConcurrency, Worker } from './worker.ts'
 
@@ -79,9 +82,14 @@ export interface DbosEngine extends Engine {
   list(query: RunQuery): Promise<Page<RunSummary>>
   questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question(id: string): Promise<QuestionRecord>
+  fork(runId: string, fork: Fork): Promise<void>
   retry(runId: string): Promise<void>
 }
 
+const CHANCE = {
+  sha256: (text: string): Uint8Array => createHash('sha256').update(text).digest(),
+  random: (bytes: number): string => randomBytes(bytes).toString('hex'),
+}
 const DEFAULT_CONCURRENCY = 100
 /** Runs of one program that a worker takes up, for each advance that it makes at once. */
 const HELD = 2
@@ -128,6 +136,23 @@ class OnDbos implements DbosEngine {
     return await this.runs.start(runId, start, at, { workflow, parked: delayMs > 0 }, async (client) => {
       await this.enqueue(client, begin, start, delayMs)
     })
+  }
+
+  async fork(runId: string, fork: Fork): Promise<void> {
+    this.checkOpen()
+    const { start } = await this.describe(runId)
+    const all = await this.runs.entries(runId, 0, Number.MAX_SAFE_INTEGER)
+    const made = forkedRun(CHANCE, { runId, start, entries: all }, fork)
+    const at = this.now()
+    const first: Entry = { seq: 0, at, type: 'start', start: made.start, salt: made.salt }
+    const entries = [first, ...made.entries]
+    const [id, workflow] = [fork.runId, workflowOf(this.names, fork.runId, 0)]
+    const counts = { entries: entries.length, steps: stepsIn(entries) }
+    const begin: Begin = { runId: id, generation: 0, ...counts, heard: 0, at }
+    await this.runs.start(id, made.start, at, { workflow, entries }, (client) =>
+      this.enqueue(client, begin, made.start, 0),
+    )
+    await this.runs.asked(id, entries)
   }
 
   async signal(runId: string, signal: Signal): Promise<SignalReceipt> {

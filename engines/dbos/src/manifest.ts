@@ -12,5 +12,14 @@ export const MANIFEST: Manifest = {
   countsDeliveries: false,
   // PostgreSQL commits with fsync.
   survives: 'machine-crash',
-  abilities: { list: true, approvals: true, attach: false, rotate: true, retry: true, outbox: false, pots: false },
+  abilities: {
+    list: true,
+    approvals: true,
+    attach: false,
+    rotate: true,
+    fork: true,
+    retry: true,
+    outbox: false,
+    pots: false,
+  },
 }

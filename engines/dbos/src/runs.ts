@@ -10,6 +10,7 @@ import {
   canonical,
   EngineError,
   type Entry,
+  type Json,
   type Outcome,
   type RunDescription,
   type RunStatus,
@@ -53,6 +54,13 @@ export interface Standing {
   readonly note?: Advanced['status']
 }
 
+/** Of a run that is not there yet. */
+interface Beginning {
+  readonly workflow: string
+  readonly parked?: boolean
+  readonly entries?: readonly Entry[]
+}
+
 type Client = Pick<pg.PoolClient, 'query'>
 
 /** Newest outputs that are looked at for the last advance: a wait may stand behind it. */
@@ -71,30 +79,34 @@ export class Runs {
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `enqueue` makes the workflow of generation 0 in the same commit. */
+  /** `enqueue` makes the workflow of generation 0 in the same commit. `entries`: its journal begins with them. */
   async start(
     runId: string,
     start: Start,
     now: number,
-    { workflow, parked }: { readonly workflow: string; readonly parked: boolean },
+    { workflow, parked = false, entries = [] }: Beginning,
     enqueue: (client: pg.PoolClient) => Promise<void>,
   ): Promise<{ created: boolean }> {
     const { program, version = null, parent, tenant = null, tags = {} } = start
     return await this.db.transaction(async (client) => {
       const { rowCount } = await client.query(
         `insert into ${this.s}.run (id, program, version, parent, tenant, tags, start, created_at, updated_at, status,
-           generation, workflow, parked) values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 'pending', 0, $9, $10)
-           on conflict do nothing`,
-        [runId, program, version, parent?.runId ?? null, tenant, tags, JSON.stringify(start), now, workflow, parked],
+           generation, workflow, parked, entries, steps)
+           values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 'pending', 0, $9, $10, $11, $12) on conflict do nothing`,
+        [
+          ...[runId, program, version, parent?.runId ?? null, tenant, tags, JSON.stringify(start), now],
+          ...[workflow, parked, entries.length, stepsIn(entries)],
+        ],
       )
       if (rowCount === 1) {
+        if (entries.length > 0) await client.query(this.keeping, keptAs(runId, entries))
         await enqueue(client)
         await this.ring(client, runId)
         return { created: true }
       }
       const { rows } = await client.query<RunRow>(`select start from ${this.s}.run where id = $1`, [runId])
       const known = JSON.parse(rows[0]?.start ?? '{}') as Start
-      if (known.program === program && canonical(known.input) === canonical(start.input)) return { created: false }
+      if (identity(known) === identity(start)) return { created: false }
       throw conflict(runId)
     })
   }
@@ -217,12 +229,12 @@ export class Runs {
 
   /** Entries of a generation that is over. Said again, nothing changes: they are what DBOS has recorded. */
   async keep(runId: string, entries: readonly Entry[]): Promise<void> {
-    if (entries.length === 0) return
-    await this.db.rows(
-      `insert into ${this.s}.entry select $1, seq, body from unnest($2::int[], $3::text[]) as new (seq, body)
-         on conflict do nothing`,
-      [runId, entries.map(({ seq }) => seq), entries.map((entry) => JSON.stringify(entry))],
-    )
+    if (entries.length > 0) await this.db.rows(this.keeping, keptAs(runId, entries))
+  }
+
+  private get keeping(): string {
+    return `insert into ${this.s}.entry select $1, seq, body from unnest($2::int[], $3::text[]) as new (seq, body)
+      on conflict do nothing`
   }
 
   /** The next generation is there. Whether it waits though somebody has called. */
@@ -365,6 +377,21 @@ export function described(row: RunRow, last?: Advanced): RunDescription {
 function advancedOf(output: string): Advanced | undefined {
   const value = JSON.parse(output) as Advanced | null
   return typeof value === 'object' && value !== null && 'cursor' in value ? value : undefined
+}
+
+/** Values for `keeping`. */
+function keptAs(runId: string, entries: readonly Entry[]): unknown[] {
+  return [runId, entries.map(({ seq }) => seq), entries.map((entry) => JSON.stringify(entry))]
+}
+
+/** Two starts of one id are the same run if these are. */
+function identity({ program, input, forkedFrom }: Start): string {
+  const { runId = null, at = null, effects = null } = forkedFrom ?? {}
+  return canonical([program, input, runId, at, effects as Json])
+}
+
+export function stepsIn(entries: readonly Entry[]): number {
+  return entries.filter(({ type }) => type === 'step').length
 }
 
 function jsonOf(value: unknown): string | null {

@@ -15,9 +15,9 @@ const LEASE_MS = 1_500
 
 export function open(
   folder: string,
-  { leaseMs = LEASE_MS }: PlaceOptions = {},
+  { leaseMs = LEASE_MS, rotateAfter: advances }: PlaceOptions = {},
 ): Promise<OpenedEngine & { readonly engine: DbosEngine }> {
-  return openIn(folder, { leaseMs })
+  return openIn(folder, { leaseMs, ...(advances !== undefined && { rotateAfter: { advances } }) })
 }
 
 export async function openIn(

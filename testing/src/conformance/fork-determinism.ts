@@ -12,7 +12,7 @@ import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
 import { misdeeds, patiently } from './lives.ts'
 import type { Section } from './section.ts'
-import { survivors } from './survivors.ts'
+import { reached, survivors } from './survivors.ts'
 
 /** Keys of the steps that come first in a fork, and what the program tells last before: what it draws behind is the fork's. */
 const PLACES = [
@@ -31,6 +31,7 @@ export const forkDeterminism: Section = {
     manifest.abilities.fork === true ? survivors(manifest) : 'its manifest says that it cannot fork runs',
   register({ under }) {
     const bank = openBank({ honoursKeys: false })
+    const death: KillAt = { ...DEATH, moment: reached(under, DEATH.moment) }
 
     const toldBy = (processes: readonly TaskProcess[], runId: string): readonly (readonly string[])[] =>
       processes
@@ -56,7 +57,7 @@ export const forkDeterminism: Section = {
 
           for (const [key, behind] of PLACES) {
             const shared = past.slice(0, 1 + past.findIndex(([what]) => what === behind))
-            for (const kill of [undefined, DEATH]) {
+            for (const kill of [undefined, death]) {
               const forkId = `fork at ${key}${kill === undefined ? '' : ', killed'}`
               await site.with(
                 (engine) => engine.fork?.(runId, { runId: forkId, at: key, effects: 'reuse' }) ?? Promise.reject(),
