@@ -105,7 +105,14 @@ export interface Store {
   /** Writes the run and entry 0 in one commit. `existing`: the run was there with an equal start. RUN_CONFLICT if with another. */
   create(run: NewRun): Promise<{ readonly created: boolean }>
   /** Claims up to `limit` runs that are due (pending, woken by a signal or timer, orphaned) of these programs, oldest due first. */
-  claim(workerId: string, programs: readonly Programs[], limit: number, now: number): Promise<readonly Claim[]>
+  claim(
+    workerId: string,
+    programs: readonly Programs[],
+    limit: number,
+    now: number,
+    /** Default true. False: no suspect, because something else is under way that may kill the worker. */
+    suspects?: boolean,
+  ): Promise<readonly Claim[]>
   /** Claims this run whatever its program, due or not. RUN_HELD if a live worker has it, NOT_FOUND, RUN_ENDED. */
   claimRun(workerId: string, runId: string, now: number): Promise<Claim>
   /** Group commit; resolves when durable. Compare-and-set on fence and `at` (JOURNAL_GAP). Projects `open`/`wait` to questions, `signal` to the inbox. */

@@ -1,14 +1,18 @@
-/** A run that kills its process beside runs that do nothing wrong. */
+/** A run, or a message, that kills its process beside runs that do nothing wrong. */
 import { once } from 'node:events'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { Workers } from '../test/workers.ts'
+import type { Selvage } from './core.ts'
 
-const PATIENCE_MS = 180_000
+vi.setConfig({ testTimeout: 120_000 })
+
 const URL_OF_WORKERS = 'SELVAGE_TEST_URL'
+const SLOW = Array.from({ length: 12 }, (_, n) => `slow-${n}`)
 
 let workers: Workers | undefined
 let server: PostgresTestServer | undefined
+
 afterEach(async () => {
   await workers?.close()
   await server?.close()
@@ -16,45 +20,56 @@ afterEach(async () => {
   server = undefined
 })
 
-async function takesNoneAlong(opened: Workers): Promise<void> {
-  const { selvage } = opened
-  const slow = Array.from({ length: 12 }, (_, n) => `slow-${n}`)
-  for (const runId of slow.slice(0, 6)) await selvage.reference('slow').start(undefined, { runId })
-  await selvage.reference('poison').start(undefined, { runId: 'poison' })
-  for (const runId of slow.slice(6)) await selvage.reference('slow').start(undefined, { runId })
-
-  const over = Promise.allSettled(['poison', ...slow].map((runId) => selvage.run(runId).result()))
-  let deaths = 0
-  for (let isOver = false; !isOver; ) {
-    const died = once(opened.spawn(), 'exit').then(() => false)
-    isOver = await Promise.race([died, over.then(() => true)])
-    if (!isOver) deaths++
-  }
-  const [poison, ...others] = await over
-  expect(poison).toMatchObject({ status: 'rejected', reason: { cause: { code: 'CRASH_LOOP' } } })
-  expect(others).toEqual(slow.map(() => ({ status: 'fulfilled', value: 'well' })))
-  expect(deaths).toBeGreaterThanOrEqual(5)
+async function startSlow(selvage: Selvage, runIds: readonly string[]): Promise<void> {
+  for (const runId of runIds) await selvage.reference('slow').start(undefined, { runId })
 }
 
-test(
-  'a run that kills every process fails with CRASH_LOOP, and takes none of those beside it along',
-  async () => {
-    workers = await Workers.open('poison-process.ts')
-    await takesNoneAlong(workers)
-  },
-  PATIENCE_MS,
-)
+/** Spawns workers, one after the other was killed, until `over`. Resolves to how many were killed. */
+async function workUntil(opened: Workers, over: Promise<unknown>): Promise<number> {
+  for (let deaths = 0; ; deaths++) {
+    const died = once(opened.spawn(), 'exit')
+    const isOver = await Promise.race([died.then(([, signal]) => signal), over.then(() => true)])
+    if (isOver === true) return deaths
+    expect(isOver).toBe('SIGKILL')
+  }
+}
 
-test(
-  'the same on PostgreSQL',
-  async ({ skip }) => {
-    const missing = noPostgres()
-    if (missing !== undefined) return skip(missing)
-    server = await PostgresTestServer.open()
-    const url = await server.createDatabase()
-    process.env[URL_OF_WORKERS] = url
-    workers = await Workers.open('poison-process.ts', { url })
-    await takesNoneAlong(workers)
-  },
-  PATIENCE_MS,
-)
+async function takesNoneAlong(opened: Workers): Promise<void> {
+  const { selvage } = opened
+  await startSlow(selvage, SLOW.slice(0, 6))
+  await selvage.reference('poison').start(undefined, { runId: 'poison' })
+  await startSlow(selvage, SLOW.slice(6))
+  const over = Promise.allSettled(['poison', ...SLOW].map((runId) => selvage.run(runId).result()))
+  expect(await workUntil(opened, over)).toBeGreaterThanOrEqual(5)
+  const [poison, ...others] = await over
+  expect(poison).toMatchObject({ status: 'rejected', reason: { cause: { code: 'CRASH_LOOP' } } })
+  expect(others).toEqual(SLOW.map(() => ({ status: 'fulfilled', value: 'well' })))
+}
+
+test('a run that kills every process fails with CRASH_LOOP, and takes none of those beside it along', async () => {
+  workers = await Workers.open('poison-process.ts')
+  await takesNoneAlong(workers)
+})
+
+test('the same on PostgreSQL', async ({ skip }) => {
+  const missing = noPostgres()
+  if (missing !== undefined) return skip(missing)
+  server = await PostgresTestServer.open()
+  const url = await server.createDatabase()
+  process.env[URL_OF_WORKERS] = url
+  workers = await Workers.open('poison-process.ts', { url })
+  await takesNoneAlong(workers)
+})
+
+test('a message that kills every process is dead in the end, and takes no run along', async () => {
+  workers = await Workers.open('poison-process.ts')
+  const { selvage } = workers
+  // Few, so that each would be beside it often enough.
+  const slow = SLOW.slice(0, 2)
+  await selvage.reference('sender').start(undefined, { runId: 'sender' })
+  await startSlow(selvage, slow)
+  const over = Promise.allSettled(slow.map((runId) => selvage.run(runId).result()))
+  expect(await workUntil(workers, over)).toBe(10)
+  expect(await over).toEqual(slow.map(() => ({ status: 'fulfilled', value: 'well' })))
+  expect((await selvage.messages({ topic: 'deadly' })).items).toMatchObject([{ state: 'dead' }])
+})

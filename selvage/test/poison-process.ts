@@ -1,4 +1,4 @@
-/** A worker with a workflow that kills it at once, and one that takes longer than that. */
+/** A worker with a workflow and a message that kill it, and a workflow that takes longer than that. */
 import { openSelvage } from 'selvage/core'
 import { mortal } from './mortal.ts'
 
@@ -9,4 +9,9 @@ selvage.workflow('poison', (ctx) => ctx.step('die', () => void process.kill(proc
 selvage.workflow('slow', (ctx) =>
   ctx.step('take time', () => new Promise<string>((done) => setTimeout(done, 300, 'well'))),
 )
+const die = (): void => void process.kill(process.pid, 'SIGKILL')
+// Not before it has taken what runs there are.
+const dieSoon = (): Promise<never> => new Promise(() => setTimeout(die, 150))
+selvage.outbox('deadly', dieSoon, { retry: { maxAttempts: 10 } })
+selvage.workflow('sender', (ctx) => ctx.send('deadly'))
 await selvage.work()

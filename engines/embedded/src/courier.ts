@@ -4,7 +4,8 @@
  * by this process (`poke`), by another one (the bell), or by nobody, but a message has become due (a timer).
  *
  * A delivery that fails is due again when its handler says; one that has no more attempts is dead, and kept. A delivery
- * whose worker died counts as an attempt, so that a message which kills its process does not do so for ever. What cannot be
+ * whose worker died counts as an attempt, so that a message which kills its process does not do so for ever; and the worker
+ * is told, so that it holds no run meanwhile that would be blamed for it. What cannot be
  * written down (a full disk) is tried until it can, while the message stays claimed: others must not deliver it meanwhile.
  */
 import {
@@ -16,6 +17,7 @@ import {
   probe,
   SelvageError,
   StepError,
+  SUSPECT_CRASHES,
 } from '@selvage/core'
 import { backoffMs } from './backoff.ts'
 import { Lookout } from './lookout.ts'
@@ -52,6 +54,14 @@ export class Courier {
   /** Something may have become due. */
   poke(): void {
     this.lookout.poke()
+  }
+
+  /** Whether a message is being delivered whose deliveries have killed workers. Known when the look in progress is over. */
+  async mayKill(): Promise<boolean> {
+    await this.lookout.looked()
+    for (const { claim } of this.deliveries.values())
+      if (claim.recoveredFrom !== undefined && claim.attempt > SUSPECT_CRASHES) return true
+    return false
   }
 
   /** Something happened that others may have asked to be told of. */

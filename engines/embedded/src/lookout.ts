@@ -31,6 +31,11 @@ export class Lookout {
   }
 
   /** Resolves when the look in progress is over. */
+  looked(): Promise<void> {
+    return this.lastLook
+  }
+
+  /** The same, and there is no other. */
   async close(): Promise<void> {
     this.state = 'closed'
     this.cancelTimer?.()

@@ -130,8 +130,8 @@ export class Worker {
     await leases.reap()
     // Nothing else that a worker waits for keeps the process alive. In real time: it is about real processes.
     this.ticking = setInterval(() => void leases.reap().then(() => this.tick()), Math.min(TICK_MS, leaseMs))
-    this.lookout.poke()
     this.courier?.poke()
+    this.lookout.poke()
   }
 
   private tick(): void {
@@ -186,7 +186,8 @@ export class Worker {
   private async claim(programs: readonly Programs[], now: number): Promise<boolean> {
     const limit = Math.min(CLAIMS_AT_ONCE, this.concurrency - this.held.size)
     const { signalsSeen } = this.held
-    const claims = await this.parts.store.claim(this.lease.workerId, programs, limit, now)
+    const suspects = (await this.courier?.mayKill()) !== true
+    const claims = await this.parts.store.claim(this.lease.workerId, programs, limit, now, suspects)
     if (claims.length === 0) return false
     probe('engine.after-claim')
     const runs = claims.map((claim) => this.hold(claim))

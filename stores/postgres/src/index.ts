@@ -84,7 +84,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     dead: (now) => workers.dead(now),
 
     create: (run) => create(database, run),
-    claim: (workerId, programs, limit, now) => claim(database, workerId, programs, limit, now),
+    claim: (workerId, ...asked) => claim(database, workerId, ...asked),
     claimRun: (workerId, runId, now) => claimRun(database, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(database, runId, fence, waits, note, now),

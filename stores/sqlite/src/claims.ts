@@ -39,13 +39,15 @@ export async function claim(
   programs: readonly Programs[],
   limit: number,
   now: number,
+  withSuspects = true,
 ): Promise<readonly Claim[]> {
   // Most often nothing is due: that is found out without a transaction.
-  if (limit < 1 || (await commits.read(() => due(database, workerId, programs, 1, now))).length === 0) return []
+  const look = (count: number): readonly DueRow[] => due(database, workerId, programs, count, now, withSuspects)
+  if (limit < 1 || (await commits.read(() => look(1))).length === 0) return []
   return await commits.write(
     () => {
       workers.requireEnlisted(workerId)
-      return due(database, workerId, programs, limit, now).map((row) => take(database, workerId, row, now))
+      return look(limit).map((row) => take(database, workerId, row, now))
     },
     { ring: 'now' },
   )
@@ -101,13 +103,14 @@ function due(
   programs: readonly Programs[],
   limit: number,
   now: number,
+  withSuspects: boolean,
 ): readonly DueRow[] {
   const of = (statement: string, count: number): DueRow[] =>
     programs
       .flatMap(({ name, version }) => database.all<DueRow>(statement, toText(name), toTextOrNull(version), now, count))
       .sort((a, b) => a.due - b.due || a.n - b.n)
       .slice(0, count)
-  const suspects = of(DUE_SUSPECTS, 1)
+  const suspects = withSuspects ? of(DUE_SUSPECTS, 1) : []
   const mayHold = suspects.length === 0 || database.get(HOLDS_SUSPECT, toText(workerId)) === undefined
   const taken = mayHold ? suspects : []
   return [...taken, ...of(DUE, limit - taken.length)]

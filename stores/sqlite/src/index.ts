@@ -109,7 +109,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     dead: (now) => workers.dead(now),
 
     create: (run) => create(commits, database, names, run),
-    claim: (workerId, programs, limit, now) => claim(commits, database, workers, workerId, programs, limit, now),
+    claim: (workerId, ...asked) => claim(commits, database, workers, workerId, ...asked),
     claimRun: (workerId, runId, now) => claimRun(commits, database, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     transact: (runId, fence, at, write) => appends.transact(guard, runId, fence, at, write),
