@@ -50,7 +50,16 @@ describe('one program', { timeout: 120_000 }, () => {
   })
 
   const noServer = noPostgres()
-  if (noServer !== undefined) console.info(`dbos: skipped: ${noServer}`)
+  if (noServer !== undefined) console.info(`postgres, dbos: skipped: ${noServer}`)
+  it.skipIf(noServer !== undefined)('on the embedded engine, in PostgreSQL', async () => {
+    const server = await PostgresTestServer.open()
+    try {
+      await killedOnce('engines/postgres.js', { DATABASE_URL: await server.createDatabase() })
+    } finally {
+      await server.close()
+    }
+  })
+
   it.skipIf(noServer !== undefined)('on DBOS', async () => {
     const server = await PostgresTestServer.open()
     try {

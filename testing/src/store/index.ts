@@ -16,7 +16,19 @@ import { runs } from './runs.ts'
 import { unknown } from './unknown.ts'
 import { workers } from './workers.ts'
 
-export { type Child, claimed, end, enlisted, LEASE_MS, newRun, P, type StorePlace, spawnChild, step } from './place.ts'
+export {
+  type Child,
+  claimed,
+  end,
+  enlisted,
+  LEASE_MS,
+  newRun,
+  P,
+  type StorePlace,
+  spawnChild,
+  step,
+  whenSeen,
+} from './place.ts'
 
 const SECTIONS = { runs, workers, inbox, questions, queries, entries, holders, outbox, pots, unknown }
 

@@ -1,0 +1,135 @@
+/** Connections that end, and a server that is killed and started again, beside a worker that lives. */
+import { onProbe, type Store } from '@selvage/core'
+import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { claimed, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@selvage/testing/store'
+import pg from 'pg'
+import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type Place, place } from '../test/place.ts'
+
+const missing = noPostgres()
+const server = missing === undefined ? await PostgresTestServer.open() : undefined
+const url = (await server?.createDatabase()) ?? ''
+afterAll(() => server?.close())
+if (missing !== undefined) console.info(`postgres: skipped: ${missing}`)
+
+let here: Place
+let store: Store
+beforeEach(async () => {
+  if (missing !== undefined) return
+  here = place(url)
+  store = await here.open({ durability: 'full' })
+})
+afterEach(() => here?.close())
+
+async function asked<Row>(text: string): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  try {
+    await client.query(`set search_path to "${here.schema}"`)
+    return (await client.query(text)).rows as Row[]
+  } finally {
+    await client.end()
+  }
+}
+
+/** Ends all connections of the store but those that were made since. */
+const cutAll = (): Promise<unknown> =>
+  asked(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'selvage'
+    and pid <> pg_backend_pid()`)
+
+const seqs = async (): Promise<number[]> => (await store.load('r', 0)).map(({ seq }) => seq)
+
+describe.skipIf(missing !== undefined)('appends', () => {
+  it('that are made together are one commit, and one that is alone waits for nobody', async () => {
+    await enlisted(store, 'w', Date.now())
+    const runs = await Promise.all(Array.from({ length: 32 }, (_, n) => claimed(store, `r${n}`)))
+    let commits = 0
+    const stop = onProbe((name) => void (name === 'store.after-commit' && commits++))
+    await Promise.all(runs.map(({ runId, fence }) => store.append(runId, fence, 1, [step(1)])))
+    expect(commits).toBe(1)
+    await store.append('r0', 1, 2, [step(2)])
+    expect(commits).toBe(2)
+    stop()
+  })
+
+  it('of one group do not fail together', async () => {
+    await enlisted(store, 'w', Date.now())
+    const [a, b] = [await claimed(store, 'a'), await claimed(store, 'b')]
+    const outcomes = await Promise.allSettled([
+      store.append('a', a.fence, 1, [step(1)]),
+      store.append('b', b.fence, 7, [step(7)]),
+      store.append('none', 1, 1, [step(1)]),
+    ])
+    expect(outcomes.map((each) => (each.status === 'fulfilled' ? 'written' : each.reason.code))).toEqual([
+      'written',
+      'JOURNAL_GAP',
+      'NOT_FOUND',
+    ])
+  })
+
+  it('whose connection ends are in the journal once, whether or not they had been written', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    for (let seq = 1; seq <= 60; seq++) {
+      const appended = store.append('r', fence, seq, [step(seq)])
+      if (seq % 12 === 0) await Promise.all([appended, cutAll()])
+      else await appended
+    }
+    expect(await seqs()).toEqual(Array.from({ length: 61 }, (_, seq) => seq))
+    expect(await store.describe('r')).toMatchObject({ status: 'running', steps: 60 })
+  }, 60_000)
+})
+
+describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
+  it('has its lock again, unless somebody was faster; then its writes are refused', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    await cutAll()
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(await store.dead(Date.now())).toEqual([])
+    await store.append('r', fence, 1, [step(1)])
+
+    const other = await here.open()
+    // Buried between the end of the connection and the next one, as by a worker that looked just then.
+    await asked(`delete from worker where id = 'w'`)
+    await asked(`update run set status = 'pending', due = 0 where id = 'r'`)
+    await cutAll()
+    await enlisted(other, 'other', Date.now())
+    await expect(store.heartbeat('w', LEASE_MS, Date.now())).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    await expect(store.append('r', fence, 2, [step(2)])).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    expect(await other.claim('other', P, 1, Date.now())).toMatchObject([{ runId: 'r', fence: fence + 1, cursor: 2 }])
+  }, 60_000)
+
+  it('may live as the author of what it appended, as nobody has seen its process die', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    await store.append('r', fence, 1, [step(1)])
+    const other = await here.open()
+    await cutAll()
+    expect(await other.authorMayLive('r', 1)).toBe(true)
+  })
+})
+
+describe.skipIf(missing !== undefined || server?.isOwn === false)('a server that is killed and started again', () => {
+  it('has everything that was acknowledged, and no worker has died of it', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    for (let seq = 1; seq <= 5; seq++) await store.append('r', fence, seq, [step(seq)])
+    const rang = Promise.withResolvers<void>()
+    const other = await here.open()
+    const silence = other.watch(() => rang.resolve())
+    await server?.kill()
+    // On its way while there is no server.
+    const appended = store.append('r', fence, 6, [step(6)])
+    await server?.start()
+    await appended
+    expect(await seqs()).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(await other.reap(Date.now())).toBe(0)
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(await whenSeen(async () => (await other.dead(Date.now())).length === 0)).toBe(true)
+    await store.append('r', fence, 7, [step(7)])
+    await store.create(newRun('after'))
+    await rang.promise
+    silence()
+  }, 60_000)
+})
