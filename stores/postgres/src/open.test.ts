@@ -74,6 +74,17 @@ describe.skipIf(missing !== undefined)('a store', () => {
     }
   })
 
+  it('lets its process end, and be waited for until it is closed', async () => {
+    const child = here.child(`
+      await store.enlist({ id: 'w', pid: process.pid, host: 'child' }, 10_000, Date.now())
+      store.watch(() => {})
+      await store.close()
+      say('closed')
+    `)
+    expect(await child.line()).toBe('closed')
+    expect(await child.exited).toBe(0)
+  })
+
   it('that was closed says so', async () => {
     const store = await here.open()
     await store.close()

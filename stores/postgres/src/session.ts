@@ -89,6 +89,8 @@ export class Session {
     await this.#last
     const client = this.#client
     this.#client = undefined
+    // Who waits for the end must not find that nothing keeps the process alive.
+    client?.ref()
     await client?.end().catch(() => {})
   }
 
