@@ -33,7 +33,7 @@ export function openOn(
     const { stop } = await lambdaRuntime(api, handler, { functionName, concurrency: AT_ONCE })
     return {
       stop: async () => {
-        stop()
+        await stop()
         await serving.stop()
       },
     }

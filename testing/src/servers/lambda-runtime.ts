@@ -4,6 +4,9 @@
  */
 import { randomUUID } from 'node:crypto'
 import { type ClientRequest, get } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+const GRACE_MS = 2_000
 
 /** As Lambda calls it. */
 export type LambdaHandler = (event: never, context: never) => Promise<unknown>
@@ -20,8 +23,8 @@ export interface LambdaRuntimeOptions {
 export interface LambdaRuntime {
   /** Resolves when `count` were made. */
   readonly over: Promise<void>
-  /** Asks for no more; what is under way goes on. */
-  stop(): void
+  /** Asks for no more, and waits a little for what is under way: the rest is made again by others. */
+  stop(): Promise<void>
 }
 
 /** `api`: host and port, as in AWS_LAMBDA_RUNTIME_API. Resolves when the service knows this process. */
@@ -79,8 +82,13 @@ export async function lambdaRuntime(
   over.catch(() => {})
   return {
     over,
-    stop: () => {
+    stop: async () => {
       stopped.abort()
+      const grace = new AbortController()
+      await Promise.race([over.catch(() => {}), sleep(GRACE_MS, undefined, { signal: grace.signal }).catch(() => {})])
+      grace.abort()
+      // What was handed out and not taken up any more, the service learns so.
+      alive.destroy()
     },
   }
 }
