@@ -83,9 +83,10 @@ export async function driveRun(ctx: ObjectContext, begin: Begin, driver: Driver)
 /** Undefined: the same was asked for twice. */
 function begun(invocation: string, kept: KeptRun | null, { generation, first, reopen }: Begin): KeptRun | undefined {
   if (kept === null && first !== undefined) {
-    const { start, at } = first
+    const { start, at, tells } = first
+    const told = tells === undefined ? {} : { tells }
     const none = { entries: 0, steps: 0, reopenings: 0, heard: 0, signals: [], questions: [] }
-    return { start, createdAt: at, updatedAt: at, generation, invocation, ...none }
+    return { start, createdAt: at, updatedAt: at, generation, invocation, ...none, ...told }
   }
   if (kept?.over === undefined || kept.generation + 1 !== generation) return undefined
   if ((reopen === undefined) !== (kept.over.outcome === undefined)) return undefined
@@ -141,6 +142,7 @@ class Generation implements Primitives {
       probe('engine.before-finish')
       this.asked.close()
       this.keep([], { outcome })
+      if (run.tells !== undefined) ctx.resolveAwakeable(run.tells, outcome)
       probe('engine.after-finish')
       this.driver.host.evict(ctx.key)
     } catch (error) {

@@ -84,6 +84,8 @@ export interface RestateOptions {
 export interface RestateEngine extends Engine {
   /** Values in Restate itself. */
   readonly blobs: Blobs
+  /** Names of its objects, for `runInside`. */
+  readonly services: Services
   list(query: RunQuery): Promise<Page<RunSummary>>
   questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question(id: string): Promise<QuestionRecord>
@@ -102,7 +104,7 @@ class OnRestate implements RestateEngine {
   readonly manifest = MANIFEST
   readonly blobs: Blobs
   private readonly options: RestateOptions
-  private readonly services: Services
+  readonly services: Services
   private readonly server: RestateServer
   private readonly records: Records
   private readonly changes: Changes

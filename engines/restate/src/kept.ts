@@ -18,7 +18,13 @@ export function servicesOf(name: string): Services {
 export interface Begin {
   readonly generation: number
   /** Of generation 0. Epoch milliseconds. */
-  readonly first?: { readonly start: Start; readonly at: number; readonly startAt?: number }
+  readonly first?: {
+    readonly start: Start
+    readonly at: number
+    readonly startAt?: number
+    /** The awakeable of a handler that waits for the end of the run: see run-inside.ts. */
+    readonly tells?: string
+  }
   /** The run had ended and goes on. */
   readonly reopen?: { readonly at: number; readonly entries: number; readonly voided: readonly string[] }
 }
@@ -45,6 +51,8 @@ export interface KeptRun {
   /** This generation is over; with an outcome the run is as well. */
   readonly over?: { readonly outcome?: Outcome }
   readonly note?: Json
+  /** The awakeable that is told the outcome. */
+  readonly tells?: string
 }
 
 /** What an advance leaves in Restate's own journal of the invocation. */

@@ -1,0 +1,86 @@
+/**
+ * A run that is a part of a Restate handler of yours (of a service, an object or a workflow), under the id
+ * `inside/<invocation>/<key>`. Your invocation sends the start and suspends until an awakeable tells it the end; the run goes
+ * on as any other, in whichever worker has its program, and is signalled and read as any other.
+ *
+ *     const orders = restate.service({ name: 'orders', handlers: {
+ *       place: async (ctx, order) => {
+ *         const stock = await ctx.run('stock', () => reserve(order))
+ *         const text = await runInside(ctx, analyst, order.topic, { engine, runtime })
+ *         await ctx.run('mail', () => send(text, stock))
+ *       },
+ *     } })
+ *
+ * A cancel of your invocation cancels the run.
+ */
+import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
+import {
+  createOffload,
+  decode,
+  encode,
+  errorFromJson,
+  type Outcome,
+  type Program,
+  RunError,
+  type Runtime,
+  type Signal,
+} from '@selvage/core'
+import type { Driving } from './drive-run.ts'
+import type { RestateEngine } from './engine.ts'
+
+export interface InsideOptions {
+  /** Whose workers run the program. */
+  readonly engine: RestateEngine
+  /** `nodeRuntime()` of `@selvage/runtime-node`. */
+  readonly runtime: Runtime
+  /** Unique in the invocation; default: the program's name. */
+  readonly key?: string
+}
+
+interface Hearing {
+  signal(ctx: Context, signal: Signal): Promise<void>
+}
+
+/**
+ * Resolves with what the program returns. Rejects with a TerminalError of Restate's, so that your handler is not tried again for
+ * it: its `cause` is the program's error, or a RunError RUN_CANCELLED.
+ */
+export async function runInside(
+  ctx: Context,
+  program: Pick<Program, 'name' | 'version'>,
+  input: unknown,
+  { engine, runtime, key = program.name }: InsideOptions,
+): Promise<unknown> {
+  const { services, blobs } = engine
+  const runId = `inside/${ctx.request().id}/${key}`
+  const { name, version } = program
+  const plain = { program: name, input: encode(input, `the input of run ${runId}`) }
+  const start = version === undefined ? plain : { ...plain, version }
+  const { id: tells, promise } = ctx.awakeable<Outcome>()
+  const runs: VirtualObjectDefinition<string, Driving> = { name: services.runs }
+  const at = await ctx.date.now()
+  ctx.objectSendClient(runs, runId).drive({ generation: 0, first: { start, at, tells } })
+  try {
+    return await resultOf(runId, await promise)
+  } catch (error) {
+    if (error instanceof CancelledError) {
+      const inbox: VirtualObjectDefinition<string, Hearing> = { name: services.inbox }
+      const payload = 'the Restate invocation around it was cancelled'
+      ctx.objectSendClient(inbox, runId).signal({ id: '$cancel', name: '$cancel', payload, at })
+    }
+    throw error
+  }
+
+  async function resultOf(runId: string, outcome: Outcome): Promise<unknown> {
+    if ('error' in outcome) throw terminal(errorFromJson(outcome.error))
+    if ('cancelled' in outcome) {
+      const message = `Run ${runId} was cancelled: ${outcome.cancelled}`
+      throw terminal(new RunError('RUN_CANCELLED', message, { details: { runId } }))
+    }
+    return decode(await createOffload({ runtime, blobs }).unpack(outcome.ok))
+  }
+}
+
+function terminal(cause: Error): TerminalError {
+  return Object.assign(new TerminalError(cause.message), { cause })
+}
