@@ -56,6 +56,23 @@ export interface Recovery {
   readonly repeated: number
 }
 
+/** Of an agent. Milliseconds since the process was started. */
+export interface AgentRecovery {
+  readonly nodeStarted: number
+  readonly sdkImported: number
+  /** All modules are there, the agent's too. */
+  readonly imported: number
+  readonly opened: number
+  readonly claimed: number
+  readonly loaded: number
+  /** The author's agent is made. */
+  readonly made: number
+  /** The first call of model or tool. */
+  readonly nextStep: number
+  /** 1: that call was recorded, and is made again. */
+  readonly repeated: number
+}
+
 /** A session with an agent, as it was left: messages of a user and answers in turn, all of them in the conversation. */
 export interface Chat {
   readonly messages: number
@@ -85,6 +102,8 @@ export interface Continued {
 
 /** Who sends: the process that works on the run, or another one. */
 export type SignalSender = 'same process' | 'another process'
+/** A person's answer to a question is a signal that counts once. */
+export type SignalKind = 'signal' | 'approval'
 
 export interface SleepersMade {
   /** Until the last start was acknowledged, and until the last run was suspended. */
@@ -110,11 +129,14 @@ export interface ManyLooked {
   readonly startMs: readonly number[]
 }
 
-/** A program of bench/peers, with packages of its own; it serves the session (serve-steps.ts). */
+/** Programs of bench/peers, with packages of their own. */
 export interface Peer {
   /** In bench/peers, with a package.json. */
   readonly folder: string
+  /** Serves a session (serve-steps.ts). */
   readonly program: string
+  /** Sends what a run waits for, so many times, and reports the milliseconds to the step behind each wait. */
+  readonly wakes?: string
 }
 
 export interface Contender {
@@ -141,6 +163,12 @@ export interface Contender {
     /** A cold process takes it up and is killed after one more step. May be called again and again. */
     take(folder: string, steps: number): Promise<Recovery>
   }
+  readonly agentRecovery?: {
+    /** Leaves an agent whose process was killed (SIGKILL) in the tool of that cycle. */
+    prepare(folder: string, cycles: number): Promise<void>
+    /** A cold process takes it up. May be called again and again. */
+    take(folder: string, cycles: number): Promise<AgentRecovery>
+  }
   /** Sessions with an agent: messages and answers of 200 bytes. */
   readonly chat?: {
     /** Brings a session to so many messages, and closes it. */
@@ -151,7 +179,12 @@ export interface Contender {
     plain(messages: number): Promise<number>
   }
   /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
-  readonly signals?: (folder: string, count: number, sender: SignalSender) => Promise<readonly number[]>
+  readonly signals?: (
+    folder: string,
+    count: number,
+    sender: SignalSender,
+    kind: SignalKind,
+  ) => Promise<readonly number[]>
   /** Suspended runs that wait for a signal. */
   readonly sleepers?: {
     make(folder: string, count: number): Promise<SleepersMade>

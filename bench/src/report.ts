@@ -67,10 +67,11 @@ export function tableText({ caption, head, rows }: Table): string {
   return caption === undefined ? table : `${caption}\n\n${table}`
 }
 
-/** Two or three digits that mean something. */
+/** Two or three digits that mean something; a count as it is. */
 export function figure(value: number): string {
   if (!Number.isFinite(value)) return '–'
   const size = Math.abs(value)
+  if (Number.isInteger(value)) return value.toLocaleString('en')
   if (size >= 1_000) return Math.round(value).toLocaleString('en')
   return value.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : 2)
 }

@@ -5,6 +5,8 @@ export interface Options {
   readonly quick: boolean
   /** By the name of a contender. */
   readonly takesPart: (name: string) => boolean
+  /** Of the whole run: what would end after it is left out, and named. By `performance.now()`. */
+  readonly until: number
 }
 
 export interface Workload {

@@ -27,7 +27,7 @@ export const openworkflowSqlite: Contender = {
   title: 'OpenWorkflow on SQLite',
   version: versionsOf('openworkflow'),
   durability: onlyFull('BackendSqlite.connect(path): node:sqlite, WAL, synchronous=full'),
-  peer: { folder: 'openworkflow', program: 'steps.ts' },
+  peer: { folder: 'openworkflow', program: 'steps.ts', wakes: 'wakes.ts' },
   countSteps: openworkflowSteps,
 }
 
@@ -36,7 +36,7 @@ export const openworkflowPostgres: Contender = {
   title: 'OpenWorkflow on PostgreSQL',
   version: versionsOf('openworkflow'),
   durability: onlyFull(`BackendPostgres.connect(url); ${POSTGRES}`),
-  peer: { folder: 'openworkflow', program: 'steps.ts' },
+  peer: { folder: 'openworkflow', program: 'steps.ts', wakes: 'wakes.ts' },
   server: 'postgres',
 }
 
@@ -45,7 +45,7 @@ export const dbos: Contender = {
   title: 'DBOS on PostgreSQL',
   version: versionsOf('dbos'),
   durability: onlyFull(`DBOS.launch() with a pool of 20; ${POSTGRES}`),
-  peer: { folder: 'dbos', program: 'steps.ts' },
+  peer: { folder: 'dbos', program: 'steps.ts', wakes: 'wakes.ts' },
   server: 'postgres',
 }
 
@@ -54,7 +54,7 @@ export const restate: Contender = {
   title: 'Restate server, plain handler',
   version: versionsOf('restate'),
   durability: onlyFull('one node, one partition; the server as it comes'),
-  peer: { folder: 'restate', program: 'steps.ts' },
+  peer: { folder: 'restate', program: 'steps.ts', wakes: 'wakes.ts' },
   server: 'restate',
 }
 

@@ -5,7 +5,7 @@ import { figure, type Verdict } from '../report.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { Workload } from '../workload.ts'
 
-const PROMISED: { readonly [resultBytes: number]: number } = { 200: 1.5, 4000: 1.2 }
+const PROMISED: { readonly [resultBytes: number]: number } = { 200: 1.3, 4000: 1.1 }
 
 export const bytes: Workload = {
   name: 'bytes',

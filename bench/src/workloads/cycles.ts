@@ -1,76 +1,110 @@
 /**
- * What an agent costs by the number of its cycles: the SDK's own loop, and a durable one, with and without the seam;
- * and which calls each way makes again when its process is killed.
+ * What an agent costs by the number of its cycles: the SDK's own loop, and a durable one, with and without the seam; the
+ * SDK's own ways of keeping a run; and which calls each way makes again when its process is killed.
  */
-import { forkChild } from '../children.ts'
+import { existsSync, statSync } from 'node:fs'
+import { forkChild, within } from '../children.ts'
+import { databaseFile } from '../contenders/selvage/database.ts'
 import type { Cycles } from '../cycles/cycle-process.ts'
 import { repeatedByKill } from '../cycles/repeated.ts'
 import { WAYS, type WayName } from '../cycles/ways.ts'
+import { type Bar, bars, type Plot } from '../plot.ts'
 import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
-import { median, ratios, spread } from '../statistics.ts'
-import type { Workload } from '../workload.ts'
+import { median, spread } from '../statistics.ts'
+import type { Options, Workload } from '../workload.ts'
 
 const PROMISED = 0.05
-const RESULT_BYTES = 200
-const BARS: readonly WayName[] = [
-  'plain',
-  'plain, with the seam',
-  'durable, without the seam',
-  'durable, with the seam',
-]
-const ALL = Object.keys(WAYS) as WayName[]
-
-/** The quadratic ones take minutes at 5,000 cycles: one round, and the SDK's own ways of keeping a run are left out. */
-const WHOLE: readonly Size[] = [
-  { cycles: 50, rounds: 5, ways: ALL },
-  { cycles: 500, rounds: 5, ways: ALL },
-  { cycles: 5_000, rounds: 1, ways: BARS },
-]
-const QUICK: readonly Size[] = [
-  { cycles: 50, rounds: 1, ways: ALL },
-  { cycles: 500, rounds: 1, ways: ALL },
-]
-
-const KILL_ROUNDS = { whole: 3, quick: 1 }
+const PAGE_BYTES = 2_048
+const LINEAR: readonly WayName[] = ['plain, with the seam', 'durable, with the seam']
+const QUADRATIC: readonly WayName[] = ['plain', 'durable, without the seam']
+const KEPT_BY_SDK: readonly WayName[] = ['SessionManager, per message', 'checkpointing: true, with a SessionManager']
+const ORDER = Object.keys(WAYS) as WayName[]
 
 interface Size {
   readonly cycles: number
-  readonly rounds: number
-  readonly ways: readonly WayName[]
+  readonly resultBytes: number
+  /** Each with its rounds; what stands in one group is interleaved. */
+  readonly groups: readonly (readonly [ways: readonly WayName[], rounds: number])[]
+  readonly left?: string
 }
+
+const BARS = [...QUADRATIC, ...LINEAR]
+const WHOLE: readonly Size[] = [
+  { cycles: 50, resultBytes: 200, groups: [[ORDER, 5]] },
+  { cycles: 50, resultBytes: 4_000, groups: [[ORDER, 5]] },
+  {
+    cycles: 500,
+    resultBytes: 200,
+    groups: [
+      [BARS, 5],
+      [KEPT_BY_SDK, 1],
+    ],
+  },
+  {
+    cycles: 500,
+    resultBytes: 4_000,
+    groups: [[BARS, 3]],
+    left: 'SessionManager and checkpointing write gigabytes there, and are left out',
+  },
+  {
+    cycles: 5_000,
+    resultBytes: 4_000,
+    groups: [[LINEAR, 2]],
+    left: 'the two bars without the seam are left out: they would take longer than the whole of the bench',
+  },
+  {
+    cycles: 5_000,
+    resultBytes: 200,
+    groups: [
+      [LINEAR, 3],
+      [['plain'], 1],
+      [['durable, without the seam'], 1],
+    ],
+    left: 'the bars without the seam are quadratic and take minutes: one round; the SDK’s own ways of keeping a run, too, and are left out',
+  },
+]
+const QUICK: readonly Size[] = [
+  { cycles: 50, resultBytes: 200, groups: [[ORDER, 1]] },
+  { cycles: 50, resultBytes: 4_000, groups: [[BARS, 1]] },
+  { cycles: 200, resultBytes: 200, groups: [[BARS, 1]] },
+]
 
 export const cycles: Workload = {
   name: 'cycles',
-  async measure({ quick }) {
+  async measure(options) {
+    const kill = await repeatedByKill(200, options.quick ? 1 : 3)
     const tables: Table[] = []
     const verdicts: Verdict[] = []
-    for (const size of quick ? QUICK : WHOLE) {
-      const { table, share } = await compare(size)
-      tables.push(table)
-      if (size.cycles < 5_000) continue
+    const plots: Plot[] = []
+    const notes: string[] = []
+    for (const size of options.quick ? QUICK : WHOLE) {
+      const compared = await compare(size, options)
+      tables.push(compared.table)
+      notes.push(...compared.notes)
+      if (size.resultBytes === 200) plots.push(compared.plot)
+      if (size.cycles < 5_000 || size.resultBytes !== 200) continue
       verdicts.push({
         what: `a durable agent of ${figure(size.cycles)} cycles beside the plain SDK`,
         promised: `≤ ${PROMISED} × its time`,
-        measured: share.toFixed(4),
-        kept: share <= PROMISED,
+        measured: compared.share.toFixed(4),
+        kept: compared.share <= PROMISED,
       })
     }
-    const kill = await repeatedByKill(RESULT_BYTES, quick ? KILL_ROUNDS.quick : KILL_ROUNDS.whole)
-    tables.push(kill.table)
-    verdicts.push(kill.verdict)
     return {
       title: 'An agent by its cycles',
       how:
-        'One agent with a model and a tool that answer at once, one tool call a cycle, results of ' +
-        `${RESULT_BYTES} B; each run in a process of its own, from the first line after the imports to the result. ` +
-        'Durable runs are managed ones on the embedded engine with durability full, opening and closing included: ' +
-        'two commits a cycle, each with its fsync. The seam is what `linear` switches off ' +
-        '(agents/strands/src/linear.ts): two things that the SDK’s loop does to all messages in each cycle.',
-      tables,
-      verdicts,
+        'One agent with a model and a tool that answer at once, one tool call a cycle; each run in a process of its own, ' +
+        'from the first line after the imports to the result. Durable runs are managed ones on the embedded engine with ' +
+        'durability full, opening and closing included: two commits a cycle, each with its fsync. The seam is what ' +
+        '`linear` switches off (agents/strands/src/linear.ts): two things that the SDK’s loop does to all messages in ' +
+        'each cycle.',
+      tables: [...tables, kill.table],
+      verdicts: [...verdicts, kill.verdict],
+      plots,
       notes: [
+        ...notes,
         'In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.',
         'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which ' +
           'needs it, and whose checkpoints are kept in a file besides.',
@@ -80,46 +114,92 @@ export const cycles: Workload = {
   },
 }
 
-async function compare({ cycles, rounds, ways }: Size): Promise<{ table: Table; share: number }> {
-  const blocks = ways.map((way) => () => runOnce(way, cycles))
-  const answers = await interleave(blocks, { warmUp: rounds > 1 ? 1 : 0, rounds })
-  const times = answers.map((block) => block.map(({ ms }) => ms))
-  const [plain = []] = times
-  const rows = ways.map((way, index) => {
-    const block = answers[index] ?? []
-    const own = times[index] ?? []
+interface Compared {
+  readonly table: Table
+  readonly plot: Plot
+  /** Of the plain SDK's time, for the durable agent with the seam. */
+  readonly share: number
+  readonly notes: readonly string[]
+}
+
+async function compare({ cycles, resultBytes, groups, left }: Size, options: Options): Promise<Compared> {
+  const label = `${figure(cycles)} cycles, results of ${figure(resultBytes)} B`
+  const found = new Map<WayName, readonly Once[]>()
+  const notes = left === undefined ? [] : [`${label}: ${left}.`]
+  for (const [ways, rounds] of groups) {
+    const blocks = ways.map((way) => () => runOnce(way, { cycles, resultBytes }, options))
+    try {
+      const answers = await interleave(blocks, { warmUp: rounds > 3 ? 1 : 0, rounds })
+      for (const [index, way] of ways.entries()) found.set(way, answers[index] ?? [])
+    } catch (error) {
+      notes.push(`${label}: ${error instanceof Error ? error.message : String(error)}.`)
+    }
+  }
+  const time = (way: WayName): number => median((found.get(way) ?? []).map(({ ms }) => ms))
+  const ways = ORDER.filter((way) => found.has(way))
+  const rows = ways.map((way) => {
+    const block = found.get(way) ?? []
     const written = block.flatMap((each) => (each.written === undefined ? [] : [each.written]))
+    const pages = block.flatMap((each) => (each.pages === undefined ? [] : [each.pages]))
     return [
       way,
-      withQuartiles(spread(own)),
-      index === 0 ? '1' : spread(ratios(own, plain)).median.toFixed(3),
-      figure((median(own) / cycles) * 1_000),
+      withQuartiles(spread(block.map(({ ms }) => ms))),
+      found.has('plain') ? (time(way) / time('plain')).toFixed(3) : '',
+      figure((time(way) / cycles) * 1_000),
       written.length === 0 ? '' : figure(median(written) / 1_024),
+      pages.length === 0 ? '' : figure(median(pages)),
       figure(median(block.map(({ peakMiB }) => peakMiB))),
+      figure(block.length),
     ]
   })
-  const last = times[BARS.indexOf('durable, with the seam')] ?? []
   return {
     table: {
-      caption: `**${figure(cycles)} cycles** (${rounds} ${rounds === 1 ? 'round' : 'rounds'})`,
-      head: ['', 'ms', '× plain', 'µs a cycle', 'KiB written', 'peak MiB'],
+      caption: `**${label}**`,
+      head: ['', 'ms', '× plain', 'µs a cycle', 'KiB written', 'database pages', 'peak MiB', 'rounds'],
       rows,
     },
-    share: median(ratios(last, plain)),
+    plot: bars({
+      file: `cycles-${cycles}.svg`,
+      title: `${label}: milliseconds`,
+      bars: ways.map((way): Bar => {
+        const { median, low, high } = spread((found.get(way) ?? []).map(({ ms }) => ms))
+        const kind = way.startsWith('durable') ? 'ours' : way.startsWith('plain') ? 'floor' : 'peer'
+        return { label: way, value: median, low, high, kind }
+      }),
+    }),
+    share: time('durable, with the seam') / time('plain'),
+    notes,
   }
 }
 
-async function runOnce(way: WayName, cycles: number): Promise<Cycles> {
-  const shape = JSON.stringify({ folder: scratchFolder(), cycles, resultBytes: RESULT_BYTES })
+interface Once extends Cycles {
+  /** Of the database, once nothing is open. */
+  readonly pages: number | undefined
+}
+
+async function runOnce(
+  way: WayName,
+  { cycles, resultBytes }: { readonly cycles: number; readonly resultBytes: number },
+  { until }: Options,
+): Promise<Once> {
+  const folder = scratchFolder()
+  const shape = JSON.stringify({ folder, cycles, resultBytes })
   const child = forkChild(new URL('../cycles/cycle-process.js', import.meta.url), [way, shape])
-  const answer = await new Promise<Cycles>((resolve, reject) => {
+  const told = new Promise<Cycles>((resolve, reject) => {
     child.once('message', (message) => resolve(message as Cycles))
     child.once('exit', (code) => reject(new Error(`"${way}" ended with code ${code} and no figures`)))
   })
-  if (answer.modelCalls < cycles + 1 || answer.toolCalls !== cycles) {
-    throw new Error(
-      `"${way}" made ${answer.modelCalls} model calls and ${answer.toolCalls} tool calls in ${cycles} cycles`,
-    )
+  try {
+    const answer = await within(until - performance.now(), `"${way}"`, told)
+    if (answer.modelCalls < cycles + 1 || answer.toolCalls !== cycles) {
+      throw new Error(
+        `"${way}" made ${answer.modelCalls} model calls and ${answer.toolCalls} tool calls in ${cycles} cycles`,
+      )
+    }
+    const file = databaseFile(folder)
+    return { ...answer, pages: existsSync(file) ? statSync(file).size / PAGE_BYTES : undefined }
+  } catch (error) {
+    child.kill('SIGKILL')
+    throw error
   }
-  return answer
 }

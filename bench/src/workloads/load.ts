@@ -38,7 +38,7 @@ export const load: Workload = {
     const parts = [
       await beside(RUNS, { rounds: 7, least: 5, budgetMs: 30_000 }, options),
       // Ten thousand steps each: a peer needs up to twenty seconds for a round.
-      ...(options.quick ? [] : [await beside(MANY, { rounds: 5, least: 1, budgetMs: 60_000 }, options)]),
+      ...(options.quick ? [] : [await beside(MANY, { rounds: 5, least: 1, budgetMs: 40_000 }, options)]),
     ]
     return {
       title: 'Many runs at once',

@@ -10,7 +10,7 @@ import type { Workload } from '../workload.ts'
 const WHOLE = 100_000
 const QUICK = 5_000
 const FEW = 100
-const WOKEN = 100
+const WOKEN = 90
 const PROMISED = { bytes: 1_024, memoryMiB: 10, wakeMs: 10 }
 
 export const sleepers: Workload = {
@@ -27,7 +27,7 @@ export const sleepers: Workload = {
       if (suspended !== sizes[index]) throw new Error(`${sizes[index]} runs should sleep, ${suspended} do`)
     }
     // Each round wakes others: those of the round before have ended.
-    const rounds = quick ? 1 : 5
+    const rounds = quick ? 1 : 3
     const woken = await interleave(
       sizes.map((count, index) => () => sleepers.wake(folders[index] ?? '', count - FEW / 2, WOKEN / rounds)),
       { warmUp: 0, rounds },

@@ -94,7 +94,7 @@ async function compare(
   const sessions = [floor, plain, once]
   for (const session of sessions) await session.inOneRun(quick ? WARM_UP_STEPS / 4 : WARM_UP_STEPS)
   const blocks = sessions.map((session) => () => session.inOneRun(steps))
-  const answers = await interleave(blocks, { warmUp: 1, rounds, budgetMs: 20_000 })
+  const answers = await interleave(blocks, { warmUp: 1, rounds, budgetMs: 10_000 })
   const times = answers.map((block) => block.map(({ ms }) => (ms * 1_000) / steps))
   const cpu = answers.map((block) => median(block.map(({ cpuMs }) => (cpuMs * 1_000) / steps)))
   const single = answers.map((block) => block.flatMap(({ stepMs }) => stepMs.map((ms) => ms * 1_000)))

@@ -4,7 +4,7 @@ import { agent } from './agent.ts'
 import { chat } from './chat.ts'
 import { databaseFile } from './database.ts'
 import { many } from './many.ts'
-import { recovery } from './recovery.ts'
+import { agentRecovery, recovery } from './recovery.ts'
 import { signals } from './signals.ts'
 import { sleepers } from './sleepers.ts'
 import { countSteps, steps } from './steps.ts'
@@ -19,6 +19,7 @@ export const selvage: Contender = {
   agent,
   databaseFile,
   recovery,
+  agentRecovery,
   chat,
   signals,
   sleepers,

@@ -1,11 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { forkChild } from '../../children.ts'
-import type { SignalSender } from '../../contender.ts'
+import type { SignalKind, SignalSender } from '../../contender.ts'
 
-export async function signals(folder: string, count: number, sender: SignalSender): Promise<readonly number[]> {
+export async function signals(
+  folder: string,
+  count: number,
+  sender: SignalSender,
+  kind: SignalKind,
+): Promise<readonly number[]> {
   const begin = (role: string): ChildProcess =>
-    forkChild(new URL('./signals-process.js', import.meta.url), [folder, String(count), role], {
+    forkChild(new URL('./signals-process.js', import.meta.url), [folder, String(count), role, kind], {
       serialization: 'advanced',
     })
   const worker = begin(sender === 'same process' ? 'both' : 'work')
