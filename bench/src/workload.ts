@@ -5,7 +5,7 @@ export interface Options {
   readonly quick: boolean
   /** By the name of a contender. */
   readonly takesPart: (name: string) => boolean
-  /** Of the whole run: what would end after it is left out, and named. By `performance.now()`. */
+  /** By `performance.now()`. What has not begun until then is left out, and named. */
   readonly until: number
 }
 

@@ -10,7 +10,7 @@ import {
   vercelWorkflow,
 } from './peers.ts'
 import { selvage } from './selvage/contender.ts'
-import { selvageRestate } from './selvage-restate/contender.ts'
+import { selvageDbos, selvagePostgres, selvageRestate } from './selvage/elsewhere.ts'
 
 const ALL: readonly Contender[] = [
   bareSqlite,
@@ -21,6 +21,8 @@ const ALL: readonly Contender[] = [
   openworkflowPostgres,
   dbos,
   restate,
+  selvagePostgres,
+  selvageDbos,
   selvageRestate,
   vercelWorkflow,
 ]

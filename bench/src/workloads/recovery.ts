@@ -7,7 +7,8 @@ import { scratchFolder } from '../scratch.ts'
 import { median, spread } from '../statistics.ts'
 import type { Workload } from '../workload.ts'
 
-const SIZES = [500, 1_000, 2_500, 5_000]
+const WHOLE = [500, 1_000, 2_500, 5_000]
+const QUICK = [500, 2_500]
 const WHOLE_CYCLES = [50, 500, 5_000]
 const QUICK_CYCLES = [50, 500]
 const PROMISED_MS = 500
@@ -19,14 +20,15 @@ export const recovery: Workload = {
     const { recovery } = contender('selvage')
     if (recovery === undefined) throw new Error('no recovery to measure')
     const agents = await ofAgents(quick)
+    const sizes = quick ? QUICK : WHOLE
     const rounds = quick ? 3 : 10
     const folders: string[] = []
-    for (const steps of SIZES) {
+    for (const steps of sizes) {
       const folder = scratchFolder()
       await recovery.prepare(folder, steps)
       folders.push(folder)
     }
-    const blocks = SIZES.map((steps, index) => () => recovery.take(folders[index] ?? '', steps))
+    const blocks = sizes.map((steps, index) => () => recovery.take(folders[index] ?? '', steps))
     const results = await interleave(blocks, { warmUp: 1, rounds })
     for (const { repeated } of results.flat()) {
       if (repeated > 0) throw new Error(`${repeated} recorded steps ran again`)
@@ -34,7 +36,7 @@ export const recovery: Workload = {
     const part = (taken: readonly Recovery[], of: (recovery: Recovery) => number): string =>
       figure(median(taken.map(of)))
     const rows = results.map((taken, index) => [
-      `${figure(SIZES[index] ?? 0)} steps`,
+      `${figure(sizes[index] ?? 0)} steps`,
       part(taken, (r) => r.nodeStarted),
       part(taken, (r) => r.imported - r.nodeStarted),
       part(taken, (r) => r.opened - r.imported),
@@ -44,8 +46,8 @@ export const recovery: Workload = {
       withQuartiles(spread(taken.map((r) => r.nextStep - r.imported))),
     ])
     const total = (index: number): number => median((results[index] ?? []).map((r) => r.nextStep - r.imported))
-    const last = SIZES.length - 1
-    const perStep = ((total(last) - total(0)) / ((SIZES[last] ?? 0) - (SIZES[0] ?? 0))) * 1_000
+    const last = sizes.length - 1
+    const perStep = ((total(last) - total(0)) / ((sizes[last] ?? 0) - (sizes[0] ?? 0))) * 1_000
     return {
       title: 'Recovery',
       how:
@@ -65,7 +67,7 @@ export const recovery: Workload = {
       verdicts: [
         ...agents.verdicts,
         {
-          what: `next step of a run of ${figure(SIZES[last] ?? 0)} steps after kill -9`,
+          what: `next step of a run of ${figure(sizes[last] ?? 0)} steps after kill -9`,
           promised: `≤ ${PROMISED_MS} ms after import`,
           measured: `${figure(total(last))} ms`,
           kept: total(last) <= PROMISED_MS,
@@ -73,7 +75,7 @@ export const recovery: Workload = {
       ],
       notes: [
         `Each further step costs ${figure(perStep)} µs; ${figure(total(last) / total(last - 1))} times the time for ` +
-          `${figure((SIZES[last] ?? 0) / (SIZES[last - 1] ?? 1))} times the steps.`,
+          `${figure((sizes[last] ?? 0) / (sizes[last - 1] ?? 1))} times the steps.`,
         'In every round the bodies that ran were counted: no recorded step ran again.',
       ],
     }

@@ -9,7 +9,7 @@ import { median, spread } from '../statistics.ts'
 import type { Workload } from '../workload.ts'
 
 const WHOLE = [50, 500, 5_000]
-const QUICK = [50, 500, 2_000]
+const QUICK = [50, 500]
 const PROMISED_FOR = 5_000
 const PROMISED_MS = 100
 
@@ -24,7 +24,7 @@ export const session: Workload = {
   async measure({ quick }) {
     const { chat, databaseFile } = contender('selvage')
     if (chat === undefined || databaseFile === undefined) throw new Error('no session to measure')
-    const rounds = quick ? 5 : 15
+    const rounds = quick ? 3 : 10
     const sizes: Size[] = []
     for (const messages of quick ? QUICK : WHOLE) {
       const folder = scratchFolder()

@@ -30,7 +30,7 @@ export const signals: Workload = {
     const { signals } = contender('selvage')
     if (signals === undefined) throw new Error('no signals to measure')
     const count = WARM_UP + (quick ? 20 : 50)
-    const rounds = quick ? 2 : ROUNDS
+    const rounds = quick ? 1 : ROUNDS
     const latencies = new Map<string, number[]>()
     const absent: string[] = []
     const waking = contenders().filter(({ name, peer }) => peer?.wakes !== undefined && takesPart(name))

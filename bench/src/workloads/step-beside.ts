@@ -18,8 +18,10 @@ const FIELD = [
   'openworkflow-sqlite',
   'langgraph',
   'bare-postgres',
+  'selvage-postgres',
   'openworkflow-postgres',
   'dbos',
+  'selvage-dbos',
   'restate',
   'selvage-restate',
   'vercel-workflow',
@@ -43,8 +45,10 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
   const counted = await field.close()
 
   const syncs = new Map<string, string>()
-  const counts = shape.bytes <= 300 ? [...answers.keys()] : []
-  for (const name of counts) syncs.set(name, await syncsOf(name, shape))
+  for (const name of answers.keys()) {
+    if (quick || shape.bytes > 300 || performance.now() > options.until) break
+    syncs.set(name, await syncsOf(name, shape))
+  }
   const times = new Map([...answers].map(([name, own]) => [name, own.map(({ ms }) => (ms * 1_000) / steps)]))
   const compared = (a: string, b: string): string => {
     const [own, other] = [times.get(a), times.get(b)]
@@ -90,7 +94,7 @@ async function syncsOf(name: string, shape: StepShape): Promise<string> {
 }
 
 function floorOf(name: string): string {
-  if (name.includes('postgres') || name === 'dbos') return 'bare-postgres'
+  if (name.includes('postgres') || name.includes('dbos')) return 'bare-postgres'
   return name.includes('restate') || name.includes('vercel') ? 'none' : 'bare-sqlite'
 }
 

@@ -35,6 +35,10 @@ export const step: Workload = {
       }
     }
     for (const bytes of sizes) {
+      if (performance.now() > options.until) {
+        notes.push(`Beside peers, ${figure(bytes)} B: left out, as the time was over.`)
+        continue
+      }
       const part = await besidePeers({ durability: 'full', bytes }, options)
       tables.push(part.table)
       verdicts.push(...part.verdicts)

@@ -8,7 +8,8 @@ import type { SleepersMade, SleepersWoken } from '../../contender.ts'
 import { urlOf } from './database.ts'
 
 const AT_ONCE = 500
-const IDLE_MS = 3_000
+/** Before it is looked at, and while. */
+const IDLE_MS = 2_000
 const PAUSE_MS = 5
 const MIB = 2 ** 20
 
