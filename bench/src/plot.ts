@@ -30,8 +30,8 @@ export interface Bars {
   readonly scale?: 'log' | 'linear'
 }
 
-const WIDTH = 760
-const LABEL = 250
+const WIDTH = 800
+const LABEL = 290
 const FIGURE = 90
 const ROW = 26
 const BAR = 16
@@ -65,7 +65,7 @@ export function bars({ file, title, bars, unit = '', scale }: Bars): Plot {
   const height = TOP + bars.length * ROW + 24
   const ticks = log ? powers(from, max) : [0, max / 2, max]
   const parts = [
-    `<text class="title" x="8" y="20">${escaped(title)}</text>`,
+    `<text class="title" x="8" y="20">${escaped(title)}${log ? ' (logarithmic)' : ''}</text>`,
     ...ticks.map((tick) => tickAt(LABEL + x(tick), tick, height)),
     ...bars.map((bar, index) => row(bar, TOP + index * ROW, x, unit)),
   ]

@@ -32,9 +32,14 @@ export function sectionText({ title, how, tables, notes, plots = [] }: Section):
   return [`## ${title}`, how, ...images, ...tables.map(tableText), ...notes.map((note) => `- ${note}`)].join('\n\n')
 }
 
-/** What is said in place of a workload that could not be measured. */
-export function failedSection(name: string, error: unknown): Section {
+/** What is said in place of a workload that could not be measured, or behind what could. */
+export function failedSection(name: string, error: unknown, saved?: Section): Section {
   const reason = error instanceof Error ? error.message : String(error)
+  if (saved !== undefined) {
+    const failure = { what: `all of the workload "${name}"`, promised: 'to be measured', measured: reason, kept: false }
+    const note = `**Not measured to the end**: ${reason}.`
+    return { ...saved, verdicts: [...saved.verdicts, failure], notes: [...saved.notes, note] }
+  }
   return {
     title: `Not measured: ${name}`,
     how: `This workload failed in this run: ${reason}.`,

@@ -7,6 +7,8 @@ export interface Options {
   readonly takesPart: (name: string) => boolean
   /** By `performance.now()`. What has not begun until then is left out, and named. */
   readonly until: number
+  /** What there is so far: the results show it if the rest fails. */
+  readonly save: (section: Section) => void
 }
 
 export interface Workload {

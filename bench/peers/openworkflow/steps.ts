@@ -9,9 +9,6 @@ import { payloads } from '../../src/payload.ts'
 import { serveSteps } from '../../src/serve-steps.ts'
 import { Timed } from '../../src/timed.ts'
 
-/** "Max concurrent workflow runs": as many as the bench has at once, so that none waits for a place. */
-const CONCURRENCY = 512
-
 const [folder = '', shape = '{}', url] = process.argv.slice(2)
 const payload = payloads((JSON.parse(shape) as StepShape).bytes)
 const backend =
@@ -29,22 +26,10 @@ const workflow = openworkflow.defineWorkflow<{ count: number; from: number }, nu
     return null
   },
 )
-const alone = openworkflow.newWorker({ concurrency: 1 })
-const many = openworkflow.newWorker({ concurrency: CONCURRENCY })
 
 serveSteps({
-  async inOneRun(count) {
-    await alone.start()
-    const times = await timed.watch([count], () => workflow.run({ count, from: 0 }))
-    await alone.stop()
-    return times.stepMs
-  },
-  async atOnce(runs, count) {
-    await many.start()
-    const times = await timed.watch(new Array<number>(runs).fill(count), (from) => workflow.run({ count, from }))
-    await many.stop()
-    return times
-  },
+  inOneRun: async (count) => (await watch([count])).stepMs,
+  atOnce: (runs, count) => watch(new Array<number>(runs).fill(count)),
   async count() {
     if (url === undefined) return undefined
     const sql = postgres(url, { max: 1 })
@@ -54,3 +39,12 @@ serveSteps({
   },
   close: () => backend.stop(),
 })
+
+async function watch(counts: readonly number[]): ReturnType<Timed['watch']> {
+  // As many places as there are runs: a free one is a query at each look for work.
+  const worker = openworkflow.newWorker({ concurrency: counts.length })
+  await worker.start()
+  const times = await timed.watch(counts, (from) => workflow.run({ count: counts[from] ?? 0, from }))
+  await worker.stop()
+  return times
+}

@@ -9,7 +9,7 @@ import type { Cycles } from '../cycles/cycle-process.ts'
 import { repeatedByKill } from '../cycles/repeated.ts'
 import { WAYS, type WayName } from '../cycles/ways.ts'
 import { type Bar, bars, type Plot } from '../plot.ts'
-import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
+import { figure, type Section, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
 import { median, spread } from '../statistics.ts'
@@ -45,20 +45,20 @@ const WHOLE: readonly Size[] = [
   {
     cycles: 500,
     resultBytes: 4_000,
-    groups: [[BARS, 3]],
+    groups: [[BARS, 2]],
     left: 'SessionManager and checkpointing write gigabytes there, and are left out',
   },
   {
     cycles: 5_000,
     resultBytes: 4_000,
-    groups: [[LINEAR, 2]],
+    groups: [[LINEAR, 1]],
     left: 'the two bars without the seam are left out: they would take longer than the whole of the bench',
   },
   {
     cycles: 5_000,
     resultBytes: 200,
     groups: [
-      [LINEAR, 3],
+      [LINEAR, 2],
       [['plain'], 1],
       [['durable, without the seam'], 1],
     ],
@@ -74,25 +74,12 @@ const QUICK: readonly Size[] = [
 export const cycles: Workload = {
   name: 'cycles',
   async measure(options) {
-    const kill = await repeatedByKill(200, options.quick ? 1 : 3)
+    const kill = await repeatedByKill(200, options.quick ? 1 : 2)
     const tables: Table[] = []
     const verdicts: Verdict[] = []
     const plots: Plot[] = []
     const notes: string[] = []
-    for (const size of options.quick ? QUICK : WHOLE) {
-      const compared = await compare(size, options)
-      tables.push(compared.table)
-      notes.push(...compared.notes)
-      if (size.resultBytes === 200) plots.push(compared.plot)
-      if (size.cycles < 5_000 || size.resultBytes !== 200) continue
-      verdicts.push({
-        what: `a durable agent of ${figure(size.cycles)} cycles beside the plain SDK`,
-        promised: `≤ ${PROMISED} × its time`,
-        measured: compared.share.toFixed(4),
-        kept: compared.share <= PROMISED,
-      })
-    }
-    return {
+    const section = (): Section => ({
       title: 'An agent by its cycles',
       how:
         'One agent with a model and a tool that answer at once, one tool call a cycle; each run in a process of its own, ' +
@@ -110,7 +97,22 @@ export const cycles: Workload = {
           'needs it, and whose checkpoints are kept in a file besides.',
         kill.note,
       ],
+    })
+    for (const size of options.quick ? QUICK : WHOLE) {
+      const compared = await compare(size, options)
+      tables.push(compared.table)
+      notes.push(...compared.notes)
+      if (size.resultBytes === 200) plots.push(compared.plot)
+      options.save(section())
+      if (size.cycles < 5_000 || size.resultBytes !== 200) continue
+      verdicts.push({
+        what: `a durable agent of ${figure(size.cycles)} cycles beside the plain SDK`,
+        promised: `≤ ${PROMISED} × its time`,
+        measured: compared.share.toFixed(4),
+        kept: compared.share <= PROMISED,
+      })
     }
+    return section()
   },
 }
 
@@ -129,7 +131,7 @@ async function compare({ cycles, resultBytes, groups, left }: Size, options: Opt
   for (const [ways, rounds] of groups) {
     const blocks = ways.map((way) => () => runOnce(way, { cycles, resultBytes }, options))
     try {
-      const answers = await interleave(blocks, { warmUp: rounds > 3 ? 1 : 0, rounds })
+      const answers = await interleave(blocks, { warmUp: 0, rounds })
       for (const [index, way] of ways.entries()) found.set(way, answers[index] ?? [])
     } catch (error) {
       notes.push(`${label}: ${error instanceof Error ? error.message : String(error)}.`)

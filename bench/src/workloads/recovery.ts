@@ -86,7 +86,7 @@ async function ofAgents(quick: boolean): Promise<{ table: Table; verdicts: Verdi
   const { agentRecovery } = contender('selvage')
   if (agentRecovery === undefined) throw new Error('no recovery to measure')
   const sizes = quick ? QUICK_CYCLES : WHOLE_CYCLES
-  const rounds = quick ? 3 : 10
+  const rounds = quick ? 3 : 7
   const folders = sizes.map(() => scratchFolder())
   for (const [index, cycles] of sizes.entries()) await agentRecovery.prepare(folders[index] ?? '', cycles)
   const blocks = sizes.map((cycles, index) => () => agentRecovery.take(folders[index] ?? '', cycles))

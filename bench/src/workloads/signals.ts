@@ -38,7 +38,7 @@ export const signals: Workload = {
       for (const [kind, sender] of WAYS) {
         const measured = await signals(scratchFolder(), count, sender, kind)
         if (measured.length !== count) throw new Error(`${count} were sent, ${measured.length} were heard`)
-        const label = `Selvage: ${kind}, by ${sender === 'same process' ? 'the process that works' : sender}`
+        const label = `Selvage: ${kind}, ${sender}`
         latencies.set(label, [...(latencies.get(label) ?? []), ...measured.slice(WARM_UP)])
       }
       // A few seconds each, for what half a dozen answers say as well.

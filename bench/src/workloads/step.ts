@@ -2,7 +2,7 @@
 import type { Durability } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
 import type { Plot } from '../plot.ts'
-import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
+import { figure, type Section, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { interleave } from '../rounds.ts'
 import { Session } from '../session.ts'
 import { median, quantile, ratios, spread } from '../statistics.ts'
@@ -26,12 +26,29 @@ export const step: Workload = {
     const plots: Plot[] = []
     const sizes = quick ? [300] : [300, 8_000]
     let counted = 0
+    const section = (): Section => ({
+      title: 'A sequential step',
+      how:
+        'Steps one after another in one run, from the first asked for to the last acknowledged, in blocks that ' +
+        `alternate with blocks of the floor (${rounds} rounds, after ${figure(WARM_UP_STEPS)} steps to warm up). ` +
+        'The ratio is that of two blocks of one round; figures are medians, with quartiles in brackets.',
+      tables: [...tables],
+      verdicts: [...verdicts],
+      plots: [...plots],
+      notes: [
+        ...notes,
+        'Beside peers a step is timed from inside the run, from asked for to acknowledged, for all alike: how often a ' +
+          'caller looks for the result is nobody’s cost here.',
+        `Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`,
+      ],
+    })
     for (const durability of ['full', 'normal'] as const) {
       for (const bytes of sizes) {
         const part = await compare(durability, bytes, rounds, quick)
         tables.push(part.table)
         verdicts.push(...part.verdicts)
         counted += part.counted
+        options.save(section())
       }
     }
     for (const bytes of sizes) {
@@ -45,24 +62,10 @@ export const step: Workload = {
       notes.push(...part.notes)
       plots.push(part.plot)
       counted += part.counted
+      options.save(section())
     }
-    return {
-      title: 'A sequential step',
-      how:
-        'Steps one after another in one run, from the first asked for to the last acknowledged, in blocks that ' +
-        `alternate with blocks of the floor (${rounds} rounds, after ${figure(WARM_UP_STEPS)} steps to warm up). ` +
-        'The ratio is that of two blocks of one round; figures are medians, with quartiles in brackets.',
-      tables,
-      verdicts,
-      plots,
-      notes: [
-        ...notes,
-        'Beside peers a step is timed from inside the run, from asked for to acknowledged, for all alike: how often a ' +
-          'caller looks for the result is nobody’s cost here.',
-        await syncsNote(),
-        `Counted in the databases afterwards: ${figure(counted)} steps, each where it belongs.`,
-      ],
-    }
+    notes.push(await syncsNote())
+    return section()
   },
 }
 

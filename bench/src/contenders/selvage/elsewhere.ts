@@ -8,7 +8,7 @@ import type { ServerName } from '../../servers.ts'
 import { selvage } from './contender.ts'
 import { stepsOn } from './steps.ts'
 
-export const selvagePostgres: Contender = on('selvage-postgres', 'Selvage, embedded engine on PostgreSQL', 'postgres', {
+export const selvagePostgres: Contender = on('selvage-postgres', 'Selvage on PostgreSQL', 'postgres', {
   settings: "openSelvage({ url: 'postgres://…' }); PostgreSQL as it comes: fsync and synchronous_commit on",
   open: async ([url = '']) => ({ url }),
 })
