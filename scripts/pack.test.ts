@@ -1,6 +1,6 @@
 /** What is published, as those have it who install it: nothing here knows of the sources. */
 import { execFile, spawnSync } from 'node:child_process'
-import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -103,6 +103,22 @@ describe('what is published', () => {
       const tsc = join(root, 'node_modules/.bin/tsc')
       const { stdout } = await promisify(execFile)(tsc, [...args, 'agent.ts'], { cwd: folder }).catch((error) => error)
       expect(stdout).toBe('')
+    },
+    PATIENCE_MS,
+  )
+
+  test(
+    'is enough for an engine of somebody else: the template passes the kit',
+    async () => {
+      const engine = join(folder, 'engine')
+      cpSync(join(root, 'examples/engine-template'), engine, { recursive: true })
+      const { PATH = '' } = process.env
+      const args = [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--root', engine]
+      const { stdout } = await promisify(execFile)(process.execPath, args, {
+        cwd: engine,
+        env: { PATH, NO_COLOR: '1' },
+      })
+      expect(stdout).toMatch(/Tests +\d+ passed/)
     },
     PATIENCE_MS,
   )
