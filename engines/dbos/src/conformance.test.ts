@@ -20,7 +20,7 @@ if (missing === undefined) {
   afterAll(() => server.close())
   process.env[DATABASE] = await server.createDatabase()
   // Whoever takes a run over waits until the other one has been silent for long enough.
-  const plays = { kills: 1, seeds: 3 }
+  const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test.ts', import.meta.url).href
   await conformance({ open, module, neverHit, plays, more: AGENTS })
 } else {

@@ -15,7 +15,7 @@ if (missing === undefined) {
   const server = await PostgresTestServer.open()
   afterAll(() => server.close())
   process.env[DATABASE] = await server.createDatabase()
-  const plays = { kills: 2, seeds: 3 }
+  const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test-postgres.ts', import.meta.url).href
   await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, plays, more: AGENTS })
 } else {

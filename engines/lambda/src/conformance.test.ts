@@ -19,6 +19,6 @@ const neverHit = {
 const service = await LambdaTestService.open({ secondMs: 50 })
 afterAll(() => service.close())
 Object.assign(process.env, service.env)
-const plays = { kills: 1, seeds: 3 }
+const plays = { kills: 1, seeds: 2 }
 const module = new URL('../test/under-test.ts', import.meta.url).href
 await conformance({ open, module, neverHit, plays, more: AGENTS })

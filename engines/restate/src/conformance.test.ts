@@ -22,7 +22,7 @@ if (missing === undefined) {
   const { ingress, admin } = server
   process.env[URLS] = JSON.stringify({ ingress, admin })
   // Each life of a process takes the server some tenths of a second to notice.
-  const plays = { kills: 2, seeds: 3 }
+  const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test.ts', import.meta.url).href
   await conformance({ open, module, neverHit, plays, more: AGENTS })
 } else {

@@ -68,6 +68,8 @@ export class Database {
     })
     // Of idle connections: who asks next gets another one.
     this.#pool.on('error', () => {})
+    // Of one that is lent, between two questions; who asks it the next one hears of it.
+    this.#pool.on('connect', (client) => void client.on('error', () => {}))
   }
 
   onCommit(ring: (ring: Ring) => void): void {
