@@ -188,7 +188,8 @@ export interface Contender {
   /** Suspended runs that wait for a signal. */
   readonly sleepers?: {
     make(folder: string, count: number): Promise<SleepersMade>
-    wake(folder: string, count: number, woken: number): Promise<SleepersWoken>
+    /** `round`: 0, 1, …: each wakes others. */
+    wake(folder: string, count: number, woken: number, round: number): Promise<SleepersWoken>
     /** Bytes of the file and of the journals in it, and how many runs are suspended. */
     stored(folder: string): { readonly file: number; readonly journal: number; readonly suspended: number }
   }

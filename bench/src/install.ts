@@ -1,4 +1,7 @@
-/** Brings peers: `npm ci` in the folder of each, once. Their packages never mix with ours. */
+/**
+ * Brings peers, once each, in folders of their own: their packages never mix with ours. `npm ci` refuses a lock file that lacks
+ * optional packages which a registry does not have (those of cbor-extract, of Vercel's): then `npm install` of the versions that its package file names.
+ */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
@@ -18,7 +21,7 @@ export function peerFolder(name: string): string {
 export function install(peer: string): Promise<void> {
   const before = installed.get(peer)
   if (before !== undefined) return before
-  const now = isInstalled(peer) ? Promise.resolve() : npmCi(peer)
+  const now = isInstalled(peer) ? Promise.resolve() : bring(peer)
   installed.set(peer, now)
   return now
 }
@@ -44,15 +47,21 @@ function dependenciesOf(peer: string): { readonly [name: string]: string } {
   return (JSON.parse(manifest) as { dependencies: { [name: string]: string } }).dependencies
 }
 
-async function npmCi(peer: string): Promise<void> {
+async function bring(peer: string): Promise<void> {
   process.stdout.write(`Installing ${versionsOf(peer)}.\n`)
+  if ((await npm(peer, 'ci')) === 0) return
+  const code = await npm(peer, 'install', '--no-save', '--no-package-lock')
+  if (code !== 0) throw new Error(`npm install in bench/peers/${peer} ended with code ${code}`)
+}
+
+async function npm(peer: string, ...what: readonly string[]): Promise<number | null> {
   const child = known(
-    spawn('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    spawn('npm', [...what, '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=silent'], {
       cwd: peerFolder(peer),
       stdio: ['ignore', 'ignore', 'inherit'],
       shell: process.platform === 'win32',
     }),
   )
-  const [code] = await within(INSTALL_MS, `npm ci of ${peer}`, once(child, 'exit'))
-  if (code !== 0) throw new Error(`npm ci in bench/peers/${peer} ended with code ${code}`)
+  const [code] = await within(INSTALL_MS, `npm ${what[0]} of ${peer}`, once(child, 'exit'))
+  return code as number | null
 }

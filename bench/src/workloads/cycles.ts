@@ -108,7 +108,7 @@ export const cycles: Workload = {
       verdicts.push({
         what: `a durable agent of ${figure(size.cycles)} cycles beside the plain SDK`,
         promised: `≤ ${PROMISED} × its time`,
-        measured: compared.share.toFixed(4),
+        measured: Number.isNaN(compared.share) ? 'not measured' : compared.share.toFixed(4),
         kept: compared.share <= PROMISED,
       })
     }

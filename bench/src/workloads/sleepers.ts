@@ -28,8 +28,13 @@ export const sleepers: Workload = {
     }
     // Each round wakes others: those of the round before have ended.
     const rounds = quick ? 1 : 3
+    const played = sizes.map(() => 0)
     const woken = await interleave(
-      sizes.map((count, index) => () => sleepers.wake(folders[index] ?? '', count - FEW / 2, WOKEN / rounds)),
+      sizes.map((count, index) => () => {
+        const round = played[index] ?? 0
+        played[index] = round + 1
+        return sleepers.wake(folders[index] ?? '', count, WOKEN / rounds, round)
+      }),
       { warmUp: 0, rounds },
     )
     const rows = sizes.map((count, index) => {

@@ -13,7 +13,7 @@ const IDLE_MS = 2_000
 const PAUSE_MS = 5
 const MIB = 2 ** 20
 
-const [folder = '', count = '0', mode = 'make', woken = '0'] = process.argv.slice(2)
+const [folder = '', count = '0', mode = 'make', woken = '0', round = '0'] = process.argv.slice(2)
 const runs = Number(count)
 const selvage = await openSelvage({ url: urlOf(folder), durability: mode === 'make' ? 'normal' : 'full' })
 let atStep: (at: number) => void = () => {}
@@ -54,7 +54,8 @@ async function cold(): Promise<SleepersWoken> {
   const { user, system } = process.cpuUsage(cpu)
   const wakeMs: number[] = []
   const step = Math.max(1, Math.floor(runs / Math.max(1, Number(woken))))
-  for (let n = 0; n < runs && wakeMs.length < Number(woken); n += step) {
+  // Those of the rounds before have ended.
+  for (let n = Number(round); n < runs && wakeMs.length < Number(woken); n += step) {
     const { promise, resolve } = Promise.withResolvers<number>()
     atStep = resolve
     const run = sleeper.run(id(n))

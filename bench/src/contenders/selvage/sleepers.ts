@@ -7,10 +7,10 @@ import { reportOf } from './report-of.ts'
 
 export const sleepers: NonNullable<Contender['sleepers']> = {
   async make(folder, count) {
-    return (await reportOf(run(folder, count, 'make', 0))) as SleepersMade
+    return (await reportOf(run(folder, count, 'make'))) as SleepersMade
   },
-  async wake(folder, count, woken) {
-    return (await reportOf(run(folder, count, 'cold', woken))) as SleepersWoken
+  async wake(folder, count, woken, round) {
+    return (await reportOf(run(folder, count, 'cold', woken, round))) as SleepersWoken
   },
   stored(folder) {
     const database = new DatabaseSync(databaseFile(folder), { readOnly: true })
@@ -25,6 +25,7 @@ export const sleepers: NonNullable<Contender['sleepers']> = {
   },
 }
 
-function run(folder: string, count: number, mode: string, woken: number): ReturnType<typeof forkChild> {
-  return forkChild(new URL('./sleepers-process.js', import.meta.url), [folder, String(count), mode, String(woken)])
+function run(folder: string, count: number, mode: string, woken = 0, round = 0): ReturnType<typeof forkChild> {
+  const asked = [folder, String(count), mode, String(woken), String(round)]
+  return forkChild(new URL('./sleepers-process.js', import.meta.url), asked)
 }
