@@ -5,6 +5,7 @@
  * single page; the row in `live` is written only now and then, and says that it is behind (live.ts).
  */
 import type { Entry, TransactionWrite } from '@selvage/core'
+import { gap } from '@selvage/core/stores'
 import { Author } from './author.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
@@ -16,7 +17,7 @@ import { liveOf } from './live.ts'
 import type { Names } from './names.ts'
 import { enqueue } from './outbox.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
-import { gap, refused } from './refusals.ts'
+import { refused } from './refusals.ts'
 
 /** So many tails may be known before all are forgotten. */
 const KNOWN_TAILS = 10_000

@@ -3,13 +3,13 @@
  * how long the journal was, so that a death can be told to have moved the run or not.
  */
 import { type Claim, type Programs, RunError, SUSPECT_CRASHES } from '@selvage/core'
+import { ended, notFound } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { recordClaim } from './holders.ts'
 import { pendingOf } from './inbox.ts'
 import { startOf } from './journal.ts'
 import { enliven } from './live.ts'
-import { ended, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText, toTextOrNull } from './text.ts'
 import type { Workers } from './workers.ts'

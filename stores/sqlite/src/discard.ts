@@ -4,11 +4,11 @@
  * waits to be delivered or a person is asked. Blobs follow an hour later (doomed.ts), if no entry names them by then.
  */
 import type { DiscardOptions } from '@selvage/core'
+import { badInput, notFound } from '@selvage/core/stores'
 import { readBody } from './body.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { doom, doomedBy, spare } from './doomed.ts'
-import { badInput, notFound } from './refusals.ts'
 import { removeSeats } from './seats.ts'
 import { COMPLETED, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'

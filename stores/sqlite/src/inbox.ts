@@ -7,12 +7,12 @@
  * the entry.
  */
 import { delegatedQuestion, EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
+import { ended, notFound } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { entryOf } from './journal.ts'
 import type { Names } from './names.ts'
 import { answerQuestion, outlivesRun } from './questions.ts'
-import { ended, notFound } from './refusals.ts'
 import { goOn } from './reopening.ts'
 import { moveSeats } from './seats.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'

@@ -4,6 +4,7 @@
  * index knows, one in 64, or from the last.
  */
 import { EngineError, type Entry } from '@selvage/core'
+import { notFound } from '@selvage/core/stores'
 import { REST_KEYS, readBody } from './body.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
@@ -23,7 +24,6 @@ import {
 } from './entries.ts'
 import { caughtUp, JOIN_LIVE, TAIL, type Tail, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
-import { notFound } from './refusals.ts'
 import { toText } from './text.ts'
 
 const PAGE = 512

@@ -19,12 +19,11 @@ import {
   type Page,
   RunError,
 } from '@selvage/core'
+import { badInput, limitOf, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { entryOf } from './journal.ts'
 import { subscribe } from './notices.ts'
-import { limitOf, pageOf, parseCursor } from './pages.ts'
-import { badInput } from './refusals.ts'
 import { fromText, toText } from './text.ts'
 import type { Workers } from './workers.ts'
 

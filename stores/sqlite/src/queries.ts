@@ -4,14 +4,12 @@
  * passes over.
  */
 import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
+import { ANY_RUN, badInput, limitOf, notFound, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import type { Waits } from './inbox.ts'
 import { entryOf, startOf } from './journal.ts'
-import { ANY_RUN } from './labels.ts'
 import { caughtUp, JOIN_LIVE, TAIL } from './live.ts'
-import { limitOf, pageOf, parseCursor } from './pages.ts'
-import { badInput, notFound } from './refusals.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
 import { fromText, fromTextOrNull, toText } from './text.ts'
 import { type Index, indexesOf, shortest } from './which-index.ts'

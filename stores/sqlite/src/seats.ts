@@ -8,7 +8,8 @@
  * The signals themselves are the record of it. The table of seats is made with the first question to several people: most
  * databases never have one.
  */
-import { delegatedQuestion, type Json, type Signal, votedQuestion } from '@selvage/core'
+import { delegatedQuestion, type Signal, votedQuestion } from '@selvage/core'
+import { type Moved, movedBy } from '@selvage/core/stores'
 import type { Database } from './database.ts'
 import { toText } from './text.ts'
 
@@ -44,9 +45,9 @@ export function removeSeats(database: Database, run: number): void {
 /** A signal was accepted. */
 export function moveSeats(database: Database, signal: Signal): void {
   const delegated = delegatedQuestion(signal.name)
-  if (delegated !== undefined) delegate(database, delegated, read(signal.payload))
+  if (delegated !== undefined) delegate(database, delegated, movedBy(signal.payload))
   const voted = votedQuestion(signal.name)
-  if (voted !== undefined && signal.by !== undefined) vote(database, voted, read(signal.payload), signal.by)
+  if (voted !== undefined && signal.by !== undefined) vote(database, voted, movedBy(signal.payload), signal.by)
 }
 
 function delegate(database: Database, id: string, { from, to, seat }: Moved): void {
@@ -61,24 +62,4 @@ function delegate(database: Database, id: string, { from, to, seat }: Moved): vo
 function vote(database: Database, id: string, { seat }: Moved, by: string): void {
   if (seat === undefined || !hasSeats(database)) return
   database.run(`update seat set voted = 1 ${SEAT}`, toText(by), toText(id), toText(seat))
-}
-
-/** What the payloads of both say. */
-export interface Moved {
-  readonly from?: string
-  readonly to?: string
-  readonly seat?: string
-  readonly reason?: string
-  readonly approved?: boolean
-}
-
-/** What our own senders write; a stranger's signal of that name moves nothing. */
-export function read(payload: Json): Moved {
-  if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return {}
-  const texts = (['from', 'to', 'seat', 'reason'] as const).flatMap((name) => {
-    const text = (payload as { readonly [name: string]: Json })[name]
-    return typeof text === 'string' ? [[name, text] as const] : []
-  })
-  const { approved } = payload as { readonly approved?: Json }
-  return { ...Object.fromEntries(texts), ...(typeof approved === 'boolean' ? { approved } : {}) }
 }

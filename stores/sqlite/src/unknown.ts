@@ -1,9 +1,9 @@
 /** Steps of which nobody knows whether they happened. */
 import type { Page, UnknownQuery, UnknownStep } from '@selvage/core'
+import { limitOf, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { TYPE, typeThatSends } from './entries.ts'
-import { limitOf, pageOf, parseCursor } from './pages.ts'
 import { fromText } from './text.ts'
 
 interface UnknownRow {

@@ -4,8 +4,8 @@
  * match, and the shortest is found by counting: then a page passes over no more rows than the rarest filter has.
  */
 import type { RunQuery } from '@selvage/core'
+import type { Label } from '@selvage/core/stores'
 import type { Database, Value } from './database.ts'
-import { type Label, labelsIn } from './labels.ts'
 import { toText } from './text.ts'
 
 /** By status; or by a label. */
@@ -53,4 +53,13 @@ function lengthOf(database: Database, index: Index, statuses: readonly number[],
 
 function countedBy(database: Database, sql: string, values: readonly Value[]): number {
   return database.get<{ count: number }>(sql, ...values)?.count ?? 0
+}
+
+/** The labels that a query asks for, those that fewest runs are likely to share first. */
+function labelsIn({ tag, parent, tenant, version, program }: RunQuery): Label[] {
+  const labels: Label[] = tag === undefined ? [] : [[`tag ${tag.key}`, tag.value]]
+  for (const [name, value] of Object.entries({ parent, tenant, version, program })) {
+    if (value !== undefined) labels.push([name, value])
+  }
+  return labels
 }
