@@ -5,29 +5,28 @@
 import { expect, test } from 'vitest'
 import { eachFor } from '../bank/ledger.ts'
 import { twoAtOnce } from '../crash/at-once.ts'
+import type { KillAt } from '../crash/kill-switch.ts'
 import { deedsFor, shipment } from '../crash/shipment.ts'
 import { ended, Site } from '../crash/site.ts'
 import { returns } from '../refunds/returns.ts'
 import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
-import { askedAgain, contradictions, type Lived, live, misdeeds, patiently, prefixes } from './lives.ts'
+import { askedAgain, contradictions, live, misdeeds, patiently, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
 import { spread } from './spread.ts'
 import { survivors } from './survivors.ts'
+import { tries } from './tries.ts'
 
-/** Where timers and commits fall together otherwise than before, a moment may not come: it is played so often. */
-const TRIES = 5
 /** Kills behind each kind of durable write; beyond that they are spread over all of them. */
 const KILLS = 10
 const WRITES = ['host.after-append', 'engine.after-suspend'] as const
 const CHANGED = new URL('../../dist/refunds/changed.js', import.meta.url).href
 
-/** Plays until it comes out so, a few times at most. */
-async function again<Play>(play: (n: number) => Promise<Play>, isSo: (play: Play) => unknown): Promise<Play> {
-  for (let n = 1; ; n++) {
-    const played = await play(n)
-    if (n === TRIES || isSo(played)) return played
-  }
+interface Played {
+  /** How often the first life came to the moment. */
+  readonly hits: number
+  readonly killed: boolean
+  readonly wrong: readonly string[]
 }
 
 export const checkpointValidity: Section = {
@@ -42,28 +41,32 @@ export const checkpointValidity: Section = {
       test(
         `killed right behind a write: ${moment}`,
         async () => {
-          const lived = async (
-            runId: string,
-            hit?: number,
-          ): Promise<Lived & { readonly misdone: readonly string[] }> => {
-            const life = await live(under, shipment(runId), bank(), runId, hit === undefined ? [] : [{ moment, hit }])
-            return { ...life, misdone: misdeeds(life.lives.at(-1)?.lines ?? [], deedsFor(runId)) }
+          const play = async (runId: string, ends: readonly KillAt[]): Promise<Played> => {
+            const lived = await live(under, shipment(runId), bank(), runId, ends)
+            const misdone = misdeeds(lived.lives.at(-1)?.lines ?? [], deedsFor(runId))
+            const wrong = [
+              ...lived.wrong,
+              ...prefixes(lived),
+              ...askedAgain(lived),
+              ...contradictions(lived),
+              ...misdone,
+            ]
+            return { hits: lived.lives[0]?.hits[moment] ?? 0, killed: lived.unkilled.length === 0, wrong }
           }
-          const hitsOf = ({ lives }: Lived): number => lives[0]?.hits[moment] ?? 0
-          const undisturbed = await again((n) => lived(`${moment}-undisturbed-${n}`), hitsOf)
-          expect([...undisturbed.wrong, ...undisturbed.misdone]).toEqual([])
-          const hits = spread(hitsOf(undisturbed), under.plays?.kills ?? KILLS)
-          const plays = await twoAtOnce(hits, async (hit) => {
-            const play = await again(
-              (n) => lived(`${moment}-${hit}-${n}`, hit),
-              ({ wrong }) => wrong.length === 0,
-            )
-            const wrong = [...prefixes(play), ...askedAgain(play), ...contradictions(play), ...play.misdone]
-            return { died: play.wrong.length === 0, wrong: wrong.map((each) => `killed at hit ${hit}: ${each}`) }
-          })
-          expect(plays.flatMap(({ wrong }) => wrong)).toEqual([])
+          const undisturbed = await tries(
+            (n) => play(`${moment}-undisturbed-${n}`, []),
+            ({ hits }) => hits > 0,
+          )
+          const hits = spread(undisturbed.at(-1)?.hits ?? 0, under.plays?.kills ?? KILLS)
+          const plays = await twoAtOnce(hits, (hit) =>
+            tries(
+              (n) => play(`${moment}-${hit}-${n}`, [{ moment, hit }]),
+              ({ killed }) => killed,
+            ),
+          )
+          expect([undisturbed, ...plays].flat().flatMap(({ wrong }) => wrong)).toEqual([])
           // The last hits may not come, however often it is played.
-          expect(plays.filter(({ died }) => died).length).toBeGreaterThan(plays.length / 2)
+          expect(plays.filter((played) => played.at(-1)?.killed).length).toBeGreaterThan(plays.length / 2)
         },
         PATIENT_MS,
       )

@@ -48,8 +48,8 @@ export const exactlyOnce: Section = {
           { moment: 'effect.after', hit: 1, thenAt: 'host.after-effect' },
           { moment: reached(under, 'host.before-append'), hit: 1 },
         ]
-        const { lives, outcome, wrong } = await live(under, returns({ order: runId, way }), bank, runId, ends)
-        expect(wrong).toEqual([])
+        const { lives, outcome, wrong, unkilled } = await live(under, returns({ order: runId, way }), bank, runId, ends)
+        expect([...wrong, ...unkilled]).toEqual([])
         expect(misdeeds(lives.at(-1)?.lines ?? [], eachFor(runId))).toEqual([])
         expect(outcome).toEqual({ ok: ['refund of 4200', 'charge of 350', 'Your money is on its way.'] })
       },

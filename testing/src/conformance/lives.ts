@@ -30,6 +30,8 @@ export interface Lived {
   readonly outcome: Outcome | undefined
   /** What does not hold of any run. */
   readonly wrong: readonly string[]
+  /** Lives that should have been killed and were not: the moment did not come. */
+  readonly unkilled: readonly string[]
 }
 
 /** After this a process is stuck. */
@@ -46,19 +48,23 @@ export async function live(
   const site = new Site(under, given, { runId, bank: bank.url })
   const lives: Life[] = []
   const wrong: string[] = []
+  const unkilled: string[] = []
+  const about = (what: string): string => `${runId}, ${JSON.stringify(ends)}: ${what}`
   try {
     for (const end of [...ends, undefined]) {
       const process = await spawnUntil(site, bank, end)
       const exit = await patiently(process)
-      if (end !== undefined && exit.signal !== 'SIGKILL') wrong.push(`life ${lives.length + 1} was not killed`)
-      if (end === undefined && exit.code !== 0) wrong.push(`the last life ended with ${exit.code ?? exit.signal}`)
+      const number = lives.length + 1
+      if (end !== undefined && exit.signal !== 'SIGKILL') unkilled.push(about(`life ${number} was not killed`))
+      if ((end === undefined || exit.signal !== 'SIGKILL') && exit.code !== 0)
+        wrong.push(about(`life ${number} ended with ${exit.code ?? exit.signal}`))
       const told = process.news.flatMap((news) => (news.told === undefined ? [] : [news.told]))
       const lines = bank.lines().filter(({ order }) => `${order}/`.startsWith(`${runId}/`))
       lives.push({ exit, told, lines, hits: process.last('hits') ?? {}, sight: await site.look() })
     }
     await site.finishDescendants()
     const outcome = lives.at(-1)?.sight.runs[0]?.outcome
-    return { lives, outcome, wrong: wrong.map((each) => `${runId}, ${JSON.stringify(ends)}: ${each}`) }
+    return { lives, outcome, wrong, unkilled }
   } finally {
     await site.close()
   }

@@ -24,6 +24,7 @@ export const prefixContinuation: Section = {
           const asked = last?.lines.slice(first?.lines.length) ?? []
           return [
             ...lived.wrong,
+            ...lived.unkilled,
             ...prefixes(lived),
             ...askedAgain(lived),
             ...misdeeds(last?.lines ?? [], deedsFor(runId)),

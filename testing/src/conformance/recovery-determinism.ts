@@ -1,14 +1,14 @@
 /** RD, by the bank and by what the program saw: however often and wherever it is killed, a run is one and the same run. */
 import { expect, test } from 'vitest'
-import { twoAtOnce } from '../crash/at-once.ts'
 import type { Hits, KillAt, Moment } from '../crash/kill-switch.ts'
 import { deedsFor, shipment } from '../crash/shipment.ts'
 import { seededRandom } from '../random.ts'
 import { openBank } from './beforehand.ts'
 import { PATIENT_MS } from './given.ts'
-import { askedAgain, contradictions, live, misdeeds, prefixes } from './lives.ts'
+import { askedAgain, contradictions, type Lived, live, misdeeds, prefixes } from './lives.ts'
 import type { Section } from './section.ts'
 import { reached, survivors } from './survivors.ts'
+import { seeds } from './tries.ts'
 
 const SEEDS = 10
 const DEATHS = 3
@@ -25,31 +25,51 @@ export const recoveryDeterminism: Section = {
     test(
       `chance, ids, time, races and results, over ${DEATHS} deaths each of ${count} seeds`,
       async () => {
-        const seeds = Array.from({ length: count }, (_, seed) => seed)
-        const plays = await twoAtOnce(seeds, async (seed) => {
+        const play = async (seed: number): Promise<Played> => {
           const runId = `seed-${seed}`
-          const deaths = deathsOf(seed).map((death) => ({ ...death, moment: reached(under, death.moment) }))
-          const lived = await live(under, shipment(runId), bank(), runId, deaths)
+          const ends = deathsOf(seed).map((death) => ({ ...death, moment: reached(under, death.moment) }))
+          const lived = await live(under, shipment(runId), bank(), runId, ends)
           const last = lived.lives.at(-1)
           const wrong = [
+            ...lived.wrong,
             ...contradictions(lived),
             ...prefixes(lived),
             ...askedAgain(lived),
             ...misdeeds(last?.lines ?? [], deedsFor(runId)),
           ]
           return { wrong: wrong.map((each) => `seed ${seed}: ${each}`), lived }
-        })
+        }
+        const sum = (plays: readonly Played[], of: (lived: Lived) => number): number =>
+          plays.reduce((total, { lived }) => total + of(lived), 0)
+        const plays = await seeds(
+          count,
+          play,
+          (played) => sum(played, deaths) > count && sum(played, retold) > 3 * count,
+        )
         expect(plays.flatMap(({ wrong }) => wrong)).toEqual([])
-        expect(plays.map(({ lived }) => lived.outcome)).toEqual(seeds.map(() => ({ ok: 'thanks' })))
-        const lives = plays.flatMap(({ lived }) => lived.lives)
-        expect(lives.filter(({ exit }) => exit.signal === 'SIGKILL').length).toBeGreaterThan(count)
-        // Those that came after a death saw a past at all.
-        expect(lives.filter(({ told }) => told.length > 3).length).toBeGreaterThan(count)
+        expect(plays.map(({ lived }) => lived.outcome)).toEqual(plays.map(() => ({ ok: 'thanks' })))
+        expect(sum(plays, deaths)).toBeGreaterThan(count)
+        // There was a past to be seen again: else nothing would have been compared.
+        expect(sum(plays, retold)).toBeGreaterThan(3 * count)
       },
       PATIENT_MS,
     )
   },
 }
+
+interface Played {
+  readonly wrong: readonly string[]
+  readonly lived: Lived
+}
+
+const deaths = ({ lives }: Lived): number => lives.filter(({ exit }) => exit.signal === 'SIGKILL').length
+
+/** What lives told of the run that a life before them had told as well. */
+const retold = ({ lives }: Lived): number =>
+  lives.reduce((sum, { told }, index) => {
+    const before = Math.max(0, ...lives.slice(0, index).map((life) => life.told.length))
+    return sum + Math.min(told.length, before)
+  }, 0)
 
 /** Later lives have less to do: the deaths are early in each. */
 function deathsOf(seed: number): readonly KillAt[] {
