@@ -7,13 +7,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
-import type { Engine, Outcome } from '@selvage/core'
+import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { programs } from '../test/programs.ts'
 import { DATABASE, openIn } from '../test/under-test.ts'
 import type { DbosEngine, DbosOptions } from './engine.ts'
+
+const LARGE = 8 * 1_024 * 1_024
 
 const missing = noPostgres()
 if (missing !== undefined) console.info(`dbos: skipped: ${missing}`)
@@ -53,7 +54,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     act: (line: string) => void | Promise<void> = (line) => void effects.push(line),
   ): Promise<DbosEngine> {
     const { engine, host } = await open(options)
-    await engine.serve(host(programs(act)))
+    await engine.serve(host(enginePrograms(act)))
     return engine
   }
 
@@ -78,28 +79,10 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     await exited
   }
 
-  async function until(engine: Engine, runId: string, status: string): Promise<void> {
-    for (;;) {
-      const seen = await engine.describe(runId)
-      if (seen.status === status) return
-      await engine.changed(runId, seen)
-    }
-  }
-
-  async function steps(engine: Engine, runId: string, count: number): Promise<void> {
-    for (;;) {
-      const seen = await engine.describe(runId)
-      if (seen.steps >= count) return
-      await engine.changed(runId, seen)
-    }
-  }
-
-  async function ended(engine: Engine, runId: string): Promise<Outcome | undefined> {
-    for (;;) {
-      const { status, outcome } = await engine.describe(runId)
-      if (outcome !== undefined) return outcome
-      await engine.changed(runId, { status })
-    }
+  /** A few steps further. */
+  async function more(engine: DbosEngine): Promise<void> {
+    const before = (await engine.describe('r')).steps
+    await until(engine, 'r', ({ steps }) => steps >= before + 4)
   }
 
   async function query<Row>(sql: string, values: readonly unknown[] = []): Promise<readonly Row[]> {
@@ -116,7 +99,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const { engine: client } = await open()
     await client.start('r', { program: 'count', input: 60 })
     const first = worker()
-    await steps(client, 'r', 10)
+    await until(client, 'r', ({ steps }) => steps >= 10)
     await killed(first)
     const recorded = (await client.journal('r', 0)).flatMap((entry) => (entry.type === 'step' ? [entry.key] : []))
     const second = await working()
@@ -129,7 +112,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const { engine: client } = await open()
     await client.start('r', { program: 'count', input: 60 })
     const frozen = worker()
-    await steps(client, 'r', 5)
+    await until(client, 'r', ({ steps }) => steps >= 5)
     frozen.kill('SIGSTOP')
     const second = await working()
     expect(await ended(second, 'r')).toEqual({ ok: 1_830 })
@@ -169,12 +152,12 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     await engine.start('r', { program: 'count', input: 200 })
     for (const round of [1, 2, 3]) {
       const child = worker()
-      await steps(engine, 'r', (await engine.describe('r')).steps + 4)
+      await more(engine)
       if (round % 2 === 1) {
         await server.kill()
         await expect(engine.describe('r')).rejects.toMatchObject({ name: 'EngineError', code: 'UNAVAILABLE' })
         await server.start()
-        await steps(engine, 'r', (await engine.describe('r')).steps + 4)
+        await more(engine)
       }
       await killed(child)
     }
@@ -187,7 +170,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
   it('I8: a run that waits for long is a row; whoever is there goes on with it', async () => {
     const first = await working({ lingerMs: 0 })
     await first.start('c', { program: 'charge', input: null })
-    await until(first, 'c', 'suspended')
+    await until(first, 'c', isSuspended)
     await first.close()
     const [row] = await query<{ status: string }>(`select status from dbos.workflow_status
       where workflow_uuid = (select workflow from ${schema()}.run where id = 'c')`)
@@ -203,7 +186,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
   it('a worker that stops leaves what it has to the next one at once', async () => {
     const first = await working()
     await first.start('r', { program: 'count', input: 60 })
-    await steps(first, 'r', 5)
+    await until(first, 'r', ({ steps }) => steps >= 5)
     await first.close()
     const made = effects.length
     const { engine: client } = await open()
@@ -216,7 +199,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const rotateAfter = { advances: 7 }
     const first = await working({ rotateAfter })
     await first.start('r', { program: 'count', input: 30 })
-    await steps(first, 'r', 16)
+    await until(first, 'r', ({ steps }) => steps >= 16)
     await first.close()
     // DBOS keeps what has ended for as long as it is told to.
     const names = await query<{ workflow_uuid: string }>(`select workflow_uuid from dbos.workflow_status
@@ -254,35 +237,13 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(await ended(engine, 'c')).toMatchObject({ cancelled: 'cancelled in DBOS' })
   })
 
-  it('a cancel reaches a step that is running', async () => {
-    const begun = Promise.withResolvers<void>()
-    const engine = await working({}, () => begun.resolve())
-    await engine.start('c2', { program: 'patient', input: null })
-    await begun.promise
-    await engine.cancel('c2', 'enough')
-    expect(await ended(engine, 'c2')).toMatchObject({ cancelled: 'enough' })
-    await engine.cancel('c2', 'again')
-  })
-
-  it.each([1_024, 8 * 1_024 * 1_024])('a value of %i bytes goes through', async (bytes) => {
+  it('a large value lies beside the steps of DBOS', async () => {
     const engine = await working()
-    const runId = `large-${bytes}`
-    await engine.start(runId, { program: 'large', input: bytes })
-    expect(await ended(engine, runId)).toEqual({ ok: bytes })
+    await engine.start('large', { program: 'large', input: LARGE })
+    expect(await ended(engine, 'large')).toEqual({ ok: LARGE })
     const [row] = await query<{ size: number }>(`select max(length(output)) as size from dbos.operation_outputs
-      where workflow_uuid = '${schema()}:${runId}#0'`)
+      where workflow_uuid = '${schema()}:large#0'`)
     expect(row?.size).toBeLessThan(40_000)
-  })
-
-  it('starts not before its time, and not at all if it is cancelled before', async () => {
-    const engine = await working()
-    await engine.start('soon', { program: 'count', input: 1 }, { startAt: Date.now() + 300 })
-    await engine.start('never', { program: 'count', input: 1 }, { startAt: Date.now() + 3_600_000 })
-    expect(await engine.describe('never')).toMatchObject({ status: 'pending' })
-    await engine.cancel('never', 'not any more')
-    expect(await ended(engine, 'never')).toMatchObject({ cancelled: 'not any more' })
-    expect(await ended(engine, 'soon')).toEqual({ ok: 1 })
-    expect(effects).toEqual(['s1 1'])
   })
 
   it('takes up what a suspended program asks for late, also when its workflow is over', async () => {
@@ -296,50 +257,26 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
 
   it('gives a worker only what it has registered, and what is registered later as well', async () => {
     const { engine, host } = await open()
-    const [count, ...others] = programs((line) => void effects.push(line))
+    const [count, ...others] = enginePrograms((line) => void effects.push(line))
     const registered = [...others]
     await engine.serve(host(registered))
     await engine.start('r', { program: 'count', input: 1 })
     await engine.start('ask', { program: 'ask', input: 1 })
-    await until(engine, 'ask', 'suspended')
+    await until(engine, 'ask', isSuspended)
     expect(await engine.describe('r')).toMatchObject({ status: 'pending', entries: 0 })
     if (count !== undefined) registered.push(count)
     expect(await ended(engine, 'r')).toEqual({ ok: 1 })
   })
 
-  it('lists runs and questions, without a worker as well', async () => {
+  it('a question is answered as soon as its answer is accepted, be it that nobody works', async () => {
     const engine = await working()
-    for (const n of [1, 2, 3]) {
-      await engine.start(`ask-${n}`, { program: 'ask', input: n, tags: { n: String(n) } })
-      await until(engine, `ask-${n}`, 'suspended')
-    }
-    await engine.signal('ask-2', { id: 'ap_ask-2', name: 'ap_ask-2', payload: { approved: true } })
-    await ended(engine, 'ask-2')
+    await engine.start('ask', { program: 'ask', input: null })
+    await until(engine, 'ask', isSuspended)
     await engine.close()
     const reader = (await open()).engine
-    await reader.start("o'brien/1", { program: 'other', input: null })
-    expect((await reader.list({})).items.map(({ id, status }) => `${id} ${status}`)).toEqual([
-      "o'brien/1 pending",
-      'ask-3 suspended',
-      'ask-2 completed',
-      'ask-1 suspended',
-    ])
-    const page = await reader.list({ limit: 1, program: 'ask', status: ['suspended'] })
-    expect(page.items.map(({ id }) => id)).toEqual(['ask-3'])
-    const next = await reader.list({ limit: 1, program: 'ask', status: ['suspended'], after: page.next ?? '' })
-    expect(next).toMatchObject({ items: [{ id: 'ask-1' }] })
-    expect(next.next).toBeUndefined()
-    expect((await reader.list({ tag: { key: 'n', value: '3' } })).items.map(({ id }) => id)).toEqual(['ask-3'])
-    expect((await reader.questions({ status: 'open' })).items.map(({ id }) => id)).toEqual(['ap_ask-3', 'ap_ask-1'])
-    expect((await reader.questions({ tag: { key: 'n', value: '1' } })).items.map(({ id }) => id)).toEqual(['ap_ask-1'])
-    const first = await reader.questions({ limit: 2 })
-    expect(first.items.map(({ id }) => id)).toEqual(['ap_ask-3', 'ap_ask-2'])
-    expect((await reader.questions({ limit: 2, after: first.next ?? '' })).items).toMatchObject([{ id: 'ap_ask-1' }])
-    await reader.signal('ask-3', { id: 'ap_ask-3', name: 'ap_ask-3', payload: { approved: false } })
-    expect(await reader.question('ap_ask-3')).toMatchObject({ status: 'answered', answer: { id: 'ap_ask-3' } })
-    await expect(reader.question('ap_nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    await expect(reader.list({ after: 'x' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
-    await expect(reader.list({ limit: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    await reader.signal('ask', { id: 'ap_ask', name: 'ap_ask', payload: { approved: false } })
+    expect(await reader.question('ap_ask')).toMatchObject({ status: 'answered', answer: { id: 'ap_ask' } })
+    expect((await reader.questions({ status: 'open' })).items).toEqual([])
   })
 
   it('makes its tables once, where several processes come to a database that is empty or not there', async () => {

@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '@selvage/core'
+import { enginePrograms } from '@selvage/testing'
 import { PostgresTestServer } from '@selvage/testing/servers'
 import pg from 'pg'
-import { programs } from './programs.ts'
 import { DATABASE, openIn } from './under-test.ts'
 
 const STEPS = 300
@@ -26,7 +26,7 @@ try {
   console.log(`server, idle: ${serverMiB()} MiB`)
   for (const namesSteps of [true, false]) {
     const { engine, host } = await openIn(folder, { ...DEFAULTS, namesSteps })
-    await engine.serve(host(programs(() => {})))
+    await engine.serve(host(enginePrograms(() => {})))
     await engine.start(`warm-${namesSteps}`, { program: 'count', input: 50 })
     await ended(engine, `warm-${namesSteps}`)
     const runId = `count-${namesSteps}`
@@ -47,7 +47,7 @@ try {
   let resumedAt = 0
   await engine.serve(
     host(
-      programs(() => {
+      enginePrograms(() => {
         resumedAt ||= performance.now()
       }),
     ),

@@ -7,12 +7,13 @@ import { connect } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { Engine, Outcome } from '@selvage/core'
+import { ended, enginePrograms, until } from '@selvage/testing'
 import { noRestate, RestateTestServer } from '@selvage/testing/servers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { programs } from '../test/programs.ts'
 import { openOn, URLS } from '../test/under-test.ts'
 import type { RestateEngine, RestateOptions } from './engine.ts'
+
+const LARGE = 8 * 1_024 * 1_024
 
 const missing = noRestate()
 if (missing !== undefined) console.info(`restate: skipped: ${missing}`)
@@ -48,24 +49,8 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     act: (line: string) => void | Promise<void> = (line) => void effects.push(line),
   ): Promise<RestateEngine> {
     const { engine, host } = await open(options)
-    await engine.serve(host(programs(act)))
+    await engine.serve(host(enginePrograms(act)))
     return engine
-  }
-
-  async function until(engine: Engine, runId: string, status: string): Promise<void> {
-    for (;;) {
-      const seen = await engine.describe(runId)
-      if (seen.status === status) return
-      await engine.changed(runId, seen)
-    }
-  }
-
-  async function ended(engine: Engine, runId: string): Promise<Outcome | undefined> {
-    for (;;) {
-      const { status, outcome } = await engine.describe(runId)
-      if (outcome !== undefined) return outcome
-      await engine.changed(runId, { status })
-    }
   }
 
   async function query<Row>(sql: string): Promise<readonly Row[]> {
@@ -109,7 +94,7 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
       })
       const exited = once(worker, 'exit')
       const before = (await engine.describe('r')).steps
-      while ((await engine.describe('r')).steps < before + 4) await engine.changed('r', await engine.describe('r'))
+      await until(engine, 'r', ({ steps }) => steps >= before + 4)
       if (round % 2 === 1) await server.kill()
       worker.kill('SIGKILL')
       await exited
@@ -127,7 +112,7 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     const rotateAfter = { advances: 7 }
     const first = await working({ rotateAfter })
     await first.start('r', { program: 'count', input: 30 })
-    while ((await first.describe('r')).steps < 16) await first.changed('r', await first.describe('r'))
+    await until(first, 'r', ({ steps }) => steps >= 16)
     await first.close()
     const second = await working({ rotateAfter })
     expect(await ended(second, 'r')).toEqual({ ok: 465 })
@@ -165,72 +150,21 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(await ended(engine, 'c')).toMatchObject({ cancelled: 'cancelled in Restate' })
   })
 
-  it('a cancel reaches a step that is running', async () => {
-    const begun = Promise.withResolvers<void>()
-    const engine = await working({}, () => begun.resolve())
-    await engine.start('c2', { program: 'patient', input: null })
-    await begun.promise
-    await engine.cancel('c2', 'enough')
-    expect(await ended(engine, 'c2')).toMatchObject({ cancelled: 'enough' })
-    await engine.cancel('c2', 'again')
-  })
-
-  it.each([1_024, 8 * 1_024 * 1_024])('a value of %i bytes goes through', async (bytes) => {
+  it('a large value lies beside the journal', async () => {
     const engine = await working()
-    const runId = `large-${bytes}`
-    await engine.start(runId, { program: 'large', input: bytes })
-    expect(await ended(engine, runId)).toEqual({ ok: bytes })
+    await engine.start('large', { program: 'large', input: LARGE })
+    expect(await ended(engine, 'large')).toEqual({ ok: LARGE })
     const [row] = await query<{ size: number }>(
       `select max(raw_length) as size from sys_journal j join sys_invocation i on j.id = i.id
-        where i.target_service_key = '${runId}'`,
+        where i.target_service_key = 'large'`,
     )
     expect(row?.size).toBeLessThan(40_000)
-  })
-
-  it('starts not before its time, and not at all if it is cancelled before', async () => {
-    const engine = await working()
-    await engine.start('soon', { program: 'count', input: 1 }, { startAt: Date.now() + 300 })
-    await engine.start('never', { program: 'count', input: 1 }, { startAt: Date.now() + 3_600_000 })
-    expect(await engine.describe('never')).toMatchObject({ status: 'pending' })
-    await engine.cancel('never', 'not any more')
-    expect(await ended(engine, 'never')).toMatchObject({ cancelled: 'not any more' })
-    expect(await ended(engine, 'soon')).toEqual({ ok: 1 })
-    expect(effects).toEqual(['s1 1'])
   })
 
   it('takes up what a suspended program asks for late', async () => {
     const engine = await working()
     await engine.start('late', { program: 'late', input: null })
     expect(await ended(engine, 'late')).toEqual({ ok: 'made' })
-  })
-
-  it('lists runs and questions, without a worker as well', async () => {
-    const engine = await working()
-    for (const n of [1, 2, 3]) {
-      await engine.start(`ask-${n}`, { program: 'ask', input: n, tags: { n: String(n) } })
-      await until(engine, `ask-${n}`, 'suspended')
-    }
-    await engine.signal('ask-2', { id: 'ap_ask-2', name: 'ap_ask-2', payload: { approved: true } })
-    await ended(engine, 'ask-2')
-    await engine.close()
-    const reader = (await open()).engine
-    await reader.start("o'brien/1", { program: 'other', input: null })
-    expect((await reader.list({})).items.map(({ id, status }) => `${id} ${status}`)).toEqual([
-      "o'brien/1 pending",
-      'ask-3 suspended',
-      'ask-2 completed',
-      'ask-1 suspended',
-    ])
-    const page = await reader.list({ limit: 1, program: 'ask', status: ['suspended'] })
-    expect(page.items.map(({ id }) => id)).toEqual(['ask-3'])
-    const next = await reader.list({ limit: 1, program: 'ask', status: ['suspended'], after: page.next ?? '' })
-    expect(next).toMatchObject({ items: [{ id: 'ask-1' }] })
-    expect(next.next).toBeUndefined()
-    expect((await reader.questions({ status: 'open' })).items.map(({ id }) => id)).toEqual(['ap_ask-3', 'ap_ask-1'])
-    expect((await reader.questions({ tag: { key: 'n', value: '1' } })).items.map(({ id }) => id)).toEqual(['ap_ask-1'])
-    expect(await reader.question('ap_ask-2')).toMatchObject({ status: 'answered', answer: { id: 'ap_ask-2' } })
-    await expect(reader.question('ap_nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' })
-    await expect(reader.list({ after: 'x' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
   it('listens on the loopback address only', async () => {
@@ -253,7 +187,7 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
       const told: unknown[] = []
       const { engine, host } = await openOn(signing, folder, { identityKeys, onError: (error) => told.push(error) })
       opened.push(engine)
-      await engine.serve(host(programs((line) => void effects.push(line))))
+      await engine.serve(host(enginePrograms((line) => void effects.push(line))))
       await engine.start('signed', { program: 'count', input: 1 })
       expect(await ended(engine, 'signed')).toEqual({ ok: 1 })
       // A server that signs with no key, or another one, is not let in.

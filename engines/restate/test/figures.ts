@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '@selvage/core'
+import { enginePrograms } from '@selvage/testing'
 import { RestateTestServer } from '@selvage/testing/servers'
-import { programs } from './programs.ts'
 import { openOn, URLS } from './under-test.ts'
 
 const STEPS = 300
@@ -22,7 +22,7 @@ try {
   console.log(`server, idle: ${residentMiB(server.pid)} MiB`)
   for (const namesSteps of [true, false]) {
     const { engine, host } = await openOn(server, folder, { namesSteps })
-    await engine.serve(host(programs(() => {})))
+    await engine.serve(host(enginePrograms(() => {})))
     await engine.start(`warm-${namesSteps}`, { program: 'count', input: 50 })
     await ended(engine, `warm-${namesSteps}`)
     const runId = `count-${namesSteps}`
@@ -44,7 +44,7 @@ try {
   let resumedAt = 0
   await engine.serve(
     host(
-      programs(() => {
+      enginePrograms(() => {
         resumedAt ||= performance.now()
       }),
     ),

@@ -8,14 +8,14 @@ import { join } from 'node:path'
 import { type Context, createEndpointHandler, service } from '@restatedev/restate-sdk'
 import { runInside } from '@selvage/engine-restate'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { programs } from './programs.ts'
+import { enginePrograms } from '@selvage/testing'
 import { open } from './under-test.ts'
 
 const [folder = '', port] = process.argv.slice(2)
 process.stdin.on('end', () => process.exit()).resume()
 const act = (line: string): void => appendFileSync(join(folder, 'effects'), `${line}\n`)
 const { engine, host } = await open(folder)
-await engine.serve(host(programs(act)))
+await engine.serve(host(enginePrograms(act)))
 const runtime = nodeRuntime()
 const desk = service({
   name: 'desk',

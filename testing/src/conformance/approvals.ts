@@ -1,5 +1,5 @@
 /** Questions to people: where they are found, who is first, and what is when nobody answers. */
-import type { QuestionRecord } from '@selvage/core'
+import type { QuestionQuery, QuestionRecord } from '@selvage/core'
 import { createWorkflow } from '@selvage/programs'
 import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
@@ -42,6 +42,25 @@ export const approvals: Section = {
         status: 'answered',
         answer: { by: 'eve', payload: { approved: true } },
       })
+    })
+
+    test('questions of all runs are listed, newest first, in pages, by status and by the tag of their run', async () => {
+      for (const n of ['1', '2', '3']) {
+        await opened().start(`l${n}`, 'asking', { to: 'all' }, { tags: { n } })
+        await opened().suspended(`l${n}`)
+      }
+      await answer(await asked('l2'), { approved: false, reason: 'no' })
+      await opened().ended('l2')
+      await opened().rest()
+      const { engine } = opened()
+      const found = async (query: QuestionQuery): Promise<readonly string[]> =>
+        ((await engine.questions?.(query))?.items ?? []).map(({ runId }) => runId)
+      expect(await found({ status: 'open' })).toEqual(['l3', 'l1'])
+      expect(await found({ tag: { key: 'n', value: '1' } })).toEqual(['l1'])
+      const first = await engine.questions?.({ limit: 2 })
+      expect(first?.items.map(({ runId }) => runId)).toEqual(['l3', 'l2'])
+      expect((await found({ limit: 2, after: first?.next ?? '' }))[0]).toBe('l1')
+      await opened().work()
     })
 
     test('an answer that comes while nobody works is acted on by whoever works next, once', async () => {

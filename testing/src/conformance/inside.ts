@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine, Host, Json, Outcome, Program, RunDescription, SignalReceipt, Start } from '@selvage/core'
-import { ended } from '../crash/site.ts'
 import type { EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
+import { ended, isSuspended, until } from '../watching.ts'
 import { ready } from './beforehand.ts'
 
 export class Inside {
@@ -65,16 +65,12 @@ export class Inside {
     return await this.ended(runId)
   }
 
-  async until(runId: string, is: (seen: RunDescription) => boolean): Promise<RunDescription> {
-    for (;;) {
-      const seen = await this.engine.describe(runId)
-      if (is(seen)) return seen
-      await this.engine.changed(runId, { status: seen.status, entries: seen.entries })
-    }
+  until(runId: string, is: (seen: RunDescription) => boolean): Promise<RunDescription> {
+    return until(this.engine, runId, is)
   }
 
   suspended(runId: string): Promise<RunDescription> {
-    return this.until(runId, ({ status }) => status === 'suspended')
+    return this.until(runId, isSuspended)
   }
 
   signal(runId: string, name: string, payload: Json = null, id: string = name): Promise<SignalReceipt> {

@@ -102,6 +102,15 @@ export const listing: Section = {
       }
       expect(seen).toEqual(['pending', 'suspended', 'cancelled', 'failed', 'completed'])
       await expect(opened().engine.list?.({ after: 'no page of ours' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+      await expect(opened().engine.list?.({ limit: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    })
+
+    test('by an id of any characters, of a program that nobody has', async () => {
+      const runId = 'o\'brien/1 "§" %'
+      await opened().start(runId, 'nobody has it', null, { tags: { "it's": 'a tag' } })
+      expect(await found({ program: 'nobody has it', status: ['pending'] })).toEqual([runId])
+      expect(await found({ tag: { key: "it's", value: 'a tag' } })).toEqual([runId])
+      expect(await opened().engine.describe(runId)).toMatchObject({ id: runId, status: 'pending' })
     })
   },
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Engine, Entry, Outcome, RunStatus } from '@selvage/core'
 import { LineFile } from '../line-file.ts'
+import { ended } from '../watching.ts'
 import { driveRun } from './drive-run.ts'
 import type { EffectsLedger, LedgerLine } from './effects-ledger.ts'
 import { KillSwitch } from './kill-switch.ts'
@@ -37,15 +38,6 @@ export interface Sight {
 }
 
 const PAGE = 1_000
-
-/** Resolves with the end of a run, whoever brings it there. */
-export async function ended(engine: Engine, runId: string): Promise<Outcome> {
-  for (;;) {
-    const { status, outcome } = await engine.describe(runId)
-    if (outcome !== undefined) return outcome
-    await engine.changed(runId, { status })
-  }
-}
 
 export interface SiteOptions extends PlaceOptions {
   /** Default `run`. */

@@ -2,8 +2,8 @@ import type { Durable, Op, Program } from '@selvage/core'
 
 const code = (key: string, more: Partial<Op> = {}): Op => ({ key, kind: 'code', name: key, ...more })
 
-/** What the tests of this engine run. `act`: where the effects happen. */
-export function programs(act: (line: string) => void | Promise<void>): readonly Program[] {
+/** What the tests of an engine run, of which the programs are not the subject. `act`: where the effects happen. */
+export function enginePrograms(act: (line: string) => void | Promise<void>): readonly Program[] {
   const program = (name: string, run: (durable: Durable) => Promise<unknown>): Program => ({
     name,
     resume: 'replay',
