@@ -39,10 +39,11 @@ function refuseIfOver(): void {
 
 /** Rejects when `promise` takes longer. What it does goes on until its processes are killed. */
 export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => reject(new Error(`${what} took longer than ${Math.round(ms / 1_000)} s`)), ms)
+  const { promise: never, reject } = Promise.withResolvers<never>()
+  const late = (): void => reject(new Error(`${what} took longer than ${Math.round(ms / 1_000)} s`))
+  const timer = setTimeout(late, Math.max(0, ms))
   try {
-    return await Promise.race([promise, late])
+    return await Promise.race([promise, never])
   } finally {
     clearTimeout(timer)
   }

@@ -30,19 +30,6 @@ export interface StepSession {
   close(): Promise<void>
 }
 
-export interface AgentShape {
-  readonly cycles: number
-  /** UTF-8 bytes of text in each tool result. */
-  readonly resultBytes: number
-}
-
-export interface AgentBytes {
-  /** Sum of the JSON of all messages, as the SDK writes them. */
-  readonly messageBytes: number
-  readonly messages: number
-  readonly ms: number
-}
-
 /** Milliseconds since the process was started. */
 export interface Recovery {
   readonly nodeStarted: number
@@ -69,6 +56,18 @@ export interface AgentRecovery {
   readonly made: number
   /** The first call of model or tool. */
   readonly nextStep: number
+  /** 1: that call was recorded, and is made again. */
+  readonly repeated: number
+}
+
+/** Of an agent that is kept in another way, whose parts nobody tells. Milliseconds since the process was started. */
+export interface KeptRecovery {
+  readonly nodeStarted: number
+  /** All modules are there. */
+  readonly imported: number
+  /** The first call of model or tool. */
+  readonly nextStep: number
+  readonly first: 'model' | 'tool'
   /** 1: that call was recorded, and is made again. */
   readonly repeated: number
 }
@@ -153,8 +152,6 @@ export interface Contender {
   readonly server?: ServerName
   /** How many steps a folder holds, read without the contender's code. */
   readonly countSteps?: (folder: string) => number
-  /** One agent run, one tool call a cycle, with a model and a tool that answer at once. */
-  readonly agent?: (folder: string, shape: AgentShape) => Promise<AgentBytes>
   /** What the contender keeps in a folder, once nothing is open. */
   readonly databaseFile?: (folder: string) => string
   readonly recovery?: {

@@ -1,34 +1,20 @@
 /**
  * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos]
  *
- * A whole run writes bench/RESULTS.md and bench/plots; a quick or partial one only prints, unless told to --write. What
- * fails or takes too long is named in the results, and the rest goes on.
+ * A whole run writes bench/RESULTS.md and bench/plots, again as each section ends; a quick or partial one only prints,
+ * unless told to --write. What fails or takes too long is named in the results, and the rest goes on.
  */
 import { parseArgs } from 'node:util'
-import { asWorkload } from './children.ts'
+import { asWorkload, within } from './children.ts'
 import { machine } from './machine.ts'
+import { DEADLINE, GRACE, PLAN, type Planned, TOTAL } from './plan.ts'
 import { failedSection, type Section, sectionText } from './report.ts'
-import { factsText, promisesText, type Results, writeResults } from './results.ts'
+import { endText, factsText, type Measured, type Results, writeResults } from './results.ts'
 import { closeServers } from './servers.ts'
-import type { Options, Workload } from './workload.ts'
-import { bytes } from './workloads/bytes.ts'
-import { cycles } from './workloads/cycles.ts'
-import { load } from './workloads/load.ts'
-import { many } from './workloads/many.ts'
-import { recovery } from './workloads/recovery.ts'
-import { session } from './workloads/session.ts'
-import { signals } from './workloads/signals.ts'
-import { sleepers } from './workloads/sleepers.ts'
-import { step } from './workloads/step.ts'
+import { setUp } from './set-up.ts'
+import type { Options } from './workload.ts'
 
-/** Last the one that takes what time is left. */
-const WORKLOADS: readonly Workload[] = [step, load, signals, recovery, session, sleepers, many, bytes, cycles]
-const TOTAL_MS = 19 * 60_000
-/** Of one workload: it begins nothing more then, and says what it has left out. */
-const LIMIT_MS = 14 * 60_000
-const QUICK_LIMIT_MS = 3 * 60_000
-/** For what was begun before. Then it is given up, with nothing to show. */
-const GRACE_MS = 25_000
+const CLOSING_MS = 10_000
 
 const { values } = parseArgs({
   options: {
@@ -38,48 +24,77 @@ const { values } = parseArgs({
     contender: { type: 'string' },
   },
 })
+const mode = values.quick ? 'quick' : 'whole'
 const [workloads, contenders] = [values.only, values.contender].map((names) => names?.split(','))
+const writes = values.write || (!values.quick && workloads === undefined && contenders === undefined)
 const began = performance.now()
 // Ends what ends with the process: servers, folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
-const total = began + TOTAL_MS
-const options = { quick: values.quick, takesPart: (name: string): boolean => contenders?.includes(name) ?? true }
+// What is left of a workload that was given up fails when its processes are gone.
+process.on('unhandledRejection', (error) => console.error('Behind a workload that was given up:', error))
+
 const facts = machine()
 print(factsText(facts))
-const sections: Section[] = []
-for (const workload of WORKLOADS) {
-  if (workloads?.includes(workload.name) === false) continue
-  const section = await measured(workload)
-  sections.push(section)
-  print(sectionText(section))
+const measured: Measured[] = []
+const planned = PLAN.filter(({ workload }) => workloads?.includes(workload.name) !== false)
+const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workload.name === name)) ?? []
+if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
+await setUp(planned, takesPart, mode)
+const end = Math.min(elapsed() + TOTAL[mode], DEADLINE[mode] - GRACE[mode])
+for (const [index, each] of planned.entries()) {
+  measured.push(await measure(each, index === planned.length - 1))
+  if (writes) writeResults(resultsNow())
 }
-await closeServers()
-const results: Results = { facts, sections, minutes: (performance.now() - began) / 60_000 }
-print(promisesText(sections))
-print(`Took ${results.minutes.toFixed(1)} minutes.`)
-if (values.write || (!values.quick && workloads === undefined && contenders === undefined)) {
+await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
+const results = resultsNow()
+print(endText(results))
+print(`Took ${(results.seconds / 60).toFixed(1)} minutes.`)
+if (writes) {
   writeResults(results)
   print('Written to bench/RESULTS.md and bench/plots.')
 }
 // Whatever a workload that was given up still has open.
 process.exit()
 
-async function measured(workload: Workload): Promise<Section> {
-  const from = performance.now()
-  const limit = Math.min(values.quick ? QUICK_LIMIT_MS : LIMIT_MS, total - from)
+function resultsNow(): Results {
+  const open = planned.slice(measured.length).map(({ workload }) => workload.name)
+  return { facts, measured, open, seconds: elapsed() }
+}
+
+function elapsed(): number {
+  return (performance.now() - began) / 1_000
+}
+
+/** The last one has all the time that is left. */
+async function measure({ workload, seconds }: Planned, isLast: boolean): Promise<Measured> {
+  const from = elapsed()
+  const left = Math.max(0, end - from)
+  const budget = Math.round(isLast ? left : Math.min(seconds[mode], left))
   let saved: Section | undefined
-  const save = (section: Section): void => {
-    saved = section
+  const own: Options = {
+    quick: values.quick,
+    takesPart,
+    until: performance.now() + budget * 1_000,
+    save: (section) => {
+      saved = section
+    },
   }
+  let section: Section
   try {
-    const own: Options = { ...options, until: from + limit, save }
-    return await asWorkload(workload.name, limit + GRACE_MS, () => workload.measure(own))
+    if (budget === 0) throw new Error('no time was left for it')
+    section = await asWorkload(workload.name, (budget + GRACE[mode]) * 1_000, () => workload.measure(own))
   } catch (error) {
     console.error(error)
-    return failedSection(workload.name, error, saved)
-  } finally {
-    print(`(${workload.name}: ${Math.round((performance.now() - from) / 1_000)} s)`)
+    section = failedSection(workload.name, error, saved)
   }
+  const took = elapsed() - from
+  print(sectionText(section))
+  print(`(${workload.name}: ${Math.round(took)} s of ${budget})`)
+  return { name: workload.name, section, seconds: took, budget }
+}
+
+function takesPart(name: string): boolean {
+  return contenders?.includes(name) ?? true
 }
 
 function print(text: string): void {

@@ -14,6 +14,8 @@ export interface Verdict {
   readonly promised: string
   readonly measured: string
   readonly kept: boolean
+  /** Said where it is missed, and only there: what takes the time, with figures. Markdown; links begin at bench/. */
+  readonly why?: string
 }
 
 export interface Section {
@@ -29,14 +31,18 @@ export interface Section {
 
 export function sectionText({ title, how, tables, notes, plots = [] }: Section): string {
   const images = plots.map((plot) => `![${plot.title}](plots/${plot.file})`)
-  return [`## ${title}`, how, ...images, ...tables.map(tableText), ...notes.map((note) => `- ${note}`)].join('\n\n')
+  const said = [...new Set(notes)].map((note) => `- ${note}`)
+  return [`## ${title}`, how, ...images, ...tables.map(tableText), ...(said.length > 0 ? [said.join('\n')] : [])].join(
+    '\n\n',
+  )
 }
 
 /** What is said in place of a workload that could not be measured, or behind what could. */
 export function failedSection(name: string, error: unknown, saved?: Section): Section {
   const reason = error instanceof Error ? error.message : String(error)
+  const verdict = { promised: 'to be measured', measured: reason, kept: false, why: reason }
   if (saved !== undefined) {
-    const failure = { what: `all of the workload "${name}"`, promised: 'to be measured', measured: reason, kept: false }
+    const failure = { what: `all of the workload "${name}"`, ...verdict }
     const note = `**Not measured to the end**: ${reason}.`
     return { ...saved, verdicts: [...saved.verdicts, failure], notes: [...saved.notes, note] }
   }
@@ -44,12 +50,21 @@ export function failedSection(name: string, error: unknown, saved?: Section): Se
     title: `Not measured: ${name}`,
     how: `This workload failed in this run: ${reason}.`,
     tables: [],
-    verdicts: [{ what: `the workload "${name}"`, promised: 'to be measured', measured: reason, kept: false }],
+    verdicts: [{ what: `the workload "${name}"`, ...verdict }],
     notes: [],
   }
 }
 
-export function verdictTable(verdicts: readonly Verdict[]): Table {
+/** The table of promises, and behind it a reason for each that is missed. */
+export function promisesText(verdicts: readonly Verdict[]): string {
+  const missed = verdicts.filter(({ kept }) => !kept)
+  const reasons = missed.map(({ what, why }) => `- **${what}**: ${why ?? 'nobody has looked for the reason yet'}.`)
+  const table = tableText(verdictTable(verdicts))
+  if (missed.length === 0) return `## Promises\n\n${table}`
+  return `## Promises\n\n${table}\n\nWhy what is missed is missed:\n\n${reasons.join('\n')}`
+}
+
+function verdictTable(verdicts: readonly Verdict[]): Table {
   return {
     head: ['promise', 'at most / at least', 'measured', ''],
     rows: verdicts.map(({ what, promised, measured, kept }) => [
@@ -84,6 +99,10 @@ export function figure(value: number): string {
 /** `1.12 (1.05–1.31)`: the median and its quartiles. */
 export function withQuartiles({ median, low, high }: Spread): string {
   return `${figure(median)} (${figure(low)}–${figure(high)})`
+}
+
+export function ofRounds(rounds: number): string {
+  return rounds === 1 ? '1 round' : `${rounds} rounds`
 }
 
 function pad(text: string, width: number, column: number): string {

@@ -1,25 +1,39 @@
-/** bench/RESULTS.md and its plots, as a run leaves them. */
+/** bench/RESULTS.md and its plots. Written again as each section ends: a run that is cut short leaves what it has. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { contenders } from './contenders/all.ts'
+import { notInstalled } from './install.ts'
 import type { Machine } from './machine.ts'
 import { NOT_MEASURED } from './not-measured.ts'
-import { type Section, sectionText, tableText, verdictTable } from './report.ts'
+import { figure, promisesText, type Section, sectionText, tableText } from './report.ts'
 
 const RESULTS: URL = new URL('../RESULTS.md', import.meta.url)
 const PLOTS: URL = new URL('../plots/', import.meta.url)
 
+/** What has ended, and what it took. */
+export interface Measured {
+  readonly name: string
+  readonly section: Section
+  readonly seconds: number
+  /** What it was given. */
+  readonly budget: number
+}
+
 export interface Results {
   readonly facts: Machine
-  readonly sections: readonly Section[]
-  readonly minutes: number
+  readonly measured: readonly Measured[]
+  readonly seconds: number
+  /** Workloads that have not ended. */
+  readonly open: readonly string[]
 }
 
 export function writeResults(results: Results): void {
   mkdirSync(PLOTS, { recursive: true })
-  for (const name of readdirSync(PLOTS)) rmSync(fileURLToPath(new URL(name, PLOTS)))
-  for (const { file, svg } of results.sections.flatMap(({ plots = [] }) => plots)) {
-    writeFileSync(new URL(file, PLOTS), svg)
+  const plots = results.measured.flatMap(({ section: { plots = [] } }) => plots)
+  for (const { file, svg } of plots) writeFileSync(new URL(file, PLOTS), svg)
+  const isWhole = results.open.length === 0
+  for (const name of isWhole ? readdirSync(PLOTS) : []) {
+    if (!plots.some(({ file }) => file === name)) rmSync(fileURLToPath(new URL(name, PLOTS)))
   }
   writeFileSync(RESULTS, document(results))
 }
@@ -30,20 +44,36 @@ export function factsText(machine: Machine): string {
     .join('\n')
 }
 
-export function promisesText(sections: readonly Section[]): string {
-  return `## Promises\n\n${tableText(verdictTable(sections.flatMap(({ verdicts }) => verdicts)))}`
+export function timesText({ measured, seconds }: Results): string {
+  const rows = measured.map((each) => [each.section.title, figure(Math.round(each.seconds)), figure(each.budget)])
+  const rest = seconds - measured.reduce((sum, each) => sum + each.seconds, 0)
+  const table = tableText({
+    head: ['', 'seconds', 'at most'],
+    rows: [...rows, ['servers, installations and the rest', figure(Math.round(rest)), '']],
+  })
+  return (
+    `## Where the time of this run went\n\n${table}\n\nA section begins nothing more when its time is over, and says what ` +
+    'it has left out.'
+  )
 }
 
-function document({ facts, sections, minutes }: Results): string {
+export function endText(results: Results): string {
+  return [promisesText(results.measured.flatMap(({ section }) => section.verdicts)), timesText(results)].join('\n\n')
+}
+
+function document(results: Results): string {
+  const { facts, measured, seconds, open } = results
   const parts = [
     '# Results',
-    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${minutes.toFixed(1)} minutes; do ` +
+    ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
+    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
       'not edit. Everything on this page was measured in one run, on one machine:',
     factsText(facts),
-    promisesText(sections),
+    promisesText(measured.flatMap(({ section }) => section.verdicts)),
     whoText(),
-    ...sections.map(sectionText),
+    ...measured.map(({ section }) => sectionText(section)),
     NOT_MEASURED,
+    timesText(results),
   ]
   return `${parts.join('\n\n')}\n`
 }
@@ -56,5 +86,6 @@ function whoText(): string {
     durability('full') === undefined ? 'a killed process' : 'loss of power',
   ])
   const table = tableText({ head: ['', 'version', 'set up as', 'what is acknowledged outlives'], rows })
-  return `## Who takes part\n\n${table}`
+  const absent = notInstalled().map((reason) => `- ${reason}`)
+  return ['## Who takes part', table, ...(absent.length > 0 ? [absent.join('\n')] : [])].join('\n\n')
 }

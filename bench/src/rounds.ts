@@ -8,22 +8,42 @@ export interface Rounds {
   /** No round begins later than this, once there are `least`: what a slow machine cannot do stays out for all. */
   readonly budgetMs?: number
   readonly least?: number
+  /** By `performance.now()`: behind it no round begins but the first, `least` or not. */
+  readonly until?: number
+  /** Who takes longer than this plays the first round only. */
+  readonly patienceMs?: number
 }
 
-const LEAST = 5
+export const LEAST = 5
 
 /** What each of `blocks` gave in each round; `results[block][round]`. */
 export async function interleave<T>(blocks: readonly (() => Promise<T>)[], options: Rounds): Promise<T[][]> {
-  const { warmUp, rounds, budgetMs = Number.POSITIVE_INFINITY, least = LEAST } = options
-  const until = performance.now() + budgetMs
+  const { warmUp, rounds, least = LEAST } = options
+  const { budgetMs = Number.POSITIVE_INFINITY, until = Number.POSITIVE_INFINITY } = options
+  const { patienceMs = Number.POSITIVE_INFINITY } = options
+  const enough = performance.now() + budgetMs
   const results: T[][] = blocks.map(() => [])
+  const slow = new Set<number>()
   for (let round = -warmUp; round < rounds; round++) {
-    if (round >= least && performance.now() > until) break
+    const now = performance.now()
+    if (round >= least && now > enough) break
+    if (round !== 0 && now > until) {
+      if (round > 0) break
+      continue
+    }
     for (let place = 0; place < blocks.length; place++) {
       const index = (place + round + warmUp) % blocks.length
+      if (round > 0 && slow.has(index)) continue
+      const from = performance.now()
       const result = await blocks[index]?.()
+      if (performance.now() - from > patienceMs) slow.add(index)
       if (round >= 0) results[index]?.push(result as T)
     }
   }
   return results
+}
+
+/** Behind a table: why it has fewer rounds than others, where it has. */
+export function fewer(rounds: number, why: string, least: number = LEAST): readonly string[] {
+  return rounds >= least ? [] : [`${rounds === 1 ? 'One round' : `${rounds} rounds`} only: ${why}.`]
 }

@@ -14,11 +14,6 @@ const OPEN_MS = 60_000
 /** Longer than anything here takes on a machine that is slow; a peer that hangs is given up then. */
 const ANSWER_MS = 60_000
 
-export interface SessionOptions {
-  /** Under strace, its syncs written to that file. */
-  readonly traced?: string
-}
-
 export class Session {
   readonly label: string
   readonly folder: string
@@ -26,20 +21,14 @@ export class Session {
   private readonly child: ChildProcess
   private made = 0
 
-  static async open(name: string, label: string, shape: StepShape, options: SessionOptions = {}): Promise<Session> {
+  static async open(name: string, label: string, shape: StepShape): Promise<Session> {
     const who = contender(name)
     if (who.peer !== undefined) await install(who.peer.folder)
     const addresses = who.server === undefined ? [] : await (await server(who.server)).addresses()
     const folder = scratchFolder()
     const args = [folder, JSON.stringify(shape), ...addresses]
-    const { traced } = options
-    const tracer = ['-f', '-qq', '-e', 'trace=fsync,fdatasync', '-o', traced ?? '', process.execPath]
-    const child = forkChild(programOf(who), who.peer === undefined ? [name, ...args] : args, {
-      // What a program leaves where it runs is gone with the folder.
-      cwd: folder,
-      execArgv: traced === undefined ? [] : tracer,
-      ...(traced === undefined ? {} : { execPath: 'strace' }),
-    })
+    // What a program leaves where it runs is gone with the folder.
+    const child = forkChild(programOf(who), who.peer === undefined ? [name, ...args] : args, { cwd: folder })
     const session = new Session(who, label, folder, child)
     await session.answered(OPEN_MS, 'its start')
     return session
@@ -65,6 +54,11 @@ export class Session {
   /** Does nothing but watch a 2 ms timer. */
   idle(ms: number): Promise<Answer> {
     return this.ask({ what: 'idle', ms })
+  }
+
+  /** The process that syncs what the contender records. */
+  async syncing(): Promise<number> {
+    return this.who.server === undefined ? (this.child.pid ?? 0) : (await server(this.who.server)).pid
   }
 
   /** Ends the process and compares what was asked for with what is recorded. Resolves to the steps counted. */

@@ -13,5 +13,7 @@ export interface Options {
 
 export interface Workload {
   readonly name: string
+  /** Peers take part, and need to be there. */
+  readonly besidePeers?: true
   measure(options: Options): Promise<Section>
 }

@@ -1,4 +1,8 @@
-/** One run in one way, in a process of its own: node cycle-process.js <way> <shape as JSON>. */
+/**
+ * One run in one way, in a process of its own: node cycle-process.js <way> <shape as JSON>. It says when all is imported,
+ * and begins when it is told to: several of them are imported at once and then run one after another.
+ */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { type Shape, WAYS, type WayName } from './ways.ts'
 
@@ -9,12 +13,15 @@ export interface Cycles {
   readonly peakMiB: number
   readonly modelCalls: number
   readonly toolCalls: number
+  readonly messageBytes: number | undefined
 }
 
 const [way = '', shape = '{}'] = process.argv.slice(2)
+process.send?.('there')
+await once(process, 'message')
 const before = written()
 const began = performance.now()
-const { model, tool } = await WAYS[way as WayName].run(JSON.parse(shape) as Shape)
+const { model, tool, messageBytes } = await WAYS[way as WayName].run(JSON.parse(shape) as Shape)
 const ms = performance.now() - began
 const after = written()
 const answer: Cycles = {
@@ -23,8 +30,10 @@ const answer: Cycles = {
   peakMiB: peak() / 1_024,
   modelCalls: model,
   toolCalls: tool,
+  messageBytes: messageBytes?.(),
 }
 process.send?.(answer)
+process.disconnect()
 
 /** KiB of this program: `maxRSS` would be that of the bench where that is more, since a child inherits it. */
 function peak(): number {

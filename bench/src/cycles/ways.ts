@@ -2,13 +2,11 @@
  * The ways in which one agent is run through so many cycles. Each is a program that may be killed and started again on
  * the same folder: it goes on from there as the documentation of that way says.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { relieveLoop } from '@selvage/strands/testing'
-import { type AgentResult, FileStorage, type InvokeArgs, SessionManager } from '@strands-agents/sdk'
 import { openSelvage } from 'selvage'
 import { urlOf } from '../contenders/selvage/database.ts'
 import { type InstantAgent, instantAgent, type Watch } from './instant-agent.ts'
+import { INPUT, keptBySdk } from './session-ways.ts'
 
 export interface Shape {
   readonly folder: string
@@ -16,11 +14,15 @@ export interface Shape {
   readonly resultBytes: number
 }
 
-type Run = (shape: Shape, watch?: Watch) => Promise<ReturnType<InstantAgent['calls']>>
+/** What this process has really called. */
+export interface Ran extends ReturnType<InstantAgent['calls']> {
+  /** Of the JSON of all messages, as the SDK writes them. */
+  readonly messageBytes?: () => number
+}
 
 interface Way {
-  /** Runs the agent, or goes on with it; returns how often this process really called. */
-  readonly run: Run
+  /** Runs the agent, or goes on with it. */
+  readonly run: (shape: Shape, watch?: Watch) => Promise<Ran>
   /** How a second process goes on. */
   readonly resumed: string
 }
@@ -33,51 +35,31 @@ export type WayName =
   | 'SessionManager, per message'
   | 'checkpointing: true, with a SessionManager'
 
-const INPUT = 'Read all of it.'
-
 export const WAYS: { readonly [name in WayName]: Way } = {
-  plain: {
-    run: async (shape, watch) => {
-      const { agent, calls } = instantAgent(shape, watch)
-      await agent.invoke(INPUT)
-      return calls()
-    },
-    resumed: 'from the beginning',
-  },
-  'plain, with the seam': {
-    run: async (shape, watch) => {
-      const { agent, calls } = instantAgent(shape, watch)
-      relieveLoop(agent)
-      await agent.invoke(INPUT)
-      return calls()
-    },
-    resumed: 'from the beginning',
-  },
+  plain: { run: plain(false), resumed: 'from the beginning' },
+  'plain, with the seam': { run: plain(true), resumed: 'from the beginning' },
   'durable, without the seam': { run: durable(false), resumed: 'start() with the same runId' },
   'durable, with the seam': { run: durable(true), resumed: 'start() with the same runId' },
   'SessionManager, per message': {
-    run: async (shape, watch) => {
-      const { agent, calls } = instantAgent(shape, watch, { sessionManager: sessionIn(shape.folder) })
-      await agent.invoke(INPUT)
-      return calls()
-    },
+    run: (shape, watch) => keptBySdk(shape, watch, false),
     resumed: 'same sessionId, same input',
   },
   'checkpointing: true, with a SessionManager': {
-    run: async (shape, watch) => {
-      const { agent, calls } = instantAgent(shape, watch, {
-        checkpointing: true,
-        sessionManager: sessionIn(shape.folder),
-      })
-      let next: InvokeArgs | undefined = keptCheckpoint(shape.folder) ?? INPUT
-      while (next !== undefined) next = keepCheckpoint(shape.folder, await agent.invoke(next))
-      return calls()
-    },
+    run: (shape, watch) => keptBySdk(shape, watch, true),
     resumed: 'same sessionId, last checkpoint',
   },
 }
 
-function durable(linear: boolean): Run {
+function plain(linear: boolean): Way['run'] {
+  return async (shape, watch) => {
+    const { agent, calls } = instantAgent(shape, watch)
+    if (linear) relieveLoop(agent)
+    await agent.invoke(INPUT)
+    return calls()
+  }
+}
+
+function durable(linear: boolean): Way['run'] {
   return async (shape, watch) => {
     const selvage = await openSelvage({ url: urlOf(shape.folder) })
     let made: InstantAgent | undefined
@@ -91,38 +73,9 @@ function durable(linear: boolean): Run {
     )
     await (await program.start(INPUT, { runId: 'reader' })).result()
     await selvage.close()
-    return made?.calls() ?? { model: 0, tool: 0 }
+    if (made === undefined) throw new Error('the run ended without its agent')
+    const { agent, calls } = made
+    const texts = (): string[] => agent.messages.map((message) => JSON.stringify(message.toJSON()))
+    return { ...calls(), messageBytes: () => texts().reduce((sum, text) => sum + Buffer.byteLength(text), 0) }
   }
-}
-
-/** The SDK hands checkpoints out and leaves it to its user to keep them. What to go on with, unless it ended. */
-function keepCheckpoint(folder: string, { stopReason, checkpoint }: AgentResult): InvokeArgs | undefined {
-  if (stopReason !== 'checkpoint') return undefined
-  if (checkpoint === undefined) throw new Error('a checkpoint without its position')
-  const resume = { checkpointResume: { checkpoint: checkpoint.toJSON() } }
-  const file = checkpointFile(folder)
-  writeFileSync(`${file}.new`, JSON.stringify(resume))
-  renameSync(`${file}.new`, file)
-  return resume
-}
-
-function keptCheckpoint(folder: string): InvokeArgs | undefined {
-  try {
-    return JSON.parse(readFileSync(checkpointFile(folder), 'utf8')) as InvokeArgs
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
-}
-
-function checkpointFile(folder: string): string {
-  return join(folder, 'checkpoint.json')
-}
-
-function sessionIn(folder: string): SessionManager {
-  return new SessionManager({
-    sessionId: 'bench',
-    storage: { snapshot: new FileStorage(folder) },
-    saveLatestOn: 'message',
-  })
 }

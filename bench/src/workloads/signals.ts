@@ -1,17 +1,13 @@
 /** From an answer to what waits for it: signals and approvals, in the same and in another process; and beside peers. */
-import { once } from 'node:events'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { forkChild, within } from '../children.ts'
-import type { Contender, SignalKind, SignalSender } from '../contender.ts'
+import type { SignalKind, SignalSender } from '../contender.ts'
 import { contender, contenders } from '../contenders/all.ts'
-import { install, peerFolder } from '../install.ts'
 import { bars } from '../plot.ts'
-import { figure } from '../report.ts'
+import { figure, ofRounds, type Section } from '../report.ts'
+import { fewer } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
-import { server } from '../servers.ts'
 import { quantile, spread } from '../statistics.ts'
 import type { Workload } from '../workload.ts'
+import { peerWakes } from './peer-wakes.ts'
 
 const WAYS: readonly (readonly [SignalKind, SignalSender])[] = [
   ['signal', 'same process'],
@@ -19,54 +15,43 @@ const WAYS: readonly (readonly [SignalKind, SignalSender])[] = [
   ['approval', 'same process'],
   ['approval', 'another process'],
 ]
-const WARM_UP = 10
-const ROUNDS = 5
-/** Of a peer that does not come to its end. */
-const PATIENCE_MS = 40_000
+const WARM_UP = 5
+const ROUNDS = { quick: 1, whole: 5 }
+/** In a round. A peer takes a tenth of a second and more for each. */
+const COUNT = { quick: { ours: 15, peers: 4 }, whole: { ours: 40, peers: 10 } }
 
 export const signals: Workload = {
   name: 'approvals',
-  async measure({ quick, takesPart }) {
+  besidePeers: true,
+  async measure({ quick, takesPart, until, save }) {
     const { signals } = contender('selvage')
     if (signals === undefined) throw new Error('no signals to measure')
-    const count = WARM_UP + (quick ? 20 : 50)
-    const rounds = quick ? 1 : ROUNDS
+    const mode = quick ? 'quick' : 'whole'
+    const { ours, peers } = COUNT[mode]
     const latencies = new Map<string, number[]>()
-    const absent: string[] = []
-    const waking = contenders().filter(({ name, peer }) => peer?.wakes !== undefined && takesPart(name))
-    for (let round = 0; round < rounds; round++) {
-      for (const [kind, sender] of WAYS) {
-        const measured = await signals(scratchFolder(), count, sender, kind)
-        if (measured.length !== count) throw new Error(`${count} were sent, ${measured.length} were heard`)
-        const label = `Selvage: ${kind}, ${sender}`
-        latencies.set(label, [...(latencies.get(label) ?? []), ...measured.slice(WARM_UP)])
-      }
-      // A few seconds each, for what half a dozen answers say as well.
-      for (const peer of round < 2 ? waking : []) {
-        const { title } = peer
-        if (absent.some((note) => note.includes(title))) continue
-        try {
-          const measured = await wakes(peer, quick ? 5 : 20)
-          latencies.set(title, [...(latencies.get(title) ?? []), ...measured])
-        } catch (error) {
-          latencies.delete(title)
-          absent.push(`**${title}** is missing here: ${error instanceof Error ? error.message : String(error)}.`)
-        }
-      }
+    const absent = new Map<string, string>()
+    const heard = (label: string, values: readonly number[]): void => {
+      latencies.set(label, [...(latencies.get(label) ?? []), ...values])
     }
-    const rows = [...latencies].map(([label, values]) => [
-      label,
-      ...[0.5, 0.9, 0.99, 1].map((q) => figure(quantile(values, q))),
-      figure(values.length),
-    ])
-    return {
+    const waking = contenders().filter(({ name, peer }) => peer?.wakes !== undefined && takesPart(name))
+    let rounds = 0
+    const section = (): Section => ({
       title: 'From an answer to the next step',
       how:
         'A suspended run waits for a signal, or for a person’s answer to `ctx.approval`, and makes a step when it comes. ' +
         'Milliseconds from before `run.signal()` or `run.approve()` to the step’s first line: the commit of the signal, ' +
         'the wake-up, the claim and one more commit lie between. Peers are sent what they have for it by the process ' +
-        `that works: \`sendSignal\`, \`DBOS.send\`, an awakeable. Durability full, ${rounds} interleaved rounds.`,
-      tables: [{ head: ['', 'p50', 'p90', 'p99', 'worst', 'answers'], rows }],
+        `that works: \`sendSignal\`, \`DBOS.send\`, an awakeable. Durability full, ${ofRounds(rounds)}, interleaved.`,
+      tables: [
+        {
+          head: ['', 'p50', 'p90', 'p99', 'worst', 'answers'],
+          rows: [...latencies].map(([label, values]) => [
+            label,
+            ...[0.5, 0.9, 0.99, 1].map((q) => figure(quantile(values, q))),
+            figure(values.length),
+          ]),
+        },
+      ],
       verdicts: [],
       plots: [
         bars({
@@ -78,26 +63,32 @@ export const signals: Workload = {
           }),
         }),
       ],
-      notes: ['Each was heard exactly once, counted.', ...absent],
-    }
-  },
-}
-
-async function wakes({ title, peer, server: kind }: Contender, count: number): Promise<readonly number[]> {
-  if (peer?.wakes === undefined) throw new Error(`${title} has nothing to wake`)
-  await install(peer.folder)
-  const addresses = kind === undefined ? [] : await (await server(kind)).addresses()
-  const folder = scratchFolder()
-  const program = pathToFileURL(join(peerFolder(peer.folder), peer.wakes))
-  const child = forkChild(program, [folder, String(count), ...addresses], { cwd: folder })
-  try {
-    const ended = once(child, 'exit').then(([code]) => {
-      throw new Error(`it ended with code ${code} and no figures`)
+      notes: [
+        'Each was heard exactly once, counted.',
+        'LangGraph and Vercel Workflow are not here: what they have for it begins a call anew, from outside of the run.',
+        ...[...absent].map(([title, reason]) => `**${title}** is missing here: ${reason}.`),
+        ...fewer(rounds, quick ? 'quick' : 'the time of this section was over'),
+      ],
     })
-    const [measured] = await within(PATIENCE_MS, `${count} wake-ups`, Promise.race([once(child, 'message'), ended]))
-    if ((measured as number[]).length !== count) throw new Error(`${count} were sent, ${measured.length} were heard`)
-    return measured as number[]
-  } finally {
-    child.kill('SIGKILL')
-  }
+    while (rounds < ROUNDS[mode] && (rounds === 0 || performance.now() < until)) {
+      for (const [kind, sender] of WAYS) {
+        const measured = await signals(scratchFolder(), WARM_UP + ours, sender, kind)
+        if (measured.length !== WARM_UP + ours) {
+          throw new Error(`${WARM_UP + ours} were sent, ${measured.length} were heard`)
+        }
+        heard(`Selvage: ${kind}, ${sender}`, measured.slice(WARM_UP))
+      }
+      for (const peer of waking) {
+        if (absent.has(peer.title) || performance.now() > until) continue
+        try {
+          heard(peer.title, (await peerWakes(peer, peers + 1)).slice(1))
+        } catch (error) {
+          absent.set(peer.title, `${error instanceof Error ? error.message : error}, in round ${rounds + 1}`)
+        }
+      }
+      rounds++
+      save(section())
+    }
+    return section()
+  },
 }

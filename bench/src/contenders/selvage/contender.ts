@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import type { Contender } from '../../contender.ts'
-import { agent } from './agent.ts'
 import { chat } from './chat.ts'
 import { databaseFile } from './database.ts'
 import { many } from './many.ts'
@@ -16,7 +15,6 @@ export const selvage: Contender = {
   durability: (durability) => `openSelvage({ durability: '${durability}' }): WAL, synchronous=${durability}`,
   steps,
   countSteps,
-  agent,
   databaseFile,
   recovery,
   agentRecovery,

@@ -1,0 +1,21 @@
+/** Before anything is measured: peers are installed and servers started, so that no section pays for them. */
+import { contenders } from './contenders/all.ts'
+import { install, isInstalled } from './install.ts'
+import type { Planned, Seconds } from './plan.ts'
+import { server } from './servers.ts'
+
+/** What cannot be had is told of by who asks for it: here nothing fails. */
+export async function setUp(
+  planned: readonly Planned[],
+  takesPart: (name: string) => boolean,
+  mode: keyof Seconds,
+): Promise<void> {
+  if (!planned.some(({ workload }) => workload.besidePeers === true)) return
+  const wanted = contenders().filter(({ name }) => takesPart(name))
+  // The largest of them is not worth a quick run's minute.
+  const peers = new Set(wanted.flatMap(({ peer }) => (peer === undefined ? [] : [peer.folder])))
+  if (mode === 'quick' && !isInstalled('vercel-workflow')) peers.delete('vercel-workflow')
+  for (const peer of peers) await install(peer).catch((error) => console.error(error))
+  const servers = new Set(wanted.flatMap(({ server }) => server ?? []))
+  await Promise.all([...servers].map((name) => server(name).catch((error) => console.error(error))))
+}

@@ -1,0 +1,50 @@
+/** Other ways to keep an agent, killed in the same place as ours: the SDK's own, and LangGraph's. */
+import type { ChildProcess } from 'node:child_process'
+import { cpSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { forkChild, within } from '../children.ts'
+import type { KeptRecovery } from '../contender.ts'
+import { install, peerFolder } from '../install.ts'
+import { scratchFolder } from '../scratch.ts'
+import { untilKilled } from '../until-killed.ts'
+
+export interface Kept {
+  readonly title: string
+  /** Leaves it as a kill in the tool of that cycle leaves it. */
+  prepare(folder: string, cycles: number): Promise<void>
+  /** A cold process goes on, and is killed in its first call. */
+  take(folder: string, cycles: number): Promise<KeptRecovery>
+}
+
+/** To bring it to the cycle that it is killed in. */
+const PATIENCE_MS = 25_000
+const SDK = new URL('../cycles/kept-recovery-process.js', import.meta.url)
+
+export const KEPT: readonly Kept[] = [
+  kept('SessionManager, per message', async (args) => forkChild(SDK, ['session', ...args])),
+  kept('checkpointing: true, with a SessionManager', async (args) => forkChild(SDK, ['checkpoints', ...args])),
+  kept('LangGraph, SQLite checkpointer', async (args) => {
+    await install('langgraph')
+    return forkChild(pathToFileURL(join(peerFolder('langgraph'), 'agent-recovery.ts')), args)
+  }),
+]
+
+function kept(title: string, begin: (args: readonly string[]) => Promise<ChildProcess>): Kept {
+  return {
+    title,
+    async prepare(folder, cycles) {
+      const child = await begin([folder, String(cycles), 'make'])
+      try {
+        await within(PATIENCE_MS, 'to come there', untilKilled(child))
+      } finally {
+        child.kill('SIGKILL')
+      }
+    },
+    async take(folder, cycles) {
+      const copy = scratchFolder()
+      cpSync(folder, copy, { recursive: true })
+      return (await untilKilled(await begin([copy, String(cycles), 'take']))) as KeptRecovery
+    },
+  }
+}
