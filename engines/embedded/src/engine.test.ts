@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createHost, type Durable, type Engine, type Host, type Outcome, type Program, type Store } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
+import { type FakeClock, fakeClock } from '@selvage/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { embeddedEngine } from './index.ts'
 
@@ -25,9 +26,9 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function place(programs: readonly Program[], path = join(folder, 'db')): Promise<Place> {
-  const runtime = nodeRuntime()
-  const store = await sqliteStore({ path, durability: 'normal' })
+async function place(programs: readonly Program[], clock?: FakeClock): Promise<Place> {
+  const runtime = nodeRuntime(clock === undefined ? {} : { clock })
+  const store = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
   const errors: unknown[] = []
   const engine = embeddedEngine({ store, runtime, stopGraceMs: 200, onError: (error) => errors.push(error) })
   opened.push(engine)
@@ -176,21 +177,17 @@ describe('signal', () => {
     expect(await ended(b.engine, 'r')).toEqual({ ok: 'freed by the signal' })
   })
 
-  it('wakes a run of another engine within 100 ms', async () => {
-    const a = await place([ask])
-    const b = await place([])
+  it('wakes a run of another engine, which looks at no clock for it', async () => {
+    const clock = fakeClock()
+    const a = await place([ask], clock)
+    const b = await place([], clock)
     await a.engine.serve(a.host)
-    const took: number[] = []
-    // Several times: what is measured is the engine, not the busiest moment of the disk.
-    for (const id of ['r0', 'r1', 'r2', 'r3', 'r4']) {
+    for (const id of ['r0', 'r1', 'r2']) {
       await b.engine.start(id, { program: 'ask', input: null })
       await suspended(b.engine, id)
-      const sent = performance.now()
       await b.engine.signal(id, { id: 's', name: 'answer', payload: 'hello' })
       expect(await ended(b.engine, id)).toEqual({ ok: 'said hello' })
-      took.push(performance.now() - sent)
     }
-    expect(Math.min(...took)).toBeLessThan(100)
   })
 
   it('is kept for a run that does not wait for it yet', async () => {

@@ -66,15 +66,19 @@ describe('two processes that write without pause', () => {
     for (const writer of writers) await writer.line()
     const store = await here.open()
     for (const writer of writers) go(writer)
-    const waits: number[] = []
+    const written = async (): Promise<number> => {
+      const runs = await Promise.all(writers.map((_, i) => store.describe(i === 0 ? 'a' : 'b')))
+      return runs.reduce((sum, { entries }) => sum + entries, 0)
+    }
+    const passed: number[] = []
     for (let i = 0; i < 15; i++) {
-      const began = performance.now()
+      const before = await written()
       await store.create(newRun(`r${i}`))
-      waits.push(performance.now() - began)
+      passed.push((await written()) - before)
       await sleep(20)
     }
-    // p95 is 7 ms on an idle machine; through SQLite's own busy handler it took seconds.
-    expect(waits.sort((x, y) => x - y)[7]).toBeLessThan(250)
+    // Each of the others writes now and then while it waits; through SQLite's own busy handler they went on for seconds.
+    expect(passed.sort((x, y) => x - y)[7]).toBeLessThan(200)
     for (const writer of writers) expect(Number(await writer.line())).toBeGreaterThan(0)
   })
 })
