@@ -7,6 +7,8 @@ const conditions = ['@selvage/source', 'node', 'development|production']
 
 const mutation = mutationPlugin(process.env.SELVAGE_MUTATION)
 
+const pathOf = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
+
 export default defineConfig({
   ...(mutation !== undefined && { plugins: [mutation] }),
   resolve: { conditions },
@@ -18,8 +20,12 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
-    // Where the conformance kit leaves what it found, for docs/engines.md: npm run matrix.
-    env: { SELVAGE_CONFORMANCE: fileURLToPath(new URL('.selvage/conformance', import.meta.url)) },
+    env: {
+      // Where the conformance kit leaves what it found, for docs/engines.md: npm run matrix.
+      SELVAGE_CONFORMANCE: pathOf('.selvage/conformance'),
+      // Most of what a child process costs is to compile what the child before it has compiled already.
+      NODE_COMPILE_CACHE: pathOf('node_modules/.cache/selvage-compiled'),
+    },
     // Many tests start processes: on a busy machine that takes its time, and none asserts one.
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -1,15 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { COMPILED } from '../compiled.ts'
 import type { News, Task } from './task.ts'
 
 /** Built code, also where tests import the sources: a child starts in a tenth of a second. */
 const MAIN = fileURLToPath(new URL('../../dist/crash/child.js', import.meta.url))
-
-/** What the children before have compiled: of what a life costs, a third. */
-const COMPILED = { NODE_COMPILE_CACHE: join(tmpdir(), 'selvage-compiled') }
 
 export interface Exit {
   readonly code: number | null

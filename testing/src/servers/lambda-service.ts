@@ -12,9 +12,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { COMPILED } from '../compiled.ts'
 import {
   DurableExecution,
   type HistoryEvent,
@@ -75,8 +74,6 @@ class ApiError extends Error {
 }
 
 const INVOCATION_MAIN = fileURLToPath(new URL('../../dist/servers/lambda-invocation.js', import.meta.url))
-/** What the processes before have compiled. */
-const COMPILED = { NODE_COMPILE_CACHE: join(tmpdir(), 'selvage-compiled') }
 const AGAIN_MS = 20
 /** Of processes that are told no other. */
 const FUNCTION = 'runs'
