@@ -398,8 +398,15 @@ export class Fiber implements Durable {
     return undefined
   }
 
-  /** Mostly nothing has to be fetched, and nothing is waited for: journals are long. */
-  private async unpacked(entries: readonly Entry[]): Promise<readonly Entry[]> {
+  /** Mostly nothing has to be fetched, and they are given back as they are: journals are long. */
+  private unpacked(entries: readonly Entry[]): Promise<readonly Entry[]> | readonly Entry[] {
+    const { offload } = this.env
+    const isWhole = (entry: Entry): boolean =>
+      entry.type !== 'step' || !('ok' in entry.outcome) || offload.unpack(entry.outcome.ok) === entry.outcome.ok
+    return entries.every(isWhole) ? entries : this.fetched(entries)
+  }
+
+  private async fetched(entries: readonly Entry[]): Promise<readonly Entry[]> {
     const whole: Entry[] = []
     for (const entry of entries) {
       const ok = entry.type === 'step' && 'ok' in entry.outcome ? this.env.offload.unpack(entry.outcome.ok) : undefined

@@ -39,11 +39,13 @@ interface Pending {
   readonly n: number
   /** Absent: the model answered with an error. */
   readonly message: Message | undefined
-  readonly results: Map<string, ToolResultBlock>
+  /** The tool uses that have a result, and these. */
+  readonly resulted: string[]
+  readonly results: ToolResultBlock[]
   readonly did: Deeds[]
   /** While the agent is live: what was said when it was given out. */
   readonly seen: SeenMessage | undefined
-  readonly seenResults: Map<string, SeenBlock>
+  readonly seenResults: Map<string, SeenBlock> | undefined
 }
 
 /** What the body of a tool did to its agent. */
@@ -55,6 +57,8 @@ export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index:
 /** Messages at both ends that are compared at each model call; all of them are at the end of a turn. */
 const NEAR_START = 8
 const NEAR_END = 56
+
+const NOTHING: readonly never[] = []
 
 export class Conversation {
   /** Committed messages: the very objects in the agent's list, once they are there. */
@@ -105,10 +109,11 @@ export class Conversation {
 
   // ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  beginTurn(turn: number, input: readonly Message[]): void {
+  /** `named`: the input has its names already. */
+  beginTurn(turn: number, input: readonly Message[], named = false): void {
     this.#turn = turn
     this.#input = [...input]
-    for (const [index, message] of this.#input.entries()) this.#rename(message, 'input', turn, index)
+    if (!named) for (const [index, message] of this.#input.entries()) this.#rename(message, 'input', turn, index)
     this.hasBegun = false
     this.syncedFor = 0
     this.shown = []
@@ -123,8 +128,17 @@ export class Conversation {
     if (!isRetry) this.#foldPoint(n - 1)
     this.answers = n
     this.#isDropped = false
-    const seen = message === undefined || this.#watch === undefined ? undefined : see(message)
-    this.#pending = { n, message, results: new Map(), did: [], seen, seenResults: new Map() }
+    const isLive = this.#watch !== undefined
+    const seen = message === undefined || !isLive ? undefined : see(message)
+    this.#pending = {
+      n,
+      message,
+      resulted: [],
+      results: [],
+      did: [],
+      seen,
+      seenResults: isLive ? new Map() : undefined,
+    }
     this.#pendingUsage.push(usage)
     this.usage = addUsage(this.usage, usage)
     this.lastUsage = usage ?? this.lastUsage
@@ -132,12 +146,15 @@ export class Conversation {
   }
 
   /** A tool of the pending answer has a result. `did`: what is not done to the messages yet. */
-  result(cycle: number, toolUseId: string, block: ToolResultBlock, did: Deeds = {}): void {
+  result(cycle: number, toolUseId: string, block: ToolResultBlock, did?: Deeds): void {
     const pending = this.#pending
     if (pending?.n !== cycle) return
-    pending.results.set(toolUseId, block)
-    if (this.#watch !== undefined) pending.seenResults.set(toolUseId, seeBlock(block))
-    pending.did.push(did)
+    const { resulted, results } = pending
+    const before = resulted.indexOf(toolUseId)
+    if (before < 0) resulted.push(toolUseId)
+    results[before < 0 ? results.length : before] = block
+    pending.seenResults?.set(toolUseId, seeBlock(block))
+    if (did !== undefined) pending.did.push(did)
   }
 
   /** The body of a tool may have changed the agent's messages, `anywhere` or near their ends: what it changed, taken over. */
@@ -236,14 +253,16 @@ export class Conversation {
 
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
   commit(actual?: readonly Message[]): void {
-    const did = this.#isDropped ? [] : (this.#pending?.did ?? [])
+    const did = this.#isDropped ? NOTHING : (this.#pending?.did ?? NOTHING)
     for (const changes of did) this.changeAgain(changes)
     const implied = actual ?? this.#implied()
     const from = this.messages.length
-    for (const message of implied) this.messages.push(message)
+    for (const message of implied) {
+      this.messages.push(message)
+      this.shown.push(message)
+    }
     this.#watch?.hold(this.messages, from)
     if (implied.length > 0) this.#since.push(implied)
-    this.shown.push(...implied)
     for (const { state, invocation } of did) {
       if (state !== undefined) this.patchState(state)
       if (invocation !== undefined) this.invocation.push(invocation)
@@ -283,7 +302,7 @@ export class Conversation {
   #foldPoint(base: number): void {
     this.base = base
     this.#committedUsage = this.usage
-    this.spent.push(...this.#pendingUsage)
+    for (const usage of this.#pendingUsage) this.spent.push(usage)
     this.#pendingUsage = []
   }
 
@@ -298,7 +317,7 @@ export class Conversation {
   implied(): Message[] {
     const pending = this.#pending
     const uses = pending?.message?.content.filter((block) => block.type === 'toolUseBlock') ?? []
-    const isComplete = uses.every(({ toolUseId }) => pending?.results.has(toolUseId))
+    const isComplete = uses.every(({ toolUseId }) => resultOf(pending, toolUseId) !== undefined)
     return isComplete ? this.#implied() : this.#input
   }
 
@@ -306,10 +325,16 @@ export class Conversation {
   #implied(): Message[] {
     const pending = this.#pending
     if (pending?.message === undefined || this.#isDropped) return this.#input
-    const { message, results, n } = pending
-    const uses = message.content.filter((block) => block.type === 'toolUseBlock')
-    if (uses.length === 0) return [...this.#input, message]
-    const content = uses.flatMap((use) => results.get(use.toolUseId) ?? [])
+    const { message, n } = pending
+    let isCalling = false
+    const content: ToolResultBlock[] = []
+    for (const block of message.content) {
+      if (block.type !== 'toolUseBlock') continue
+      isCalling = true
+      const result = resultOf(pending, block.toolUseId)
+      if (result !== undefined) content.push(result)
+    }
+    if (!isCalling) return [...this.#input, message]
     const trackingId = this.#name?.('results', n, 0)
     const reply = new Message({ role: 'user', content, ...(trackingId !== undefined && { trackingId }) })
     return [...this.#input, message, reply]
@@ -320,7 +345,7 @@ export class Conversation {
     const pending = this.#pending
     if (message.role !== 'user') return
     const isReply = message.content.some(
-      (block) => block.type === 'toolResultBlock' && pending?.results.has(block.toolUseId),
+      (block) => block.type === 'toolResultBlock' && resultOf(pending, block.toolUseId) !== undefined,
     )
     if (isReply && pending !== undefined) this.#rename(message, 'results', pending.n, 0)
     else if (pending === undefined) {
@@ -402,4 +427,8 @@ export class Conversation {
   sinceLastAnswer(): string {
     return JSON.stringify(this.#since.map(bare))
   }
+}
+
+function resultOf(pending: Pending | undefined, toolUseId: string): ToolResultBlock | undefined {
+  return pending?.results[pending.resulted.indexOf(toolUseId)]
 }

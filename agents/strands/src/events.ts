@@ -24,19 +24,17 @@ import {
 } from '@strands-agents/sdk'
 import { recordOf, toldBy } from './record.ts'
 
-const replayed = new WeakSet<object>()
+/** The property by which one knows it: not enumerable. */
+const REPLAYED = { value: true, configurable: true }
 
 /** Whether an event, message or result of an agent comes from the journal instead of from a model or tool. */
 export function isReplayed(value: object): boolean {
-  return replayed.has(value)
+  return (value as { readonly replayed?: unknown }).replayed === true && Object.hasOwn(value, 'replayed')
 }
 
-/** Marks it for `isReplayed`, and with a property `replayed` that is not enumerable. */
+/** Marks it for `isReplayed`. */
 export function markReplayed<T extends object>(value: T): T {
-  if (replayed.has(value)) return value
-  replayed.add(value)
-  Object.defineProperty(value, 'replayed', { value: true, configurable: true })
-  return value
+  return isReplayed(value) ? value : Object.defineProperty(value, 'replayed', REPLAYED)
 }
 
 /** Marks events that the SDK makes of what was replayed. */

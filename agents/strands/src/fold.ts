@@ -14,9 +14,10 @@ import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Qu
 import type { AgentResult, MessageData } from '@strands-agents/sdk'
 import { Conversation, type Difference } from './conversation.ts'
 import { byPrefix, localKey } from './frames.ts'
+import { readAnswer, readResult } from './from-journal.ts'
 import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
 import type { Edit } from './message-watch.ts'
-import { type AnswerRecord, answerMessage, resultBlock, type StatePatch, type ToolRecord, usageOf } from './record.ts'
+import type { StatePatch } from './record.ts'
 import type { Splice } from './splice.ts'
 
 /** What a `sync` or a turn's end says. */
@@ -57,12 +58,16 @@ export interface Identity {
   readonly tools: string
 }
 
-const MODEL_KEY = /^model#(\d+)$/
+const MODEL = 'model#'
+const TOOL = 'tool:'
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
-const INBOX_KEY = /^inbox#\d+$/
-export const DONE_KEY: RegExp = /^done#\d+$/
+const INBOX = 'inbox#'
+const DONE = 'done#'
+
+/** So many checks are kept before those are looked for that nobody asks for. */
+const MANY = 64
 
 /** The signal that brings a session its next message. */
 export const MESSAGE = 'message'
@@ -86,7 +91,45 @@ export interface DonePatch extends SyncPatch {
 
 /** The message that a session begins to answer with this entry. */
 export function takenMessage(entry: Entry): string | undefined {
-  return entry.type === 'wait' && INBOX_KEY.test(entry.key) ? entry.signalId : undefined
+  return entry.type === 'wait' && isNumbered(entry.key, INBOX) ? entry.signalId : undefined
+}
+
+/** `done#m`. */
+export function isDoneKey(key: string): boolean {
+  return isNumbered(key, DONE)
+}
+
+function isNumbered(key: string, name: string): boolean {
+  return numberIn(key, name) !== undefined
+}
+
+/** Of a key that is that name and a number. Asked for each entry of a journal: a regular expression costs several times as much. */
+function numberIn(key: string, name: string): number | undefined {
+  return key.startsWith(name) ? wholeNumber(key, name.length) : undefined
+}
+
+/** The number that a text is from `from` to its end, if it is nothing but digits. */
+function wholeNumber(text: string, from: number): number | undefined {
+  if (from >= text.length) return undefined
+  let number = 0
+  for (let at = from; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - ZERO
+    if (digit < 0 || digit > 9) return undefined
+    number = number * 10 + digit
+  }
+  return number
+}
+
+const ZERO = 48
+
+/** The call that a step is of: `tool:<toolUseId>@<cycle>`, and what follows where it was made again. */
+function calledBy(key: string): { readonly toolUseId: string; readonly cycle: number } | undefined {
+  if (!key.startsWith(TOOL)) return undefined
+  const at = key.lastIndexOf('@')
+  const number = at > TOOL.length ? wholeNumber(key, at + 1) : undefined
+  if (number !== undefined) return { toolUseId: key.slice(TOOL.length, at), cycle: number }
+  const [, toolUseId, cycle] = TOOL_KEY.exec(key) ?? []
+  return toolUseId === undefined ? undefined : { toolUseId, cycle: Number(cycle) }
 }
 
 export class Fold {
@@ -162,7 +205,7 @@ export class Fold {
 
   #beginsAnotherTurn(entry: Entry): boolean {
     const turn = this.#turn
-    if (turn === undefined || entry.type !== 'state' || entry.key.startsWith('done#')) return false
+    if (turn === undefined || entry.type !== 'state' || entry.key.startsWith(DONE)) return false
     const [, n, end] = TURN_KEY.exec(this.#own(entry.key) ?? '') ?? []
     return n !== undefined && end === undefined && Number(n) !== turn.n
   }
@@ -194,53 +237,56 @@ export class Fold {
   }
 
   #own(key: string): string | undefined {
-    return key.startsWith(this.#prefix) ? key.slice(this.#prefix.length) : undefined
+    const prefix = this.#prefix
+    if (prefix === '') return key
+    return key.startsWith(prefix) ? key.slice(prefix.length) : undefined
   }
 
   #takeStep(entry: Extract<Entry, { type: 'step' }>): void {
     const key = this.#own(entry.key)
     if (key === undefined) return
     const { outcome } = entry
-    const model = MODEL_KEY.exec(key)
-    if (model !== null) {
-      const n = Number(model[1])
+    const n = numberIn(key, MODEL)
+    if (n !== undefined) {
       this.#beginFirst()
       this.questions.clear()
       this.waited.clear()
       this.recorded = n
       this.#keepCheck(n, entry.op.check ?? '')
+      const { conversation } = this
       if ('ok' in outcome) {
-        const record = decode(outcome.ok) as AnswerRecord
-        this.conversation.answer(n, answerMessage(record, this.conversation.nameOfAnswer(n)), usageOf(record))
-        if (record.modelState !== undefined) this.conversation.modelState = record.modelState
-      } else this.conversation.answer(n, undefined, undefined)
+        const { message, usage, modelState } = readAnswer(outcome.ok, conversation.nameOfAnswer(n))
+        conversation.answer(n, message, usage)
+        if (modelState !== undefined) conversation.modelState = modelState
+      } else conversation.answer(n, undefined, undefined)
       return
     }
-    const tool = TOOL_KEY.exec(key)
-    if (tool === null || !('ok' in outcome)) return
-    const [, toolUseId = '', cycle] = tool
-    const record = decode(outcome.ok) as ToolRecord
-    this.conversation.result(Number(cycle), toolUseId, resultBlock(record, toolUseId), record)
+    const call = 'ok' in outcome ? calledBy(key) : undefined
+    if (call === undefined || !('ok' in outcome)) return
+    const { block, record } = readResult(outcome.ok, call.toolUseId)
+    this.conversation.result(call.cycle, call.toolUseId, block, record)
   }
 
   /** Only those of the tail are asked for. */
   #keepCheck(n: number, check: string): void {
-    for (const earlier of this.#checks.keys()) if (earlier < this.conversation.base) this.#checks.delete(earlier)
-    this.#checks.set(n, check)
+    const checks = this.#checks
+    if (checks.size >= MANY)
+      for (const earlier of checks.keys()) if (earlier < this.conversation.base) checks.delete(earlier)
+    checks.set(n, check)
   }
 
   #takeState(key: string | undefined, patch: JsonObject): void {
     if (key === undefined) return
+    if (isDoneKey(key)) {
+      this.#takeDone(patch as unknown as DonePatch)
+      return
+    }
     const turn = TURN_KEY.exec(key)
     if (turn !== null) {
       const { call } = patch as { call?: string }
       if (turn[2] === undefined)
         this.#beginTurn(Number(turn[1]), patch.input ?? this.#messages.get(call ?? '') ?? [], call)
       else this.#endTurn(patch as unknown as TurnEnd)
-      return
-    }
-    if (DONE_KEY.test(key)) {
-      this.#takeDone(patch as unknown as DonePatch)
       return
     }
     const sync = SYNC_KEY.exec(key)
@@ -270,6 +316,7 @@ export class Fold {
     conversation.beginTurn(
       n,
       inputMessages(input as RecordedInput, (index) => conversation.nameOfInput(n, index)),
+      true,
     )
   }
 
@@ -309,7 +356,7 @@ export function innerConversationsOf(entries: readonly Entry[]): Map<string, Con
 }
 
 function isAnswer(entry: Entry): boolean {
-  return entry.type === 'step' && MODEL_KEY.test(localKey(entry.key))
+  return entry.type === 'step' && isNumbered(localKey(entry.key), MODEL)
 }
 
 function foldedFrom(entries: readonly Entry[], prefix: string, input?: Json): Conversation {

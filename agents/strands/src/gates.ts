@@ -32,7 +32,7 @@ export function putGates(agent: unknown, { scope, wrap, linear, log, isOwn }: Ga
   gated.add(agent)
   knowRunOf(agent, () => scope() ?? scopeBehind(agent))
   const gate = modelGate(scope)
-  const model = linear ? makeLinear(agent, gate, log) : gate
+  const model = linear ? makeLinear(agent, gate, log, () => scope()?.answersNext === true) : gate
   const tool = toolGate(scope)
   agent.addMiddleware(InvokeModelStage, model)
   agent.addMiddleware(ExecuteToolStage, tool)

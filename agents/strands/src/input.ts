@@ -8,6 +8,7 @@ import {
   type InvokeArgs,
   Message,
   type MessageData,
+  TextBlock,
 } from '@strands-agents/sdk'
 
 /** The recorded form: a text, or the messages that the input becomes. Nothing: `[]`. */
@@ -33,8 +34,12 @@ export function isSameInput(one: Json, other: Json): boolean {
 
 /** The messages that an input becomes in the conversation. `name`: their ids, in place of random ones. */
 export function inputMessages(input: RecordedInput, name?: (index: number) => string | undefined): Message[] {
-  const list = typeof input === 'string' ? [{ role: 'user' as const, content: [{ text: input }] }] : input
-  return list.map((data, index) => {
+  if (typeof input === 'string') {
+    const trackingId = name?.(0)
+    const content = [new TextBlock(input)]
+    return [new Message({ role: 'user', content, ...(trackingId !== undefined && { trackingId }) })]
+  }
+  return input.map((data, index) => {
     const trackingId = name?.(index)
     return Message.fromMessageData(trackingId === undefined ? data : { ...data, trackingId })
   })

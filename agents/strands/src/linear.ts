@@ -38,34 +38,47 @@ export function changedPlaces(given: readonly Message[]): ReadonlySet<number> | 
   return lenders.get(given)?.takeChanged()
 }
 
+/** Lists that are not of copies: of calls whose answer is recorded. */
+const uncopied = new WeakSet<readonly Message[]>()
+
 /**
  * Gives an agent linear cost, once and for good. Returns what is to be registered at the model's stage in place of its
- * gate.
+ * gate. `isRecorded`: the journal answers the call that is about to be made, so that nobody reads what it is given.
  */
-export function makeLinear(agent: Agent, gate: Handler, log: (line: string) => void): Handler {
+export function makeLinear(
+  agent: Agent,
+  gate: Handler,
+  log: (line: string) => void,
+  isRecorded: () => boolean,
+): Handler {
   const copies = new MessageCopies()
   let lends = true
   /** Messages at the start of the last list whose tool names were found to be valid. */
   let goodNames = 0
 
   const handler: Handler = (ctx, next) =>
-    gate(ctx, (given) => {
+    gate(ctx, (asks) => {
+      const given = uncopied.has(asks.messages) ? { ...asks, messages: lent(asks.messages) } : asks
       if (!lenders.has(given.messages)) return next(given)
       const again = (): Events => next({ ...given, messages: given.messages.map((message) => message.clone()) })
       return asked(next(given), again, () => {
         lends = false
       })
     })
+  const lent = (messages: readonly Message[]): Message[] => {
+    const list = copies.of(messages, (message) => message.clone(), true)
+    lenders.set(list, copies)
+    goodNames = Math.min(goodNames, copies.changedFrom)
+    checkNamesFrom(list, goodNames, (areGood) => {
+      goodNames = areGood ? list.length : 0
+    })
+    return list
+  }
   const copyAll = (messages: readonly Message[], copy: CopyMessage): Message[] => {
-    const lend = lends && isOnlyHandler(agent, InvokeModelStage, handler)
-    const list = copies.of(messages, copy, lend)
-    if (lend) {
-      lenders.set(list, copies)
-      goodNames = Math.min(goodNames, copies.changedFrom)
-      checkNamesFrom(list, goodNames, (areGood) => {
-        goodNames = areGood ? list.length : 0
-      })
-    }
+    if (!lends || !isOnlyHandler(agent, InvokeModelStage, handler)) return copies.of(messages, copy, false)
+    if (!isRecorded()) return lent(messages)
+    const list = [...messages]
+    uncopied.add(list)
     return list
   }
   const tellMissed = (what: string): void =>

@@ -6,11 +6,11 @@
  *               └────────── edited in place ◀────────────┘
  *
  * Anybody may edit a message in place at any time (an offload strategy writes `content[i]`, a pin writes `metadata`), and
- * nothing tells. So what the message was is kept beside its copy, down to the values inside of tool inputs and JSON
- * results. Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its
+ * nothing tells. So each message is compared with its copy, down to the values inside of tool inputs and JSON results;
+ * beside the copy of a message that is not of the common kinds it is kept what that was. Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its
  * metadata: which object each is), and looked into where edits are likely: at both ends of the list, everywhere after
  * `doubt()`, and in 64 others each time, so that a long list is gone through by and by. Not looked into: bytes, which are
- * compared by reference and never lent, and the numbers of `usage` and `metrics`. A message with anything unknown in it
+ * compared by reference and never lent. A message with anything unknown in it
  * is copied each time, as the SDK does.
  */
 import {
@@ -41,20 +41,21 @@ const NEAR_START = 8
 const NEAR_END = 56
 const BETWEEN = 64
 
+/** What a copy is compared by. */
 interface Kept {
-  readonly message: Message
-  readonly seen: SeenMessage
   readonly frozen: Message
+  /** Of a message that is not common: what it was made of. */
+  readonly seen: SeenMessage | undefined
   readonly hasBytes: boolean
 }
 
 export class MessageCopies {
   /** In the order of the last conversation, where a message is looked for first. */
   readonly #last = new Places()
-  readonly #kept = new WeakMap<Message, Kept>()
   #between = NEAR_START
   #doubts = true
-  #changed = new Set<number>()
+  /** Undefined: anywhere. */
+  #changed: Set<number> | undefined
   /** The first place of the last list where another copy stands than in the one before it. */
   changedFrom = 0
 
@@ -63,8 +64,8 @@ export class MessageCopies {
     this.#doubts = true
   }
 
-  /** Places at which a message was edited, exchanged or added since this was asked before. */
-  takeChanged(): ReadonlySet<number> {
+  /** Places at which a message was edited, exchanged or added since this was asked before. Undefined: anywhere. */
+  takeChanged(): ReadonlySet<number> | undefined {
     const changed = this.#changed
     this.#changed = new Set()
     return changed
@@ -78,19 +79,24 @@ export class MessageCopies {
     const from = this.#between
     const to = from + BETWEEN
     const list = new Array<Message>(length)
-    this.changedFrom = Math.min(length, last.length)
-    last.cut(length)
+    const known = last.length
+    this.changedFrom = Math.min(length, known)
+    /** Where messages stood, once one of them is not where it was. */
+    let moved: ReadonlyMap<Message, Kept> | undefined
     for (let index = 0; index < length; index++) {
       const message = messages[index] as Message
       const looksInto = index < NEAR_START || index >= nearEnd || (index >= from && index < to)
-      if (!last.holds(index, message) || (looksInto && !isAsSeen(message, last.at(index)?.seen))) {
-        last.put(index, message, this.#keep(message, copy))
-        this.#changed.add(index)
+      if (!last.holds(index, message) || (looksInto && !last.isAsKept(index, message))) {
+        if (index < known) moved ??= last.all()
+        const before = moved?.get(message)
+        last.put(index, message, before !== undefined && isAsKept(message, before) ? before : keep(message, copy))
+        this.#changed?.add(index)
         if (index < this.changedFrom) this.changedFrom = index
       }
       const lent = lend ? last.lendable(index) : undefined
       list[index] = lent ?? this.#copy(message, last.at(index), copy)
     }
+    last.cut(length)
     this.#between = to < nearEnd ? to : NEAR_START
     this.#doubts = false
     return list
@@ -99,19 +105,19 @@ export class MessageCopies {
   #copy(message: Message, one: Kept | undefined, copy: CopyMessage): Message {
     return one === undefined ? copy(message) : copyMessage(one.frozen)
   }
-
-  #keep(message: Message, copy: CopyMessage): Kept | undefined {
-    const before = this.#kept.get(message)
-    if (before !== undefined && isAsSeen(message, before.seen)) return before
-    const isCommon = isCommonMessage(message)
-    if (!isCommon && !isKnown(message)) return undefined
-    const frozen = isCommon ? copyMessage(message) : copy(message)
-    const one = { message, seen: see(message), frozen, hasBytes: freeze(frozen) }
-    this.#kept.set(message, one)
-    return one
-  }
 }
 
+function keep(message: Message, copy: CopyMessage): Kept | undefined {
+  const common = copyCommon(message)
+  if (common !== undefined) return { frozen: common, seen: undefined, hasBytes: false }
+  if (!isKnown(message)) return undefined
+  const frozen = copy(message)
+  return { frozen, seen: see(message), hasBytes: freeze(frozen) }
+}
+
+function isAsKept(message: Message, { frozen, seen }: Kept): boolean {
+  return seen === undefined ? saysWhat(message, frozen) : isAsSeen(message, seen)
+}
 /**
  * What stands at each place of a conversation, a list for each thing that is compared: the whole of it is compared at every
  * model call, and what that costs is how much memory it touches.
@@ -121,8 +127,8 @@ class Places {
   readonly #messages: Message[] = []
   readonly #contents: (readonly ContentBlock[])[] = []
   readonly #metadata: Message['metadata'][] = []
-  /** The only block of a message; undefined where there are more, or none. */
-  readonly #blocks: (ContentBlock | undefined)[] = []
+  /** The only block of a message, or a list of them; undefined of one that is copied each time. */
+  readonly #blocks: (ContentBlock | readonly ContentBlock[] | undefined)[] = []
   readonly #lendable: (Message | undefined)[] = []
 
   get length(): number {
@@ -131,6 +137,14 @@ class Places {
 
   at(index: number): Kept | undefined {
     return this.#kept[index]
+  }
+
+  /** What is kept of each message. */
+  all(): ReadonlyMap<Message, Kept> {
+    const all = new Map<Message, Kept>()
+    for (const [index, kept] of this.#kept.entries())
+      if (kept !== undefined) all.set(this.#messages[index] as Message, kept)
+    return all
   }
 
   /** The frozen copy, if it may be lent. */
@@ -143,10 +157,15 @@ class Places {
     if (message !== this.#messages[index]) return false
     const { content } = message
     if (content !== this.#contents[index] || message.metadata !== this.#metadata[index]) return false
-    const block = this.#blocks[index]
-    if (block !== undefined) return content.length === 1 && content[0] === block
-    const blocks = this.#kept[index]?.seen.blocks
-    return blocks?.length === content.length && blocks.every((each, at) => each.block === content[at])
+    const held = this.#blocks[index]
+    if (held === undefined) return false
+    if (!isList(held)) return content.length === 1 && content[0] === held
+    return held.length === content.length && held.every((block, at) => block === content[at])
+  }
+
+  isAsKept(index: number, message: Message): boolean {
+    const kept = this.#kept[index]
+    return kept !== undefined && isAsKept(message, kept)
   }
 
   put(index: number, message: Message, kept: Kept | undefined): void {
@@ -155,7 +174,7 @@ class Places {
     this.#messages[index] = message
     this.#contents[index] = content
     this.#metadata[index] = metadata
-    this.#blocks[index] = kept !== undefined && content.length === 1 ? content[0] : undefined
+    this.#blocks[index] = kept === undefined ? undefined : content.length === 1 ? content[0] : [...content]
     this.#lendable[index] = kept?.hasBytes === false ? kept.frozen : undefined
   }
 
@@ -164,6 +183,10 @@ class Places {
     for (const list of [this.#kept, this.#messages, this.#contents, this.#metadata, this.#blocks, this.#lendable])
       list.length = length
   }
+}
+
+function isList(held: ContentBlock | readonly ContentBlock[]): held is readonly ContentBlock[] {
+  return Array.isArray(held)
 }
 
 // ── copies ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -212,52 +235,136 @@ function freeze(value: unknown): boolean {
   return hasBytes
 }
 
-// ── what is known ───────────────────────────────────────────────────────────────────────────────────────────────────
+// ── common messages ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Nothing that nests deeper is looked through. */
 const MAX_DEPTH = 100
 
-/** Whether a message is one of most: texts, tool calls and their results, of which a copy by field is a copy by JSON. */
-function isCommonMessage(message: Message): boolean {
+/**
+ * A frozen copy of a message that is one of most: texts, tool calls and their results, of which a copy by field is a copy by
+ * JSON. Undefined for any other.
+ */
+function copyCommon(message: Message): Message | undefined {
   const { role, content, trackingId, metadata } = message
-  if (!isOwn(message) || typeof role !== 'string' || typeof trackingId !== 'string' || trackingId === '') return false
-  return Array.isArray(content) && content.every(isCommon) && (metadata === undefined || isJson(metadata, 0))
+  if (!isOwn(message) || typeof role !== 'string' || typeof trackingId !== 'string' || trackingId === '')
+    return undefined
+  if (!Array.isArray(content)) return undefined
+  const blocks: ContentBlock[] = []
+  for (const block of content) {
+    const copy = copyCommonBlock(block)
+    if (copy === undefined) return undefined
+    blocks.push(copy)
+  }
+  Object.freeze(blocks)
+  if (metadata === undefined) return Object.freeze(new Message({ role, content: blocks, trackingId }))
+  const copy = copyJson(metadata, 0)
+  if (copy === undefined) return undefined
+  return Object.freeze(new Message({ role, content: blocks, trackingId, metadata: copy as typeof metadata }))
 }
 
-function isCommon(block: Block): boolean {
+function copyCommonBlock(block: ContentBlock): ContentBlock | undefined {
   switch (Object.getPrototypeOf(block)) {
     case TextBlock.prototype:
-      return typeof (block as TextBlock).text === 'string'
+      return copyText(block as TextBlock)
     case ToolUseBlock.prototype: {
       const { toolUseId, name, input, reasoningSignature } = block as ToolUseBlock
-      if (typeof toolUseId !== 'string' || typeof name !== 'string' || reasoningSignature !== undefined) return false
-      return isJson(input, 0)
+      if (typeof toolUseId !== 'string' || typeof name !== 'string' || reasoningSignature !== undefined)
+        return undefined
+      const copy = copyJson(input, 0)
+      return copy === undefined
+        ? undefined
+        : Object.freeze(new ToolUseBlock({ toolUseId, name, input: copy as typeof input }))
     }
     case ToolResultBlock.prototype: {
       const { toolUseId, status, content } = block as ToolResultBlock
-      return typeof toolUseId === 'string' && typeof status === 'string' && content.every(isCommonContent)
+      if (typeof toolUseId !== 'string' || typeof status !== 'string') return undefined
+      const inside: ToolResultContent[] = []
+      for (const part of content) {
+        const copy = copyCommonContent(part)
+        if (copy === undefined) return undefined
+        inside.push(copy)
+      }
+      Object.freeze(inside)
+      return Object.freeze(new ToolResultBlock({ toolUseId, status, content: inside }))
     }
     default:
-      return false
+      return undefined
   }
 }
 
-function isCommonContent(block: ToolResultContent): boolean {
-  if (Object.getPrototypeOf(block) === JsonBlock.prototype) return isJson((block as JsonBlock).json, 0)
-  return Object.getPrototypeOf(block) === TextBlock.prototype && typeof (block as TextBlock).text === 'string'
+function copyCommonContent(block: ToolResultContent): ToolResultContent | undefined {
+  switch (Object.getPrototypeOf(block)) {
+    case TextBlock.prototype:
+      return copyText(block as TextBlock)
+    case JsonBlock.prototype: {
+      const { json } = block as JsonBlock
+      const copy = copyJson(json, 0)
+      return copy === undefined ? undefined : Object.freeze(new JsonBlock({ json: copy as typeof json }))
+    }
+    default:
+      return undefined
+  }
 }
 
-/** Whether JSON text would say all of it. */
-function isJson(value: unknown, depth: number): boolean {
-  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return true
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0)
-  if (typeof value !== 'object' || depth > MAX_DEPTH) return false
-  const isArray = Array.isArray(value)
-  if (!isArray && !isPlain(Object.getPrototypeOf(value))) return false
-  // A plain object has no keys but its own.
-  for (const key in value) if (!isJson(value[key as never], depth + 1)) return false
-  return !isArray || Object.keys(value).length === value.length
+function copyText({ text }: TextBlock): TextBlock | undefined {
+  return typeof text === 'string' ? Object.freeze(new TextBlock(text)) : undefined
 }
+
+/** A frozen copy of a value of which JSON text would say all. Undefined for any other. */
+function copyJson(value: unknown, depth: number): unknown {
+  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
+  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : undefined
+  if (typeof value !== 'object' || depth > MAX_DEPTH) return undefined
+  if (Array.isArray(value)) return copyJsonArray(value, depth)
+  if (!isPlain(Object.getPrototypeOf(value))) return undefined
+  // By spreading, a key `__proto__` that a model made up stays a key.
+  const copy: { [key: string]: unknown } = { ...value }
+  // A plain object has no keys but its own.
+  for (const key in copy) {
+    const part = copy[key]
+    const same = copyJson(part, depth + 1)
+    if (same === undefined) return undefined
+    if (same !== part) copy[key] = same
+  }
+  return Object.freeze(copy)
+}
+
+function copyJsonArray(values: readonly unknown[], depth: number): unknown {
+  const copy: unknown[] = []
+  for (let index = 0; index < values.length; index++) {
+    const same = copyJson(values[index], depth + 1)
+    if (same === undefined) return undefined
+    copy.push(same)
+  }
+  return Object.keys(values).length === values.length ? Object.freeze(copy) : undefined
+}
+
+/** Whether a message still says what its copy says, of which it is known that it is common. */
+function saysWhat(message: Message, copy: Message): boolean {
+  if (message.role !== copy.role || message.trackingId !== copy.trackingId) return false
+  return saysSame(message.content, copy.content) && saysSame(message.metadata, copy.metadata)
+}
+
+/** By what is in it, whatever objects it is of. */
+function saysSame(now: unknown, was: unknown): boolean {
+  if (now === was) return true
+  if (typeof now !== 'object' || typeof was !== 'object' || now === null || was === null) return false
+  if (Array.isArray(now) !== Array.isArray(was) || !isSameKind(now, was)) return false
+  // The error of a result is in no copy.
+  if (now instanceof ToolResultBlock && was instanceof ToolResultBlock)
+    return now.toolUseId === was.toolUseId && now.status === was.status && saysSame(now.content, was.content)
+  const keys = Object.keys(now)
+  if (keys.length !== Object.keys(was).length) return false
+  for (const key of keys) if (!Object.hasOwn(was, key) || !saysSame(now[key as never], was[key as never])) return false
+  return true
+}
+
+function isSameKind(now: object, was: object): boolean {
+  const kind: unknown = Object.getPrototypeOf(now)
+  return kind === Object.getPrototypeOf(was) || (isPlain(kind) && isPlain(Object.getPrototypeOf(was)))
+}
+
+// ── what is known ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 const CLASSES = new Set<unknown>([
   ...[Array, TextBlock, ToolUseBlock, ToolResultBlock, JsonBlock, ReasoningBlock, CachePointBlock, GuardContentBlock],

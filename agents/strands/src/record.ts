@@ -84,11 +84,16 @@ export function answerMessage(record: AnswerRecord, trackingId: string | undefin
     ...(trackingId !== undefined && { trackingId }),
     ...(metadata !== undefined && { metadata }),
   })
-  records.set(message, record)
+  keepRecord(message, record)
   return message
 }
 
 const records = new WeakMap<Message, AnswerRecord>()
+
+/** Of which record a message was made. */
+export function keepRecord(message: Message, record: AnswerRecord): void {
+  records.set(message, record)
+}
 
 /** The record of which a message was made. */
 export function recordOf(message: Message): AnswerRecord | undefined {
@@ -132,7 +137,7 @@ export function toldBy({ metadata }: AnswerRecord): Metadata | undefined {
 }
 
 /** What `Model.streamAggregated` writes into the message. */
-function impliedMetadata(told: Metadata | undefined): MessageData['metadata'] {
+export function impliedMetadata(told: Metadata | undefined): MessageData['metadata'] {
   if (told?.usage === undefined && told?.metrics === undefined) return undefined
   const { usage, metrics } = told
   return { ...(usage !== undefined && { usage }), ...(metrics !== undefined && { metrics }) }

@@ -152,6 +152,11 @@ export class Scope implements Answers {
 
   // ── model calls ───────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** The journal has the answer of the next model call. */
+  get answersNext(): boolean {
+    return this.conversation.answers < this.fold.recorded
+  }
+
   /** Called before each model call: brings agent and journal to agreement, and says what is asked. */
   async beforeModel(ctx: InvokeModelContext): Promise<ModelRequest> {
     const { conversation, fold, durable } = this

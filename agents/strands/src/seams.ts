@@ -24,7 +24,7 @@ import {
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
 } from '@strands-agents/sdk'
-import { addUsage } from './usage.ts'
+import { addInto } from './usage.ts'
 
 /** One pass of an invocation: everything between the hooks Before- and AfterInvocation. */
 export type Invocation = (
@@ -362,11 +362,15 @@ export function restoreMetrics(
     this.startNewInvocation()
     const invocation = this._agentInvocations.at(-1)
     if (invocation === undefined) return
-    for (const [index, spent] of turn.entries()) {
-      const one = addUsage({ inputTokens: 0, outputTokens: 0, totalTokens: 0 }, spent)
+    const total = { ...invocation.usage }
+    for (let index = 0; index < turn.length; index++) {
+      const spent = turn[index]
+      const one = { inputTokens: 0, outputTokens: 0, totalTokens: 0 }
+      if (spent !== undefined) addInto(one, spent)
+      if (spent !== undefined) addInto(total, spent)
       invocation.cycles.push({ cycleId: `cycle-${cyclesBefore + index + 1}`, duration: 0, usage: one })
-      invocation.usage = addUsage(invocation.usage, spent)
     }
+    invocation.usage = total
   }
 }
 

@@ -14,7 +14,7 @@ import { forked } from '@selvage/programs'
 import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } from '@strands-agents/sdk'
 import { type AgentFactory, type AgentRunResult, resultOfMessage } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
-import { DONE_KEY, type DonePatch, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
+import { type DonePatch, isDoneKey, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
@@ -93,7 +93,7 @@ function progressOf(history: readonly Entry[]): { done: number; doneAt: number }
   let done = 0
   let doneAt = 0
   for (const entry of history) {
-    if (entry.type !== 'state' || !DONE_KEY.test(entry.key)) continue
+    if (entry.type !== 'state' || !isDoneKey(entry.key)) continue
     done++
     doneAt = entry.at
   }
@@ -128,7 +128,7 @@ export class ReplyReader {
     if (entry.type !== 'state' || !this.#isOurs) return undefined
     const { key } = entry
     if (/^turn#\d+\.end$/.test(key)) this.#end = entry.patch as unknown as TurnEnd
-    return DONE_KEY.test(key) ? this.#reply(entry.patch as unknown as DonePatch) : undefined
+    return isDoneKey(key) ? this.#reply(entry.patch as unknown as DonePatch) : undefined
   }
 
   #takeStep({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
@@ -165,7 +165,7 @@ export class ReplyReader {
 
 /** Whether nothing is under way in a session whose newest entry this is. */
 export function isIdleSession(newest: Entry): boolean {
-  if (newest.type === 'state') return DONE_KEY.test(newest.key)
+  if (newest.type === 'state') return isDoneKey(newest.key)
   return newest.type === 'start' || newest.type === 'end' || newest.type === 'reopen'
 }
 

@@ -62,7 +62,7 @@ export function isFinalStep(entry: Entry): boolean {
   return entry.type === 'step' && !('interrupts' in entry.outcome)
 }
 
-/** As `COLUMNS` names them. */
+/** As `ROW` names them. `name` and `key` as in the table. */
 export interface EntryRow {
   readonly n: number
   readonly seq: number
@@ -79,25 +79,8 @@ export interface EntryRow {
   readonly body: string | Uint8Array | null
 }
 
-/** The same as its columns, in order. */
-export type EntryColumns = readonly [
-  n: EntryRow['n'],
-  seq: EntryRow['seq'],
-  type: EntryRow['type'],
-  at: EntryRow['at'],
-  key: EntryRow['key'],
-  op: EntryRow['op'],
-  name: EntryRow['name'],
-  check: EntryRow['check'],
-  attempt: EntryRow['attempt'],
-  took: EntryRow['took'],
-  timeout: EntryRow['timeout'],
-  body: EntryRow['body'],
-]
-
-export function rowOf([n, seq, type, at, key, op, name, check, attempt, took, timeout, body]: EntryColumns): EntryRow {
-  return { n, seq, type, at, key, op, name, check, attempt, took, timeout, body }
-}
+/** What an entry is made of, beside its body. `check` as it was. */
+export type EntryHead = Omit<EntryRow, 'n' | 'check' | 'body'> & { readonly check: string | undefined }
 
 /** An entry to be inserted: the values of `COLUMNS`, and rows of `rest`. `interned`: its name is to be a number. */
 export interface EntryValues {
@@ -164,25 +147,34 @@ export function toRow(entry: Entry): EntryValues {
 /** `text`: the whole body. */
 export function fromRow(row: EntryRow, text: string | null, runId: string): Entry {
   try {
-    if (row.type < SENDING) return read(row, text)
-    const { is, sent } = parse<{ is?: Json; sent: readonly OutboxMessage[] }>(text)
-    return { ...read({ ...row, type: row.type - SENDING }, json(is)), sent }
+    return fromParts({ ...row, check: fromHash(row.check) }, text === null ? undefined : JSON.parse(text))
   } catch (cause) {
-    throw new EngineError('CORRUPT', `Entry ${row.seq} of run ${runId} cannot be read.`, {
-      hint: 'The database is damaged; put a backup in its place.',
-      details: { runId, seq: row.seq },
-      cause,
-    })
+    throw unreadable(runId, row.seq, cause)
   }
 }
 
-function read(row: EntryRow, text: string | null): Entry {
+export function unreadable(runId: string, seq: number, cause: unknown): EngineError {
+  return new EngineError('CORRUPT', `Entry ${seq} of run ${runId} cannot be read.`, {
+    hint: 'The database is damaged; put a backup in its place.',
+    details: { runId, seq },
+    cause,
+  })
+}
+
+/** `body`: what its JSON says; undefined: there is none. Throws if that is not of the type. */
+export function fromParts(head: EntryHead, body: unknown): Entry {
+  if (head.type < SENDING) return read(head, head.type, body)
+  const { is, sent } = present(body as { is?: Json; sent: readonly OutboxMessage[] } | undefined)
+  return { ...read(head, head.type - SENDING, is), sent }
+}
+
+function read(row: EntryHead, type: number, body: unknown): Entry {
   const { seq, at } = row
-  switch (row.type) {
+  switch (type) {
     case TYPE.start:
-      return { seq, at, type: 'start', ...parse<{ start: Start; salt: string }>(text) }
+      return { seq, at, type: 'start', ...there<{ start: Start; salt: string }>(body) }
     case TYPE.intent: {
-      const { host, input } = parse<{ host: string; input?: Json }>(text)
+      const { host, input } = there<{ host: string; input?: Json }>(body)
       const op = opOf(row)
       return {
         seq,
@@ -203,36 +195,36 @@ function read(row: EntryRow, text: string | null): Entry {
         key: op.key,
         op,
         attempt: attemptOf(row),
-        ...parse<{ error: ErrorJson; retryAt: number; next?: Json }>(text),
+        ...there<{ error: ErrorJson; retryAt: number; next?: Json }>(body),
       }
     }
     case TYPE.stepOk:
-      return stepOf(row, { ok: parse<Json>(text) })
+      return stepOf(row, { ok: there<Json>(body) })
     case TYPE.stepError:
-      return stepOf(row, { error: parse<ErrorJson>(text) })
+      return stepOf(row, { error: there<ErrorJson>(body) })
     case TYPE.stepUnknown:
-      return stepOf(row, { unknown: parse<string>(text) })
+      return stepOf(row, { unknown: there<string>(body) })
     case TYPE.stepInterrupts:
-      return stepOf(row, { interrupts: parse<readonly Json[]>(text) })
+      return stepOf(row, { interrupts: there<readonly Json[]>(body) })
     case TYPE.signal:
-      return { seq, at, type: 'signal', signal: parse<Signal>(text) }
+      return { seq, at, type: 'signal', signal: there<Signal>(body) }
     case TYPE.open:
-      return { seq, at, type: 'open', key: keyOf(row), question: parse<Question>(text) }
+      return { seq, at, type: 'open', key: keyOf(row), question: there<Question>(body) }
     case TYPE.wait:
-      if (text === null) return { seq, at, type: 'wait', key: keyOf(row) }
-      return { seq, at, type: 'wait', key: keyOf(row), signalId: parse<string>(text) }
+      if (body === undefined) return { seq, at, type: 'wait', key: keyOf(row) }
+      return { seq, at, type: 'wait', key: keyOf(row), signalId: body as string }
     case TYPE.state:
-      return { seq, at, type: 'state', key: keyOf(row), patch: parse<JsonObject>(text) }
+      return { seq, at, type: 'state', key: keyOf(row), patch: there<JsonObject>(body) }
     case TYPE.end:
-      return { seq, at, type: 'end', outcome: parse<Outcome>(text) }
+      return { seq, at, type: 'end', outcome: there<Outcome>(body) }
     case TYPE.reopen:
-      return { seq, at, type: 'reopen', ...parse<Omit<EntryOf<'reopen'>, 'seq' | 'at' | 'type'>>(text) }
+      return { seq, at, type: 'reopen', ...there<Omit<EntryOf<'reopen'>, 'seq' | 'at' | 'type'>>(body) }
     case TYPE.past: {
       const op = opOf(row)
-      return { seq, at, type: 'past', key: op.key, op, attempt: attemptOf(row), outcome: parse(text) }
+      return { seq, at, type: 'past', key: op.key, op, attempt: attemptOf(row), outcome: there(body) }
     }
     case TYPE.undo:
-      return { seq, at, type: 'undo', ...parse<Omit<EntryOf<'undo'>, 'seq' | 'at' | 'type'>>(text) }
+      return { seq, at, type: 'undo', ...there<Omit<EntryOf<'undo'>, 'seq' | 'at' | 'type'>>(body) }
     default:
       throw new Error(`unknown type ${row.type}`)
   }
@@ -279,32 +271,38 @@ function ofOp(type: number, entry: OfOp, took: Value, body: unknown): EntryValue
   }
 }
 
-function stepOf(row: EntryRow, outcome: StepOutcome): Entry {
+function stepOf(row: EntryHead, outcome: StepOutcome): Entry {
   const op = opOf(row)
   const { seq, at } = row
   return { seq, at, type: 'step', key: op.key, op, attempt: attemptOf(row), startedAt: startedAtOf(row), outcome }
 }
 
-function opOf(row: EntryRow): Op {
+function opOf(row: EntryHead): Op {
   const code = present(row.op)
   const kind = present(KINDS[code % KINDS.length])
   const effect = EFFECTS[Math.floor(code / KINDS.length)]
-  const check = fromHash(row.check)
+  const key = keyOf(row)
+  const name = fromText(present(row.name))
+  const { check, timeout } = row
+  // Thousands of them are made in a process that has just started: those of most steps without a detour.
+  if (timeout === null && effect === undefined)
+    return check === undefined ? { key, kind, name } : { key, kind, name, check }
+  if (timeout === null && effect !== undefined && check !== undefined) return { key, kind, name, check, effect }
   return {
-    key: keyOf(row),
+    key,
     kind,
-    name: fromText(present(row.name)),
+    name,
     ...(check === undefined ? {} : { check }),
     ...(effect === undefined ? {} : { effect }),
-    ...(row.timeout === null ? {} : { timeoutMs: row.timeout }),
+    ...(timeout === null ? {} : { timeoutMs: timeout }),
   }
 }
 
-function keyOf(row: EntryRow): string {
+function keyOf(row: EntryHead): string {
   return fromText(present(row.key))
 }
 
-function attemptOf(row: EntryRow): number {
+function attemptOf(row: EntryHead): number {
   return present(row.attempt)
 }
 
@@ -314,7 +312,7 @@ function tookOf(at: number, startedAt: number): number | string {
   return at - took === startedAt ? took : `=${startedAt}`
 }
 
-function startedAtOf(row: EntryRow): number {
+function startedAtOf(row: EntryHead): number {
   const took = present(row.took)
   return typeof took === 'string' ? Number(took.slice(1)) : row.at - took
 }
@@ -331,8 +329,10 @@ function json(value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value)
 }
 
-function parse<T>(text: string | null): T {
-  return JSON.parse(present(text)) as T
+/** A body that must be there. */
+function there<T>(body: unknown): T {
+  if (body === undefined) throw new Error('the body is missing')
+  return body as T
 }
 
 function present<T>(value: T | null | undefined): T {

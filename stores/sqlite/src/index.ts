@@ -122,7 +122,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),
 
-    load: (runId, from, limit) => load(commits, database, runId, from, limit),
+    load: (runId, from, limit) => load(commits, database, names, runId, from, limit),
     describe: (runId) => describe(commits, database, runId),
     claims: (runId) => claimsOf(commits, database, runId),
     authorMayLive: async (runId, seq) => {

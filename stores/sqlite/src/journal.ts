@@ -11,19 +11,18 @@ import type { Database } from './database.ts'
 import {
   COLUMNS,
   columnsOf,
-  type EntryColumns,
   type EntryRow,
   type EntryValues,
   FINAL_STEPS,
   fromRow,
   isFinalStep,
   ROW,
-  rowOf,
   TYPE,
   toRow,
 } from './entries.ts'
 import { caughtUp, JOIN_LIVE, TAIL, type Tail, type TailRow } from './live.ts'
 import type { Names } from './names.ts'
+import { PAGE_ROW, type PageRow, readPage } from './page.ts'
 import { toText } from './text.ts'
 
 const PAGE = 512
@@ -38,7 +37,7 @@ export const ANCHOR = `select n from entry where run = ? and seq >= ? and seq % 
 export const ANCHOR_BEFORE = `select n from entry where run = ? and seq <= ? and seq % 64 = 0 order by seq desc limit 1`
 
 /** Where a run was alone with its writer its entries lie together: reading past others is cheaper than walking. */
-export const NEIGHBOURS: string = `select ${ROW} from entry where n between ? and ? and run = ? and seq >= ? and seq < ? order by n`
+export const NEIGHBOURS: string = `select ${PAGE_ROW} from entry where n between ? and ? and run = ? and seq >= ? and seq < ? order by n`
 
 /** How many rows may be read for each that is wanted. Walking costs two look-ups for each. */
 const READ_PAST = 3
@@ -49,7 +48,7 @@ export const WALK: string = `with recursive chain (n, seq, previous) as (
     union all
     select entry.n, entry.seq, entry.previous from chain cross join entry on entry.n = chain.previous where chain.seq > ?
   )
-  select ${ROW}
+  select ${PAGE_ROW}
   from chain cross join entry on entry.n = chain.n where chain.seq < ?`
 
 /** Final steps and reopenings of a run, from its last entry back; first to last. */
@@ -92,6 +91,7 @@ export function insertRest(database: Database, entry: number, rest: readonly Uin
 export async function load(
   commits: Commits,
   database: Database,
+  names: Names,
   runId: string,
   from: number,
   limit: number = Number.POSITIVE_INFINITY,
@@ -100,7 +100,7 @@ export async function load(
   for (;;) {
     const wanted = Math.min(PAGE, limit - entries.length)
     const first = from + entries.length
-    const page = await commits.read(() => walk(database, runId, first, first + wanted))
+    const page = await commits.read(() => walk(database, names, runId, first, first + wanted))
     entries.push(...page)
     if (page.length < PAGE || entries.length >= limit) return entries
     await new Promise<void>((resolve) => setImmediate(resolve))
@@ -141,7 +141,7 @@ export function countSteps(database: Database, tail: Tail, voided: readonly stri
   return standing.size
 }
 
-function walk(database: Database, runId: string, from: number, before: number): Entry[] {
+function walk(database: Database, names: Names, runId: string, from: number, before: number): Entry[] {
   const row = database.get<TailRow>(`select ${TAIL} from run ${JOIN_LIVE} where run.id = ?`, toText(runId))
   if (row === undefined) throw notFound(runId)
   const tail = caughtUp(database, row)
@@ -152,11 +152,8 @@ function walk(database: Database, runId: string, from: number, before: number): 
   const wanted = Math.min(before, tail.length) - from
   const rows =
     last - first < READ_PAST * (wanted + 2 * 64)
-      ? database.arrays<EntryColumns>(NEIGHBOURS, first, last, tail.n, from, before)
+      ? database.arrays<PageRow>(NEIGHBOURS, first, last, tail.n, from, before)
       : // They come from the last to the first, and are sorted at the cost of looking at them.
-        database.arrays<EntryColumns>(WALK, last, from, before).sort((one, other) => one[1] - other[1])
-  return rows.map((columns) => {
-    const row = rowOf(columns)
-    return fromRow(row, readBody(database, row), runId)
-  })
+        database.arrays<PageRow>(WALK, last, from, before).sort((one, other) => one[1] - other[1])
+  return readPage(database, names, rows, runId)
 }

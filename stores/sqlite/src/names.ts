@@ -18,6 +18,7 @@ export function toName(text: string): string {
 export class Names {
   readonly #database: Database
   readonly #numbers: Map<string, number> = new Map()
+  readonly #texts: Map<number, string> = new Map()
 
   constructor(database: Database) {
     this.#database = database
@@ -33,6 +34,15 @@ export class Names {
     return number
   }
 
+  /** As it stands in the table; null: there is none of that number. */
+  textOf(number: number): string | null {
+    const known = this.#texts.get(number)
+    if (known !== undefined) return known
+    const row = this.#database.get<{ text: string }>('select text from name where n = ?', number)
+    if (row !== undefined) this.#texts.set(number, row.text)
+    return row?.text ?? null
+  }
+
   knows(text: string): boolean {
     return this.#numbers.has(text)
   }
@@ -40,5 +50,6 @@ export class Names {
   /** What was written was taken back. */
   forget(): void {
     this.#numbers.clear()
+    this.#texts.clear()
   }
 }

@@ -10,6 +10,7 @@ export function relieveLoop(agent: Agent): void {
     (line) => {
       throw new Error(line)
     },
+    () => false,
   )
   agent.addMiddleware(InvokeModelStage, gate)
 }
