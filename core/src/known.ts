@@ -48,10 +48,11 @@ export class Known {
   readonly intents: Map<string, EntryOf<'intent'>> = new Map()
   /** Journaled and not consumed, oldest first, by name. */
   private readonly unconsumed = new Map<string, Signal[]>()
-  private readonly signalIds = new Set<string>()
+  /** The name of each signal that was journaled, by its id. */
+  private readonly signalNames = new Map<string, string>()
 
   seen(signalId: string): boolean {
-    return this.signalIds.has(signalId)
+    return this.signalNames.has(signalId)
   }
 
   /** Signals of that name that no wait has consumed, oldest first. */
@@ -105,7 +106,7 @@ export class Known {
   }
 
   private takeSignal(signal: Signal, at: number): void {
-    this.signalIds.add(signal.id)
+    this.signalNames.set(signal.id, signal.name)
     if (signal.name === '$cancel') {
       const reason = typeof signal.payload === 'string' ? signal.payload : 'cancelled'
       this.cancelled ??= { reason, at, because: causeFrom(signal.by) }
@@ -117,14 +118,15 @@ export class Known {
   }
 
   private consume(signalId: string): Signal | undefined {
-    for (const [name, queue] of this.unconsumed) {
-      const at = queue.findIndex((signal) => signal.id === signalId)
-      if (at < 0) continue
-      const [signal] = queue.splice(at, 1)
-      if (queue.length === 0) this.unconsumed.delete(name)
-      return signal
-    }
-    return undefined
+    const name = this.signalNames.get(signalId)
+    const queue = name === undefined ? undefined : this.unconsumed.get(name)
+    if (name === undefined || queue === undefined) return undefined
+    // Most are consumed in the order in which they came.
+    const at = queue[0]?.id === signalId ? 0 : queue.findIndex((signal) => signal.id === signalId)
+    if (at < 0) return undefined
+    const [signal] = queue.splice(at, 1)
+    if (queue.length === 0) this.unconsumed.delete(name)
+    return signal
   }
 }
 

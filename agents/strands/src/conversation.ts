@@ -253,6 +253,8 @@ export class Conversation {
 
   /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
   commit(actual?: readonly Message[]): void {
+    this.hasBegun = true
+    if (actual === undefined && this.#pending === undefined && this.#input.length === 0) return
     const did = this.#isDropped ? NOTHING : (this.#pending?.did ?? NOTHING)
     for (const changes of did) this.changeAgain(changes)
     const implied = actual ?? this.#implied()
@@ -269,7 +271,6 @@ export class Conversation {
     }
     this.#input = []
     this.#pending = undefined
-    this.hasBegun = true
   }
 
   #splice(change: Splice, actual: readonly Message[] | undefined): void {
@@ -302,6 +303,7 @@ export class Conversation {
   #foldPoint(base: number): void {
     this.base = base
     this.#committedUsage = this.usage
+    if (this.#pendingUsage.length === 0) return
     for (const usage of this.#pendingUsage) this.spent.push(usage)
     this.#pendingUsage = []
   }

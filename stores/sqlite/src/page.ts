@@ -25,6 +25,8 @@ const HEAD = `case
 const CHECK = `case typeof("check") when 'blob' then hex("check") when 'text' then '=' || "check" end`
 export const PAGE_ROW: string = `entry.n, entry.seq, ${HEAD} as head, at, key, name, ${CHECK} as hash, timeout, body`
 
+const CHECK_AT = 6
+
 export type PageRow = readonly [
   n: number,
   seq: number,
@@ -43,8 +45,9 @@ export function readPage(database: Database, names: Names, rows: readonly PageRo
   const texts = rows.map(([n, , , , , , , , body]) => readBody(database, { n, body }))
   const bodies = parseAll(texts)
   if (bodies === undefined) return rows.map(([n, seq]) => readOne(database, n, seq, runId))
+  const checks = readChecks(rows)
   return rows.map((row, index) => {
-    const [n, seq, head, at, key, name, check, timeout] = row
+    const [n, seq, head, at, key, name, , timeout] = row
     if (head === null) return readOne(database, n, seq, runId)
     const type = head % RADIX
     const numbers = (head - type) / RADIX
@@ -61,7 +64,7 @@ export function readPage(database: Database, names: Names, rows: readonly PageRo
           key,
           op: isOp ? op : null,
           name: typeof name === 'number' ? names.textOf(name) : name,
-          check: check === null ? undefined : checkOf(check),
+          check: checks[index],
           attempt: isOp ? attempt : null,
           took: took < 0 ? null : took,
           timeout,
@@ -90,6 +93,26 @@ function readOne(database: Database, n: number, seq: number, runId: string): Ent
   return fromRow(row, readBody(database, row), runId)
 }
 
-function checkOf(check: string): string {
-  return check.startsWith('=') ? fromText(check.slice(1)) : Buffer.from(check, 'hex').toString('base64url')
+/** Those that are bytes are made of hex all at once. */
+function readChecks(rows: readonly PageRow[]): (string | undefined)[] {
+  let hex = ''
+  for (const row of rows) {
+    const check = row[CHECK_AT]
+    if (check !== null && isHex(check)) hex += check
+  }
+  const bytes = Buffer.from(hex, 'hex')
+  let from = 0
+  return rows.map((row) => {
+    const check = row[CHECK_AT]
+    if (check === null) return undefined
+    if (!isHex(check)) return fromText(check.slice(1))
+    const to = from + check.length / 2
+    const text = bytes.toString('base64url', from, to)
+    from = to
+    return text
+  })
+}
+
+function isHex(check: string): boolean {
+  return !check.startsWith('=')
 }
