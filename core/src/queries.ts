@@ -2,6 +2,7 @@
  * For engines that read what they list: filters, pages, and the questions of a journal. Newest first; a page begins behind
  * the last item of the one before.
  */
+import { AskedQuestions } from './asked-questions.ts'
 import { base64url, fromBase64url } from './base64.ts'
 import type { Entry } from './entry.ts'
 import { UsageError } from './errors.ts'
@@ -31,29 +32,9 @@ export function questionMatches(record: QuestionRecord, query: QuestionQuery, ta
 
 /** The questions that a journal holds, in the order in which they were asked. Answers that no entry tells of are not in it. */
 export function questionsIn(runId: string, entries: readonly Entry[]): readonly QuestionRecord[] {
-  const records = new Map<string, QuestionRecord>()
-  const set = (key: string, status: QuestionRecord['status']): void => {
-    const record = records.get(key)
-    if (record !== undefined) records.set(key, { ...record, status })
-  }
-  for (const entry of entries) {
-    if (entry.type === 'open') {
-      const { key, question, at } = entry
-      records.delete(key)
-      records.set(key, { ...question, runId, key, openedAt: at, status: 'open' })
-    } else if (entry.type === 'wait') set(entry.key, entry.signalId === undefined ? 'expired' : 'answered')
-    else if (entry.type === 'end') changeAll('open', 'closed')
-    else if (entry.type === 'reopen') {
-      changeAll('closed', 'open')
-      for (const key of entry.voided) records.delete(key)
-    }
-  }
-  return [...records.values()]
-
-  /** What a run has left open nobody waits for any more, unless it is retried. */
-  function changeAll(from: QuestionRecord['status'], to: QuestionRecord['status']): void {
-    for (const { key, status } of records.values()) if (status === from) set(key, to)
-  }
+  const questions = new AskedQuestions(runId)
+  for (const entry of entries) questions.take(entry)
+  return questions.all
 }
 
 type Place = readonly [at: number, id: string]

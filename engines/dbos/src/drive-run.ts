@@ -1,5 +1,5 @@
 /**
- * The loop of a run in DBOS's words: `drive` of core in a workflow of DBOS.
+ * The loop of a run in DBOS's words: a stretch of core in a workflow of DBOS.
  *
  *   advance     a step of DBOS, named after the step about to run; what the run is told meanwhile is offered to the live program
  *   waitFor     a step as well, but only for a while; what takes longer ends the workflow
@@ -14,9 +14,6 @@
  */
 import {
   type Advance,
-  type Control,
-  drive,
-  type Entry,
   type Host,
   LeaseLostError,
   type Outcome,
@@ -27,15 +24,21 @@ import {
   type Signal,
   type Start,
 } from '@selvage/core'
-import type { Advanced, Begin } from './names.ts'
-import { type Runs, type Standing, stepsIn } from './runs.ts'
+import { type Advanced, type Places, type Platform, Stretch } from '@selvage/core/engines'
+import type { Begin } from './names.ts'
+import type { Runs } from './runs.ts'
 
 /** What a generation needs of the process that it is in. */
 export interface Driver {
   readonly host: Host
+  readonly platform: Platform
+  readonly places: Places
   readonly runs: Runs
   readonly isStopping: boolean
-  now(): number
+  readonly announces: boolean
+  /** How long a run that waits stays in its process. Milliseconds. */
+  readonly lingerMs: number
+  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
   /** A step of DBOS. */
   step<T>(name: string, body: () => Promise<T>): Promise<T>
   /** The next generation, in the queue of its program. Its workflow. */
@@ -44,21 +47,12 @@ export interface Driver {
   wake(workflow: string, start: Start): Promise<void>
   /** Done again while the database is away, unless this process has lost the run. */
   insist<T>(generation: Generation, body: () => Promise<T>): Promise<T>
-  inPlace<T>(body: () => Promise<T>): Promise<T>
-  mayLive(host: string): boolean
   touched(runId: string): void
-  report(error: unknown): void
-  readonly announces: boolean
-  /** How long a run that waits stays in its process. Milliseconds. */
-  readonly lingerMs: number
-  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
 }
 
 /** Thrown through `drive`: the next generation goes on. */
 const OVER = Symbol('over')
 const HUNDRED_YEARS_MS = 100 * 365 * 24 * 60 * 60 * 1_000
-const FIRST_AGAIN_MS = 5
-const LONGEST_OFFER_AGAIN_MS = 100
 const FIRST_TRY_AGAIN_MS = 20
 const LONGEST_TRY_AGAIN_MS = 5_000
 
@@ -75,22 +69,13 @@ export class Generation implements Primitives {
   private readonly lost = new AbortController()
   private isTaken = false
   private start!: Start
-  /** Of this generation, as far as they are durable. */
-  private readonly entries: Entry[] = []
-  private steps: number
-  private bytes = 0
-  private advances = 0
-  /** Epoch milliseconds, by the newest thing that is durable. */
-  private at: number
-  private note: Advanced['status']
-  /** Heard of and not in the journal, by their numbers. */
-  private readonly pending = new Map<number, Signal>()
+  private readonly stretch: Stretch
+  /** Signals below this number of the inbox were heard of; those that were, by their ids. */
   private heard: number
+  private readonly numbers = new Map<string, number>()
   /** There may be more in the inbox. */
   private rang = true
   private hearing: Promise<void> | undefined
-  private woken = false
-  private advancing = false
   /** So it is shown to people. */
   private isSuspended = false
   private warm = false
@@ -100,9 +85,14 @@ export class Generation implements Primitives {
     this.begin = begin
     this.driver = driver
     this.announces = driver.announces
-    this.steps = begin.steps
-    this.at = begin.at
     this.heard = begin.heard
+    const { runId, entries } = begin
+    this.stretch = new Stretch(runId, begin, {
+      platform: driver.platform,
+      stored: (from) => driver.runs.kept(runId, from, entries - from),
+      wake: () => this.wakeLate(),
+      rotateAfter: driver.rotateAfter,
+    })
   }
 
   get runId(): string {
@@ -114,10 +104,8 @@ export class Generation implements Primitives {
     const { driver, runId } = this
     const row = await driver.insist(this, () => driver.runs.row(runId))
     this.start = JSON.parse(row.start) as Start
-    const { entries: cursor } = this.begin
-    const seed = cursor === 0 ? {} : { seed: { cursor } }
     try {
-      const outcome = await drive({ runId, start: this.start, ...seed }, this)
+      const outcome = await this.stretch.drive(this.start, this)
       await this.end(outcome)
       return Object.keys(outcome)[0] ?? 'ended'
     } catch (error) {
@@ -129,32 +117,37 @@ export class Generation implements Primitives {
   // ── Primitives ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async advance(name: string, request: Advance): Promise<Progress> {
-    const number = this.advances++
-    this.advancing = true
-    const advanced = await this.driver.step(name, () => this.live(request, number))
-    this.advancing = false
-    if ('stopped' in advanced) return await this.handOver()
-    await this.take(advanced)
-    return advanced as Progress
+    const { driver, runId } = this
+    const progress = await this.stretch.advance(async (number) => {
+      const advanced = await driver.step(name, () => this.live(request, number))
+      return 'stopped' in advanced ? undefined : advanced
+    })
+    if (progress === undefined) return await this.handOver()
+    const { entries } = progress
+    if (entries.some(({ type }) => type === 'open' || type === 'wait')) {
+      await driver.insist(this, () => driver.runs.asked(runId, entries))
+    }
+    driver.touched(runId)
+    return progress
   }
 
   /** What was signalled goes into the next advance by itself. */
   async waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
-    if (until !== undefined && until <= this.at) return []
+    const { stretch } = this
+    if (until !== undefined && until <= stretch.at) return []
     const name = names.length === 0 ? 'wait' : `wait ${names.join(', ')}`
     const { rested, at } = await this.driver.step(name, () => this.rest(names, until))
-    this.at = Math.max(this.at, at)
-    if (rested === 'long') await this.handOver(until ?? this.at + HUNDRED_YEARS_MS)
+    stretch.at = Math.max(stretch.at, at)
+    if (rested === 'long') await this.handOver(until ?? stretch.at + HUNDRED_YEARS_MS)
     return []
   }
 
   now(): number {
-    return this.at
+    return this.stretch.at
   }
 
   isFull(): boolean {
-    const { advances, bytes } = this.driver.rotateAfter
-    return this.advances >= advances || this.bytes >= bytes
+    return this.stretch.isFull
   }
 
   async startAnew(_: Seed): Promise<never> {
@@ -171,15 +164,18 @@ export class Generation implements Primitives {
       try {
         const delivery = this.warm ? 1 : await this.claim(number)
         await this.showRunning()
-        return await driver.inPlace(async () => {
+        return await driver.places.take(async () => {
           await this.hear()
-          const asked = { ...request, signals: [...this.pending.values()], now: driver.now() }
-          const progress = await driver.host.advance(asked, this.control(delivery))
-          return this.advanced(progress)
+          const { host, platform } = driver
+          return await this.stretch.ask(host, request, {
+            delivery,
+            abortSignal: this.lost.signal,
+            mayLive: platform.mayLive,
+          })
         })
       } catch (error) {
         await this.unlessLost()
-        driver.report(error)
+        driver.platform.report(error)
         await driver.runs.spare(runId).catch(() => {})
       }
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
@@ -188,8 +184,16 @@ export class Generation implements Primitives {
   }
 
   private async claim(number: number): Promise<number> {
-    const { generation } = this.begin
-    const delivery = await this.driver.runs.claim(this.runId, generation, `${generation}/${number}`)
+    const { driver, runId, begin } = this
+    const { generation } = begin
+    const claim = (): Promise<number | undefined> => driver.runs.claim(runId, generation, `${generation}/${number}`)
+    let delivery = await claim()
+    // The generation before has begun this one, and its worker is about to say so, or whoever takes it over.
+    while (delivery === undefined && (await driver.runs.row(runId)).generation < generation) {
+      await new Promise((resolve) => setTimeout(resolve, FIRST_TRY_AGAIN_MS))
+      await this.unlessLost()
+      delivery = await claim()
+    }
     // The run has ended, or goes on elsewhere: what this attempt would do is not recorded.
     if (delivery === undefined) return await new Promise<never>(() => {})
     this.warm = true
@@ -198,54 +202,13 @@ export class Generation implements Primitives {
     return delivery
   }
 
-  private advanced(progress: Progress): Advanced {
-    const steps = this.steps + stepsIn(progress.entries)
-    const next = progress.next.map(({ key, kind, name }) => ({ key, kind, name }))
-    return { ...progress, next, steps, at: this.driver.now() } as Advanced
-  }
-
-  private control(delivery: number): Control {
-    const { driver, runId } = this
-    const base = this.begin.entries
-    const load = async (from: number): Promise<readonly Entry[]> => {
-      const kept = from < base ? await driver.runs.kept(runId, from, base - from) : []
-      return [...kept, ...this.entries.slice(Math.max(0, from - base))]
-    }
-    return {
-      abortSignal: this.lost.signal,
-      heartbeat: () => {},
-      journal: { load, keepsAll: true },
-      delivery,
-      authorMayLive: async (seq) => {
-        const [intent] = await load(seq)
-        return intent?.type !== 'intent' || driver.mayLive(intent.host)
-      },
-      wake: () => this.wakeLate(),
-    }
-  }
-
-  private async take(advanced: Advanced): Promise<void> {
-    const { driver, runId } = this
-    const { entries } = advanced
-    this.entries.push(...entries)
-    this.bytes += entries.length === 0 ? 0 : JSON.stringify(entries).length
-    this.steps = advanced.steps
-    this.at = Math.max(this.at, advanced.at)
-    this.note = advanced.status
-    for (const [seq, { id }] of this.pending) if (advanced.received.includes(id)) this.pending.delete(seq)
-    if (entries.some(({ type }) => type === 'open' || type === 'wait')) {
-      await driver.insist(this, () => driver.runs.asked(runId, entries))
-    }
-    driver.touched(runId)
-  }
-
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Something was signalled, perhaps. */
   ring(): void {
     this.rang = true
     this.wakeUp?.()
-    if (this.advancing && this.warm) this.hear().catch((error) => this.driver.report(error))
+    if (this.stretch.isAdvancing && this.warm) this.hear().catch(this.driver.platform.report)
   }
 
   /** The worker stops. */
@@ -267,8 +230,8 @@ export class Generation implements Primitives {
     try {
       for (const { seq, signal } of await this.driver.runs.signals(this.runId, this.heard)) {
         this.heard = seq + 1
-        this.pending.set(seq, signal)
-        this.offer(signal, FIRST_AGAIN_MS)
+        this.numbers.set(signal.id, seq)
+        this.stretch.hear(signal)
       }
     } catch (error) {
       this.rang = true
@@ -276,47 +239,41 @@ export class Generation implements Primitives {
     }
   }
 
-  /** A live program has it at once; while it folds or replays its journal, a little later. */
-  private offer(signal: Signal, againMs: number): void {
-    if (!this.advancing || this.driver.host.offer(this.runId, signal)) return
-    setTimeout(() => this.offer(signal, Math.min(LONGEST_OFFER_AGAIN_MS, againMs * 2)), againMs).unref()
-  }
-
   /** The program has asked for something after its advance. */
   private wakeLate(): void {
-    const { driver, runId } = this
-    this.woken = true
+    const { driver, runId, stretch } = this
+    stretch.isWoken = true
     this.wakeUp?.()
-    if (this.wakeUp !== undefined || this.advancing) return
+    if (this.wakeUp !== undefined || stretch.isAdvancing) return
     void driver.runs
       .row(runId)
       .then(async ({ parked, workflow }) => parked && (await driver.wake(workflow, this.start)))
-      .catch((error) => driver.report(error))
+      .catch(driver.platform.report)
   }
 
   // ── waiting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async rest(names: readonly string[], until: number | undefined): Promise<Rested> {
-    const { driver, runId, begin } = this
-    const isCalled = (): boolean =>
-      this.woken || [...this.pending.values()].some(({ name }) => names.includes(name) || name.startsWith('$'))
-    const done = (rested: Rested['rested']): Rested => {
-      this.woken = false
-      return { rested, at: Math.max(driver.now(), until !== undefined && rested === 'due' ? until : 0) }
-    }
+    const { driver, runId, begin, stretch } = this
+    const { now } = driver.platform
+    const isCalled = (): boolean => stretch.isCalled(names)
+    const done = (rested: Rested['rested']): Rested => ({
+      rested,
+      at: Math.max(now(), until !== undefined && rested === 'due' ? until : 0),
+    })
     await driver.insist(this, () => this.hear())
     if (isCalled()) return done('called')
-    if (until !== undefined && until <= driver.now()) return done('due')
+    if (until !== undefined && until <= now()) return done('due')
     probe('engine.before-suspend')
     const waitsFor = { signals: names, ...(until !== undefined && { until }) }
-    await driver.insist(this, () => driver.runs.suspend(runId, begin.generation, this.standing, waitsFor))
+    await driver.insist(this, () => driver.runs.suspend(runId, begin.generation, stretch, waitsFor))
     this.isSuspended = true
     driver.touched(runId)
     const { lingerMs } = driver
-    const isLong = until === undefined || until - driver.now() > lingerMs
-    const end = isLong ? driver.now() + lingerMs : until
+    const isLong = until === undefined || until - now() > lingerMs
+    const end = isLong ? now() + lingerMs : until
     while (!isCalled()) {
-      const leftMs = end - driver.now()
+      const leftMs = end - now()
       if (leftMs <= 0) return done(isLong ? 'long' : 'due')
       if (driver.isStopping) return done('long')
       await this.unlessLost()
@@ -346,27 +303,23 @@ export class Generation implements Primitives {
 
   // ── the end of a generation ───────────────────────────────────────────────────────────────────────────────────────
 
-  private get standing(): Standing {
-    const { steps, at, note } = this
-    return { entries: this.begin.entries + this.entries.length, steps, at, ...(note !== undefined && { note }) }
-  }
-
   /** The next generation begins: at once, or, where the run waits, when it is called or its time has come. */
   private async handOver(until = 0): Promise<never> {
-    const { driver, runId, begin, start } = this
-    const { entries, steps, at } = this.standing
+    const { driver, runId, begin, start, stretch } = this
+    const { steps, at, cursor: entries } = stretch
     if (driver.isStopping) driver.host.evict(runId)
-    await driver.insist(this, () => driver.runs.keep(runId, this.entries))
-    const heard = Math.min(this.heard, ...this.pending.keys())
+    await driver.insist(this, () => driver.runs.keep(runId, stretch.entries))
+    const unread = stretch.signals.flatMap(({ id }) => this.numbers.get(id) ?? [])
+    const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
-    const delayMs = Math.max(0, until - driver.now())
+    const delayMs = Math.max(0, until - driver.platform.now())
     const workflow = await driver.next(next, start, delayMs)
     const parked = delayMs > 0
     const isCalled = await driver.insist(this, () =>
       driver.runs.handOn(runId, begin.generation, { workflow, parked, heard, entries }),
     )
     probe('engine.after-suspend')
-    if (parked && (isCalled || this.woken)) await driver.insist(this, () => driver.wake(workflow, start))
+    if (parked && (isCalled || stretch.isWoken)) await driver.insist(this, () => driver.wake(workflow, start))
     driver.touched(runId)
     throw OVER
   }
@@ -375,8 +328,8 @@ export class Generation implements Primitives {
     const { driver, runId, begin } = this
     probe('engine.before-finish')
     await driver.insist(this, async () => {
-      await driver.runs.keep(runId, this.entries)
-      await driver.runs.end(runId, begin.generation, this.standing, outcome)
+      await driver.runs.keep(runId, this.stretch.entries)
+      await driver.runs.end(runId, begin.generation, this.stretch, outcome)
     })
     probe('engine.after-finish')
     driver.host.evict(runId)

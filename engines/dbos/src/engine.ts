@@ -8,44 +8,40 @@
  *
  * Commands and reads need no worker. Whoever never serves is a client: it neither launches DBOS nor listens.
  */
-import { createHash, randomBytes } from 'node:crypto'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
 import {
   type Blobs,
-  type Clock,
   type Engine,
   type Entry,
   type Fork,
   forkedRun,
   type Host,
   type Page,
-  probe,
   type QuestionQuery,
   type QuestionRecord,
   type RunDescription,
   type RunQuery,
   type RunSummary,
-  reopenRun,
-  type ServeOptions,
   type Signal,
   type SignalReceipt,
   type Start,
-  sendCancel,
   UsageError,
 } from '@selvage/core'
+import { begun, OutsideEngine, stepsIn } from '@selvage/core/engines'
+import { type NodePlatformOptions, nodePlatform, nodeRuntime } from '@selvage/runtime-node'
 import { Bell } from './bell.ts'
 import { postgresBlobs } from './blobs.ts'
-import { Changes } from './changes.ts'
 import { Database } from './database.ts'
-import { closed, toSelvage } from './errors.ts'
+import { PLACE, toSelvage } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
 import { type Begin, type Names, namesOf, queueOf, workflowOf } from './names.ts'
-import { Runs, stepsIn } from './runs.ts'
+import { Runs } from './runs.ts'
 import { loggerOf } from './sdk.ts'
-import { checkConcurrency, Worker } from './worker.ts'
+import { Worker } from './worker.ts'
 
-export interface DbosOptions {
+/** `clock`: DBOS's own delays go by the system's. */
+export interface DbosOptions extends NodePlatformOptions {
   /** Of the database: `postgres://user:password@host:5432/name`. It is made if it is not there. */
   readonly url: string
   /**
@@ -70,10 +66,6 @@ export interface DbosOptions {
   readonly poolSize?: number
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
-  /** Default: the system's. DBOS's own delays go by that. */
-  readonly clock?: Pick<Clock, 'now'>
-  /** Told of failures that are tried again. Default: a warning on the console, once per message. */
-  readonly onError?: (error: unknown) => void
 }
 
 export interface DbosEngine extends Engine {
@@ -86,109 +78,81 @@ export interface DbosEngine extends Engine {
   retry(runId: string): Promise<void>
 }
 
-const CHANCE = {
-  sha256: (text: string): Uint8Array => createHash('sha256').update(text).digest(),
-  random: (bytes: number): string => randomBytes(bytes).toString('hex'),
-}
-const DEFAULT_CONCURRENCY = 100
 /** Runs of one program that a worker takes up, for each advance that it makes at once. */
 const HELD = 2
-const JOURNAL_PAGE = 1_000
+/** Should the bell be lost, who only follows the status of a run looks so often. */
+const STATUS_MS = 2_000
 
 export function dbosEngine(options: DbosOptions): DbosEngine {
   return new OnDbos(options)
 }
 
-class OnDbos implements DbosEngine {
+class OnDbos extends OutsideEngine implements DbosEngine {
   readonly manifest = MANIFEST
-  readonly blobs: Blobs
+  override readonly blobs: Blobs
   private readonly options: DbosOptions
   private readonly names: Names
   private readonly db: Database
   private readonly runs: Runs
-  private readonly changes: Changes
-  private readonly report: (error: unknown) => void
   private client: Promise<DBOSClient> | undefined
   private bell: Promise<Bell> | undefined
-  private worker: Worker | undefined
-  private isClosed = false
 
   constructor(options: DbosOptions) {
+    super(PLACE, nodePlatform(options), { statusMs: STATUS_MS })
     const { url, name = 'selvage', poolSize = 10 } = options
     this.options = options
     this.names = namesOf(checkedName(name))
-    this.report = options.onError ?? warnOnce()
-    const { report, leaseMs } = this
-    this.db = new Database({ url, schema: name, poolSize, idleInTransactionMs: leaseMs, report })
+    const { report } = this.platform
+    this.db = new Database({ url, schema: name, poolSize, idleInTransactionMs: this.leaseMs, report })
     this.runs = new Runs(this.db, this.names)
-    this.changes = new Changes((runId) => this.runs.describe(runId))
     this.blobs = postgresBlobs(this.db)
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async start(runId: string, start: Start, options: { readonly startAt?: number } = {}): Promise<{ created: boolean }> {
-    this.checkOpen()
-    const at = this.now()
-    const workflow = workflowOf(this.names, runId, 0)
+  protected async begin(runId: string, start: Start, at: number, startAt: number = at): Promise<Start | undefined> {
     const begin: Begin = { runId, generation: 0, entries: 0, steps: 0, heard: 0, at }
-    const delayMs = Math.max(0, (options.startAt ?? at) - at)
-    return await this.runs.start(runId, start, at, { workflow, parked: delayMs > 0 }, async (client) => {
-      await this.enqueue(client, begin, start, delayMs)
-    })
+    const delayMs = Math.max(0, startAt - at)
+    const place = { workflow: workflowOf(this.names, runId, 0), parked: delayMs > 0 }
+    return await this.runs.start(runId, start, at, place, (client) => this.enqueue(client, begin, start, delayMs))
   }
 
   async fork(runId: string, fork: Fork): Promise<void> {
-    this.checkOpen()
     const { start } = await this.describe(runId)
     const all = await this.runs.entries(runId, 0, Number.MAX_SAFE_INTEGER)
-    const made = forkedRun(CHANCE, { runId, start, entries: all }, fork)
-    const at = this.now()
+    const made = forkedRun(nodeRuntime(), { runId, start, entries: all }, fork)
+    const at = this.platform.now()
     const first: Entry = { seq: 0, at, type: 'start', start: made.start, salt: made.salt }
     const entries = [first, ...made.entries]
     const [id, workflow] = [fork.runId, workflowOf(this.names, fork.runId, 0)]
     const counts = { entries: entries.length, steps: stepsIn(entries) }
     const begin: Begin = { runId: id, generation: 0, ...counts, heard: 0, at }
-    await this.runs.start(id, made.start, at, { workflow, entries }, (client) =>
+    const there = await this.runs.start(id, made.start, at, { workflow, entries }, (client) =>
       this.enqueue(client, begin, made.start, 0),
     )
+    begun(id, made.start, there)
     await this.runs.asked(id, entries)
   }
 
-  async signal(runId: string, signal: Signal): Promise<SignalReceipt> {
-    this.checkOpen()
-    probe('engine.before-signal')
-    const stamped = { ...signal, at: this.now() }
-    const receipt = await this.runs.signal(runId, stamped, async ({ workflow, program, version }) => {
+  protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
+    return await this.runs.signal(runId, signal, async ({ workflow, program, version }) => {
       await this.wake(workflow, program, version ?? undefined)
     })
-    probe('engine.after-signal')
-    return receipt
   }
 
-  async cancel(runId: string, reason: string, by?: string): Promise<void> {
-    const runs = {
-      describe: (id: string) => this.describe(id),
-      reopenings: async (id: string) => (await this.runs.row(id)).reopenings,
-      signal: (id: string, signal: Signal) => this.signal(id, signal),
-    }
-    await sendCancel(runs, runId, reason, by)
+  protected override async reopenings(runId: string): Promise<number> {
+    return (await this.runs.row(runId)).reopenings
   }
 
   async retry(runId: string): Promise<void> {
-    this.checkOpen()
-    const load = (id: string): Promise<readonly Entry[]> => this.runs.kept(id, 0, Number.MAX_SAFE_INTEGER)
-    const runs = { describe: (id: string) => this.describe(id), load, reopen: this.reopen.bind(this) }
-    await reopenRun(runs, runId, this.now())
-  }
-
-  private async reopen(runId: string, entries: number, voided: readonly string[], at: number): Promise<void> {
-    await this.runs.reopen(runId, entries, voided, at, async (client, row, heard) => {
-      const generation = row.generation + 1
-      const begin: Begin = { runId, generation, entries: entries + 1, steps: row.steps, heard, at }
-      await this.enqueue(client, begin, JSON.parse(row.start) as Start, 0)
-      return workflowOf(this.names, runId, generation)
-    })
+    await this.retryBy(runId, (id, reopen) =>
+      this.runs.reopen(id, reopen, async (client, row, heard) => {
+        const [generation, entries] = [row.generation + 1, reopen.entries + 1]
+        const begin: Begin = { runId: id, generation, entries, steps: row.steps, heard, at: reopen.at }
+        await this.enqueue(client, begin, JSON.parse(row.start) as Start, 0)
+        return workflowOf(this.names, id, generation)
+      }),
+    )
   }
 
   private async enqueue(
@@ -214,20 +178,18 @@ class OnDbos implements DbosEngine {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async describe(runId: string): Promise<RunDescription> {
-    this.checkOpen()
+  protected async look(runId: string): Promise<RunDescription> {
     return await this.runs.describe(runId)
   }
 
-  async journal(runId: string, from: number, limit: number = JOURNAL_PAGE): Promise<readonly Entry[]> {
-    this.checkOpen()
+  protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
     return await this.runs.entries(runId, from, limit)
   }
 
-  async changed(...[runId, since, abortSignal]: Parameters<Engine['changed']>): Promise<void> {
+  override async changed(...since: Parameters<Engine['changed']>): Promise<void> {
     this.checkOpen()
     await this.listen()
-    await this.changes.wait(runId, since, abortSignal)
+    await super.changed(...since)
   }
 
   async list(query: RunQuery): Promise<Page<RunSummary>> {
@@ -247,13 +209,8 @@ class OnDbos implements DbosEngine {
 
   // ── work ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async serve(
-    host: Host,
-    { concurrency = DEFAULT_CONCURRENCY }: ServeOptions = {},
-  ): Promise<{ stop(): Promise<void> }> {
-    this.checkOpen()
-    checkConcurrency(concurrency)
-    const { names, db, runs, report, leaseMs } = this
+  protected async work(host: Host, concurrency: number): Promise<() => Promise<void>> {
+    const { names, db, runs, platform, leaseMs } = this
     const { url, namesSteps = true, pollMs = 200, lingerMs = 10_000, stopGraceMs = 10_000 } = this.options
     const { advances = 500, bytes = 4 * 1024 * 1024 } = this.options.rotateAfter ?? {}
     const worker = await Worker.open({
@@ -272,8 +229,7 @@ class OnDbos implements DbosEngine {
       lingerMs,
       stopGraceMs,
       rotateAfter: { advances, bytes },
-      now: () => this.now(),
-      report,
+      platform,
       touched: (runId) => this.changes.touched(runId),
       wake: (workflow, { program, version }) => this.wake(workflow, program, version),
       cancelled: async ({ id, workflow, program, version }) => {
@@ -281,16 +237,10 @@ class OnDbos implements DbosEngine {
         await this.wake(workflow, program, version ?? undefined)
       },
     })
-    this.worker = worker
-    return { stop: () => worker.stop() }
+    return () => worker.stop()
   }
 
-  async close(): Promise<void> {
-    if (this.isClosed) return
-    await this.worker?.stop()
-    if (this.isClosed) return
-    this.isClosed = true
-    this.changes.close()
+  protected override async release(): Promise<void> {
     await (await this.bell?.catch(() => undefined))?.close()
     await (await this.client?.catch(() => undefined))?.destroy()
     await this.db.close()
@@ -299,7 +249,8 @@ class OnDbos implements DbosEngine {
   /** Tells who waits for changes. */
   private async listen(): Promise<void> {
     const { url } = this.options
-    const { report, names } = this
+    const { names } = this
+    const { report } = this.platform
     const open = async (): Promise<Bell> => {
       await this.db.rows('select 1')
       const bell = await Bell.open({ url, channel: names.channel, report })
@@ -318,21 +269,13 @@ class OnDbos implements DbosEngine {
       systemDatabaseUrl: this.options.url,
       systemDatabasePool: this.db.pool,
       applicationName: this.names.application,
-      logger: loggerOf(this.report),
+      logger: loggerOf(this.platform.report),
     })
     return await this.client
   }
 
   private get leaseMs(): number {
     return this.options.leaseMs ?? 5_000
-  }
-
-  private now(): number {
-    return (this.options.clock ?? Date).now()
-  }
-
-  private checkOpen(): void {
-    if (this.isClosed) throw closed()
   }
 }
 
@@ -341,14 +284,4 @@ function checkedName(name: string): string {
   throw new UsageError('BAD_INPUT', `The engine on DBOS cannot name its application and schema '${name}'.`, {
     hint: "Give lower-case letters, digits and underscores, beginning with a letter; not 'dbos'.",
   })
-}
-
-function warnOnce(): (error: unknown) => void {
-  const seen = new Set<string>()
-  return (error) => {
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-    if (seen.has(message) || seen.size === 1_000) return
-    seen.add(message)
-    console.warn(`[selvage] ${message}`)
-  }
 }

@@ -1,5 +1,8 @@
 /** What goes wrong with DBOS and its database, as errors of ours. */
-import { ConflictError, EngineError, RunError, SelvageError, UsageError } from '@selvage/core'
+import { EngineError, SelvageError, UsageError } from '@selvage/core'
+
+/** Where its runs lie, for people. */
+export const PLACE = 'DBOS'
 
 /** Classes of SQLSTATE that say that the server is away, starting, stopping or out of room, and the driver's own codes. */
 const AWAY = /^(08|53|57P|55P03|40|25P03|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
@@ -41,21 +44,6 @@ export function toSelvage(error: unknown, where: string): unknown {
   })
 }
 
-export function notFound(runId: string): RunError {
-  return new RunError('NOT_FOUND', `There is no run ${runId} in DBOS.`, { details: { runId } })
-}
-
-export function runEnded(runId: string): RunError {
-  return new RunError('RUN_ENDED', `Run ${runId} has ended; nothing more can be sent to it.`, { details: { runId } })
-}
-
-export function conflict(runId: string): ConflictError {
-  return new ConflictError('RUN_CONFLICT', `Run ${runId} exists with another program or input.`, {
-    hint: 'Start it under another id, or with the same program and input.',
-    details: { runId },
-  })
-}
-
 export function schemaTooNew(schema: string, version: number): EngineError {
   return new EngineError('SCHEMA_TOO_NEW', `Schema ${schema} was written by a newer version of Selvage (${version}).`, {
     hint: 'Install that version here too.',
@@ -66,8 +54,4 @@ export function oneInAProcess(): UsageError {
   return new UsageError('BAD_INPUT', 'DBOS works in this process already, and there is one DBOS in a process.', {
     hint: 'Stop the other worker first, or give each a process of its own. Clients, which never serve, share a process.',
   })
-}
-
-export function closed(): EngineError {
-  return new EngineError('UNAVAILABLE', 'The engine on DBOS was closed.', { hint: 'Open it again to go on.' })
 }

@@ -6,13 +6,14 @@ import {
   type Question,
   type QuestionQuery,
   type QuestionRecord,
-  RunError,
   type RunQuery,
   type RunSummary,
   type Signal,
 } from '@selvage/core'
+import { noQuestionIn, summaryOf } from '@selvage/core/engines'
 import type { Database, Row } from './database.ts'
-import { described, type RunRow } from './runs.ts'
+import { PLACE } from './errors.ts'
+import { describe, type RunRow } from './runs.ts'
 
 interface QuestionRow extends Row {
   readonly id: string
@@ -71,7 +72,11 @@ export async function listRuns(db: Database, query: RunQuery): Promise<Page<RunS
     `select * from ${db.schema}.run ${where.sql} order by created_at desc, id collate "C" limit ${oneMore(query)}`,
     where.values,
   )
-  return pageOf(rows.map(summaryOf), ({ createdAt, id }) => [createdAt, id], query)
+  return pageOf(
+    rows.map((row) => summaryOf(describe(row))),
+    ({ createdAt, id }) => [createdAt, id],
+    query,
+  )
 }
 
 /** A question is answered as soon as its answer is accepted, be it that nobody has taken it up yet. */
@@ -105,17 +110,12 @@ export async function listQuestions(db: Database, query: QuestionQuery): Promise
 export async function findQuestion(db: Database, id: string): Promise<QuestionRecord> {
   const [row] = await db.rows<QuestionRow>(`${ASKED(db.schema)} where question.id = $1`, [id])
   if (row !== undefined) return recordOf(row)
-  throw new RunError('NOT_FOUND', `There is no question ${id} in DBOS.`, { details: { id } })
+  throw noQuestionIn(PLACE, id)
 }
 
 /** The last one says that there is another page; what is no limit is refused by `pageOf`. */
 function oneMore({ limit = 50 }: Paging): number {
   return Number.isInteger(limit) && limit > 0 ? limit + 1 : 1
-}
-
-function summaryOf(row: RunRow): RunSummary {
-  const { start: _, outcome: __, waitsFor: ___, note: ____, ...summary } = described(row)
-  return summary
 }
 
 function recordOf({ run, key, opened_at, status, body, answer }: QuestionRow): QuestionRecord {

@@ -1,6 +1,4 @@
 /** How what is ours is called in DBOS, and what it is handed. */
-import type { Outcome, Progress } from '@selvage/core'
-
 /** What DBOS knows as an application: all workers of a name share runs, and see no others. Also the name of our schema. */
 export interface Names {
   readonly application: string
@@ -36,19 +34,3 @@ export interface Begin {
   /** Epoch milliseconds. */
   readonly at: number
 }
-
-/** What an advance leaves in DBOS: the result of a step of the workflow. */
-export type Advanced = Pick<Progress, 'cursor' | 'entries' | 'received'> & {
-  /** When it was over. Epoch milliseconds. */
-  readonly at: number
-  /** Of all generations, with those of this one. */
-  readonly steps: number
-  readonly mark?: string
-  readonly next: Progress['next']
-  readonly status?: Progress['status']
-} & (
-    | { readonly kind: 'continue' }
-    | { readonly kind: 'wait'; readonly signals: readonly string[]; readonly until?: number }
-    | { readonly kind: 'rotate'; readonly seed: { readonly cursor: number } }
-    | { readonly kind: 'done'; readonly outcome: Outcome }
-  )

@@ -6,22 +6,22 @@
  *
  * Whoever changes a run has its row locked, and rings the bell with it.
  */
+import type { Entry, Json, Outcome, RunDescription, RunStatus, Signal, SignalReceipt, Start } from '@selvage/core'
 import {
-  canonical,
-  EngineError,
-  type Entry,
-  type Json,
-  type Outcome,
-  type RunDescription,
-  type RunStatus,
-  type Signal,
-  type SignalReceipt,
-  type Start,
-} from '@selvage/core'
+  type Advanced,
+  described,
+  endStatus,
+  noRun,
+  type Reopen,
+  reopenEntry,
+  runEnded,
+  type Stretch,
+  stepsIn,
+} from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database, Row } from './database.ts'
-import { conflict, notFound, runEnded } from './errors.ts'
-import type { Advanced, Names } from './names.ts'
+import { PLACE } from './errors.ts'
+import type { Names } from './names.ts'
 
 export interface RunRow extends Row {
   readonly id: string
@@ -47,12 +47,7 @@ export interface RunRow extends Row {
 }
 
 /** How a generation stands, as far as its steps are durable. */
-export interface Standing {
-  readonly entries: number
-  readonly steps: number
-  readonly at: number
-  readonly note?: Advanced['status']
-}
+type Stood = Pick<Stretch, 'cursor' | 'steps' | 'at' | 'note'>
 
 /** Of a run that is not there yet. */
 interface Beginning {
@@ -79,14 +74,17 @@ export class Runs {
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `enqueue` makes the workflow of generation 0 in the same commit. `entries`: its journal begins with them. */
+  /**
+   * `enqueue` makes the workflow of generation 0 in the same commit. `entries`: its journal begins with them. Resolves with how
+   * the run was started that has the id already.
+   */
   async start(
     runId: string,
     start: Start,
     now: number,
     { workflow, parked = false, entries = [] }: Beginning,
     enqueue: (client: pg.PoolClient) => Promise<void>,
-  ): Promise<{ created: boolean }> {
+  ): Promise<Start | undefined> {
     const { program, version = null, parent, tenant = null, tags = {} } = start
     return await this.db.transaction(async (client) => {
       const { rowCount } = await client.query(
@@ -102,12 +100,10 @@ export class Runs {
         if (entries.length > 0) await client.query(this.keeping, keptAs(runId, entries))
         await enqueue(client)
         await this.ring(client, runId)
-        return { created: true }
+        return undefined
       }
       const { rows } = await client.query<RunRow>(`select start from ${this.s}.run where id = $1`, [runId])
-      const known = JSON.parse(rows[0]?.start ?? '{}') as Start
-      if (identity(known) === identity(start)) return { created: false }
-      throw conflict(runId)
+      return JSON.parse(rows[0]?.start ?? '{}') as Start
     })
   }
 
@@ -120,7 +116,7 @@ export class Runs {
         signal.id,
       ])
       if (rows[0] !== undefined) return { accepted: false, first: JSON.parse(rows[0].body) as Signal }
-      if (run.outcome !== null) throw runEnded(runId)
+      if (run.outcome !== null) throw runEnded(runId, run.status)
       await client.query(
         `insert into ${this.s}.signal (run, seq, id, body)
            values ($1, (select coalesce(max(seq) + 1, 0) from ${this.s}.signal where run = $1), $2, $3)`,
@@ -132,20 +128,17 @@ export class Runs {
     })
   }
 
-  /** Makes an ended run go on in a new generation. */
+  /** Makes an ended run go on in a new generation. False: somebody else was faster. */
   async reopen(
     runId: string,
-    at: number,
-    voided: readonly string[],
-    now: number,
+    reopen: Reopen,
     enqueue: (client: pg.PoolClient, run: RunRow, heard: number) => Promise<string>,
-  ): Promise<void> {
-    await this.db.transaction(async (client) => {
+  ): Promise<boolean> {
+    const { entries: at, at: now, voided } = reopen
+    return await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
-      if (run.outcome === null || run.entries !== at) {
-        throw new EngineError('JOURNAL_GAP', `Run ${runId} was retried by somebody else.`)
-      }
-      const entry: Entry = { seq: at, at: now, type: 'reopen', voided }
+      if (run.outcome === null || run.entries !== at) return false
+      const entry = reopenEntry(reopen)
       await client.query(`insert into ${this.s}.entry values ($1, $2, $3)`, [runId, at, JSON.stringify(entry)])
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
       await client.query(`update ${this.s}.question set status = 'open' where run = $1 and status = 'closed'`, [runId])
@@ -157,6 +150,7 @@ export class Runs {
         [runId, now, workflow],
       )
       await this.ring(client, runId)
+      return true
     })
   }
 
@@ -186,7 +180,7 @@ export class Runs {
   async suspend(
     runId: string,
     generation: number,
-    { entries, steps, at, note }: Standing,
+    { cursor, steps, at, note }: Stood,
     waitsFor: NonNullable<RunDescription['waitsFor']>,
   ): Promise<void> {
     await this.db.rows(
@@ -194,7 +188,7 @@ export class Runs {
          update ${this.s}.run set status = 'suspended', waits_for = $3, entries = $4, steps = $5, updated_at = $6, note = $7,
            crashes = 0 where id = $1 and generation = $2 and outcome is null returning id
        ) select pg_notify($8, id) from stood`,
-      [runId, generation, JSON.stringify(waitsFor), entries, steps, at, jsonOf(note), this.names.channel],
+      [runId, generation, JSON.stringify(waitsFor), cursor, steps, at, jsonOf(note), this.names.channel],
     )
   }
 
@@ -259,18 +253,13 @@ export class Runs {
     })
   }
 
-  async end(
-    runId: string,
-    generation: number,
-    { entries, steps, at, note }: Standing,
-    outcome: Outcome,
-  ): Promise<void> {
-    const status: RunStatus = 'ok' in outcome ? 'completed' : 'error' in outcome ? 'failed' : 'cancelled'
+  async end(runId: string, generation: number, { cursor, steps, at, note }: Stood, outcome: Outcome): Promise<void> {
+    const status = endStatus(outcome)
     await this.db.transaction(async (client) => {
       const { rowCount } = await client.query(
         `update ${this.s}.run set status = $3, outcome = $4, entries = $5, steps = $6, updated_at = $7, note = $8,
            waits_for = null, crashes = 0, claim = null where id = $1 and generation = $2 and outcome is null`,
-        [runId, generation, status, JSON.stringify(outcome), entries, steps, at, jsonOf(note)],
+        [runId, generation, status, JSON.stringify(outcome), cursor, steps, at, jsonOf(note)],
       )
       if (rowCount === 0) return
       await client.query(`update ${this.s}.question set status = 'closed' where run = $1 and status = 'open'`, [runId])
@@ -283,7 +272,7 @@ export class Runs {
   /** NOT_FOUND. */
   async row(runId: string): Promise<RunRow> {
     const [row] = await this.db.rows<RunRow>(`select * from ${this.s}.run where id = $1`, [runId])
-    if (row === undefined) throw notFound(runId)
+    if (row === undefined) throw noRun(PLACE, runId)
     return row
   }
 
@@ -322,7 +311,7 @@ export class Runs {
 
   async describe(runId: string): Promise<RunDescription> {
     const row = await this.row(runId)
-    return described(row, await this.last(row))
+    return describe(row, await this.last(row))
   }
 
   /** How far a run that goes on has come since its row was written. */
@@ -338,7 +327,7 @@ export class Runs {
 
   private async locked(client: Client, runId: string): Promise<RunRow> {
     const { rows } = await client.query(`select * from ${this.s}.run where id = $1 for update`, [runId])
-    if (rows[0] === undefined) throw notFound(runId)
+    if (rows[0] === undefined) throw noRun(PLACE, runId)
     return rows[0] as RunRow
   }
 
@@ -347,30 +336,20 @@ export class Runs {
   }
 }
 
-export function described(row: RunRow, last?: Advanced): RunDescription {
-  const { id, status, program, version, parent, tenant, tags, crashes, waits_for, outcome } = row
-  const start = JSON.parse(row.start) as Start
-  const note = last === undefined ? (row.note === null ? undefined : JSON.parse(row.note)) : last.status
-  const updatedAt = Math.max(Number(row.updated_at), last?.at ?? 0)
-  return {
-    id,
+export function describe(row: RunRow, last?: Advanced): RunDescription {
+  const { id, status, outcome, waits_for: waitsFor, note } = row
+  return described(id, {
+    start: JSON.parse(row.start) as Start,
     status,
-    program,
-    start,
-    tags,
     createdAt: Number(row.created_at),
-    updatedAt,
+    updatedAt: Math.max(Number(row.updated_at), last?.at ?? 0),
     entries: Math.max(row.entries, last?.cursor ?? 0),
     steps: Math.max(row.steps, last?.steps ?? 0),
-    crashes: Math.max(0, crashes - 1),
-    ...(version !== null && { version }),
-    ...(parent !== null && { parent }),
-    ...(tenant !== null && { tenant }),
-    ...(start.queue !== undefined && { queue: start.queue }),
-    ...(outcome !== null && { outcome: JSON.parse(outcome) as Outcome, endedAt: updatedAt }),
-    ...(waits_for !== null && { waitsFor: JSON.parse(waits_for) as NonNullable<RunDescription['waitsFor']> }),
-    ...(note !== undefined && { note }),
-  }
+    crashes: Math.max(0, row.crashes - 1),
+    outcome: outcome === null ? undefined : (JSON.parse(outcome) as Outcome),
+    waitsFor: waitsFor === null ? undefined : (JSON.parse(waitsFor) as NonNullable<RunDescription['waitsFor']>),
+    note: last !== undefined ? last.status : note === null ? undefined : (JSON.parse(note) as Json),
+  })
 }
 
 /** Results of other steps (waits, the start of the next generation) are none. */
@@ -382,16 +361,6 @@ function advancedOf(output: string): Advanced | undefined {
 /** Values for `keeping`. */
 function keptAs(runId: string, entries: readonly Entry[]): unknown[] {
   return [runId, entries.map(({ seq }) => seq), entries.map((entry) => JSON.stringify(entry))]
-}
-
-/** Two starts of one id are the same run if these are. */
-function identity({ program, input, forkedFrom }: Start): string {
-  const { runId = null, at = null, effects = null } = forkedFrom ?? {}
-  return canonical([program, input, runId, at, effects as Json])
-}
-
-export function stepsIn(entries: readonly Entry[]): number {
-  return entries.filter(({ type }) => type === 'step').length
 }
 
 function jsonOf(value: unknown): string | null {

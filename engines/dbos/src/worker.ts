@@ -12,12 +12,12 @@
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import { type Host, type Start, UsageError } from '@selvage/core'
+import type { Host, Start } from '@selvage/core'
+import { Places, type Platform } from '@selvage/core/engines'
 import { Bell } from './bell.ts'
 import type { Database } from './database.ts'
 import { type Driver, Generation } from './drive-run.ts'
 import { type Begin, type Names, queueOf, workflowOf } from './names.ts'
-import { Places } from './places.ts'
 import type { RunRow, Runs } from './runs.ts'
 import { Sdk } from './sdk.ts'
 
@@ -34,8 +34,7 @@ export interface WorkerOptions {
   readonly lingerMs: number
   readonly stopGraceMs: number
   readonly rotateAfter: { readonly advances: number; readonly bytes: number }
-  readonly now: () => number
-  readonly report: (error: unknown) => void
+  readonly platform: Platform
   readonly touched: (runId: string) => void
   readonly wake: (workflow: string, start: Start) => Promise<void>
   /** A run whose workflow was cancelled in DBOS's console. */
@@ -73,11 +72,12 @@ export class Worker {
 
   private constructor(options: WorkerOptions) {
     this.options = options
-    this.places = new Places(options.concurrency)
+    this.places = new Places(options.concurrency, options.platform)
   }
 
   private async begin(): Promise<void> {
-    const { names, url, db, makeQueue, report, leaseMs } = this.options
+    const { names, url, db, makeQueue, leaseMs, platform } = this.options
+    const { report } = platform
     await this.beat()
     this.bell = await Bell.open({ url, channel: names.channel, lock: this.lock, report })
     this.bell.listen((runId) => this.rang(runId))
@@ -97,7 +97,8 @@ export class Worker {
   }
 
   private async end(): Promise<void> {
-    const { db, stopGraceMs, report } = this.options
+    const { db, stopGraceMs, platform } = this.options
+    const { report } = platform
     await this.sdk?.shutdown(stopGraceMs).catch(report)
     this.over.abort()
     await Promise.all(this.loops)
@@ -136,17 +137,17 @@ export class Worker {
 
   private get driver(): Driver {
     const { options } = this
-    const { host, runs, db, names, now, wake, touched, report, namesSteps, rotateAfter, concurrency } = options
+    const { host, runs, db, names, platform, wake, touched, namesSteps, rotateAfter, concurrency } = options
     const isStopping = (): boolean => this.stopping !== undefined
     // Where many are at work, who waits makes room.
     const lingerMs = (): number => (this.all.size > concurrency ? 0 : options.lingerMs)
     return {
       host,
+      platform,
+      places: this.places,
       runs,
-      now,
       wake,
       touched,
-      report,
       rotateAfter,
       get lingerMs() {
         return lingerMs()
@@ -169,8 +170,6 @@ export class Worker {
           throw error
         }
       },
-      inPlace: (body) => this.places.take(body),
-      mayLive,
     }
   }
 
@@ -236,26 +235,7 @@ export class Worker {
         signal.addEventListener('abort', done)
       })
       if (signal.aborted) return
-      await body().catch((error) => this.options.report(error))
+      await body().catch((error) => this.options.platform.report(error))
     }
-  }
-}
-
-export function checkConcurrency(concurrency: number): void {
-  if (Number.isInteger(concurrency) && concurrency >= 1) return
-  throw new UsageError('BAD_INPUT', `The option concurrency of the engine on DBOS is ${String(concurrency)}.`, {
-    hint: 'Give a whole number of at least 1.',
-  })
-}
-
-/** `host`: name of the machine and pid, as in an intent. On another machine nobody here can tell. */
-function mayLive(host: string): boolean {
-  const at = host.lastIndexOf(':')
-  if (host.slice(0, at) !== hostname()) return true
-  try {
-    process.kill(Number(host.slice(at + 1)), 0)
-    return true
-  } catch (error) {
-    return (error as { code?: unknown }).code !== 'ESRCH'
   }
 }

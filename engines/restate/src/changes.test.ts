@@ -1,10 +1,11 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
+import { Changes } from '@selvage/core/engines'
+import { nodePlatform } from '@selvage/runtime-node'
 import { afterEach, expect, it } from 'vitest'
-import { Changes } from './changes.ts'
 import { servicesOf } from './kept.ts'
-import { Records } from './records.ts'
+import { describe, Records } from './records.ts'
 import { RestateServer } from './server.ts'
 
 let http: Server | undefined
@@ -39,7 +40,10 @@ it('the end of a generation is not missed where the one before ended with as man
     }
     return [{ journal_size: 25, status: 'completed' }]
   })
-  const changes = new Changes(records)
+  const changes = new Changes('Restate', nodePlatform(), {}, async (runId) => {
+    const known = await records.known(runId)
+    return { ...describe(known), pulse: () => records.pulse(known) }
+  })
   await changes.wait('r', { status: 'running' })
   expect((await records.known('r')).kept.over).toEqual({ outcome: { ok: 'made' } })
 })

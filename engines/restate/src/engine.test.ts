@@ -11,7 +11,8 @@ import { ended, enginePrograms, until } from '@selvage/testing'
 import { noRestate, RestateTestServer } from '@selvage/testing/servers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openOn, URLS } from '../test/under-test.ts'
-import type { RestateEngine, RestateOptions } from './engine.ts'
+import type { RestateEngine } from './engine.ts'
+import type { RestateOptions } from './options.ts'
 
 const LARGE = 8 * 1_024 * 1_024
 

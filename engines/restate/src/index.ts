@@ -1,3 +1,4 @@
-export { type RestateEngine, type RestateOptions, restateEngine } from './engine.ts'
+export { type RestateEngine, restateEngine } from './engine.ts'
+export type { RestateOptions } from './options.ts'
 export { type InsideOptions, runInside } from './run-inside.ts'
 export type { ListenOptions } from './worker.ts'

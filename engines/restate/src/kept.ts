@@ -1,6 +1,6 @@
 /** What Restate keeps of a run, and under which names. */
-import type { Entry, Json, Outcome, Progress, Signal, Start } from '@selvage/core'
-import type { KeptQuestion } from './asked.ts'
+import type { Json, Outcome, QuestionRecord, Signal, Start } from '@selvage/core'
+import type { Reopen } from '@selvage/core/engines'
 
 /** Names of the three objects. */
 export interface Services {
@@ -26,7 +26,7 @@ export interface Begin {
     readonly tells?: string
   }
   /** The run had ended and goes on. */
-  readonly reopen?: { readonly at: number; readonly entries: number; readonly voided: readonly string[] }
+  readonly reopen?: Reopen
 }
 
 /** The state `run` of a run: written when a generation begins and when it ends. Its entries lie in `e<number of the first>`. */
@@ -47,7 +47,7 @@ export interface KeptRun {
   /** Signals that are not in the journal yet. */
   readonly signals: readonly Signal[]
   /** Those that are open, and those that were when the run ended. */
-  readonly questions: readonly KeptQuestion[]
+  readonly questions: readonly QuestionRecord[]
   /** This generation is over; with an outcome the run is as well. */
   readonly over?: { readonly outcome?: Outcome }
   readonly note?: Json
@@ -55,23 +55,12 @@ export interface KeptRun {
   readonly tells?: string
 }
 
-/** What an advance leaves in Restate's own journal of the invocation. */
-export type Advanced = Pick<Progress, 'cursor' | 'entries' | 'received'> & {
-  /** When it was over. Epoch milliseconds. */
-  readonly at: number
-  readonly mark?: string
-  readonly next: readonly {
-    readonly key: string
-    readonly kind: 'model' | 'tool' | 'code' | 'child'
-    readonly name: string
-  }[]
-  readonly status?: Json
-} & (
-    | { readonly kind: 'continue' }
-    | { readonly kind: 'wait'; readonly signals: readonly string[]; readonly until?: number }
-    | { readonly kind: 'rotate'; readonly seed: { readonly cursor: number } }
-    | { readonly kind: 'done'; readonly outcome: Outcome }
-  )
+/** A run of which nothing is kept yet. */
+export function newRun({ start, at, tells }: NonNullable<Begin['first']>, invocation: string): KeptRun {
+  const none = { entries: 0, steps: 0, reopenings: 0, heard: 0, signals: [], questions: [] }
+  const run = { start, createdAt: at, updatedAt: at, generation: 0, invocation, ...none }
+  return tells === undefined ? run : { ...run, tells }
+}
 
 export const RUN_KEY = 'run'
 
@@ -80,12 +69,5 @@ export function entriesKey(seq: number): string {
   return `e${String(seq).padStart(10, '0')}`
 }
 
+/** Each in a state of its own, so that those of all runs can be listed; without its answer, which is in the inbox. */
 export const questionKey = (id: string): string => `q:${id}`
-
-export function stepsIn(entries: readonly Entry[]): number {
-  return entries.filter(({ type }) => type === 'step').length
-}
-
-export function reopeningsIn(entries: readonly Entry[]): number {
-  return entries.filter(({ type }) => type === 'reopen').length
-}

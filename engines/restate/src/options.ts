@@ -1,5 +1,35 @@
-/** How Restate treats our handlers. */
+/** What a user may set, and how Restate treats our handlers. */
 import type { ObjectOptions, RetryPolicy } from '@restatedev/restate-sdk'
+import type { NodePlatformOptions } from '@selvage/runtime-node'
+import type { ListenOptions } from './worker.ts'
+
+/** `clock`: Restate's own timers go by the server's. */
+export interface RestateOptions extends NodePlatformOptions {
+  /** Where handlers are called. Default http://127.0.0.1:8080. */
+  readonly ingress?: string
+  /** Where workers are made known and runs are read. Default http://127.0.0.1:9070. */
+  readonly admin?: string
+  /** Sent with each request to both: `authorization`, say. */
+  readonly headers?: { readonly [name: string]: string }
+  /** Of the virtual object, and how those of its inbox and its blobs begin; default `selvage`. One for each application. */
+  readonly name?: string
+  readonly listen?: ListenOptions
+  /** Where the server reaches the workers: a load balancer, say. Default: http://127.0.0.1 and the port listened on. */
+  readonly advertise?: string
+  /** False: the workers are made known by other means (`restate deployments register`). */
+  readonly register?: boolean
+  /** Public keys (`publickeyv1_…`) of the server: requests that it has not signed are refused. */
+  readonly identityKeys?: readonly string[]
+  /**
+   * Whether Restate's console shows the steps of a run by their names. Each then costs one small step of Restate's more, in
+   * which the program asks for it; without, all go by the program's name. Default true.
+   */
+  readonly namesSteps?: boolean
+  /** When a run's history in Restate is renewed: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
+  readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
+  /** Milliseconds that a stop waits for what is in flight; default 10,000. */
+  readonly stopGraceMs?: number
+}
 
 const DAY_MS: number = 24 * 60 * 60 * 1_000
 

@@ -6,9 +6,10 @@
  * that advance. A run that no worker has begun is the input of an invocation.
  */
 import type { Entry, RunDescription, RunStatus, Signal } from '@selvage/core'
-import { notFound } from './errors.ts'
+import { type Advanced, described, endStatus, noRun, reopenEntry, stepsIn } from '@selvage/core/engines'
+import { PLACE } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
-import { type Advanced, type Begin, type KeptRun, RUN_KEY, type Services, stepsIn } from './kept.ts'
+import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
 import { quoted, type RestateServer } from './server.ts'
 import { inputOf, runResult } from './wire.ts'
 
@@ -60,7 +61,7 @@ export class Records {
   /** NOT_FOUND. */
   async known(runId: string): Promise<Known> {
     const found = await this.find(runId)
-    if (found === undefined) throw notFound(runId)
+    if (found === undefined) throw noRun(PLACE, runId)
     return found
   }
 
@@ -171,10 +172,7 @@ export class Records {
     const [invocation] = await this.unfinished(`target_service_key = ${quoted(runId)}`)
     const begin = invocation === undefined ? undefined : await this.input<Begin>(invocation.id)
     if (invocation === undefined || begin?.first === undefined) return undefined
-    const { start, at } = begin.first
-    const none = { entries: 0, steps: 0, reopenings: 0, heard: 0, signals: [], questions: [] }
-    const kept = { start, createdAt: at, updatedAt: at, generation: 0, invocation: invocation.id, ...none }
-    return { runId, kept, isAwaited: true }
+    return { runId, kept: newRun(begin.first, invocation.id), isAwaited: true }
   }
 
   private async isAwaited(runId: string, { invocation }: KeptRun): Promise<boolean> {
@@ -190,53 +188,32 @@ export class Records {
   }
 }
 
-export function statusOf({ kept, going, isAwaited }: Known): RunStatus {
-  const outcome = kept.over?.outcome
-  if (outcome !== undefined && !isAwaited) {
-    if ('ok' in outcome) return 'completed'
-    return 'error' in outcome ? 'failed' : 'cancelled'
-  }
-  if (kept.generation === 0 && kept.over === undefined && !going?.isAdvancing && going?.last === undefined) {
-    return 'pending'
-  }
-  if (isAwaited && outcome !== undefined) return 'pending'
-  return going?.last?.kind === 'wait' && !going.isAdvancing ? 'suspended' : 'running'
-}
-
 export function describe(known: Known): RunDescription {
   const { runId, kept, going, claim, isAwaited } = known
-  const { start } = kept
-  const { program, version, parent, tenant, queue, tags = {} } = start
-  const status = statusOf(known)
+  const { start, createdAt } = kept
   const last = going?.last
-  const outcome = isAwaited ? undefined : kept.over?.outcome
-  const updatedAt = going?.entries.at(-1)?.at ?? kept.updatedAt
-  const note = last === undefined ? kept.note : last.status
-  const waitsFor = status === 'suspended' && last?.kind === 'wait' ? waitsOf(last) : undefined
+  const live = going?.entries ?? []
   const advance = `${kept.generation}/${going?.advances ?? 0}`
-  return {
-    id: runId,
-    status,
-    program,
+  return described(runId, {
     start,
-    tags,
-    createdAt: kept.createdAt,
-    updatedAt,
-    entries: kept.entries + (going?.entries.length ?? 0),
-    steps: kept.steps + stepsIn(going?.entries ?? []),
+    status: statusOf(known),
+    createdAt,
+    updatedAt: live.at(-1)?.at ?? kept.updatedAt,
+    entries: kept.entries + live.length,
+    steps: kept.steps + stepsIn(live),
     crashes: claim?.advance === advance ? claim.count - 1 : 0,
-    ...(version !== undefined && { version }),
-    ...(parent !== undefined && { parent: parent.runId }),
-    ...(tenant !== undefined && { tenant }),
-    ...(queue !== undefined && { queue }),
-    ...(outcome !== undefined && { outcome, endedAt: updatedAt }),
-    ...(waitsFor !== undefined && { waitsFor }),
-    ...(note !== undefined && { note }),
-  }
+    outcome: isAwaited ? undefined : kept.over?.outcome,
+    waitsFor: last?.kind === 'wait' ? last : undefined,
+    note: last === undefined ? kept.note : last.status,
+  })
 }
 
-function waitsOf({ signals, until }: Extract<Advanced, { kind: 'wait' }>): NonNullable<RunDescription['waitsFor']> {
-  return { signals, ...(until !== undefined && { until }) }
+function statusOf({ kept, going, isAwaited }: Known): RunStatus {
+  const outcome = kept.over?.outcome
+  if (outcome !== undefined) return isAwaited ? 'pending' : endStatus(outcome)
+  const isNew = kept.generation === 0 && kept.over === undefined
+  if (isNew && !going?.isAdvancing && going?.last === undefined) return 'pending'
+  return going?.last?.kind === 'wait' && !going.isAdvancing ? 'suspended' : 'running'
 }
 
 /** `rows` of one invocation, in their order. */
@@ -246,8 +223,7 @@ function goingOf(rows: readonly JournalRow[]): Going {
   const advanced = done.filter((each) => each !== undefined) as unknown as readonly Advanced[]
   const begun = rows.filter(({ entry_type }) => entry_type === RUN_COMMAND).length
   const { reopen } = (begin === undefined ? {} : (inputOf(begin.raw) ?? {})) as Partial<Begin>
-  const reopened: readonly Entry[] =
-    reopen === undefined ? [] : [{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }]
+  const reopened = reopen === undefined ? [] : [reopenEntry(reopen)]
   return {
     entries: [...reopened, ...advanced.flatMap(({ entries }) => entries)],
     advances: advanced.length,

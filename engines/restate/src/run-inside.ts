@@ -14,17 +14,8 @@
  * A cancel of your invocation cancels the run.
  */
 import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
-import {
-  createOffload,
-  decode,
-  encode,
-  errorFromJson,
-  type Outcome,
-  type Program,
-  RunError,
-  type Runtime,
-  type Signal,
-} from '@selvage/core'
+import type { Outcome, Program, Runtime, Signal } from '@selvage/core'
+import { resultInside, startInside } from '@selvage/core/engines'
 import type { Driving } from './drive-run.ts'
 import type { RestateEngine } from './engine.ts'
 
@@ -53,15 +44,14 @@ export async function runInside(
 ): Promise<unknown> {
   const { services, blobs } = engine
   const runId = `inside/${ctx.request().id}/${key}`
-  const { name, version } = program
-  const plain = { program: name, input: encode(input, `the input of run ${runId}`) }
-  const start = version === undefined ? plain : { ...plain, version }
+  const start = startInside(runId, program, input)
   const { id: tells, promise } = ctx.awakeable<Outcome>()
   const runs: VirtualObjectDefinition<string, Driving> = { name: services.runs }
   const at = await ctx.date.now()
   ctx.objectSendClient(runs, runId).drive({ generation: 0, first: { start, at, tells } })
+  let outcome: Outcome
   try {
-    return await resultOf(runId, await promise)
+    outcome = await promise
   } catch (error) {
     if (error instanceof CancelledError) {
       const inbox: VirtualObjectDefinition<string, Hearing> = { name: services.inbox }
@@ -70,17 +60,7 @@ export async function runInside(
     }
     throw error
   }
-
-  async function resultOf(runId: string, outcome: Outcome): Promise<unknown> {
-    if ('error' in outcome) throw terminal(errorFromJson(outcome.error))
-    if ('cancelled' in outcome) {
-      const message = `Run ${runId} was cancelled: ${outcome.cancelled}`
-      throw terminal(new RunError('RUN_CANCELLED', message, { details: { runId } }))
-    }
-    return decode(await createOffload({ runtime, blobs }).unpack(outcome.ok))
-  }
-}
-
-function terminal(cause: Error): TerminalError {
-  return Object.assign(new TerminalError(cause.message), { cause })
+  return await resultInside(runId, outcome, { runtime, blobs }).catch((cause: Error) => {
+    throw Object.assign(new TerminalError(cause.message), { cause })
+  })
 }

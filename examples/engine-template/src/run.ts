@@ -1,96 +1,125 @@
-/** One run, as this engine keeps it. */
-import type { Entry, Outcome, RunDescription, RunStatus, Signal, Start } from '@selvage/core'
+/** One run: its loop, in the words of this engine, and what is kept of it. */
+import type { Advance, Outcome, Primitives, Progress, RunDescription, RunStatus, Signal, Start } from '@selvage/core'
+import { type Advanced, described, endStatus, type Platform, Stretch } from '@selvage/core/engines'
+import type { Worker, Workers } from './workers.ts'
 
-export class MemoryRun {
-  readonly id: string
+const AGAIN_MS = 20
+
+export interface Around {
+  readonly platform: Platform
+  readonly workers: Workers
+  /** The run has changed. */
+  touched(): void
+}
+
+export class MemoryRun implements Primitives {
   readonly start: Start
-  readonly createdAt: number = Date.now()
-  readonly entries: Entry[] = []
+  readonly stretch: Stretch
   /** By id: the first one counts. */
   readonly accepted: Map<string, Signal> = new Map()
   status: RunStatus = 'pending'
   outcome: Outcome | undefined
-  waitsFor: RunDescription['waitsFor']
-  updatedAt: number = this.createdAt
-  private inbox: Signal[] = []
-  private isWoken = false
-  private readonly listeners = new Set<() => void>()
+  private readonly createdAt: number
+  private readonly around: Around
+  private waitsFor: RunDescription['waitsFor']
+  private wakeUp = (): void => {}
 
-  constructor(id: string, start: Start) {
-    this.id = id
-    this.start = start
+  constructor(runId: string, start: Start, at: number, around: Around) {
+    this.start = structuredClone(start)
+    this.createdAt = at
+    this.around = around
+    this.stretch = new Stretch(
+      runId,
+      { entries: 0, steps: 0, at },
+      {
+        platform: around.platform,
+        stored: async () => [],
+        wake: () => {
+          this.stretch.isWoken = true
+          this.wakeUp()
+        },
+        rotateAfter: { advances: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
+      },
+    )
   }
 
-  arrive(signal: Signal): void {
-    this.inbox.push(signal)
-    this.tell()
+  async drive(startAt: number | undefined): Promise<void> {
+    if (startAt !== undefined) await this.waitFor([], startAt)
+    this.outcome = await this.stretch.drive(this.start, this)
+    this.becomes(endStatus(this.outcome))
   }
 
-  /** The program asks for something while no advance is in progress. */
-  wake(): void {
-    this.isWoken = true
-    this.tell()
+  hear(signal: Signal): void {
+    this.accepted.set(signal.id, signal)
+    this.stretch.hear(signal)
+    this.wakeUp()
   }
 
-  /** Everything that has arrived, if there is a reason to advance: a name that is waited for, a command (`$…`), the time. */
-  take(names: readonly string[], isDue: boolean): readonly Signal[] | undefined {
-    const isCalled = this.inbox.some(({ name }) => names.includes(name) || name.startsWith('$'))
-    if (!isCalled && !isDue && !this.isWoken) return undefined
-    this.isWoken = false
-    return this.inbox.splice(0)
-  }
+  // ── Primitives ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  becomes(status: RunStatus, waitsFor?: RunDescription['waitsFor']): void {
-    this.status = status
-    this.waitsFor = waitsFor
-    this.updatedAt = Date.now()
-    this.tell()
-  }
-
-  end(outcome: Outcome): void {
-    this.outcome = outcome
-    this.becomes('ok' in outcome ? 'completed' : 'error' in outcome ? 'failed' : 'cancelled')
-  }
-
-  /** Resolves with the next change, with the abort, or at that time (epoch ms). */
-  nextChange({ abortSignal, until }: { abortSignal?: AbortSignal | undefined; until?: number | undefined } = {}) {
-    return new Promise<void>((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer)
-        this.listeners.delete(done)
-        abortSignal?.removeEventListener('abort', done)
-        resolve()
+  /** Asks until a host has answered: one that stops, or fails for want of anything, is followed by the next. */
+  async advance(_name: string, request: Advance): Promise<Progress> {
+    const { workers, platform } = this.around
+    const progress = await this.stretch.advance(async () => {
+      for (let delivery = 1; ; delivery++) {
+        const worker = await workers.find(this.start)
+        if (this.status !== 'running') this.becomes('running')
+        const reply = await this.ask(worker, request, delivery).catch(platform.report)
+        // What travels is JSON, and what is kept here is what a real engine would have written before it goes on.
+        if (reply !== undefined) return JSON.parse(JSON.stringify(reply)) as Advanced
+        await new Promise<void>((resolve) => platform.timer(AGAIN_MS, resolve))
       }
-      // A timer of Node's is no longer than 24 days; who is woken early looks again.
-      const timer = until === undefined ? undefined : setTimeout(done, Math.min(until - Date.now(), 2 ** 31 - 1))
-      this.listeners.add(done)
-      abortSignal?.addEventListener('abort', done)
+    })
+    if (progress.kind === 'wait') this.becomes('suspended', progress)
+    else this.around.touched()
+    return progress
+  }
+
+  async waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
+    const { platform } = this.around
+    while (!this.stretch.isCalled(names) && (until === undefined || until > platform.now())) {
+      await new Promise<void>((resolve) => {
+        const cancel = until === undefined ? undefined : platform.timer(until - platform.now(), resolve)
+        this.wakeUp = () => {
+          cancel?.()
+          resolve()
+        }
+      })
+    }
+    // They go into the next advance by themselves.
+    return []
+  }
+
+  now(): number {
+    return this.around.platform.now()
+  }
+
+  startAnew(): Promise<never> {
+    return Promise.reject(new Error('its manifest says that it does not rotate'))
+  }
+
+  // ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  describe(): RunDescription {
+    const { start, status, outcome, createdAt, waitsFor, stretch } = this
+    const { cursor: entries, steps, at: updatedAt, note } = stretch
+    return described(stretch.runId, {
+      ...{ start, status, outcome, createdAt, updatedAt, waitsFor, note },
+      ...{ entries, steps, crashes: 0 },
     })
   }
 
-  describe(): RunDescription {
-    const { program, version, parent, tenant, queue, tags = {} } = this.start
-    return {
-      id: this.id,
-      status: this.status,
-      program,
-      start: this.start,
-      tags,
-      createdAt: this.createdAt,
-      updatedAt: this.updatedAt,
-      entries: this.entries.length,
-      steps: this.entries.filter(({ type }) => type === 'step').length,
-      crashes: 0,
-      ...(version !== undefined && { version }),
-      ...(parent !== undefined && { parent: parent.runId }),
-      ...(tenant !== undefined && { tenant }),
-      ...(queue !== undefined && { queue }),
-      ...(this.waitsFor !== undefined && { waitsFor: this.waitsFor }),
-      ...(this.outcome !== undefined && { outcome: this.outcome, endedAt: this.updatedAt }),
-    }
+  /** Undefined: it stopped before it had answered. */
+  private async ask({ host, stopped }: Worker, request: Advance, delivery: number): Promise<Advanced | undefined> {
+    const gone = new Promise<undefined>((resolve) => {
+      stopped.addEventListener('abort', () => resolve(undefined), { once: true })
+    })
+    return await Promise.race([this.stretch.ask(host, request, { delivery, abortSignal: stopped }), gone])
   }
 
-  private tell(): void {
-    for (const listener of [...this.listeners]) listener()
+  private becomes(status: RunStatus, waitsFor?: RunDescription['waitsFor']): void {
+    this.status = status
+    this.waitsFor = waitsFor
+    this.around.touched()
   }
 }

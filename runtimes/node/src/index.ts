@@ -11,6 +11,8 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Clock, Runtime, StepContext } from '@selvage/core'
 import { systemClock } from './clock.ts'
 
+export { type BlobPlace, hashedBlobs } from './hashed-blobs.ts'
+export { type NodePlatformOptions, nodePlatform } from './platform.ts'
 export { systemClock }
 
 /** As it was before a test of an author's faked it: a run must not stand still with the clock. */

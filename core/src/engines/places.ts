@@ -2,14 +2,18 @@
  * The places for advances in one worker: so many at once, and when the worker stops, none that is new. An advance is over
  * for a worker when its reply is durable.
  */
+import type { Platform } from './platform.ts'
+
 export class Places {
   private free: number
+  private readonly platform: Pick<Platform, 'waitingTimer'>
   private readonly queue: (() => void)[] = []
   private readonly inFlight = new Set<Promise<unknown>>()
   private isClosing = false
 
-  constructor(concurrency: number) {
+  constructor(concurrency: number, platform: Pick<Platform, 'waitingTimer'>) {
     this.free = concurrency
+    this.platform = platform
   }
 
   /** Runs `body` when a place is free. */
@@ -45,13 +49,14 @@ export class Places {
     return this.isClosing ? await new Promise<never>(() => {}) : result
   }
 
+  /** Resolves when nothing is in flight, after `graceMs` at the latest. */
   async close(graceMs: number): Promise<void> {
     this.isClosing = true
-    let stop: NodeJS.Timeout | undefined
+    let stop = (): void => {}
     const grace = new Promise<void>((resolve) => {
-      stop = setTimeout(resolve, graceMs)
+      stop = this.platform.waitingTimer(graceMs, resolve)
     })
     await Promise.race([Promise.all(this.inFlight), grace])
-    clearTimeout(stop)
+    stop()
   }
 }

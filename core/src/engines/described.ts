@@ -1,0 +1,79 @@
+/** How a run stands, as an engine knows it, and as people and lists are shown it. */
+import type { Outcome, Start } from '../entry.ts'
+import type { Json } from '../json.ts'
+import { pageOf, questionMatches, runMatches } from '../queries.ts'
+import type {
+  Page,
+  QuestionQuery,
+  QuestionRecord,
+  RunDescription,
+  RunQuery,
+  RunStatus,
+  RunSummary,
+} from '../records.ts'
+
+type WaitsFor = NonNullable<RunDescription['waitsFor']>
+
+export interface Standing {
+  readonly start: Start
+  readonly status: RunStatus
+  /** Epoch milliseconds. */
+  readonly createdAt: number
+  readonly updatedAt: number
+  readonly entries: number
+  readonly steps: number
+  readonly crashes: number
+  /** Undefined while it goes on. */
+  readonly outcome?: Outcome | undefined
+  /** Default: `updatedAt`. */
+  readonly endedAt?: number | undefined
+  /** What it has said that it waits for: shown while it is suspended. */
+  readonly waitsFor?: WaitsFor | undefined
+  readonly note?: Json | undefined
+}
+
+export function described(id: string, standing: Standing): RunDescription {
+  const { start, status, createdAt, updatedAt, entries, steps, crashes, outcome, waitsFor, note } = standing
+  const { program, version, parent, tenant, queue, tags = {} } = start
+  const { endedAt = updatedAt } = standing
+  return {
+    ...{ id, status, program, start, tags, createdAt, updatedAt, entries, steps, crashes },
+    ...(version !== undefined && { version }),
+    ...(parent !== undefined && { parent: parent.runId }),
+    ...(tenant !== undefined && { tenant }),
+    ...(queue !== undefined && { queue }),
+    ...(outcome !== undefined && { outcome, endedAt }),
+    ...(status === 'suspended' && waitsFor !== undefined && { waitsFor: waitsOf(waitsFor) }),
+    ...(note !== undefined && { note }),
+  }
+}
+
+export function endStatus(outcome: Outcome): RunStatus {
+  if ('ok' in outcome) return 'completed'
+  return 'error' in outcome ? 'failed' : 'cancelled'
+}
+
+export function summaryOf(run: RunDescription): RunSummary {
+  const { start: _, outcome: __, waitsFor: ___, note: ____, ...summary } = run
+  return summary
+}
+
+/** For engines that read what they list. */
+export function pageOfRuns(runs: readonly RunDescription[], query: RunQuery): Page<RunSummary> {
+  const found = runs.map(summaryOf).filter((run) => runMatches(run, query))
+  return pageOf(found, ({ createdAt, id }) => [createdAt, id], query)
+}
+
+/** `tags`: those of a run; asked where the query is for one. */
+export function pageOfQuestions(
+  records: readonly QuestionRecord[],
+  query: QuestionQuery,
+  tags: (runId: string) => RunSummary['tags'] | undefined,
+): Page<QuestionRecord> {
+  const found = records.filter((record) => questionMatches(record, query, query.tag && tags(record.runId)))
+  return pageOf(found, ({ openedAt, id }) => [openedAt, id], query)
+}
+
+function waitsOf({ signals, until }: WaitsFor): WaitsFor {
+  return { signals, ...(until !== undefined && { until }) }
+}

@@ -1,0 +1,28 @@
+/** A run that is a part of a user's own workflow: how it is started, and what comes back. */
+import { decode, encode, errorFromJson } from '../codec.ts'
+import type { Outcome, Start } from '../entry.ts'
+import { RunError } from '../errors.ts'
+import { createOffload } from '../offload.ts'
+import type { Blobs, Program, Runtime } from '../ports.ts'
+
+export function startInside(
+  runId: string,
+  { name, version }: Pick<Program, 'name' | 'version'>,
+  input: unknown,
+): Start {
+  const start = { program: name, input: encode(input, `the input of run ${runId}`) }
+  return version === undefined ? start : { ...start, version }
+}
+
+/** What the program has returned. Rejects with its error, or RUN_CANCELLED. */
+export async function resultInside(
+  runId: string,
+  outcome: Outcome,
+  { runtime, blobs }: { readonly runtime: Runtime; readonly blobs?: Blobs | undefined },
+): Promise<unknown> {
+  if ('error' in outcome) throw errorFromJson(outcome.error)
+  if ('cancelled' in outcome) {
+    throw new RunError('RUN_CANCELLED', `Run ${runId} was cancelled: ${outcome.cancelled}`, { details: { runId } })
+  }
+  return decode(await createOffload({ runtime, blobs }).unpack(outcome.ok))
+}
