@@ -77,7 +77,6 @@ export interface Chat {
   readonly messages: number
   /** Sum of the JSON of all messages, as the SDK writes them. */
   readonly messageBytes: number
-  readonly ms: number
 }
 
 /** A cold process goes on with a session. Milliseconds since it was started. */

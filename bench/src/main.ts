@@ -41,8 +41,8 @@ const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workloa
 if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
 await setUp(planned, takesPart, mode)
 const end = Math.min(elapsed() + TOTAL[mode], DEADLINE[mode] - GRACE[mode])
-for (const [index, each] of planned.entries()) {
-  measured.push(await measure(each, index === planned.length - 1))
+for (const each of planned) {
+  measured.push(await measure(each))
   if (writes) writeResults(resultsNow())
 }
 await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
@@ -65,10 +65,11 @@ function elapsed(): number {
   return (performance.now() - began) / 1_000
 }
 
-/** The last one has all the time that is left. */
-async function measure({ workload, seconds }: Planned, isLast: boolean): Promise<Measured> {
+/** The last one of the plan has all the time that is left. */
+async function measure({ workload, seconds }: Planned): Promise<Measured> {
   const from = elapsed()
   const left = Math.max(0, end - from)
+  const isLast = workload === PLAN.at(-1)?.workload
   const budget = Math.round(isLast ? left : Math.min(seconds[mode], left))
   let saved: Section | undefined
   const own: Options = {

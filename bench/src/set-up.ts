@@ -15,7 +15,7 @@ export async function setUp(
   // The largest of them is not worth a quick run's minute.
   const peers = new Set(wanted.flatMap(({ peer }) => (peer === undefined ? [] : [peer.folder])))
   if (mode === 'quick' && !isInstalled('vercel-workflow')) peers.delete('vercel-workflow')
-  for (const peer of peers) await install(peer).catch((error) => console.error(error))
+  await Promise.all([...peers].map((peer) => install(peer).catch((error) => console.error(error))))
   const servers = new Set(wanted.flatMap(({ server }) => server ?? []))
   await Promise.all([...servers].map((name) => server(name).catch((error) => console.error(error))))
 }

@@ -2,13 +2,23 @@
 import type { Size } from '../cycles/run-way.ts'
 import { WAYS, type WayName } from '../cycles/ways.ts'
 
-export interface Measuring extends Size {
-  /** Ways that are interleaved, so many rounds. */
+/** Ways that are interleaved at one size, so many rounds. */
+export interface Rounds extends Size {
   readonly groups: readonly (readonly [ways: readonly WayName[], rounds: number])[]
-  /** In place of groups: runs one after another, each list on a processor of its own. */
-  readonly lanes?: readonly (readonly WayName[])[]
   /** What is left out, or has fewer than five rounds. */
   readonly why?: string
+}
+
+/** Where one run takes minutes: runs one after another, each list on a processor of its own. */
+export interface Lanes {
+  readonly lanes: readonly (readonly Job[])[]
+  /** The tables that come of it. */
+  readonly sizes: readonly (Size & { readonly why: string })[]
+}
+
+export interface Job {
+  readonly way: WayName
+  readonly size: Size
 }
 
 export const ALL_WAYS = Object.keys(WAYS) as readonly WayName[]
@@ -17,29 +27,38 @@ const QUADRATIC: readonly WayName[] = ['plain', 'durable, without the seam']
 const KEPT_BY_SDK: readonly WayName[] = ['SessionManager, per message', 'checkpointing: true, with a SessionManager']
 const BARS: readonly WayName[] = [...QUADRATIC, ...LINEAR]
 
-const WHOLE: readonly Measuring[] = [
+const LONG: Size = { cycles: 5_000, resultBytes: 200 }
+const LONG_4K: Size = { cycles: 5_000, resultBytes: 4_000 }
+const linear = (size: Size): readonly Job[] => LINEAR.map((way) => ({ way, size }))
+const NEIGHBOUR =
+  'Every bar of this table has had a busy neighbour on the second processor; the tables above were measured one run at a time'
+
+const WHOLE: readonly (Rounds | Lanes)[] = [
   { cycles: 50, resultBytes: 200, groups: [[ALL_WAYS, 5]] },
   {
     cycles: 500,
     resultBytes: 200,
-    groups: [
-      [BARS, 5],
-      [KEPT_BY_SDK, 1],
-    ],
-    why: 'SessionManager and checkpointing have one round, as they take a minute for more and write a quarter of a gigabyte in each',
+    groups: [[BARS, 5]],
   },
   {
-    cycles: 5_000,
-    resultBytes: 200,
-    groups: [],
     lanes: [
-      ['plain', ...LINEAR, ...LINEAR],
-      [...LINEAR, ...LINEAR, ...LINEAR, 'durable, without the seam'],
+      [{ way: 'plain', size: LONG }, ...linear(LONG), ...linear(LONG), ...linear(LONG_4K)],
+      [...linear(LONG), ...linear(LONG), ...linear(LONG), { way: 'durable, without the seam', size: LONG }],
     ],
-    why:
-      'the bars without the seam are quadratic and take minutes: one round. Beside each of them the rounds of the others went ' +
-      'on, on the second processor, so that every bar of this table has had a busy neighbour; the tables above were ' +
-      'measured one run at a time. SessionManager and checkpointing would write tens of gigabytes, and are left out',
+    sizes: [
+      {
+        ...LONG,
+        why:
+          'the bars without the seam are quadratic and take minutes: one round, and the rounds of the others beside them. ' +
+          `${NEIGHBOUR}. SessionManager and checkpointing would write tens of gigabytes, and are left out`,
+      },
+      {
+        ...LONG_4K,
+        why:
+          'one round, for bytes and memory; the two bars without the seam are left out: they would take longer than the ' +
+          `whole of the bench. ${NEIGHBOUR}`,
+      },
+    ],
   },
   { cycles: 50, resultBytes: 4_000, groups: [[BARS, 5]] },
   {
@@ -49,23 +68,22 @@ const WHOLE: readonly Measuring[] = [
       [LINEAR, 5],
       [QUADRATIC, 1],
     ],
-    why: 'the bars without the seam have one round, of some ten seconds each. SessionManager and checkpointing write gigabytes there, and are left out',
+    why:
+      'the bars without the seam have one round, of some ten seconds each. SessionManager and checkpointing write gigabytes ' +
+      'there, and are left out',
   },
   {
-    cycles: 5_000,
-    resultBytes: 4_000,
-    groups: [[LINEAR, 1]],
-    why: 'one round, for bytes and memory; the two bars without the seam are left out: they would take longer than the whole of the bench',
+    cycles: 500,
+    resultBytes: 200,
+    groups: [[KEPT_BY_SDK, 1]],
+    why: 'one round, as they take a minute for more, and write a quarter of a gigabyte in each',
   },
 ]
 const QUICKLY = 'one round (quick)'
-const QUICK: readonly Measuring[] = [
+const QUICK: readonly (Rounds | Lanes)[] = [
   { cycles: 50, resultBytes: 200, groups: [[BARS, 1]], why: QUICKLY },
   { cycles: 200, resultBytes: 200, groups: [[BARS, 1]], why: QUICKLY },
   { cycles: 50, resultBytes: 4_000, groups: [[BARS, 1]], why: QUICKLY },
 ]
 
-export const SIZES: { readonly quick: readonly Measuring[]; readonly whole: readonly Measuring[] } = {
-  quick: QUICK,
-  whole: WHOLE,
-}
+export const SIZES: { readonly quick: typeof QUICK; readonly whole: typeof WHOLE } = { quick: QUICK, whole: WHOLE }

@@ -5,6 +5,7 @@ import { type Bar, bars, type Plot } from '../plot.ts'
 import { figure, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { median, spread } from '../statistics.ts'
 import { ALL_WAYS } from './cycle-sizes.ts'
+import type { Found } from './measure-ways.ts'
 
 type Runs = ReadonlyMap<WayName, readonly Ran[]>
 
@@ -15,7 +16,7 @@ export function labelOf({ cycles, resultBytes }: Size): string {
   return `${figure(cycles)} cycles, results of ${figure(resultBytes)} B`
 }
 
-export function cyclesTable(size: Size, runs: Runs): Table {
+export function cyclesTable({ size, runs }: Found): Table {
   const rows = waysIn(runs).map(([way, own]) => {
     const of = (part: (ran: Ran) => number | undefined): string => {
       const values = own.map(part).filter((value) => value !== undefined)
@@ -39,7 +40,7 @@ export function cyclesTable(size: Size, runs: Runs): Table {
   }
 }
 
-export function cyclesPlot(size: Size, runs: Runs): Plot {
+export function cyclesPlot({ size, runs }: Found): Plot {
   return bars({
     file: `cycles-${size.cycles}.svg`,
     title: `${labelOf(size)}: milliseconds`,
@@ -57,32 +58,43 @@ export function shareOfPlain(runs: Runs): number {
 }
 
 /** The database of the durable agent beside the messages that it is about. Sizes do not vary from run to run. */
-export function storedRow(
-  size: Size,
-  runs: Runs,
-): { readonly row: readonly string[]; readonly verdicts: Verdict[] } | undefined {
-  const { messageBytes, fileBytes } = runs.get(DURABLE)?.[0] ?? {}
-  if (messageBytes === undefined || fileBytes === undefined) return undefined
-  const ratio = fileBytes / messageBytes
-  const promised = PROMISED_BYTES[size.resultBytes] ?? 0
-  const verdict: Verdict = {
-    what: `stored bytes, ${figure(size.cycles)} cycles, ${figure(size.resultBytes)} B`,
-    promised: `≤ ${promised} × messages`,
-    measured: ratio.toFixed(3),
-    kept: ratio <= promised,
-    why: 'the file has schema, indexes and the row of the run in it besides, which weigh the more the fewer messages there are',
-  }
-  return {
-    row: [
-      labelOf(size),
-      figure(2 * size.cycles + 2),
-      figure(messageBytes / 1_024),
-      figure(fileBytes / 1_024),
-      ratio.toFixed(3),
-    ],
-    // Below, most of the file is its schema.
-    verdicts: size.cycles < 500 ? [] : [verdict],
-  }
+export function storedTable(all: readonly Found[]): Table {
+  const rows = all.map((found) => {
+    const stored = storedIn(found)
+    return [
+      labelOf(found.size),
+      figure(2 * found.size.cycles + 2),
+      figure(stored.messageBytes / 1_024),
+      figure(stored.fileBytes / 1_024),
+      stored.ratio.toFixed(3),
+    ]
+  })
+  return { caption: '**Stored bytes**', head: ['', 'messages', 'messages KiB', 'file KiB', 'ratio'], rows }
+}
+
+/** From 500 cycles on: below, most of the file is its schema. */
+export function storedVerdicts(all: readonly Found[]): readonly Verdict[] {
+  return all
+    .filter(({ size }) => size.cycles >= 500)
+    .map((found) => {
+      const { cycles, resultBytes } = found.size
+      const { ratio } = storedIn(found)
+      const promised = PROMISED_BYTES[resultBytes] ?? 0
+      return {
+        what: `stored bytes, ${figure(cycles)} cycles, ${figure(resultBytes)} B`,
+        promised: `≤ ${promised} × messages`,
+        measured: ratio.toFixed(3),
+        kept: ratio <= promised,
+        why: Number.isNaN(ratio)
+          ? 'the durable agent was not measured'
+          : 'schema, indexes and the row of the run are in the file, too, and each entry has a head of its own beside its message',
+      }
+    })
+}
+
+function storedIn({ runs }: Found): { messageBytes: number; fileBytes: number; ratio: number } {
+  const { messageBytes = Number.NaN, fileBytes = Number.NaN } = runs.get(DURABLE)?.[0] ?? {}
+  return { messageBytes, fileBytes, ratio: fileBytes / messageBytes }
 }
 
 function waysIn(runs: Runs): (readonly [WayName, readonly Ran[]])[] {

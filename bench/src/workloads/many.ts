@@ -20,8 +20,7 @@ export const many: Workload = {
     const count = quick ? QUICK : WHOLE
     const made = quick ? MADE_QUICKLY : MADE
     const [small, large] = [scratchFolder(), scratchFolder()]
-    await many.make(small, made, made)
-    await many.make(large, made, count)
+    await Promise.all([many.make(small, made, made), many.make(large, made, count)])
     const blocks = [() => many.look(small), () => many.look(large)]
     const answers = await interleave(blocks, { warmUp: 0, rounds: quick ? 1 : 5, until })
     const rounds = answers[0]?.length ?? 0

@@ -1,46 +1,82 @@
 /** Runs of several ways beside each other: interleaved, or on a processor each where one run takes minutes. */
 import { availableParallelism } from 'node:os'
-import { makeReady, type Ran } from '../cycles/run-way.ts'
+import { makeReady, type Ran, type Size } from '../cycles/run-way.ts'
 import type { WayName } from '../cycles/ways.ts'
-import type { Measuring } from './cycle-sizes.ts'
+import type { Job, Lanes, Rounds } from './cycle-sizes.ts'
 
+type Make = typeof makeReady
+
+/** What was found at one size. */
 export interface Found {
+  readonly size: Size
   readonly runs: ReadonlyMap<WayName, readonly Ran[]>
-  /** What failed, or had no time. */
+  /** What failed, what had no time, and why there are no more rounds. */
   readonly notes: readonly string[]
 }
 
-/** No round begins behind `until`, and none lasts beyond it. */
-export async function measureWays({ groups, lanes = [], ...size }: Measuring, until: number): Promise<Found> {
-  const runs = new Map<WayName, Ran[]>()
-  const notes: string[] = []
-  const attempt = async (way: WayName, work: () => Promise<Ran>): Promise<void> => {
+class Finding implements Found {
+  readonly size: Size
+  readonly runs: Map<WayName, Ran[]> = new Map()
+  readonly notes: string[] = []
+
+  constructor(size: Size, why: string | undefined) {
+    this.size = { cycles: size.cycles, resultBytes: size.resultBytes }
+    if (why !== undefined) this.notes.push(why)
+  }
+
+  async add(way: WayName, run: () => Promise<Ran>): Promise<void> {
     try {
-      runs.set(way, [...(runs.get(way) ?? []), await work()])
+      const ran = await run()
+      this.runs.set(way, [...(this.runs.get(way) ?? []), ran])
     } catch (error) {
-      notes.push(error instanceof Error ? error.message : String(error))
+      this.notes.push(error instanceof Error ? error.message : String(error))
     }
   }
+}
+
+/** No run begins behind `until`, by `performance.now()`, and none lasts beyond it. */
+export async function measureWays(
+  measuring: Rounds | Lanes,
+  until: number,
+  make: Make = makeReady,
+): Promise<readonly Found[]> {
+  return 'lanes' in measuring ? inLanes(measuring, until, make) : [await inRounds(measuring, until, make)]
+}
+
+async function inRounds({ groups, why, ...size }: Rounds, until: number, make: Make): Promise<Found> {
+  const found = new Finding(size, why)
   for (const [ways, rounds] of groups) {
     for (let round = 0; round < rounds; round++) {
       if (performance.now() > until) {
-        notes.push(`no time was left for ${round === 0 ? ways.map((way) => `"${way}"`).join(', ') : 'more rounds'}`)
+        found.notes.push(
+          `no time was left for ${round === 0 ? ways.map((way) => `"${way}"`).join(', ') : 'more rounds'}`,
+        )
         break
       }
       // Their imports, which are not measured, share the processors; the runs do not.
-      const ready = ways.map((way) => makeReady(way, size))
+      const ready = ways.map((way) => make(way, found.size))
       await Promise.allSettled(ready)
       for (let place = 0; place < ways.length; place++) {
         const index = (place + round) % ways.length
-        const way = ways[index]
-        if (way !== undefined) await attempt(way, async () => (await ready[index])?.run(until) as Promise<Ran>)
+        const [way, own] = [ways[index], ready[index]]
+        if (way !== undefined && own !== undefined) await found.add(way, async () => (await own).run(until))
       }
     }
   }
-  const inTurn = async (ways: readonly WayName[]): Promise<void> => {
-    for (const way of ways) await attempt(way, async () => (await makeReady(way, size)).run(until))
+  return found
+}
+
+async function inLanes({ lanes, sizes }: Lanes, until: number, make: Make): Promise<readonly Found[]> {
+  const findings = sizes.map((size) => new Finding(size, size.why))
+  const inTurn = async (jobs: readonly Job[]): Promise<void> => {
+    for (const { way, size } of jobs) {
+      const found = findings.find(
+        (each) => each.size.cycles === size.cycles && each.size.resultBytes === size.resultBytes,
+      )
+      await found?.add(way, async () => (await make(way, size)).run(until))
+    }
   }
   if (availableParallelism() < lanes.length) await inTurn(lanes.flat())
   else await Promise.all(lanes.map(inTurn))
-  return { runs, notes }
+  return findings
 }

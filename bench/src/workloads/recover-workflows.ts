@@ -20,7 +20,7 @@ export async function recoverWorkflows({
   const mode = quick ? 'quick' : 'whole'
   const sizes = SIZES[mode]
   const folders = sizes.map(() => scratchFolder())
-  for (const [index, steps] of sizes.entries()) await recovery.prepare(folders[index] ?? '', steps)
+  await Promise.all(sizes.map((steps, index) => recovery.prepare(folders[index] ?? '', steps)))
   const blocks = sizes.map((steps, index) => () => recovery.take(folders[index] ?? '', steps))
   const results = await interleave(blocks, { warmUp: 1, rounds: ROUNDS[mode], until })
   for (const { repeated } of results.flat()) {

@@ -1,6 +1,6 @@
 /** How soon a long session answers in a process that has just started, and what it leaves on disk. */
 import { cpSync, statSync } from 'node:fs'
-import type { Chat, Continued } from '../contender.ts'
+import type { Chat, Contender, Continued } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
 import { figure, ofRounds, type Table, withQuartiles } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
@@ -10,7 +10,7 @@ import type { Workload } from '../workload.ts'
 
 const WHOLE = [50, 500, 5_000]
 const QUICK = [50, 200]
-const ROUNDS = 6
+const ROUNDS = 5
 const PROMISED_FOR = 5_000
 const PROMISED_MS = 100
 
@@ -29,13 +29,8 @@ export const session: Workload = {
   async measure({ quick, until }) {
     const { chat, databaseFile } = contender('selvage')
     if (chat === undefined || databaseFile === undefined) throw new Error('no session to measure')
-    const sizes: Size[] = []
-    for (const messages of quick ? QUICK : WHOLE) {
-      const folder = scratchFolder()
-      const made = await chat.make(folder, messages)
-      if (made.messages !== messages) throw new Error(`${messages} messages were sent, ${made.messages} are there`)
-      sizes.push({ messages, folder, made })
-    }
+    // Not measured: all at once.
+    const sizes = await Promise.all((quick ? QUICK : WHOLE).map((messages) => makeOf(chat, messages)))
     const blocks = sizes.map(({ messages, folder }) => async () => {
       const copy = scratchFolder()
       cpSync(folder, copy, { recursive: true })
@@ -47,7 +42,7 @@ export const session: Workload = {
           chat.plain(messages),
     )
     const measured = await interleave<Continued | number>([...blocks, ...alone], {
-      warmUp: quick ? 0 : 1,
+      warmUp: 0,
       rounds: quick ? 1 : ROUNDS,
       until,
     })
@@ -104,6 +99,13 @@ export const session: Workload = {
       ],
     }
   },
+}
+
+async function makeOf(chat: NonNullable<Contender['chat']>, messages: number): Promise<Size> {
+  const folder = scratchFolder()
+  const made = await chat.make(folder, messages)
+  if (made.messages !== messages) throw new Error(`${messages} messages were sent, ${made.messages} are there`)
+  return { messages, folder, made }
 }
 
 /** From behind the SDK’s import to the model. */
@@ -164,8 +166,8 @@ function timesTable(
 
 function bytesTable(sizes: readonly Size[], databaseFile: (folder: string) => string): Table {
   return {
-    head: ['', 'messages KiB', 'file KiB', 'B a message, as JSON', 'B a message, on disk', 'ratio', 'ms a turn'],
-    rows: sizes.map(({ messages, folder, made: { messageBytes, ms } }) => {
+    head: ['', 'messages KiB', 'file KiB', 'B a message, as JSON', 'B a message, on disk', 'ratio'],
+    rows: sizes.map(({ messages, folder, made: { messageBytes } }) => {
       const stored = statSync(databaseFile(folder)).size
       return [
         `${figure(messages)} messages`,
@@ -174,7 +176,6 @@ function bytesTable(sizes: readonly Size[], databaseFile: (folder: string) => st
         figure(messageBytes / messages),
         figure(stored / messages),
         (stored / messageBytes).toFixed(3),
-        figure(ms / (messages / 2)),
       ]
     }),
   }

@@ -18,7 +18,7 @@ const WAYS: readonly (readonly [SignalKind, SignalSender])[] = [
 const WARM_UP = 5
 const ROUNDS = { quick: 1, whole: 5 }
 /** In a round. A peer takes a tenth of a second and more for each. */
-const COUNT = { quick: { ours: 15, peers: 4 }, whole: { ours: 40, peers: 10 } }
+const COUNT = { quick: { ours: 15, peers: 4 }, whole: { ours: 30, peers: 6 } }
 
 export const signals: Workload = {
   name: 'approvals',

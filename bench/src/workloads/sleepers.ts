@@ -84,7 +84,7 @@ export const sleepers: Workload = {
       title: 'Sleepers',
       how:
         'Runs of a workflow that waits for a signal, each brought to its wait by a worker that is then gone. A cold ' +
-        `worker has them, idle for three seconds, and is then sent signals for ${woke} of them, one after another: from ` +
+        `worker has them, idle for two seconds, and is then sent signals for ${woke} of them, one after another: from ` +
         'before `run.signal()` to the first line of the step behind the wait, in the same process, durability full. ' +
         `Beside it a worker with ${FEW} sleepers. ${ofRounds(rounds)}, interleaved.`,
       tables: [

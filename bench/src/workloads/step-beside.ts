@@ -14,7 +14,7 @@ import type { Options } from '../workload.ts'
 const PROMISED_FASTER = 3
 const TRACED_STEPS = 50
 const WARM_UP_MS = 1_500
-const BUDGET_MS = 22_000
+const BUDGET_MS = 20_000
 const OURS = 'selvage'
 const FIELD = [
   'bare-sqlite',

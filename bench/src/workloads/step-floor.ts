@@ -10,7 +10,7 @@ import type { Options } from '../workload.ts'
 
 const PROMISED = { step: 1.15, once: 2.4 }
 const TRACED_STEPS = 200
-const BUDGET_MS = 9_000
+const BUDGET_MS = 7_000
 
 const WHY =
   'an fsync on this disk takes 0.2 ms, and what a step computes beside it is a good part of that: the fiber, the codec, the ' +

@@ -4,6 +4,7 @@
  * model or tool that it makes. Both are killed there.
  */
 import type { AgentRecovery } from '../../contender.ts'
+import { published } from '../../published.ts'
 
 const RESULT_BYTES = 200
 const nodeStarted = performance.now()
@@ -12,9 +13,9 @@ await import('@strands-agents/sdk/multiagent')
 await import('@strands-agents/sdk/vended-interventions/steering')
 await import('@strands-agents/sdk/vended-tools/bash')
 const sdkImported = performance.now()
-const { openSelvage } = await import('selvage')
-const { sqliteStore } = await import('@selvage/store-sqlite')
-const { onProbe } = await import('@selvage/core')
+const { openSelvage } = await published<typeof import('selvage')>('selvage')
+const { sqliteStore } = await published<typeof import('@selvage/store-sqlite')>('@selvage/store-sqlite')
+const { onProbe } = await published<typeof import('@selvage/core')>('@selvage/core')
 const { instantAgent } = await import('../../cycles/instant-agent.ts')
 const { databaseFile } = await import('./database.ts')
 const imported = performance.now()

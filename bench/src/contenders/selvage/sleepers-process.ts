@@ -9,7 +9,7 @@ import { urlOf } from './database.ts'
 
 const AT_ONCE = 500
 /** Before it is looked at, and while. */
-const IDLE_MS = 1_500
+const IDLE_MS = 1_000
 const PAUSE_MS = 5
 const MIB = 2 ** 20
 

@@ -1,0 +1,75 @@
+/** What was taken of agents that were killed, as tables. */
+import type { AgentRecovery, KeptRecovery } from '../contender.ts'
+import { figure, ofRounds, type Table, type Verdict, withQuartiles } from '../report.ts'
+import { median, spread } from '../statistics.ts'
+
+const PROMISED_MS = 200
+const WHY =
+  'at 5,000 cycles most of it is what the columns *load*, *replay* and *fold* of **Agents** show: thousands of messages are read, ' +
+  'made into the SDK’s own objects, and shown to its loop'
+
+/** One way at one size, with what its rounds gave. */
+export interface Taken<Report = AgentRecovery | KeptRecovery> {
+  readonly title: string
+  readonly cycles: number
+  readonly rounds: readonly Report[]
+}
+
+export function ourParts(ours: readonly Taken<AgentRecovery>[], done: number): Table {
+  const rows = ours.map(({ cycles, rounds }) => {
+    const part = (of: (recovery: AgentRecovery) => number): string => figure(median(rounds.map(of)))
+    return [
+      `${figure(cycles)} cycles`,
+      part((r) => r.nodeStarted),
+      part((r) => r.sdkImported - r.nodeStarted),
+      part((r) => r.imported - r.sdkImported),
+      part((r) => r.opened - r.imported),
+      part((r) => r.claimed - r.opened),
+      part((r) => r.loaded - r.claimed),
+      part((r) => r.made - r.loaded),
+      part((r) => r.nextStep - r.made),
+      withQuartiles(spread(rounds.map((r) => r.nextStep - r.imported))),
+      figure(rounds.reduce((sum, { repeated }) => sum + repeated, 0)),
+    ]
+  })
+  return {
+    caption: `**Agents** (${ofRounds(done)})`,
+    head: [
+      ...['', 'Node start', 'SDK import', 'our import', 'open', 'claim', 'load', 'replay', 'fold'],
+      ...['from import to next call', 'calls repeated'],
+    ],
+    rows,
+  }
+}
+
+export function besideOthers(taken: readonly Taken[], done: number): Table {
+  const rows = taken
+    .filter(({ rounds }) => rounds.length > 0)
+    .map(({ title, cycles, rounds }) => [
+      `${title}, ${figure(cycles)} cycles`,
+      figure(median(rounds.map((r) => r.imported - r.nodeStarted))),
+      withQuartiles(spread(rounds.map((r) => r.nextStep - r.imported))),
+      firstCall(rounds),
+      figure(Math.max(...rounds.map(({ repeated }) => repeated))),
+    ])
+  return {
+    caption: `**Agents, beside what else keeps one** (${ofRounds(done)}, the same ones)`,
+    head: ['', 'import', 'from import to first call', 'what is called first', 'calls repeated'],
+    rows,
+  }
+}
+
+function firstCall(rounds: readonly (AgentRecovery | KeptRecovery)[]): string {
+  return rounds.every(({ repeated }) => repeated === 0) ? 'the tool that was in flight' : 'the model, again'
+}
+
+export function verdictOn({ cycles, rounds }: Taken<AgentRecovery>): Verdict {
+  const total = spread(rounds.map((r) => r.nextStep - r.imported))
+  return {
+    what: `next call of an agent of ${figure(cycles)} cycles after kill -9`,
+    promised: `≤ ${PROMISED_MS} ms after import`,
+    measured: `${withQuartiles(total)} ms`,
+    kept: total.median <= PROMISED_MS && rounds.every(({ repeated }) => repeated === 0),
+    why: WHY,
+  }
+}
