@@ -15,6 +15,8 @@ import { setUp } from './set-up.ts'
 import type { Options } from './workload.ts'
 
 const CLOSING_MS = 10_000
+/** Of its seconds a section has, whatever those before it took. */
+const LEAST_SHARE = 0.7
 
 const { values } = parseArgs({
   options: {
@@ -40,9 +42,12 @@ const planned = PLAN.filter(({ workload }) => workloads?.includes(workload.name)
 const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workload.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
 await setUp(planned, takesPart, mode)
-const end = Math.min(elapsed() + TOTAL[mode], DEADLINE[mode] - GRACE[mode])
+const ready = elapsed()
+const end = Math.min(ready + TOTAL[mode], DEADLINE[mode] - GRACE[mode])
+let due = ready
 for (const each of planned) {
-  measured.push(await measure(each))
+  due += each.seconds[mode]
+  measured.push(await measure(each, due))
   if (writes) writeResults(resultsNow())
 }
 await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
@@ -65,12 +70,13 @@ function elapsed(): number {
   return (performance.now() - began) / 1_000
 }
 
-/** The last one of the plan has all the time that is left. */
-async function measure({ workload, seconds }: Planned): Promise<Measured> {
+/** What the sections before have not used is its own, too; the last one of the plan has all that is left. */
+async function measure({ workload, seconds }: Planned, due: number): Promise<Measured> {
   const from = elapsed()
   const left = Math.max(0, end - from)
   const isLast = workload === PLAN.at(-1)?.workload
-  const budget = Math.round(isLast ? left : Math.min(seconds[mode], left))
+  const wanted = Math.max(due - from, LEAST_SHARE * seconds[mode])
+  const budget = Math.round(isLast ? left : Math.min(wanted, left))
   let saved: Section | undefined
   const own: Options = {
     quick: values.quick,
