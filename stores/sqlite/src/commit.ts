@@ -16,6 +16,7 @@ import { EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
+import type { Log } from './log.ts'
 import type { Turns } from './turns.ts'
 
 const GROUP_MS = 5
@@ -52,6 +53,7 @@ export class Commits {
   readonly #database: Database
   readonly #turns: Turns
   readonly #bell: Bell
+  readonly #log: Log | undefined
   #queue: Unit[] = []
   #scheduled = false
   #restMs = 0
@@ -61,10 +63,11 @@ export class Commits {
   readonly #onRollback: () => void
 
   /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
-  constructor(database: Database, turns: Turns, bell: Bell, onRollback: () => void) {
+  constructor(database: Database, turns: Turns, bell: Bell, log: Log | undefined, onRollback: () => void) {
     this.#database = database
     this.#turns = turns
     this.#bell = bell
+    this.#log = log
     this.#onRollback = onRollback
   }
 
@@ -136,6 +139,7 @@ export class Commits {
     this.#wait = undefined
     probe('store.after-commit')
     this.#settle(group)
+    this.#log?.makeRoom()
     this.#restMs = this.#turns.rest(performance.now())
     this.#next()
   }

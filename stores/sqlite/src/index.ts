@@ -21,8 +21,9 @@ import { Guard } from './guard.ts'
 import { authorOf, claimsOf } from './holders.ts'
 import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
+import { Log } from './log.ts'
 import { Names } from './names.ts'
-import { openDatabase } from './open.ts'
+import { LOG_ROOM_BYTES, openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
 import { describe, list } from './queries.ts'
@@ -78,7 +79,8 @@ interface Place {
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
   const names = new Names(database)
-  const commits = new Commits(database, turns, bell, () => {
+  const log = place.survives === 'machine-crash' ? new Log(database, LOG_ROOM_BYTES) : undefined
+  const commits = new Commits(database, turns, bell, log, () => {
     names.forget()
     appends.forget()
   })
@@ -91,6 +93,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     await workers.close()
     await commits.close()
     bell.close()
+    log?.close()
     database.checkpoint()
     database.close()
   }

@@ -20,6 +20,8 @@ const CACHE_KIB = 16 * 1024
 const LOG_BYTES = 16 * 1024 * 1024
 /** So many pages in the log, and they are moved into the file. */
 const CHECKPOINT_PAGES = 1000
+/** Of the log when it is checkpointed, and of the commit that lets it be. */
+export const LOG_ROOM_BYTES: number = 1.25 * CHECKPOINT_PAGES * (PAGE_BYTES + 24)
 
 export interface Pragmas {
   readonly durability: 'full' | 'normal'

@@ -1,0 +1,77 @@
+import { statSync } from 'node:fs'
+import type { Entry } from '@selvage/core'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { claimed, enlisted, type Place, place, step } from '../test/place.ts'
+import { LOG_ROOM_BYTES } from './open.ts'
+
+let here: Place
+beforeEach(() => {
+  here = place()
+})
+afterEach(() => here.close())
+
+const logBytes = (): number => statSync(`${here.path}-wal`).size
+const large = (seq: number): Entry => ({ seq, at: 5, type: 'state', key: 'k', patch: { text: 'x'.repeat(8_000) } })
+
+/** Appends, says that it has, and waits to be killed. */
+const WRITER = `
+  await store.enlist({ id: 'w', pid: process.pid, host: 'child' }, 60_000, Date.now())
+  await store.create({ runId: 'r', start: { program: 'p', input: null }, salt: '', inputHash: '', at: 1 })
+  const { fence, cursor } = await store.claimRun('w', 'r', Date.now())
+  for (let at = cursor; at < cursor + 50; at++)
+    await store.append('r', fence, at, [{ seq: at, at: 5, type: 'state', key: 'k', patch: { text: 'x'.repeat(300) } }])
+  say('written')
+  setInterval(() => {}, 1_000)
+`
+
+describe('the log', () => {
+  it('has room: commits write over it and do not make it longer', async () => {
+    const store = await here.open()
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    for (let seq = 1; seq <= 40; seq++) await store.append('r', fence, seq, [step(seq)])
+    const before = logBytes()
+    for (let seq = 41; seq <= 60; seq++) await store.append('r', fence, seq, [step(seq)])
+    expect(logBytes()).toBe(before)
+  })
+
+  it('has no more room than it is used to', async () => {
+    const store = await here.open()
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    for (let seq = 1; seq <= 400; seq++) await store.append('r', fence, seq, [large(seq)])
+    expect(logBytes()).toBeLessThanOrEqual(LOG_ROOM_BYTES)
+    expect((await store.load('r', 0)).length).toBe(401)
+  })
+
+  it('has room again where another process has cut it', async () => {
+    const store = await here.open()
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    for (let seq = 1; seq <= 40; seq++) await store.append('r', fence, seq, [step(seq)])
+    await (await here.open()).close()
+    expect(logBytes()).toBe(0)
+    for (let seq = 41; seq <= 80; seq++) await store.append('r', fence, seq, [step(seq)])
+    const before = logBytes()
+    for (let seq = 81; seq <= 90; seq++) await store.append('r', fence, seq, [step(seq)])
+    expect(logBytes()).toBe(before)
+  })
+
+  it('is read as far as it was written, by whoever comes after a kill', async () => {
+    const writer = here.child(WRITER)
+    await writer.line()
+    writer.process.kill('SIGKILL')
+    await writer.exited
+    const store = await here.open()
+    expect((await store.load('r', 0)).length).toBe(51)
+  })
+
+  it('stays as it is where nothing is synced', async () => {
+    const store = await here.open({ durability: 'normal' })
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    const before = logBytes()
+    await store.append('r', fence, 1, [step(1)])
+    expect(logBytes() - before).toBeLessThan(8 * 2_072)
+  })
+})
