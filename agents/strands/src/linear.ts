@@ -16,17 +16,22 @@
 import {
   type Agent,
   BeforeInvocationEvent,
+  ExecuteToolStage,
   InvokeModelStage,
   type Message,
   type MiddlewareHandlerOf,
   type MiddlewareNextOf,
 } from '@strands-agents/sdk'
 import { type CopyMessage, MessageCopies } from './message-copies.ts'
-import { checkNamesFrom, copyMessagesBy, isOnlyHandler, traceOnlyRecording } from './seams.ts'
+import { mayBeEdited, messagesOf, watchMessages } from './messages-taken.ts'
+import { checkNamesFrom, copyMessagesBy, hasOtherStages, isOnlyHandler, traceOnlyRecording } from './seams.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
 type Next = MiddlewareNextOf<typeof InvokeModelStage>
 type Events = ReturnType<Next>
+
+/** Whose handlers run inside of a step. */
+const STAGES = [InvokeModelStage, ExecuteToolStage]
 
 const lenders = new WeakMap<readonly Message[], MessageCopies>()
 
@@ -51,7 +56,9 @@ export function makeLinear(
   log: (line: string) => void,
   isRecorded: () => boolean,
 ): Handler {
+  watchMessages(agent)
   const copies = new MessageCopies()
+  const mayBeOther = (): boolean => mayBeEdited(agent) || hasOtherStages(agent, STAGES)
   let lends = true
   /** Messages at the start of the last list whose tool names were found to be valid. */
   let goodNames = 0
@@ -66,7 +73,7 @@ export function makeLinear(
       })
     })
   const lent = (messages: readonly Message[]): Message[] => {
-    const list = copies.of(messages, (message) => message.clone(), true)
+    const list = copies.of(messages, (message) => message.clone(), true, mayBeOther())
     lenders.set(list, copies)
     goodNames = Math.min(goodNames, copies.changedFrom)
     checkNamesFrom(list, goodNames, (areGood) => {
@@ -75,7 +82,7 @@ export function makeLinear(
     return list
   }
   const copyAll = (messages: readonly Message[], copy: CopyMessage): Message[] => {
-    if (!lends || !isOnlyHandler(agent, InvokeModelStage, handler)) return copies.of(messages, copy, false)
+    if (!lends || !isOnlyHandler(agent, InvokeModelStage, handler)) return copies.of(messages, copy, false, mayBeOther())
     if (!isRecorded()) return lent(messages)
     const list = [...messages]
     uncopied.add(list)
@@ -86,7 +93,7 @@ export function makeLinear(
       `Agent "${agent.name}": this version of the Strands SDK ${what} in a way that Selvage does not know; the cost of long runs grows with the square of their cycles.`,
     )
   agent.addHook(BeforeInvocationEvent, () => copies.doubt())
-  copyMessagesBy(agent, copyAll, () => tellMissed('copies messages'))
+  copyMessagesBy(agent, () => messagesOf(agent), copyAll, () => tellMissed('copies messages'))
   if (!traceOnlyRecording(agent)) tellMissed('traces messages')
   return handler
 }

@@ -97,7 +97,7 @@ describe('copies of messages', () => {
         const copies = new MessageCopies()
         const { clone } = new Sdk()
         for (let call = 0; call < 3; call++) {
-          const [copy] = copies.of([message], clone, lend)
+          const [copy] = copies.of([message], clone, lend, true)
           expect(copy).toStrictEqual(message.clone())
           expect(copy).not.toBe(message)
           expect(JSON.stringify(copy)).toBe(JSON.stringify(message.clone()))
@@ -110,10 +110,10 @@ describe('copies of messages', () => {
     const sdk = new Sdk()
     const copies = new MessageCopies()
     const messages = Object.values(MESSAGES).map((make) => make())
-    const before = copies.of(messages, sdk.clone, true)
+    const before = copies.of(messages, sdk.clone, true, true)
     const made = sdk.copies
     const known = messages.slice(0, 5)
-    const later = copies.of([new Message({ role: 'user', content: [] }), ...known.toReversed()], sdk.clone, true)
+    const later = copies.of([new Message({ role: 'user', content: [] }), ...known.toReversed()], sdk.clone, true, true)
     // What holds bytes is copied again, from the copy.
     expect(
       later
@@ -133,7 +133,7 @@ describe('copies of messages', () => {
       for (const inside of Object.values(value)) isFree(inside, free)
     }
     const message = use({ a: { b: [1] } })
-    const take = (lend: boolean): Message => copies.of([message], clone, lend)[0] as Message
+    const take = (lend: boolean): Message => copies.of([message], clone, lend, true)[0] as Message
     isFree(take(true), false)
     const one = take(false)
     const other = take(false)
@@ -147,7 +147,7 @@ describe('copies of messages', () => {
   it('with bytes have bytes of their own', () => {
     const copies = new MessageCopies()
     const message = image()
-    const take = (lend: boolean): Message => copies.of([message], new Sdk().clone, lend)[0] as Message
+    const take = (lend: boolean): Message => copies.of([message], new Sdk().clone, lend, true)[0] as Message
     const bytesOf = ({ content }: Message): Uint8Array =>
       ((content[0] as ImageBlock).source as unknown as { bytes: Uint8Array }).bytes
     for (const lend of [true, false]) {
@@ -162,7 +162,7 @@ describe('copies of messages', () => {
     const message = new Message({ role: 'user', content: [new TextBlock('x')] })
     const own = new Message({ role: 'user', content: [] })
     Object.assign(message, { clone: () => own })
-    expect(copies.of([message], (one) => one.clone(), true)).toEqual([own])
+    expect(copies.of([message], (one) => one.clone(), true, true)).toEqual([own])
   })
 })
 
@@ -240,12 +240,12 @@ describe('a message that is edited in place', () => {
       const copies = new MessageCopies()
       const { clone } = new Sdk()
       const messages = conversation()
-      let before = copies.of(messages, clone, lend)
+      let before = copies.of(messages, clone, lend, true)
       let edited = 0
       for (const [at, message] of messages.entries()) {
         const was = JSON.stringify(message)
         edit(message)
-        const now = copies.of(messages, clone, lend)
+        const now = copies.of(messages, clone, lend, true)
         expect(now.map(data)).toEqual(messages.map((one) => data(one.clone())))
         if (JSON.stringify(message) !== was) edited++
         const same = now.map((copy, index) => copy === before[index])
@@ -269,7 +269,7 @@ describe('a message in the middle of a long conversation', () => {
       n === MIDDLE ? use({ city: 'Bonn' }) : new Message({ role: 'user', content: [new TextBlock(`message ${n}`)] }),
     )
     const copies = new MessageCopies()
-    const take = (): Message[] => copies.of(messages, new Sdk().clone, true)
+    const take = (): Message[] => copies.of(messages, new Sdk().clone, true, true)
     take()
     take()
     return { copies, take, middle: messages[MIDDLE] as Message, messages }

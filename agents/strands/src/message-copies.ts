@@ -9,7 +9,8 @@
  * nothing tells. So each message is compared with its copy, down to the values inside of tool inputs and JSON results;
  * beside the copy of a message that is not of the common kinds it is kept what that was. Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its
  * metadata: which object each is), and looked into where edits are likely: at both ends of the list, everywhere after
- * `doubt()`, and in 64 others each time, so that a long list is gone through by and by. Not looked into: bytes, which are
+ * `doubt()`, and in 64 others each time, so that a long list is gone through by and by. A long list of which it is known that
+ * nobody may have edited it (messages-taken.ts) is not gone through, but for these. Not looked into: bytes, which are
  * compared by reference and never lent. A message with anything unknown in it
  * is copied each time, as the SDK does.
  */
@@ -40,6 +41,8 @@ export type CopyMessage = (message: Message) => Message
 const NEAR_START = 8
 const NEAR_END = 56
 const BETWEEN = 64
+/** So many are compared each time, whoever may have edited them. */
+const FEW_MESSAGES = 1_000
 
 /** What a copy is compared by. */
 interface Kept {
@@ -71,35 +74,43 @@ export class MessageCopies {
     return changed
   }
 
-  /** A new list of copies. `lend`: of frozen ones, the same each time; else of new ones that the caller may write to. */
-  of(messages: readonly Message[], copy: CopyMessage, lend: boolean): Message[] {
+  /**
+   * A new list of copies. `lend`: of frozen ones, the same each time; else of new ones that the caller may write to.
+   * `all`: anybody may have edited any message. If not, those far from both ends of a long list are as they were.
+   */
+  of(messages: readonly Message[], copy: CopyMessage, lend: boolean, all: boolean): Message[] {
     const last = this.#last
     const { length } = messages
     const nearEnd = this.#doubts ? 0 : length - NEAR_END
     const from = this.#between
     const to = from + BETWEEN
-    const list = new Array<Message>(length)
     const known = last.length
     this.changedFrom = Math.min(length, known)
     /** Where messages stood, once one of them is not where it was. */
     let moved: ReadonlyMap<Message, Kept> | undefined
-    for (let index = 0; index < length; index++) {
-      const message = messages[index] as Message
-      const looksInto = index < NEAR_START || index >= nearEnd || (index >= from && index < to)
-      if (!last.holds(index, message) || (looksInto && !last.isAsKept(index, message))) {
+    const look = (begin: number, end: number, looksInto: boolean): void => {
+      for (let index = begin; index < end; index++) {
+        const message = messages[index] as Message
+        if (last.holds(index, message) && !(looksInto && !last.isAsKept(index, message))) continue
         if (index < known) moved ??= last.all()
         const before = moved?.get(message)
         last.put(index, message, before !== undefined && isAsKept(message, before) ? before : keep(message, copy))
         this.#changed?.add(index)
         if (index < this.changedFrom) this.changedFrom = index
       }
-      const lent = lend ? last.lendable(index) : undefined
-      list[index] = lent ?? this.#copy(message, last.at(index), copy)
     }
+    const near = Math.min(NEAR_START, length)
+    const far = Math.max(near, Math.min(known, nearEnd))
+    look(0, near, true)
+    if (all || length <= FEW_MESSAGES) look(near, far, false)
+    look(from, Math.min(to, far), true)
+    look(far, length, true)
     last.cut(length)
     this.#between = to < nearEnd ? to : NEAR_START
     this.#doubts = false
-    return list
+    if (lend && last.areLendable) return last.lend()
+    const lent = (index: number): Message | undefined => (lend ? last.lendable(index) : undefined)
+    return messages.map((message, index) => lent(index) ?? this.#copy(message, last.at(index), copy))
   }
 
   #copy(message: Message, one: Kept | undefined, copy: CopyMessage): Message {
@@ -130,6 +141,8 @@ class Places {
   /** The only block of a message, or a list of them; undefined of one that is copied each time. */
   readonly #blocks: (ContentBlock | readonly ContentBlock[] | undefined)[] = []
   readonly #lendable: (Message | undefined)[] = []
+  /** How many of those there are that may not be lent. */
+  #unlendable = 0
 
   get length(): number {
     return this.#kept.length
@@ -150,6 +163,15 @@ class Places {
   /** The frozen copy, if it may be lent. */
   lendable(index: number): Message | undefined {
     return this.#lendable[index]
+  }
+
+  get areLendable(): boolean {
+    return this.#unlendable === 0
+  }
+
+  /** All frozen copies, in a list of the caller's. */
+  lend(): Message[] {
+    return this.#lendable.slice() as Message[]
   }
 
   /** Whether that message stands there and holds the very objects that it held. */
@@ -175,11 +197,14 @@ class Places {
     this.#contents[index] = content
     this.#metadata[index] = metadata
     this.#blocks[index] = kept === undefined ? undefined : content.length === 1 ? content[0] : [...content]
+    if (index < this.#lendable.length && this.#lendable[index] === undefined) this.#unlendable--
     this.#lendable[index] = kept?.hasBytes === false ? kept.frozen : undefined
+    if (this.#lendable[index] === undefined) this.#unlendable++
   }
 
   cut(length: number): void {
     if (length >= this.length) return
+    for (let index = length; index < this.length; index++) if (this.#lendable[index] === undefined) this.#unlendable--
     for (const list of [this.#kept, this.#messages, this.#contents, this.#metadata, this.#blocks, this.#lendable])
       list.length = length
   }

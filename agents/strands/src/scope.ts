@@ -26,6 +26,7 @@ import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
 import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
+import { messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
 import type { StateWatch } from './state-watch.ts'
@@ -133,7 +134,7 @@ export class Scope implements Answers {
   /** The agent gets the messages and the state of the fold point. */
   load(): void {
     const { conversation, agent } = this
-    replaceAll(agent.messages, conversation.messages)
+    replaceMessages(agent, conversation.messages)
     conversation.goLive()
     this.watch.restore(conversation.state, conversation.removedState)
     if (conversation.modelState !== undefined) {
@@ -167,7 +168,7 @@ export class Scope implements Answers {
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
       conversation.dropPending()
-      replaceAll(this.agent.messages, conversation.messages)
+      replaceMessages(this.agent, conversation.messages)
       this.watch.restore(conversation.state, conversation.removedState)
     } else {
       const patch = this.#differences(n, false, changedPlaces(ctx.messages))
@@ -180,11 +181,11 @@ export class Scope implements Answers {
 
   #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>): SyncPatch | undefined {
     const { conversation, agent, watch } = this
-    const difference = conversation.compare(agent.messages, thorough, changed)
+    const difference = conversation.compare(messagesOf(agent), thorough, changed)
     const state = watch.take()
     const modelState = this.#newModelState()
     if (difference === undefined && state === undefined && modelState === undefined) return undefined
-    conversation.differ(difference ?? {}, n, agent.messages)
+    conversation.differ(difference ?? {}, n, messagesOf(agent))
     if (state !== undefined) conversation.patchState(state)
     if (modelState !== undefined) conversation.modelState = modelState
     return {
@@ -292,12 +293,6 @@ export class Scope implements Answers {
 /** As it will be read from the journal. */
 export function toJson(value: unknown): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject
-}
-
-export function replaceAll(list: Message[], messages: readonly Message[]): void {
-  if (list.length === messages.length && list.every((message, index) => message === messages[index])) return
-  list.length = 0
-  for (const message of messages) list.push(message)
 }
 
 const KINDS = ['answer', 'results', 'input'] as const

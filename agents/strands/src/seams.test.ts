@@ -6,6 +6,7 @@ import {
   type AgentConfig,
   BedrockModel,
   BeforeInvocationEvent,
+  BeforeModelCallEvent,
   BeforeToolsEvent,
   ClassifierStrategy,
   ConstantBackoff,
@@ -34,12 +35,14 @@ import { plain } from '../test/agents.ts'
 import {
   agentOfTool,
   answerHooks,
+  aroundHooks,
   checkNamesFrom,
   copyMessagesBy,
   forgetInterrupt,
   hasBackgroundTasks,
   hasCheckpointing,
   hasDefaultRetry,
+  hasOtherStages,
   interruptJson,
   isHookInterrupt,
   isInterruptError,
@@ -270,6 +273,7 @@ describe('what is done to all messages in each cycle', () => {
     const given: (readonly Message[])[] = []
     copyMessagesBy(
       agent,
+      () => agent.messages,
       (messages, one) => {
         expect(messages).toBe(agent.messages)
         asked.push(messages.length)
@@ -290,6 +294,32 @@ describe('what is done to all messages in each cycle', () => {
     expect(given.map((list) => list.map((message) => 'by' in message))).toEqual([[true], [true, true, true]])
     expect(given[1]?.map((message) => message.toJSON())).toEqual(agent.messages.slice(0, 3).map((one) => one.toJSON()))
     expect(missed).toEqual([])
+  })
+
+  it('something stands around the hooks of each event that has any', async () => {
+    const agent = agentWith()
+    const order: string[] = []
+    const isKnown = aroundHooks(agent, async (hooks) => {
+      order.push('before')
+      await hooks()
+      order.push('behind')
+      return undefined
+    })
+    expect(isKnown).toBe(true)
+    agent.addHook(BeforeModelCallEvent, async () => {
+      await null
+      order.push('hook')
+    })
+    await agent.invoke('go')
+    expect(order.join(' ')).toContain('before hook behind')
+  })
+
+  it('only stages that have handlers count', () => {
+    const agent = agentWith()
+    expect(hasOtherStages(agent, [])).toBe(false)
+    agent.addMiddleware(InvokeModelStage.Input, (ctx) => ctx)
+    expect(hasOtherStages(agent, [InvokeModelStage])).toBe(false)
+    expect(hasOtherStages(agent, [])).toBe(true)
   })
 
   it('a handler is known to be the only one, as long as it is', () => {

@@ -41,10 +41,16 @@ interface Inside {
   _throwIfCancelled(): void
   readonly _interruptState: InterruptStateInside
   readonly _middlewareRegistry?: { readonly _handlers?: Map<unknown, unknown> }
+  readonly _hooksRegistry?: HooksInside
   readonly _backgroundTasks: unknown
   readonly _checkpointing: boolean
   readonly _meter: MeterInside
   readonly _mcpClients?: readonly McpClient[]
+}
+
+interface HooksInside {
+  invokeCallbacks?: (event: unknown) => Promise<unknown>
+  readonly getCallbacksFor?: (event: unknown) => readonly unknown[]
 }
 
 interface InterruptStateInside {
@@ -221,6 +227,29 @@ export function isOnlyHandler(agent: Agent, stage: object, handler: unknown): bo
   return Array.isArray(handlers) && handlers.length === 1 && handlers[0]?.handler === handler
 }
 
+/** Whether a stage has handlers that is none of these. True where this version keeps them otherwise. */
+export function hasOtherStages(agent: Agent, stages: readonly object[]): boolean {
+  const handlers: unknown = inside(agent)._middlewareRegistry?._handlers
+  if (!(handlers instanceof Map)) return true
+  return [...handlers].some(([stage, own]) => !stages.includes(stage as object) && (own as unknown[]).length > 0)
+}
+
+/**
+ * Puts something around the hooks of an event: those that an agent has are called, one after the other, by
+ * `invokeCallbacks(event)` of its registry. False where this version does so otherwise.
+ */
+export function aroundHooks(agent: Agent, around: (hooks: () => Promise<unknown>) => Promise<unknown>): boolean {
+  const registry = inside(agent)._hooksRegistry
+  const { invokeCallbacks, getCallbacksFor } = registry ?? {}
+  if (registry === undefined || typeof invokeCallbacks !== 'function' || typeof getCallbacksFor !== 'function')
+    return false
+  registry.invokeCallbacks = (event) => {
+    const hooks = (): Promise<unknown> => invokeCallbacks.call(registry, event)
+    return getCallbacksFor.call(registry, event).length === 0 ? hooks() : around(hooks)
+  }
+  return true
+}
+
 // ── agents inside of others ─────────────────────────────────────────────────────────────────────────────────────────
 
 /** AgentAsTool is not exported: known by its agent and by whether it keeps that agent's context. */
@@ -251,7 +280,7 @@ export type CopyAll = (messages: readonly Message[], one: (message: Message) => 
  * While it takes that first step, the list has a `map` of its own, which asks `copyAll`. `missed` is called once, and all
  * is as it was, if this version of the SDK does it in another way.
  */
-export function copyMessagesBy(agent: Agent, copyAll: CopyAll, missed: () => void): void {
+export function copyMessagesBy(agent: Agent, messages: () => Message[], copyAll: CopyAll, missed: () => void): void {
   const self = inside(agent)
   const original = self._invokeModelWithMiddleware
   if (typeof original !== 'function') {
@@ -271,7 +300,7 @@ export function copyMessagesBy(agent: Agent, copyAll: CopyAll, missed: () => voi
       events.next = (...values) => {
         if (!isFirst) return next.apply(events, values)
         isFirst = false
-        const { result, wasAsked } = withMap(agent.messages, copyAll, () => next.apply(events, values))
+        const { result, wasAsked } = withMap(messages(), copyAll, () => next.apply(events, values))
         if (!wasAsked) asBefore()
         return result
       }

@@ -35,11 +35,12 @@ import { chunkOf } from './chunks.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
+import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { toolCall, toolTicket } from './metering.ts'
 import { interruptKey, policyInterrupt } from './questions.ts'
 import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
-import { replaceAll, type Scope } from './scope.ts'
+import type { Scope } from './scope.ts'
 import {
   agentOfTool,
   forgetInterrupt,
@@ -284,7 +285,7 @@ async function runBody(
     const state = scope.watch.take(at.key)
     const written = invocation.take()
     if (written.lost.length > 0) tellLost(call, written.lost)
-    const changes = scope.conversation.changedByTool(scope.agent.messages, hasAgent)
+    const changes = scope.conversation.changedByTool(messagesOf(scope.agent), hasAgent)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     return {
@@ -304,7 +305,7 @@ function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock):
   if (record.invocation !== undefined) applyInvocation(ctx.invocationState, record.invocation)
   if (record.edits !== undefined || record.messages !== undefined) {
     scope.conversation.changeAgain(record)
-    replaceAll(scope.agent.messages, scope.conversation.messages)
+    replaceMessages(scope.agent, scope.conversation.messages)
   }
   if (record.state !== undefined) scope.watch.apply(record.state)
   if (record.cancelled) scope.agent.cancel()

@@ -31,9 +31,10 @@ import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
+import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
-import { replaceAll, Scope, toJson } from './scope.ts'
+import { Scope, toJson } from './scope.ts'
 import {
   answerHooks,
   type Invocation,
@@ -276,7 +277,7 @@ export class Turns {
   async #write(scope: Scope, n: number, input: Json): Promise<void> {
     const { firstInput, agent } = this.#options
     scope.beginTurn(n, inputMessages(input as RecordedInput))
-    this.#before = { turn: n, messages: [...agent.messages] }
+    this.#before = { turn: n, messages: [...messagesOf(agent)] }
     const unwritten = this.#unwritten
     this.#unwritten = undefined
     if (unwritten !== undefined)
@@ -300,7 +301,7 @@ export class Turns {
     resetInterrupts(agent)
     if (!conversation.hasBegun) {
       // A failed attempt of this process may have left its input behind.
-      if (this.#before?.turn === n) replaceAll(agent.messages, this.#before.messages)
+      if (this.#before?.turn === n) replaceMessages(agent, this.#before.messages)
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
@@ -369,7 +370,7 @@ export class Turns {
   /** A consumer that cancels the agent and then leaves its stream has ended the turn: no pass is left to say so. */
   async #endCancelled(scope: Scope): Promise<void> {
     const { agent, writesEnds } = this.#options
-    const lastMessage = agent.messages.at(-1)
+    const lastMessage = messagesOf(agent).at(-1)
     const isOurs = writesEnds && this.#frame === undefined && this.#message === undefined
     const isCancelled = this.#isInLoop && scope.hasLeft === 'cancelled' && !scope.durable.abortSignal.aborted
     if (isOurs && isCancelled && lastMessage !== undefined)

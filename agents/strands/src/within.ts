@@ -24,6 +24,8 @@ export interface Invoked {
   readonly over: Promise<void>
   /** A strategy is choosing the model of the turn. */
   readonly isRouting: boolean
+  /** Inside of a hook, or of what a hook has begun. */
+  readonly isHook?: true
   /** Inside of the model stage: what the loop gives to the model. */
   readonly loop?: LoopCall
 }
@@ -122,6 +124,13 @@ export async function* within(scope: Scope, events: Events): Events {
 /** Runs what makes the loop's own model call: the body of a step, which may begin wherever the journal is written. */
 export function asLoopCall<T>(now: Invoked | undefined, loop: LoopCall, body: () => T): T {
   return now === undefined ? body() : invoked.run(heir(now, { loop }), body)
+}
+
+/** Runs the hooks of an event. Those behind an invocation find where they are in another way: see `scopeBehind`. */
+export function asHook<T>(body: () => T): T {
+  const now = invoked.getStore() instanceof Around ? undefined : invocationNow()
+  if (now === undefined || now.isHook) return body()
+  return invoked.run(heir(now, { isHook: true, ...(now.loop !== undefined && { loop: now.loop }) }), body)
 }
 
 /** Runs what chooses the model of a turn. */
