@@ -82,7 +82,8 @@ export function makeLinear(
     return list
   }
   const copyAll = (messages: readonly Message[], copy: CopyMessage): Message[] => {
-    if (!lends || !isOnlyHandler(agent, InvokeModelStage, handler)) return copies.of(messages, copy, false, mayBeOther())
+    if (!lends || !isOnlyHandler(agent, InvokeModelStage, handler))
+      return copies.of(messages, copy, false, mayBeOther())
     if (!isRecorded()) return lent(messages)
     const list = [...messages]
     uncopied.add(list)
@@ -93,7 +94,12 @@ export function makeLinear(
       `Agent "${agent.name}": this version of the Strands SDK ${what} in a way that Selvage does not know; the cost of long runs grows with the square of their cycles.`,
     )
   agent.addHook(BeforeInvocationEvent, () => copies.doubt())
-  copyMessagesBy(agent, () => messagesOf(agent), copyAll, () => tellMissed('copies messages'))
+  copyMessagesBy(
+    agent,
+    () => messagesOf(agent),
+    copyAll,
+    () => tellMissed('copies messages'),
+  )
   if (!traceOnlyRecording(agent)) tellMissed('traces messages')
   return handler
 }

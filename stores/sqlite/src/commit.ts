@@ -10,7 +10,8 @@
  *
  * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
  * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
- * most, and the next begins in a later turn of the event loop: tokens and timers flow beside a store that never rests.
+ * most. The next begins in a later turn of the event loop, behind one for each 32 units more that are settled and one for
+ * a checkpoint that is due: tokens and timers flow beside a store that never rests.
  */
 import { EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
@@ -20,6 +21,8 @@ import type { Log } from './log.ts'
 import type { Turns } from './turns.ts'
 
 const GROUP_MS = 5
+/** So many units are settled in one turn: each lets a program go on to its next step, which takes some 0.1 ms. */
+const SETTLED = 32
 
 /** As it was before a test of an author's faked it: a commit must not wait for its clock. */
 const immediate = setImmediate
@@ -55,6 +58,8 @@ export class Commits {
   readonly #bell: Bell
   readonly #log: Log | undefined
   #queue: Unit[] = []
+  /** What is left to be done of the last commit. */
+  readonly #rest: (() => void)[] = []
   #scheduled = false
   #restMs = 0
   #wait: (() => number) | undefined
@@ -110,7 +115,7 @@ export class Commits {
   /** Takes nothing more; resolves when the queue is empty. */
   async close(): Promise<void> {
     this.#closed = true
-    if (this.#queue.length > 0) await new Promise<void>((resolve) => (this.#idle = resolve))
+    if (this.#scheduled) await new Promise<void>((resolve) => (this.#idle = resolve))
   }
 
   #schedule(): void {
@@ -125,11 +130,11 @@ export class Commits {
   }
 
   readonly #flush = (): void => {
-    this.#scheduled = false
     const group: Unit[] = []
     try {
       this.#commit(group)
     } catch (error) {
+      this.#scheduled = false
       this.#undo(group, error)
       this.#next()
       return
@@ -138,10 +143,24 @@ export class Commits {
     else this.#queue.splice(0, group.length)
     this.#wait = undefined
     probe('store.after-commit')
-    this.#settle(group)
-    this.#log?.makeRoom()
     this.#restMs = this.#turns.rest(performance.now())
-    this.#next()
+    this.#settle(group)
+    if (this.#log?.committed(group.length) === true) this.#rest.push(() => this.#log?.checkpoint())
+    this.#goOn()
+  }
+
+  /** What is left of a commit, then the next one: each in a turn of its own. */
+  #goOn(): void {
+    const task = this.#rest.shift()
+    if (task === undefined) {
+      this.#scheduled = false
+      this.#next()
+      return
+    }
+    immediate(() => {
+      task()
+      this.#goOn()
+    })
   }
 
   #next(): void {
@@ -191,16 +210,14 @@ export class Commits {
     this.#database.run('release unit')
   }
 
+  /** Whoever waited goes on at once, before the loop turns: so not all of many are told in one turn. */
   #settle(group: readonly Unit[]): void {
     let ring: Ring = 'none'
     for (const unit of group) {
-      if (unit.refusal !== undefined) {
-        unit.reject(unit.refusal)
-        continue
-      }
-      unit.resolve(unit.value)
-      if (unit.ring !== 'none' && ring !== 'now') ring = unit.ring
+      if (unit.refusal === undefined && unit.ring !== 'none' && ring !== 'now') ring = unit.ring
     }
+    for (let from = SETTLED; from < group.length; from += SETTLED) this.#rest.push(() => tell(group, from))
+    tell(group, 0)
     this.#bell.ring(ring)
   }
 
@@ -223,6 +240,15 @@ export class Commits {
     this.#wait = undefined
     const told = failure(this.#database.path, reason)
     for (const unit of failed) unit.reject(told)
+  }
+}
+
+function tell(group: readonly Unit[], from: number): void {
+  const to = Math.min(group.length, from + SETTLED)
+  for (let index = from; index < to; index++) {
+    const { refusal, value, resolve, reject } = group[index] as Unit
+    if (refusal === undefined) resolve(value)
+    else reject(refusal)
   }
 }
 

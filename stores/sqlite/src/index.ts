@@ -23,7 +23,7 @@ import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
 import { Log } from './log.ts'
 import { Names } from './names.ts'
-import { LOG_ROOM_BYTES, openDatabase } from './open.ts'
+import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
 import { describe, list } from './queries.ts'
@@ -79,7 +79,9 @@ interface Place {
 
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
   const names = new Names(database)
-  const log = place.survives === 'machine-crash' ? new Log(database, LOG_ROOM_BYTES) : undefined
+  const synced = place.survives === 'machine-crash'
+  const options = { synced, pages: CHECKPOINT_PAGES, roomBytes: LOG_ROOM_BYTES }
+  const log = place.survives === 'nothing' ? undefined : new Log(database, options)
   const commits = new Commits(database, turns, bell, log, () => {
     names.forget()
     appends.forget()

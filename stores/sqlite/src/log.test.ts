@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import type { Entry } from '@selvage/core'
+import { type Entry, onProbe } from '@selvage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claimed, enlisted, type Place, place, step } from '../test/place.ts'
 import { LOG_ROOM_BYTES } from './open.ts'
@@ -64,6 +64,27 @@ describe('the log', () => {
     await writer.exited
     const store = await here.open()
     expect((await store.load('r', 0)).length).toBe(51)
+  })
+
+  it('is moved into the file behind the commit that makes it long, not inside of it', async () => {
+    const store = await here.open()
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    const bytes = (): number => statSync(here.path).size
+    const before = bytes()
+    let insideOf = 0
+    const stop = onProbe((name) => {
+      if (name === 'store.after-commit' && insideOf === 0 && bytes() > before) insideOf = bytes()
+    })
+    let seq = 0
+    while (bytes() === before) {
+      seq += 1
+      await store.append('r', fence, seq, [large(seq)])
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    stop()
+    expect(insideOf).toBe(0)
+    expect((await store.load('r', 0)).length).toBe(seq + 1)
   })
 
   it('stays as it is where nothing is synced', async () => {

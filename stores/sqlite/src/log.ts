@@ -1,12 +1,17 @@
 /**
- * Room in the write-ahead log. A commit that makes the log longer costs the file system a commit of its own journal, and
- * with it half as much again or twice as much as one that writes over what is there. SQLite writes over the log from the
- * first checkpoint on; until then, 1,000 pages after it was opened, each commit would make it longer. So where a commit
- * has done so zeros are written behind it, room for the next ones.
+ * The write-ahead log: room in it, and when it is moved into the file.
  *
- * Zeros are no frames: SQLite knows its own by their salt, checksum and page number, which is never 0. They are written
- * between `begin immediate` and `rollback`: nobody else writes to the log then, or cuts it. Unlike the database itself the
- * log may be opened and closed: nothing is locked in it (https://sqlite.org/walformat.html).
+ * Room. A commit that makes the log longer costs the file system a commit of its own journal, and with it half as much
+ * again or twice as much as one that writes over what is there. SQLite writes over the log from the first checkpoint on;
+ * until then, 1,000 pages after it was opened, each commit would make it longer. So where a commit has done so zeros are
+ * written behind it, room for the next ones. Zeros are no frames: SQLite knows its own by their salt, checksum and page
+ * number, which is never 0. They are written between `begin immediate` and `rollback`: nobody else writes to the log
+ * then, or cuts it. Unlike the database itself the log may be opened and closed: nothing is locked in it
+ * (https://sqlite.org/walformat.html).
+ *
+ * Checkpoints. SQLite would make them inside of the commit that finds the log long, and hold the event loop, and whoever
+ * waits for that commit, for three syncs in a row. Here they are made behind it, in a turn of their own. How many pages a
+ * unit takes is learned from one checkpoint to the next; where that is wrong, SQLite's own come a little later.
  */
 import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
 import type { Database } from './database.ts'
@@ -18,35 +23,74 @@ const BYTES = 256 * 1024
 const SELDOM = 8
 /** A disk that has less than this free is left alone. */
 const FREE_BYTES = 256 * 1024 * 1024
+/** Units until the first checkpoint, which says how many pages they took. */
+const FIRST_UNITS = 128
+const MOST_UNITS = 4_000
+
+export interface LogOptions {
+  /** Commits are synced: room is worth having. */
+  readonly synced: boolean
+  /** So many pages, and they are moved into the file. */
+  readonly pages: number
+  /** Behind the place from which a checkpoint lets the log begin anew. */
+  readonly roomBytes: number
+}
 
 export class Log {
   readonly #database: Database
-  readonly #enoughBytes: number
+  readonly #options: LogOptions
+  #units = 0
+  #unitsToGo = FIRST_UNITS
+  /** Pages that the last checkpoint left, as somebody reads them. */
+  #pagesLeft = 0
   #descriptor: number | undefined
   /** How long the log was when it was looked at: longer, and a commit has made it so; shorter, and somebody has cut it. */
   #bytes = 0
   /** Commits until it is looked at. */
   #looksIn = 0
+  /** It cannot be opened. */
+  #hasNone = false
   #closed = false
 
-  /** `enoughBytes`: behind the place from which a checkpoint lets the log begin anew. */
-  constructor(database: Database, enoughBytes: number) {
+  constructor(database: Database, options: LogOptions) {
     this.#database = database
-    this.#enoughBytes = enoughBytes
+    this.#options = options
   }
 
-  /** Called after a commit, outside of any transaction. */
-  makeRoom(): void {
-    if (this.#closed || this.#looksIn-- > 0) return
+  /** Called after a commit of so many units, outside of any transaction. True: a checkpoint is due. */
+  committed(units: number): boolean {
+    if (this.#options.synced) this.#lookForRoom()
+    this.#units += units
+    return this.#units >= this.#unitsToGo
+  }
+
+  checkpoint(): void {
+    if (this.#closed) return
+    const units = this.#units
+    this.#units = 0
+    try {
+      const done = this.#database.get<{ log: number; checkpointed: number }>('pragma wal_checkpoint(passive)')
+      if (done === undefined || done.log <= 0) return
+      const pages = done.log > this.#pagesLeft ? done.log - this.#pagesLeft : done.log
+      this.#pagesLeft = done.checkpointed === done.log ? 0 : done.log
+      this.#unitsToGo = Math.max(1, Math.min(MOST_UNITS, Math.floor((units * this.#options.pages) / pages)))
+    } catch {
+      // Another process does the same, or there is no space: the log stays, and with it everything.
+    }
+  }
+
+  #lookForRoom(): void {
+    if (this.#descriptor === undefined && this.#hasNone) return
+    if (this.#looksIn-- > 0) return
     try {
       this.#descriptor ??= openSync(`${this.#database.path}-wal`, 'r+')
     } catch {
-      this.close()
+      this.#hasNone = true
       return
     }
     try {
       const { size } = fstatSync(this.#descriptor)
-      if (size !== this.#bytes && size < this.#enoughBytes) this.#extend(this.#descriptor)
+      if (size !== this.#bytes && size < this.#options.roomBytes) this.#extend(this.#descriptor)
     } catch {
       // Nothing hangs on it: no space, or somebody else writes just now.
     }
@@ -61,14 +105,11 @@ export class Log {
 
   #extend(descriptor: number): void {
     const { bavail, bsize } = statfsSync(this.#database.path)
-    if (bavail * bsize < FREE_BYTES) {
-      this.close()
-      return
-    }
+    if (bavail * bsize < FREE_BYTES) return
     this.#database.run('begin immediate')
     try {
       const { size } = fstatSync(descriptor)
-      const wanted = Math.min(size < FIRST_BYTES ? FIRST_BYTES : size + BYTES, this.#enoughBytes)
+      const wanted = Math.min(size < FIRST_BYTES ? FIRST_BYTES : size + BYTES, this.#options.roomBytes)
       if (size < wanted) fill(descriptor, size, wanted)
       this.#bytes = Math.max(size, wanted)
     } finally {

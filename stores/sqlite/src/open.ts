@@ -18,8 +18,8 @@ export const PAGE_BYTES = 2048
 const CACHE_KIB = 16 * 1024
 /** A write-ahead log that grew beyond this is cut back when it is reused. */
 const LOG_BYTES = 16 * 1024 * 1024
-/** So many pages in the log, and they are moved into the file. */
-const CHECKPOINT_PAGES = 1000
+/** So many pages in the log, and they are moved into the file (log.ts). */
+export const CHECKPOINT_PAGES = 1000
 /** Of the log when it is checkpointed, and of the commit that lets it be. */
 export const LOG_ROOM_BYTES: number = 1.25 * CHECKPOINT_PAGES * (PAGE_BYTES + 24)
 
@@ -52,7 +52,7 @@ function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
   database.exec(`pragma fullfsync = ${durability === 'full'}`)
   database.exec(`pragma checkpoint_fullfsync = ${durability === 'full'}`)
   database.exec(`pragma journal_size_limit = ${LOG_BYTES}`)
-  database.exec(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`)
+  database.exec(`pragma wal_autocheckpoint = ${2 * CHECKPOINT_PAGES}`)
   database.exec(`pragma cache_size = -${CACHE_KIB}`)
   database.exec('pragma temp_store = memory')
   database.exec('pragma foreign_keys = off')
