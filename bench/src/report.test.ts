@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { decisions } from './decision.ts'
 import { failedSection, promisesText, type Section, sectionText, type Verdict } from './report.ts'
 
 const KEPT: Verdict = { what: 'a', promised: '≤ 1', measured: '0.5', kept: true, why: 'never said' }
@@ -24,4 +25,9 @@ it('a workload that fails keeps what it has saved, and is missed', () => {
   expect(notes).toContain('**Not measured to the end**: it fell over.')
   expect(failedSection('step', new Error('it fell over')).title).toBe('Not measured: step')
   expect(sectionText(saved).match(/- n/g)).toHaveLength(1)
+})
+
+it('links lead to the records that there are', () => {
+  expect(decisions('0012', '9999')).toBe(': [decision 0012](../docs/decisions/0012-what-a-step-costs.md)')
+  expect(decisions('9999')).toBe('')
 })

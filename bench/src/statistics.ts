@@ -31,7 +31,7 @@ export function spread(values: readonly number[]): Spread {
   }
 }
 
-/** `a[i] / b[i]`: what two contenders took in the same round, whatever the machine did in that round. */
+/** `a[i] / b[i]`: what two contenders took in the same round, whatever the machine did in that round. Rounds that only one of them played are left out. */
 export function ratios(a: readonly number[], b: readonly number[]): number[] {
-  return a.map((value, index) => value / (b[index] ?? Number.NaN))
+  return a.slice(0, b.length).map((value, index) => value / (b[index] ?? Number.NaN))
 }

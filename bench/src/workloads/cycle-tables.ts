@@ -104,6 +104,7 @@ function waysIn(runs: Runs): (readonly [WayName, readonly Ran[]])[] {
   })
 }
 
-function timeOf(runs: Runs, way: WayName): number {
+/** Milliseconds, the median; NaN where it was not measured. */
+export function timeOf(runs: Runs, way: WayName): number {
   return median((runs.get(way) ?? []).map(({ ms }) => ms))
 }

@@ -1,5 +1,6 @@
 /** Many runs at once beside one: throughput, how late a timer fires, and how many steps share a sync. */
 import type { StepShape } from '../contender.ts'
+import { decisions } from '../decision.ts'
 import { figure, ofRounds, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { Session } from '../session.ts'
@@ -127,7 +128,7 @@ function lateVerdict(
     why:
       `the worst of all ticks, where the median round’s worst is ${figure(median(values))} ms: a commit holds the event loop for ` +
       `as long as its fsync takes. A bare insert took up to ${figure(longestInsert)} ms meanwhile, and a process that did ` +
-      `nothing was up to ${figure(Math.max(...idle))} ms late; a checkpoint adds 4 to 5 ms ` +
-      '([decision 0012](../docs/decisions/0012-what-a-step-costs.md))',
+      `nothing was up to ${figure(Math.max(...idle))} ms late; a checkpoint adds 4 to 5 ms` +
+      decisions('0012'),
   }
 }
