@@ -11,6 +11,7 @@
 import { drive, type Primitives } from '../drive.ts'
 import type { Entry, Outcome, Signal, Start } from '../entry.ts'
 import type { Json } from '../json.ts'
+import { Offering } from '../offering.ts'
 import type { Advance, Budget, Control, Host } from '../ports.ts'
 import { type Advanced, advancedBy, type Reopen, reopenEntry } from './advanced.ts'
 import type { Platform } from './platform.ts'
@@ -51,8 +52,6 @@ export interface Asking {
   readonly mayLive?: (identity: string) => boolean
 }
 
-const FIRST_OFFER_AGAIN_MS = 5
-const LONGEST_OFFER_AGAIN_MS = 100
 const NEVER_ABORTED: AbortSignal = new AbortController().signal
 
 export class Stretch {
@@ -75,9 +74,7 @@ export class Stretch {
   private host: Host | undefined
   private readonly pending = new Map<string, Signal>()
   private readonly received = new Set<string>()
-  /** Heard while an advance is in progress, and not taken by the live program yet. */
-  private readonly unoffered = new Set<Signal>()
-  private isOffering = false
+  private readonly offering: Offering
 
   constructor(runId: string, before: Before, ground: Ground) {
     this.runId = runId
@@ -86,6 +83,10 @@ export class Stretch {
     this.steps = before.steps
     this.at = before.at
     this.note = before.note
+    this.offering = new Offering(
+      (signal) => !this.isAdvancing || !this.pending.has(signal.id) || this.host?.offer(runId, signal) !== false,
+      (ms, act) => void ground.platform.timer(ms, act),
+    )
     for (const signal of before.signals ?? []) this.pending.set(signal.id, signal)
     if (before.reopen !== undefined) this.entries.push(reopenEntry(before.reopen))
   }
@@ -140,8 +141,7 @@ export class Stretch {
   hear(signal: Signal): void {
     if (this.received.has(signal.id)) return
     this.pending.set(signal.id, signal)
-    this.unoffered.add(signal)
-    if (!this.isOffering) this.offer(FIRST_OFFER_AGAIN_MS)
+    this.offering.add(signal)
   }
 
   /** Entries from `from` on, of all stretches. */
@@ -183,18 +183,5 @@ export class Stretch {
       this.received.add(id)
       this.pending.delete(id)
     }
-  }
-
-  /** In their order: where the program cannot take one yet, the others wait behind it. */
-  private offer(againMs: number): void {
-    const { unoffered, host } = this
-    for (const signal of unoffered) {
-      if (this.isAdvancing && host !== undefined && this.pending.has(signal.id) && !host.offer(this.runId, signal))
-        break
-      unoffered.delete(signal)
-    }
-    this.isOffering = unoffered.size > 0
-    if (!this.isOffering) return
-    this.ground.platform.timer(againMs, () => this.offer(Math.min(LONGEST_OFFER_AGAIN_MS, againMs * 2)))
   }
 }

@@ -5,16 +5,7 @@
  * Nothing here keeps the process alive. Infrastructure that fails ends the attachment, not the run: whoever awaits it
  * is told, and can attach again.
  */
-import {
-  type Attachment,
-  type Claim,
-  type Host,
-  type Outcome,
-  probe,
-  RunError,
-  SelvageError,
-  type Signal,
-} from '@selvage/core'
+import { type Attachment, type Claim, type Host, type Outcome, probe, RunError, SelvageError } from '@selvage/core'
 import { AttachedRun } from './attached-run.ts'
 import { Holdings } from './holdings.ts'
 import type { Lease } from './lease.ts'
@@ -62,8 +53,8 @@ export class Attachments {
     }
   }
 
-  signalled(runId: string, signal: Signal): void {
-    this.held.signalled(runId, signal)
+  signalled(runId: string): void {
+    this.held.signalled(runId)
     this.attached.get(runId)?.nudge()
   }
 

@@ -138,8 +138,8 @@ class EmbeddedEngine implements Engine {
     const receipt = await this.store.signal(runId, stamped, at)
     probe('engine.after-signal')
     if (!receipt.accepted) return receipt
-    for (const worker of this.workers) worker.signalled(runId, stamped)
-    this.attachments.signalled(runId, stamped)
+    for (const worker of this.workers) worker.signalled(runId)
+    this.attachments.signalled(runId)
     return receipt
   }
 

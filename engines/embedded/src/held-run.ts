@@ -18,6 +18,7 @@ import {
   type Entry,
   type Host,
   LeaseLostError,
+  Offering,
   type Outcome,
   type Progress,
   probe,
@@ -29,10 +30,6 @@ import {
   UsageError,
 } from '@selvage/core'
 import type { Now } from './changes.ts'
-
-/** The host refuses signals while it folds or replays a journal, which takes milliseconds as a rule. */
-const FIRST_OFFER_AGAIN_MS = 2
-const LONGEST_OFFER_AGAIN_MS = 100
 
 export type Waits = Extract<Progress, { kind: 'wait' }>
 
@@ -61,6 +58,7 @@ export class HeldRun {
   woken = false
   private readonly claim: Claim
   private readonly holder: Holder
+  private readonly offering: Offering
   private state: 'going' | 'stopping' | 'withdrawn' | 'lost' = 'going'
   private cursor: number
   private signals: readonly Signal[]
@@ -81,6 +79,10 @@ export class HeldRun {
     this.cursor = claim.cursor
     this.signals = claim.signals
     this.delivery = claim.delivery
+    this.offering = new Offering(
+      (signal) => !this.advancing || holder.host.offer(this.runId, signal),
+      (ms, act) => void setTimeout(act, ms).unref(),
+    )
   }
 
   /** It was given up with effects `once` in flight, which their code may go on with. */
@@ -135,12 +137,9 @@ export class HeldRun {
     return { kind: 'released' }
   }
 
-  /** Signals that arrived since the claim. Those that come before the live program does are held out again. */
-  offer(signals: readonly Signal[], againMs: number = FIRST_OFFER_AGAIN_MS): void {
-    if (!this.advancing) return
-    const refused = signals.filter((signal) => !this.holder.host.offer(this.runId, signal))
-    if (refused.length === 0) return
-    setTimeout(() => this.offer(refused, Math.min(LONGEST_OFFER_AGAIN_MS, againMs * 2)), againMs).unref()
+  /** All that arrived since the claim and are not in the journal, in the order of the inbox. */
+  offer(signals: readonly Signal[]): void {
+    for (const signal of signals) this.offering.add(signal)
   }
 
   get advancing(): boolean {

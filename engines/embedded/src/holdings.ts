@@ -1,5 +1,5 @@
 /** The runs that a worker holds, by id, and how signals reach them while they are being advanced. */
-import type { Signal, Store } from '@selvage/core'
+import type { Store } from '@selvage/core'
 import type { HeldRun } from './held-run.ts'
 import { inTurns } from './in-turns.ts'
 
@@ -33,10 +33,12 @@ export class Holdings {
     return [...this.runs.values()]
   }
 
-  /** This process has accepted a signal. */
-  signalled(runId: string, signal: Signal): void {
+  /** This process has accepted a signal. Those of others that were accepted before it are handed over before it. */
+  signalled(runId: string): void {
     this.signalsSeen++
-    this.runs.get(runId)?.offer([signal])
+    const run = this.runs.get(runId)
+    // What cannot be read now is read at the next look.
+    if (run?.advancing === true) void this.handOver([run]).catch(() => {})
   }
 
   /** Somebody may have: looks into the inbox of every run that is being advanced; the others look before they go on. */

@@ -7,15 +7,7 @@
  *
  * Infrastructure that fails never ends a run: the run is suspended for a growing while, for any worker to try again.
  */
-import {
-  type Claim,
-  type Host,
-  type OutboxHandler,
-  type Programs,
-  probe,
-  SelvageError,
-  type Signal,
-} from '@selvage/core'
+import { type Claim, type Host, type OutboxHandler, type Programs, probe, SelvageError } from '@selvage/core'
 import { backoffMs } from './backoff.ts'
 import { Courier } from './courier.ts'
 import { HeldRun, type Holder } from './held-run.ts'
@@ -112,8 +104,8 @@ export class Worker {
   }
 
   /** This process has accepted a signal. */
-  signalled(runId: string, signal: Signal): void {
-    this.held.signalled(runId, signal)
+  signalled(runId: string): void {
+    this.held.signalled(runId)
     this.lookout.poke()
     this.courier?.happened()
   }

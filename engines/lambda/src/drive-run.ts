@@ -22,6 +22,7 @@ import {
   type Entry,
   errorToJson,
   type Host,
+  Offering,
   type Outcome,
   type Primitives,
   type Progress,
@@ -35,12 +36,15 @@ import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
 import { readLetter } from './letters.ts'
 import { ENVELOPE_BYTES, operationName, PAYLOAD_BYTES, wholeSeconds } from './limits.ts'
 import { inboxName } from './names.ts'
+import { type Numbered, Queue } from './queue.ts'
 import {
   type Advanced,
+  type Bell,
   CLOSED,
   type Failed,
   type Kept,
   type Letter,
+  LOOK,
   type Past,
   type RunPayload,
   stepsIn,
@@ -62,6 +66,8 @@ export interface Driver {
   readonly rotateAfter: { readonly operations: number; readonly bytes: number }
   /** Entries of the generations before. */
   stored(payload: RunPayload): Promise<readonly Entry[]>
+  /** The signal of that number in the queue of a run, if it can be seen. */
+  queued(runId: string, number: number): Promise<Letter | undefined>
   /** Completes a callback; false if it was completed before. */
   complete(callbackId: string, text: string): Promise<boolean>
   begin(payload: RunPayload): Promise<void>
@@ -69,8 +75,6 @@ export interface Driver {
 }
 
 const LONGEST_PAUSE_SECONDS = 300
-const FIRST_OFFER_AGAIN_MS = 5
-const LONGEST_OFFER_AGAIN_MS = 100
 
 /** Thrown through `drive`: the next generation goes on. */
 export const ROTATED: unique symbol = Symbol('rotated')
@@ -81,6 +85,8 @@ export class Generation implements Primitives {
   private readonly payload: RunPayload
   private readonly driver: Driver
   private readonly inbox: Inbox
+  private readonly queue: Queue
+  private readonly offering: Offering
   /** Of this generation, as far as they are durable. */
   private readonly kept: Kept[] = []
   private readonly past: Past
@@ -88,11 +94,12 @@ export class Generation implements Primitives {
   private heard = 0
   private operations = 0
   private bytes = 0
-  /** Read and not in the journal. */
-  private letters: Letter[] = []
   private readonly received = new Set<string>()
+  /** Signals below this number were given to the program, though not all may be in the journal. */
+  private given = 0
   private host: Host | undefined
   private warm = false
+  private advancing = false
   private woken = false
 
   constructor(ctx: DurableContext, payload: RunPayload, driver: Driver) {
@@ -100,8 +107,14 @@ export class Generation implements Primitives {
     this.payload = payload
     this.driver = driver
     this.announces = driver.namesSteps
-    this.past = payload.past ?? { createdAt: 0, entries: 0, steps: 0, reopenings: 0, archives: [] }
-    this.letters = [...(payload.letters ?? [])]
+    this.past = payload.past ?? NO_PAST
+    const { runId } = payload
+    const fetch = (number: number): Promise<Letter | undefined> => driver.queued(runId, number)
+    this.queue = new Queue(runId, this.past, fetch, (letter) => readLetter(driver.blobs, letter))
+    this.offering = new Offering(
+      (signal) => !this.advancing || this.received.has(signal.id) || this.host?.offer(runId, signal) !== false,
+      (ms, act) => void setTimeout(act, ms).unref(),
+    )
     this.inbox = new Inbox(ctx, inboxName(payload.runId), (text) => this.hear(text))
     const { reopen } = payload
     if (reopen !== undefined) {
@@ -126,6 +139,7 @@ export class Generation implements Primitives {
   async advance(name: string, request: Advance): Promise<Progress> {
     for (let tries = 0; ; tries++) {
       const advanced = await this.step(name, (attempt) => this.live(request, tries, attempt))
+      this.advancing = false
       this.listenTo(advanced.heard)
       if (advanced.kind === 'failed') {
         await this.pause('try again', advanced.afterSeconds)
@@ -156,7 +170,7 @@ export class Generation implements Primitives {
   }
 
   async startAnew(_: Seed): Promise<never> {
-    const { driver, inbox, payload, past, last } = this
+    const { driver, inbox, payload, past, last, queue } = this
     const generation = payload.generation + 1
     await this.step('close the inbox', async () => {
       for (const id of await inbox.ids(this.heard)) await driver.complete(id, CLOSED)
@@ -165,7 +179,6 @@ export class Generation implements Primitives {
     await this.step(`begin generation ${generation}`, async () => {
       await inbox.until(inbox.opened)
       const entries = await this.entries()
-      const letters = await this.unread()
       await driver.begin({
         selvage: 'run',
         runId: payload.runId,
@@ -177,9 +190,10 @@ export class Generation implements Primitives {
           entries: past.entries + entries.length,
           steps: last?.steps ?? past.steps,
           reopenings: last?.reopenings ?? past.reopenings,
+          taken: queue.taken,
+          queued: queue.end,
           archives: [...past.archives, await archive(driver.blobs, entries)],
         },
-        ...(letters.length > 0 && { letters: letters.map((signal) => ({ signal })) }),
       })
       return null
     })
@@ -222,18 +236,16 @@ export class Generation implements Primitives {
     await Promise.race([called, this.pause(name, wholeSeconds(until - this.driver.now()))])
   }
 
-  /** Until the run may start, or is cancelled. Other signals are kept. */
+  /** Until the run may start, or is cancelled: a look after each call, so that callbacks never run out. */
   private async rest(startAt: number): Promise<void> {
-    const cancelled = new Promise<void>((resolve) => {
-      const look = async (): Promise<void> => {
-        for (let count = 1; ; count++) {
-          await this.inbox.until(count)
-          if (this.letters.some((letter) => 'signal' in letter && letter.signal.name === '$cancel')) return resolve()
-        }
-      }
-      void look()
-    })
-    await Promise.race([cancelled, this.pause('until it starts', wholeSeconds(startAt - this.driver.now()))])
+    for (let isOver = false; !isOver; ) {
+      await this.called(startAt)
+      const seen = await this.step(LOOK, async () => {
+        return { heard: this.inbox.heard, isOver: this.driver.now() >= startAt || this.queue.isCancelled }
+      })
+      this.listenTo(seen.heard)
+      isOver = seen.isOver
+    }
   }
 
   // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -247,17 +259,22 @@ export class Generation implements Primitives {
     try {
       this.host ??= driver.hostOf(payload)
       if (this.host === undefined) throw notRegistered(payload.runId, program, version)
-      const signals = await this.unread()
+      await this.look()
+      const unread = await this.unread()
+      const end = this.queue.taken + unread.length
+      this.given = end
       const begunAt = driver.now()
       const ms = driver.remainingMs() - driver.reserveMs
       this.woken = false
+      this.advancing = true
+      const signals = unread.flatMap(({ signal }) => (this.received.has(signal.id) ? [] : [signal]))
       // Tried before in this or another process, it may have begun.
       const delivery = tries === 0 ? attempt : Math.max(2, attempt)
       const asked = { ...request, signals, now: begunAt, ...(ms > 0 && { budget: { ms } }) }
       const progress = await this.host.advance(asked, this.control(delivery))
       // Cut with a step in flight: all that can be done is to go on with it, until it or the invocation is over.
       const isCut = progress.entries.length === 0 && driver.now() - begunAt >= ms
-      return await this.record(progress, signals, driver.remainingMs() < driver.reserveMs && !isCut)
+      return await this.record(progress, end, driver.remainingMs() < driver.reserveMs && !isCut)
     } catch (error) {
       driver.report(error)
       const afterSeconds = backoffSeconds(tries + 1)
@@ -276,8 +293,9 @@ export class Generation implements Primitives {
     }
   }
 
-  private async record(progress: Progress, signals: readonly Signal[], isLate: boolean): Promise<Advanced> {
-    const { driver, past, last, inbox } = this
+  /** `asked`: up to which number it was given signals. */
+  private async record(progress: Progress, asked: number, isLate: boolean): Promise<Advanced> {
+    const { driver, past, last, inbox, queue } = this
     const { cursor, mark, received, entries, status } = progress
     const common = {
       cursor,
@@ -288,11 +306,12 @@ export class Generation implements Primitives {
       steps: (last?.steps ?? past.steps) + stepsIn(entries),
       reopenings: past.reopenings + (this.payload.reopen === undefined ? 0 : 1),
       heard: inbox.heard,
+      taken: queue.takenWith((id) => this.received.has(id) || received.includes(id)),
       ...(mark !== undefined && { mark }),
       ...(status !== undefined && { status }),
       ...(isLate && { isLate: true as const }),
     }
-    const isCalled = this.woken || (await this.unread()).some(({ id }) => !signals.some((asked) => asked.id === id))
+    const isCalled = this.woken || queue.end > asked
     return await this.fitted(shape(common, progress, isCalled))
   }
 
@@ -316,7 +335,8 @@ export class Generation implements Primitives {
     const outcome = { error: errorToJson(tooLarge('reply', bytes, PAYLOAD_BYTES - ENVELOPE_BYTES)) }
     const seq = this.past.entries + this.count()
     const { at, steps, reopenings, heard } = advanced
-    const common = { cursor: seq + 1, next: [], received: [], at, steps, reopenings, heard }
+    const { taken } = this.queue
+    const common = { cursor: seq + 1, next: [], received: [], at, steps, reopenings, heard, taken }
     this.host?.evict(this.payload.runId)
     return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] }
   }
@@ -326,7 +346,7 @@ export class Generation implements Primitives {
     this.kept.push(advanced.entries)
     this.bytes += JSON.stringify(advanced).length
     for (const id of advanced.received) this.received.add(id)
-    this.letters = this.letters.filter((letter) => !('signal' in letter && this.received.has(letter.signal.id)))
+    this.queue.take(advanced.taken)
   }
 
   // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -344,30 +364,38 @@ export class Generation implements Primitives {
     return [...before, ...(await this.entries())]
   }
 
-  private async unread(): Promise<readonly Signal[]> {
-    const opened = await Promise.all(this.letters.map((letter) => readLetter(this.driver.blobs, letter)))
-    const signals = opened.filter((signal) => signal !== undefined).filter(({ id }) => !this.received.has(id))
-    return [...new Map(signals.map((signal) => [signal.id, signal])).values()]
+  /** What may be there without a bell: what came before this generation began, or when no callback was open. */
+  private async look(): Promise<void> {
+    const { inbox, payload, queue } = this
+    if (this.last !== undefined && inbox.heard < inbox.opened) return
+    await queue.look().catch((error: unknown) => {
+      // Nothing is lost for a run that has just begun: its signals ring until they are heard.
+      if (payload.past !== undefined) throw error
+      this.driver.report(error)
+    })
+  }
+
+  private async unread(): Promise<readonly Numbered[]> {
+    return await this.queue.read(this.driver.blobs === undefined ? PAYLOAD_BYTES / 2 : Number.POSITIVE_INFINITY)
   }
 
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private hear(text: string): void {
-    const letter = parsed(text)
-    if (letter === undefined) return
-    if ('wake' in letter) this.woken = true
-    else this.letters.push(letter)
-    if (this.warm) void this.offer(letter, FIRST_OFFER_AGAIN_MS).catch((error: unknown) => this.driver.report(error))
+    const bell = parsed(text)
+    if (bell === undefined) return
+    if ('wake' in bell) this.woken = true
+    else this.queue.hear(bell.number, bell.letter)
+    if (this.advancing) void this.offer().catch((error: unknown) => this.driver.report(error))
   }
 
-  /** A live program has it at once; while it folds or replays its journal, a little later. */
-  private async offer(letter: Letter, againMs: number): Promise<void> {
-    const signal = await readLetter(this.driver.blobs, letter)
-    if (signal === undefined || this.received.has(signal.id)) return
-    if (this.host === undefined || this.host.offer(this.payload.runId, signal)) return
-    setTimeout(() => {
-      void this.offer(letter, Math.min(LONGEST_OFFER_AGAIN_MS, againMs * 2)).catch(() => {})
-    }, againMs).unref()
+  /** A live program has them at once. */
+  private async offer(): Promise<void> {
+    for (const { number, signal } of await this.unread()) {
+      if (number < this.given) continue
+      this.given = number + 1
+      this.offering.add(signal)
+    }
   }
 
   private async wake(): Promise<void> {
@@ -378,6 +406,7 @@ export class Generation implements Primitives {
 }
 
 const NEVER_ABORTED: AbortSignal = new AbortController().signal
+const NO_PAST: Past = { createdAt: 0, entries: 0, steps: 0, reopenings: 0, taken: 0, queued: 0, archives: [] }
 
 function shape(common: Omit<Advanced, 'kind'>, progress: Progress, isCalled: boolean): Advanced {
   const { kind } = progress
@@ -402,9 +431,13 @@ function isList(kept: Kept): kept is readonly Entry[] {
   return Array.isArray(kept)
 }
 
-function parsed(text: string): Letter | undefined {
+/** Undefined for what is none: anybody may complete a callback, in the console too. */
+function parsed(text: string): Bell | undefined {
   try {
-    return (JSON.parse(text) as Letter | null) ?? undefined
+    const bell = JSON.parse(text) as Partial<{ wake: true; number: number; letter: Letter }> | null
+    if (bell?.wake === true) return { wake: true }
+    const { number, letter } = bell ?? {}
+    return Number.isSafeInteger(number) && letter !== undefined ? ({ number, letter } as Bell) : undefined
   } catch {
     return undefined
   }

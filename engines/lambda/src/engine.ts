@@ -3,7 +3,7 @@
  * of the run is a step of it.
  *
  *   start  ──▶ Invoke (generation 0) ──rotate──▶ (1) ── … ──▶ over ──retry──▶ (n + 1)
- *   signal ──▶ Invoke (an execution that carries it) ──▶ a callback in the inbox of whichever generation goes on
+ *   signal ──▶ Invoke (claims its id) ──▶ Invoke (its number) ──▶ a callback in the inbox of whichever generation goes on
  *   describe, journal, list, questions ◀── the executions and their histories
  *
  * Any process with credentials may do these. Nobody serves: the service begins the function when there is something to do,
@@ -33,7 +33,6 @@ import {
   type RunSummary,
   reopenRun,
   runMatches,
-  SelvageError,
   type Signal,
   type SignalReceipt,
   type Start,
@@ -41,16 +40,16 @@ import {
   UsageError,
 } from '@selvage/core'
 import { archive, type Driver } from './drive-run.ts'
-import { closed, conflict, noRetryInside, runEnded, tooLarge } from './errors.ts'
+import { closed, conflict, noRetryInside, runEnded } from './errors.ts'
 import type { Station } from './handler.ts'
 import { readLetter, writeLetter } from './letters.ts'
-import { INVOCATION_MS, OPERATIONS, PAYLOAD_BYTES } from './limits.ts'
+import { INVOCATION_MS, OPERATIONS } from './limits.ts'
 import { manifestFor } from './manifest.ts'
 import { Names } from './names.ts'
 import { Post } from './post.ts'
 import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
-import { fits, LambdaService } from './service.ts'
-import type { Payload, RunPayload, SignalPayload } from './wire.ts'
+import { LambdaService } from './service.ts'
+import type { RunPayload } from './wire.ts'
 
 export interface LambdaOptions {
   /**
@@ -122,13 +121,12 @@ class OnLambda implements LambdaEngine {
     this.service = new LambdaService(this.client, functionName)
     this.names = new Names(functionName)
     this.records = new Records(this.service, this.names, blobs)
-    this.post = new Post(this.service, this.records)
     this.report = options.onError ?? ((error) => console.error('[selvage]', error))
+    this.post = new Post(this.service, this.names, this.records, this.report)
     this.station = {
       post: this.post,
       hostOf: (payload) => this.hostOf(payload),
       driver: (ctx) => this.driver(ctx),
-      report: this.report,
     }
   }
 
@@ -147,34 +145,25 @@ class OnLambda implements LambdaEngine {
       nonce: randomUUID(),
       ...(startAt !== undefined && { startAt }),
     }
-    if (await this.invoke(this.names.generation(runId, 0), payload)) return { created: true }
+    if (await this.service.invoke(this.names.generation(runId, 0), payload)) return { created: true }
     return same(await this.records.known(runId), start)
   }
 
   async signal(runId: string, signal: Signal): Promise<SignalReceipt> {
     this.checkOpen()
     const known = await this.records.known(runId)
-    const name = this.names.signal(runId, signal.id)
     if (outcomeOf(known) !== undefined) {
-      const first = await this.sent(name)
-      if (first !== undefined) return { accepted: false, first }
+      const first = await this.post.claimed(runId, signal.id)
+      if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
       throw runEnded(runId)
     }
-    const at = this.now()
-    const letter = await writeLetter(this.blobs, { ...signal, at })
-    const payload: SignalPayload = { selvage: 'signal', runId, nonce: randomUUID(), letter, at }
+    const letter = await writeLetter(this.blobs, { ...signal, at: this.now() })
+    const from = this.post.from(runId, await this.records.taken(known))
     probe('engine.before-signal')
-    const isFirst = await this.invoke(name, payload)
+    const first = await this.post.claim({ selvage: 'signal', runId, id: signal.id, nonce: randomUUID(), letter, from })
+    if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
+    await this.post.enqueue({ runId, id: signal.id, letter, from })
     probe('engine.after-signal')
-    if (!isFirst) {
-      const first = await this.sent(name)
-      if (first === undefined) throw new EngineError('UNAVAILABLE', `Signal ${signal.id} to ${runId} cannot be read.`)
-      return { accepted: false, first }
-    }
-    // It is accepted: whatever happens here, the execution that carries it delivers it.
-    await this.post.put(runId, letter).catch((error: unknown) => {
-      if (!SelvageError.is(error, 'RUN_ENDED')) this.report(error)
-    })
     return { accepted: true }
   }
 
@@ -200,6 +189,7 @@ class OnLambda implements LambdaEngine {
     if (known.inside !== undefined) throw noRetryInside(runId)
     const { steps } = await this.records.describe(known)
     const own = await this.records.ownEntries(known)
+    const taken = await this.records.taken(known)
     const { archives = [], entries: before = 0 } = payload.past ?? {}
     const generation = payload.generation + 1
     const next: RunPayload = {
@@ -213,11 +203,14 @@ class OnLambda implements LambdaEngine {
         entries,
         steps,
         reopenings: reopeningsOf(known),
+        taken,
+        queued: taken,
         archives: [...archives, await archive(this.blobs, own)],
       },
       reopen: { at, entries, voided },
     }
-    if (before + own.length === entries && (await this.invoke(this.names.generation(runId, generation), next))) return
+    if (before + own.length === entries && (await this.service.invoke(this.names.generation(runId, generation), next)))
+      return
     throw new EngineError('JOURNAL_GAP', `Run ${runId} was retried by somebody else.`)
   }
 
@@ -297,17 +290,11 @@ class OnLambda implements LambdaEngine {
     return await Promise.all(
       records.map(async (record): Promise<QuestionRecord> => {
         if (record.status !== 'open' && record.status !== 'answered') return record
-        const answer = await this.sent(this.names.signal(runId, record.id))
-        return answer === undefined ? record : { ...record, status: 'answered', answer }
+        const claim = await this.post.claimed(runId, record.id)
+        if (claim === undefined) return record
+        return { ...record, status: 'answered', answer: await readLetter(this.blobs, claim.letter) }
       }),
     )
-  }
-
-  /** The signal that an execution carries, if there is one of that name. */
-  private async sent(name: string): Promise<Signal | undefined> {
-    const execution = await this.service.find(name)
-    if (execution === undefined) return undefined
-    return await readLetter(this.blobs, (JSON.parse(execution.input) as SignalPayload).letter)
   }
 
   // ── the function ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -342,9 +329,10 @@ class OnLambda implements LambdaEngine {
       namesSteps,
       rotateAfter: { operations, bytes },
       stored: (payload) => this.records.stored(payload),
+      queued: async (runId, number) => (await this.post.at(runId, number))?.letter,
       complete: (callbackId, text) => this.service.complete(callbackId, text),
       begin: async (payload) =>
-        void (await this.invoke(this.names.generation(payload.runId, payload.generation), payload)),
+        void (await this.service.invoke(this.names.generation(payload.runId, payload.generation), payload)),
       report: this.report,
     }
   }
@@ -354,13 +342,6 @@ class OnLambda implements LambdaEngine {
     this.gone.abort()
     this.hosts.clear()
     if (this.options.client === undefined) this.client.destroy()
-  }
-
-  /** False: there is an execution of that name, with another payload. */
-  private async invoke(name: string, payload: Payload): Promise<boolean> {
-    const text = JSON.stringify(payload)
-    if (!fits(text)) throw tooLarge('input', Buffer.byteLength(text), PAYLOAD_BYTES)
-    return await this.service.invoke(name, payload)
   }
 
   private now(): number {

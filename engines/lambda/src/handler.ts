@@ -2,7 +2,7 @@
  * The function's side: what a user exports from the module that Lambda loads.
  *
  *   execution of a run      drives it: as many advances as the time of the invocation allows, then the next invocation
- *   execution of a signal   delivers it, if its sender has not
+ *   executions of a signal  see that it has its number, and that its run hears of it, if its sender has not
  */
 import {
   type DurableContext,
@@ -13,7 +13,7 @@ import {
 import { type Host, UsageError } from '@selvage/core'
 import { type Driver, Generation, ROTATED } from './drive-run.ts'
 import type { Post } from './post.ts'
-import type { Payload, Result, RunPayload, SignalPayload } from './wire.ts'
+import type { Payload, QueuedPayload, Result, RunPayload, SignalPayload } from './wire.ts'
 
 /** What an engine brings to its function. */
 export interface Station {
@@ -21,7 +21,6 @@ export interface Station {
   /** The one that has the program of a run: those of `serve`. */
   hostOf(payload: RunPayload): Host | undefined
   driver(ctx: DurableContext): Driver
-  report(error: unknown): void
 }
 
 export type Handler = DurableLambdaHandler
@@ -34,8 +33,9 @@ export function handlerOf(
   return withDurableExecution(async (event: unknown, ctx: DurableContext): Promise<unknown> => {
     const { selvage } = (event ?? {}) as Partial<Payload>
     if (selvage === 'run') return await drive(ctx, event as RunPayload, station)
-    if (selvage !== 'signal') return await otherwise(event, ctx)
-    return await station.post.deliver(ctx, event as SignalPayload, station.report)
+    if (selvage === 'signal') return await station.post.settle(ctx, event as SignalPayload)
+    if (selvage === 'queued') return await station.post.deliver(ctx, event as QueuedPayload)
+    return await otherwise(event, ctx)
   })
 }
 

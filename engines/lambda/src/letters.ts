@@ -13,9 +13,7 @@ export async function writeLetter(blobs: Blobs | undefined, signal: Signal): Pro
   return { blob: await blobs.put(Buffer.from(text)) }
 }
 
-/** Undefined where it is no signal. */
-export async function readLetter(blobs: Blobs | undefined, letter: Letter): Promise<Signal | undefined> {
-  if ('wake' in letter) return undefined
+export async function readLetter(blobs: Blobs | undefined, letter: Letter): Promise<Signal> {
   if ('signal' in letter) return letter.signal
   if (blobs === undefined) {
     throw new EngineError('CORRUPT', `A signal lies in blob ${letter.blob}, and this process has no blobs.`, {

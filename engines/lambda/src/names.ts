@@ -4,14 +4,15 @@
  * dashes and underscores at most, so it carries a hash; what stands before it is for people.
  *
  *   <run>_<hash>_<generation>      a generation of a run: 0 by `start`, the next ones by rotation or `retry`
- *   <run>_<hash>_s<hash of id>     a signal to it
+ *   <run>_<hash>_s<hash of id>     the claim of a signal's id
+ *   <run>_<hash>_q<number>         a signal in its queue
  */
 import { createHash } from 'node:crypto'
 import { operationName } from './limits.ts'
 
 const LABEL_CHARS = 24
 const HASH_CHARS = 16
-const FIRST: RegExp = /_[A-Za-z0-9_-]{16}_0$/
+const FIRST: RegExp = /^[A-Za-z0-9-]*_[A-Za-z0-9_-]{16}_0$/
 
 export class Names {
   private readonly functionName: string
@@ -27,6 +28,10 @@ export class Names {
 
   signal(runId: string, id: string): string {
     return `${this.base(runId)}_s${hash(id)}`
+  }
+
+  queued(runId: string, number: number): string {
+    return `${this.base(runId)}_q${number}`
   }
 
   /** Whether it is that of a run's generation 0. */

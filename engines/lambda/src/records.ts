@@ -18,7 +18,7 @@ import { readEntries, unpack } from './drive-run.ts'
 import { endedOutside, notFound } from './errors.ts'
 import { type Inside, insideOf, type Names } from './names.ts'
 import type { Found, LambdaService } from './service.ts'
-import type { Advanced, Failed, Kept, Result, RunPayload } from './wire.ts'
+import { type Advanced, type Failed, type Kept, LOOK, type Result, type RunPayload } from './wire.ts'
 
 /** A run by its newest generation. */
 export interface Known {
@@ -82,6 +82,11 @@ export class Records {
 
   async describe(known: Known): Promise<RunDescription> {
     return describe(known, await this.standing(known))
+  }
+
+  /** How many signals of its queue are in its journal. */
+  async taken(known: Known): Promise<number> {
+    return (await this.standing(known)).last?.taken ?? known.payload.past?.taken ?? 0
   }
 
   async entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
@@ -171,8 +176,8 @@ export class Records {
     for await (const event of this.own(known, { data: true, reverse: true, pageSize: NEWEST_EVENTS })) {
       const last = advancedIn(event)
       if (last !== undefined) return { last, isAdvancing, crashes: isAdvancing ? crashes : 0 }
-      const { EventType: type, Id: id = '' } = event
-      if (type === 'StepSucceeded') over.add(id)
+      const { EventType: type, Id: id = '', Name: name } = event
+      if (type === 'StepSucceeded' || name === LOOK) over.add(id)
       else if (type === 'StepFailed' && !over.has(id)) {
         isAdvancing = true
         crashes++

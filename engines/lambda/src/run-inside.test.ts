@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { folderBlobs } from '../test/folder-blobs.ts'
 import { type LambdaEngine, lambdaEngine } from './engine.ts'
 
-describe('a run inside of a durable handler of a user', { timeout: 60_000 }, () => {
+describe('a run inside of a durable handler of a user', { timeout: 120_000 }, () => {
   let folder: string
   let service: LambdaTestService
   let client: LambdaClient
@@ -40,14 +40,14 @@ describe('a run inside of a durable handler of a user', { timeout: 60_000 }, () 
         ({ status }) => status === 'suspended',
         () => false,
       )
-    await expect.poll(seen, { timeout: 30_000 }).toBe(true)
+    await expect.poll(seen, { timeout: 60_000 }).toBe(true)
     const { items } = await engine.questions({ runId, status: 'open' })
     expect(items).toMatchObject([{ name: 'send', runId }])
     return items[0]?.id ?? ''
   }
 
   async function over(): Promise<unknown> {
-    await expect.poll(() => service.executions[0]?.status, { timeout: 30_000 }).toBe('SUCCEEDED')
+    await expect.poll(() => service.executions[0]?.status, { timeout: 60_000 }).toBe('SUCCEEDED')
     return JSON.parse(service.executions[0]?.result ?? 'null')
   }
 

@@ -9,7 +9,7 @@ import {
   ListDurableExecutionsByFunctionCommand,
   SendDurableExecutionCallbackSuccessCommand,
 } from '@aws-sdk/client-lambda'
-import { unavailable } from './errors.ts'
+import { tooLarge, unavailable } from './errors.ts'
 import { PAYLOAD_BYTES } from './limits.ts'
 import { unqualified } from './names.ts'
 import type { Payload } from './wire.ts'
@@ -53,13 +53,19 @@ export class LambdaService {
     this.functionName = functionName
   }
 
-  /** Resolves when the execution is accepted; false if there is one of that name with another payload. */
+  /**
+   * Resolves when the execution is accepted; false if there is one of that name with another payload. UNSUPPORTED for one that
+   * is too large.
+   */
   async invoke(name: string, payload: Payload): Promise<boolean> {
+    const text = JSON.stringify(payload)
+    const bytes = Buffer.byteLength(text)
+    if (bytes > PAYLOAD_BYTES) throw tooLarge('input', bytes, PAYLOAD_BYTES)
     const command = new InvokeCommand({
       FunctionName: this.functionName,
       InvocationType: 'Event',
       DurableExecutionName: name,
-      Payload: Buffer.from(JSON.stringify(payload)),
+      Payload: Buffer.from(text),
     })
     const response = await this.asked(`begin execution ${name}`, () => this.client.send(command), [
       'DurableExecutionAlreadyStartedException',
@@ -73,6 +79,13 @@ export class LambdaService {
   async find(name: string): Promise<Found | undefined> {
     const arn = await this.arnOf(name)
     return arn === undefined ? undefined : await this.get(arn)
+  }
+
+  /** One that is there; UNAVAILABLE while no list shows it. */
+  async shown(name: string): Promise<Found> {
+    const found = await this.find(name)
+    if (found === undefined) throw unavailable(`show execution ${name}`, this.functionName, 'it is in no list yet')
+    return found
   }
 
   async get(arn: string): Promise<Found | undefined> {
@@ -167,9 +180,4 @@ export class LambdaService {
       throw unavailable(what, this.functionName, error)
     }
   }
-}
-
-/** For a callback or an invocation, in UTF-8. */
-export function fits(text: string): boolean {
-  return Buffer.byteLength(text) <= PAYLOAD_BYTES
 }

@@ -2,7 +2,7 @@
 import type { Entry, Json, OpKind, Outcome, Progress, Signal, Start } from '@selvage/core'
 
 /** What `lambdaHandler` is invoked with. */
-export type Payload = RunPayload | SignalPayload
+export type Payload = RunPayload | SignalPayload | QueuedPayload
 
 /** A generation of a run. */
 export interface RunPayload {
@@ -18,8 +18,6 @@ export interface RunPayload {
   readonly past?: Past
   /** The run had ended and goes on. */
   readonly reopen?: { readonly at: number; readonly entries: number; readonly voided: readonly string[] }
-  /** Sent and not in the journal yet. */
-  readonly letters?: readonly Letter[]
 }
 
 export interface Past {
@@ -28,25 +26,46 @@ export interface Past {
   readonly entries: number
   readonly steps: number
   readonly reopenings: number
+  /** Signals of the queue that are in the journal, and how many were known to be there. */
+  readonly taken: number
+  readonly queued: number
   /** For each generation the blob that holds its entries; null: they are read from its execution. */
   readonly archives: readonly (string | null)[]
 }
 
-/** A signal on its way to a run. The execution that is started with it delivers it, if its sender does not. */
+/** The claim of a signal's id. The execution that is started with it sees that the signal has a number. */
 export interface SignalPayload {
   readonly selvage: 'signal'
   readonly runId: string
+  readonly id: string
   readonly nonce: string
   readonly letter: Letter
-  /** When it was sent. Epoch milliseconds. */
+  /** Its number is not below this one. */
+  readonly from: number
+}
+
+/** A signal at its place in the queue of a run. The execution that is started with it sees that the run hears of it. */
+export interface QueuedPayload {
+  readonly selvage: 'queued'
+  readonly runId: string
+  readonly id: string
+  readonly nonce: string
+  readonly letter: Letter
+  readonly number: number
+  /** When it was put there. Epoch milliseconds. */
   readonly at: number
 }
 
-/** What is put into a callback of a run's inbox. `wake`: a suspended program has asked for something. */
-export type Letter = { readonly signal: Signal } | { readonly blob: string } | { readonly wake: true }
+export type Letter = { readonly signal: Signal } | { readonly blob: string }
+
+/** What a callback of a run's inbox is completed with. `wake`: a suspended program has asked for something. */
+export type Bell = { readonly number: number; readonly letter: Letter } | { readonly wake: true }
 
 /** Closes a callback that nobody may use any more. */
 export const CLOSED = 'null'
+
+/** A step in which a run that is not to start yet looks at what has called it: nothing of it runs. */
+export const LOOK = 'may it start'
 
 /** Entries in a result, or the blob that holds them. */
 export type Kept = readonly Entry[] | { readonly blob: string; readonly count: number }
@@ -74,6 +93,8 @@ export interface AdvanceRecord {
   readonly reopenings: number
   /** Callbacks of the inbox that have been read: so many more are opened. */
   readonly heard: number
+  /** Signals of the queue that are in the journal. */
+  readonly taken: number
   /** Something is in the inbox already: nothing to wait for. */
   readonly called?: true
   /** The invocation has little time left: the next advance is for another one. */

@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from 'node:fs'
 import type { Durable, Op, Program } from '@selvage/core'
 
 const code = (key: string, more: Partial<Op> = {}): Op => ({ key, kind: 'code', name: key, ...more })
@@ -46,15 +47,29 @@ export function programs(act: (line: string) => void): readonly Program[] {
         return undefined
       }),
     ),
-    /** As many signals as the input says, in their order. */
+    /** As many signals as the input says, in their order; in the third step between them the process may die, once. */
     program('collect', async (durable) => {
       const got: unknown[] = []
       for (let n = 1; n <= Number(durable.start.input); n++) {
         const answer = await durable.wait(`w${n}`, 'item')
         if (answer.ok) got.push(answer.value)
-        await durable.step(code(`took${n}`), () => null)
+        await durable.step(code(`took${n}`), () => {
+          const { SELVAGE_TEST_MORTAL: mark } = process.env
+          if (n !== 3 || mark === undefined || existsSync(mark)) return
+          writeFileSync(mark, '')
+          process.kill(process.pid, 'SIGKILL')
+        })
       }
       return got
+    }),
+    /** How large each of so many signals is. */
+    program('sizes', async (durable) => {
+      const sizes: number[] = []
+      for (let n = 1; n <= Number(durable.start.input); n++) {
+        const answer = await durable.wait<string>(`w${n}`, 'item')
+        if (answer.ok) sizes.push(answer.value.length)
+      }
+      return sizes
     }),
     /** Large both ways. */
     program('large', async (durable) => {

@@ -4,6 +4,8 @@ import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
 import type { Section } from './section.ts'
 
+const BURST: readonly number[] = Array.from({ length: 20 }, (_, n) => n)
+
 export const signals: Section = {
   title: 'signals: early, twice, and out of order',
   register({ under }) {
@@ -18,7 +20,23 @@ export const signals: Section = {
       await ctx.step('after', () => {})
       return [a, b]
     })
-    const opened = inside(under, [taker, gated])
+    const busy = Promise.withResolvers<void>()
+    const begun = Promise.withResolvers<void>()
+    const occupied = createWorkflow('occupied', async (ctx, names: readonly string[]) => {
+      await ctx.step('long', async () => {
+        begun.resolve()
+        await busy.promise
+      })
+      const taken: unknown[] = []
+      for (const name of names) taken.push(await ctx.signal(name))
+      return taken
+    })
+    const opened = inside(under, [taker, gated, occupied])
+
+    /** One after the other, each accepted before the next is sent. */
+    async function burst(runId: string): Promise<void> {
+      for (const n of BURST) expect(await opened().signal(runId, 'x', n, `id-${n}`)).toEqual({ accepted: true })
+    }
 
     test('one that came before its wait counts, also where nobody works yet', async () => {
       await opened().rest()
@@ -70,6 +88,22 @@ export const signals: Section = {
       await opened().signal('r5', 'a', 1)
       await opened().work()
       expect(await opened().ended('r5')).toEqual({ ok: [1, 2] })
+    })
+
+    test('a burst while nobody works is taken in the order in which it was accepted', async () => {
+      await opened().rest()
+      await opened().start('r7', 'taker', Array<string>(BURST.length).fill('x'))
+      await burst('r7')
+      await opened().work()
+      expect(await opened().ended('r7')).toEqual({ ok: BURST })
+    })
+
+    test('a burst while the run is busy is taken in the order in which it was accepted', async () => {
+      await opened().start('r8', 'occupied', Array<string>(BURST.length).fill('x'))
+      await begun.promise
+      await burst('r8')
+      busy.resolve()
+      expect(await opened().ended('r8')).toEqual({ ok: BURST })
     })
 
     test('what nobody waits for stays without effect', async () => {

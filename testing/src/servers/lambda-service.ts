@@ -42,6 +42,10 @@ export interface LambdaServiceOptions {
   readonly limits?: Partial<LambdaLimits>
   /** Operations in the event of an invocation; the others are asked for page by page. Default 100. */
   readonly pageSize?: number
+  /** How long the first invocation of an execution is put off, in milliseconds: the service promises no order. Default 0. */
+  readonly delayMs?: (name: string) => number
+  /** How old an execution or an event is before lists and histories show it, in milliseconds. Default 0. */
+  readonly lagMs?: number
 }
 
 /** One try of an execution to go on. */
@@ -210,7 +214,9 @@ export class LambdaTestService {
     const execution = new DurableExecution(place, functionName, name, input)
     this.byArn.set(execution.arn, execution)
     this.byName.set(name, execution)
-    this.schedule(execution)
+    const delayMs = this.options.delayMs?.(name) ?? 0
+    if (delayMs > 0) setTimeout(() => this.schedule(execution), delayMs).unref()
+    else this.schedule(execution)
     return execution
   }
 
@@ -238,7 +244,9 @@ export class LambdaTestService {
   }
 
   private history(execution: DurableExecution, query: URLSearchParams): Answer {
-    const all = query.get('ReverseOrder') === 'true' ? execution.events.toReversed() : execution.events
+    const shownFrom = Date.now() - (this.options.lagMs ?? 0)
+    const seen = execution.events.filter(({ EventTimestamp: at }) => at <= shownFrom)
+    const all = query.get('ReverseOrder') === 'true' ? seen.toReversed() : seen
     const from = Number(query.get('Marker') ?? 0)
     const count = Number(query.get('MaxItems') ?? 0) || 100
     const hasData = query.get('IncludeExecutionData') !== 'false'
@@ -254,6 +262,7 @@ export class LambdaTestService {
     const newest = this.executions
       .filter((each) => each.functionName === unqualified(functionName))
       .filter((each) => name === null || each.name === name)
+      .filter((each) => each.startedAt <= Date.now() - (this.options.lagMs ?? 0))
       .filter((each) => statuses.length === 0 || statuses.includes(each.status))
       .filter((each) => after === null || each.startedAt > Date.parse(after))
       .filter((each) => before === null || each.startedAt < Date.parse(before))
