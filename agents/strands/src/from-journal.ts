@@ -70,22 +70,16 @@ export function readResult(record: Json, toolUseId: string): Resulted {
 /** Whether an answer is nothing but its content and what it cost. */
 function isCommonAnswer(record: Json): record is JsonObject & AnswerRecord {
   if (!isObject(record)) return false
-  let parts = 0
-  for (const key in record) {
-    parts++
-    const part = record[key] as Json
-    if (key === 'content' ? !Array.isArray(part) : key === 'metadata' ? !isUsageOnly(part) : key !== 'stopReason')
-      return false
-    if (key === 'stopReason' && typeof part !== 'string') return false
-  }
-  return parts > 0
+  const { content, stopReason, metadata, messageMetadata, redaction, model, modelState } = record
+  if (!Array.isArray(content) || typeof stopReason !== 'string') return false
+  const isPlain = messageMetadata === undefined && redaction === undefined && model === undefined
+  return isPlain && modelState === undefined && (metadata === undefined || isUsageOnly(metadata))
 }
 
 function isUsageOnly(metadata: Json): boolean {
   if (!isObject(metadata)) return false
-  for (const key in metadata) if (key !== 'usage') return false
-  const { usage } = metadata
-  if (usage === undefined || !isObject(usage)) return false
+  const { usage, metrics, trace } = metadata
+  if (metrics !== undefined || trace !== undefined || usage === undefined || !isObject(usage)) return false
   for (const key in usage) if (typeof usage[key] !== 'number') return false
   return true
 }

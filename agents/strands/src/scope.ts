@@ -295,15 +295,20 @@ export function toJson(value: unknown): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject
 }
 
-const KINDS = ['answer', 'results', 'input'] as const
+const KINDS = { answer: 0, results: 1, input: 2 } as const
+const ZEROS = '00000000'
 
 /** UUIDs that follow from the run: one hash, and a number for each message. */
 function naming(durable: Durable, prefix: string): NameMessage {
   let base: string | undefined
   return (of, n, index) => {
     base ??= uuidBase(durable.id('', `${prefix}messages`))
-    const number = KINDS.indexOf(of) * 2 ** 44 + n * 2 ** 12 + index
-    return `${base}${number.toString(16).padStart(12, '0')}`
+    const kind = KINDS[of]
+    if (index > 0 || n >= 2 ** 32)
+      return `${base}${(kind * 2 ** 44 + n * 2 ** 12 + index).toString(16).padStart(12, '0')}`
+    // The same, in small numbers: a resume names thousands.
+    const hex = n.toString(16)
+    return `${base}${kind}${ZEROS.slice(hex.length)}${hex}000`
   }
 }
 

@@ -1,11 +1,11 @@
 /** The built command as people run it: a child process on a database whose runs were made through `selvage`. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, truncateSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, globSync, truncateSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { openSelvage, type Run, type Selvage } from 'selvage/core'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { MAIN, Place, type Told } from '../test/place.ts'
 
 /** Who answers unless told otherwise, whatever the environment says. */
@@ -639,4 +639,21 @@ test('an old Node is told so, in a sentence and in JSON', async () => {
   const { code, err } = await run('list', '--json')
   expect(code).toBe(2)
   expect(JSON.parse(err)).toMatchObject({ error: { code: 'UNSUPPORTED', message } })
+})
+
+test('a worker leaves to the next one what it has compiled, though it is killed', async () => {
+  const compiled = (): number =>
+    globSync('node-compile-cache/**', { cwd: folder, withFileTypes: true }).filter((entry) => entry.isFile()).length
+  writeFileSync(join(folder, 'worker.mjs'), "export default (selvage) => { selvage.workflow('w', async () => 1) }\n")
+  const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...env } = process.env
+  const bin = join(import.meta.dirname, '../bin/selvage.js')
+  const worker = spawn(process.execPath, [bin, 'work', 'worker.mjs', '--url', url], {
+    cwd: folder,
+    env: { ...env, TMPDIR: folder },
+  })
+  const gone = once(worker, 'exit')
+  await once(worker.stdout, 'data')
+  await vi.waitFor(() => expect(compiled()).toBeGreaterThan(10), { timeout: 20_000 })
+  worker.kill('SIGKILL')
+  await gone
 })

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { UsageError } from '@selvage/core'
@@ -32,6 +33,8 @@ export async function work(file: string, options: WorkOptions): Promise<void> {
     await selvage.work(options.concurrency === undefined ? {} : { concurrency: options.concurrency })
     if (output.json) output.document({ event: 'working', pid: process.pid, location: selvage.location, programs })
     else output.line(`Working on ${programs.map(label).join(', ')} in ${selvage.location} (pid ${process.pid}).`)
+    // Now, for those after it: Node would write it at an end that a killed worker never comes to.
+    flushCompileCache()
     const signal = await stopped
     output.note(`${signal}: letting what is in flight come to its next durable point.`)
   } finally {

@@ -7,7 +7,7 @@
 import type { Entry } from '@selvage/core'
 import { readBody } from './body.ts'
 import type { Database } from './database.ts'
-import { type EntryRow, fromParts, fromRow, ROW, unreadable } from './entries.ts'
+import { type EntryHead, type EntryRow, fromParts, fromRow, ROW, unreadable } from './entries.ts'
 import type { Names } from './names.ts'
 import { fromText } from './text.ts'
 
@@ -25,8 +25,6 @@ const HEAD = `case
 const CHECK = `case typeof("check") when 'blob' then hex("check") when 'text' then '=' || "check" end`
 export const PAGE_ROW: string = `entry.n, entry.seq, ${HEAD} as head, at, key, name, ${CHECK} as hash, timeout, body`
 
-const CHECK_AT = 6
-
 export type PageRow = readonly [
   n: number,
   seq: number,
@@ -40,41 +38,69 @@ export type PageRow = readonly [
   body: EntryRow['body'],
 ]
 
+// Rows are read by these: in code that has just been loaded, taking an array apart costs several times as much.
+const N = 0
+const SEQ = 1
+const HEAD_AT = 2
+const AT = 3
+const KEY = 4
+const NAME = 5
+const CHECK_AT = 6
+const TIMEOUT = 7
+const BODY = 8
+
 /** In the order of the rows. EngineError CORRUPT names the entry that cannot be read. */
 export function readPage(database: Database, names: Names, rows: readonly PageRow[], runId: string): Entry[] {
-  const texts = rows.map(([n, , , , , , , , body]) => readBody(database, { n, body }))
+  const texts: (string | null)[] = []
+  for (const row of rows) {
+    const body = row[BODY]
+    texts.push(body === null || typeof body === 'string' ? body : readBody(database, { n: row[N], body }))
+  }
   const bodies = parseAll(texts)
-  if (bodies === undefined) return rows.map(([n, seq]) => readOne(database, n, seq, runId))
+  if (bodies === undefined) return rows.map((row) => readOne(database, row, runId))
   const checks = readChecks(rows)
-  return rows.map((row, index) => {
-    const [n, seq, head, at, key, name, , timeout] = row
-    if (head === null) return readOne(database, n, seq, runId)
-    const type = head % RADIX
-    const numbers = (head - type) / RADIX
-    const isOp = numbers > 0
-    const op = numbers % RADIX
-    const attempt = ((numbers - op) / RADIX) % ATTEMPTS
-    const took = ((numbers - op) / RADIX - attempt) / ATTEMPTS - 1
-    try {
-      return fromParts(
-        {
-          seq,
-          type,
-          at,
-          key,
-          op: isOp ? op : null,
-          name: typeof name === 'number' ? names.textOf(name) : name,
-          check: checks[index],
-          attempt: isOp ? attempt : null,
-          took: took < 0 ? null : took,
-          timeout,
-        },
-        texts[index] === null ? undefined : bodies[index],
-      )
-    } catch (cause) {
-      throw unreadable(runId, seq, cause)
-    }
-  })
+  const entries: Entry[] = []
+  for (let index = 0; index < rows.length; index++) {
+    const row = rows[index] as PageRow
+    const head = headOf(row, names, checks[index])
+    entries.push(
+      head === undefined
+        ? readOne(database, row, runId)
+        : readParts(head, texts[index] === null ? undefined : bodies[index], runId),
+    )
+  }
+  return entries
+}
+
+function readParts(head: EntryHead, body: unknown, runId: string): Entry {
+  try {
+    return fromParts(head, body)
+  } catch (cause) {
+    throw unreadable(runId, head.seq, cause)
+  }
+}
+
+/** Undefined: the row does not fit. */
+function headOf(row: PageRow, names: Names, check: string | undefined): EntryHead | undefined {
+  const packed = row[HEAD_AT]
+  if (packed === null) return undefined
+  const numbers = Math.floor(packed / RADIX)
+  const isOp = numbers > 0
+  const beside = isOp ? Math.floor(numbers / RADIX) : 0
+  const took = isOp ? Math.floor(beside / ATTEMPTS) - 1 : -1
+  const name = row[NAME]
+  return {
+    seq: row[SEQ],
+    type: packed - numbers * RADIX,
+    at: row[AT],
+    key: row[KEY],
+    op: isOp ? numbers - beside * RADIX : null,
+    name: typeof name === 'number' ? names.textOf(name) : name,
+    check,
+    attempt: isOp ? beside - (took + 1) * ATTEMPTS : null,
+    took: took < 0 ? null : took,
+    timeout: row[TIMEOUT],
+  }
 }
 
 /** Undefined: not each of them is a text of JSON. */
@@ -87,9 +113,9 @@ function parseAll(texts: readonly (string | null)[]): readonly unknown[] | undef
   }
 }
 
-function readOne(database: Database, n: number, seq: number, runId: string): Entry {
-  const row = database.get<EntryRow>(`select ${ROW} from entry where n = ?`, n)
-  if (row === undefined) throw unreadable(runId, seq, new Error('its row is gone'))
+function readOne(database: Database, one: PageRow, runId: string): Entry {
+  const row = database.get<EntryRow>(`select ${ROW} from entry where n = ?`, one[N])
+  if (row === undefined) throw unreadable(runId, one[SEQ], new Error('its row is gone'))
   return fromRow(row, readBody(database, row), runId)
 }
 
