@@ -28,7 +28,8 @@ const { values } = parseArgs({
 })
 const mode = values.quick ? 'quick' : 'whole'
 const [workloads, contenders] = [values.only, values.contender].map((names) => names?.split(','))
-const writes = values.write || (!values.quick && workloads === undefined && contenders === undefined)
+const isPartial = values.quick || workloads !== undefined || contenders !== undefined
+const writes = values.write || !isPartial
 const began = performance.now()
 // Ends what ends with the process: servers, folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
@@ -63,7 +64,7 @@ process.exit()
 
 function resultsNow(): Results {
   const open = planned.slice(measured.length).map(({ workload }) => workload.name)
-  return { facts, measured, open, seconds: elapsed() }
+  return { facts, measured, open, isPartial, seconds: elapsed() }
 }
 
 function elapsed(): number {

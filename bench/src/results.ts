@@ -1,6 +1,5 @@
 /** bench/RESULTS.md and its plots. Written again as each section ends: a run that is cut short leaves what it has. */
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { contenders } from './contenders/all.ts'
 import { notInstalled } from './install.ts'
 import type { Machine } from './machine.ts'
@@ -25,16 +24,14 @@ export interface Results {
   readonly seconds: number
   /** Workloads that have not ended. */
   readonly open: readonly string[]
+  /** Smaller sizes, fewer rounds, or not all workloads. */
+  readonly isPartial: boolean
 }
 
 export function writeResults(results: Results): void {
   mkdirSync(PLOTS, { recursive: true })
   const plots = results.measured.flatMap(({ section: { plots = [] } }) => plots)
   for (const { file, svg } of plots) writeFileSync(new URL(file, PLOTS), svg)
-  const isWhole = results.open.length === 0
-  for (const name of isWhole ? readdirSync(PLOTS) : []) {
-    if (!plots.some(({ file }) => file === name)) rmSync(fileURLToPath(new URL(name, PLOTS)))
-  }
   writeFileSync(RESULTS, document(results))
 }
 
@@ -62,10 +59,11 @@ export function endText(results: Results): string {
 }
 
 function document(results: Results): string {
-  const { facts, measured, seconds, open } = results
+  const { facts, measured, seconds, open, isPartial } = results
   const parts = [
     '# Results',
     ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
+    ...(isPartial ? ['**Not a whole run**: quick, or only some of the workloads or contenders.'] : []),
     `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
       'not edit. Everything on this page was measured in one run, on one machine:',
     factsText(facts),
@@ -85,7 +83,24 @@ function whoText(): string {
     durability('full') ?? durability('normal') ?? '',
     durability('full') === undefined ? 'a killed process' : 'loss of power',
   ])
-  const table = tableText({ head: ['', 'version', 'set up as', 'what is acknowledged outlives'], rows })
+  const table = tableText({
+    head: ['', 'version', 'set up as', 'what is acknowledged outlives'],
+    rows: [...rows, ...sdkRows()],
+  })
   const absent = notInstalled().map((reason) => `- ${reason}`)
   return ['## Who takes part', table, ...(absent.length > 0 ? [absent.join('\n')] : [])].join('\n\n')
+}
+
+/** What the SDK has itself to keep an agent: no contender of its own, but a way to run one. */
+function sdkRows(): readonly (readonly string[])[] {
+  const name = '@strands-agents/sdk'
+  const manifest = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    dependencies: { readonly [name: string]: string }
+  }
+  const version = `${name} ${manifest.dependencies[name]}`
+  const session = "FileStorage, saveLatestOn: 'message': a file, without fsync"
+  return [
+    ['Strands SessionManager, per message', version, session, 'a killed process'],
+    ['Strands checkpointing: true', version, `with that SessionManager (${session})`, 'a killed process'],
+  ]
 }

@@ -11,6 +11,12 @@ export interface Options {
   readonly save: (section: Section) => void
 }
 
+/** For a part of a workload: it begins nothing more when that share of the time that is left is over. */
+export function withShare(options: Options, share: number): Options {
+  const now = performance.now()
+  return { ...options, until: now + share * (options.until - now) }
+}
+
 export interface Workload {
   readonly name: string
   /** Peers take part, and need to be there. */

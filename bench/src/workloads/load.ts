@@ -2,7 +2,7 @@
 import type { StepShape } from '../contender.ts'
 import { Field } from '../field.ts'
 import { figure, type Section } from '../report.ts'
-import type { Workload } from '../workload.ts'
+import { type Workload, withShare } from '../workload.ts'
 import { FIELD, type LoadBeside, loadBeside } from './load-beside.ts'
 import { besideOneRun } from './load-one.ts'
 
@@ -17,7 +17,7 @@ export const load: Workload = {
   name: 'load',
   besidePeers: true,
   async measure(options) {
-    const own = await besideOneRun(SHAPE, { few: RUNS, many: MANY, each: EACH }, options)
+    const own = await besideOneRun(SHAPE, { few: RUNS, many: MANY, each: EACH }, withShare(options, 0.3))
     const parts: LoadBeside[] = []
     const notes = [...own.notes]
     const section = (): Section => ({

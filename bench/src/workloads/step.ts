@@ -2,7 +2,7 @@
 import type { StepShape } from '../contender.ts'
 import type { Plot } from '../plot.ts'
 import { figure, type Section, type Table, type Verdict } from '../report.ts'
-import type { Workload } from '../workload.ts'
+import { type Workload, withShare } from '../workload.ts'
 import { besidePeers } from './step-beside.ts'
 import { besideFloor, warmUpSteps } from './step-floor.ts'
 
@@ -40,7 +40,7 @@ export const step: Workload = {
     })
     const full: StepShape = { durability: 'full', bytes: 300 }
     const plan: readonly (readonly [what: string, measure: () => Promise<Part>])[] = [
-      ['300 B beside the floor', () => besideFloor(full, options)],
+      ['300 B beside the floor', () => besideFloor(full, withShare(options, 0.3))],
       ['300 B beside peers', () => besidePeers(full, options)],
       ['8,000 B beside the floor', () => besideFloor({ ...full, bytes: 8_000 }, options)],
       ['8,000 B beside peers', () => besidePeers({ ...full, bytes: 8_000 }, options)],
