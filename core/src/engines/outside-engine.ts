@@ -6,7 +6,7 @@
 import { canonical } from '../codec.ts'
 import type { Entry, Signal, Start } from '../entry.ts'
 import type { Json } from '../json.ts'
-import type { Blobs, Engine, Host, Manifest, ServeOptions, SignalReceipt } from '../ports.ts'
+import type { Engine, Host, Manifest, ServeOptions, SignalReceipt } from '../ports.ts'
 import { probe } from '../probe.ts'
 import type { RunDescription } from '../records.ts'
 import { reopenRun, sendCancel } from '../reopen.ts'
@@ -20,7 +20,6 @@ const JOURNAL_PAGE = 1_000
 
 export abstract class OutsideEngine implements Engine {
   abstract readonly manifest: Manifest
-  readonly blobs?: Blobs
   protected readonly platform: Platform
   protected readonly changes: Changes
   /** Of the workers in this process. */

@@ -89,7 +89,7 @@ export function dbosEngine(options: DbosOptions): DbosEngine {
 
 class OnDbos extends OutsideEngine implements DbosEngine {
   readonly manifest = MANIFEST
-  override readonly blobs: Blobs
+  readonly blobs: Blobs
   private readonly options: DbosOptions
   private readonly names: Names
   private readonly db: Database

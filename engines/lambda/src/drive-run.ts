@@ -31,6 +31,7 @@ import {
   SelvageError,
   type Signal,
 } from '@selvage/core'
+import { type Platform, reopenEntry, stepsIn } from '@selvage/core/engines'
 import { notRegistered, tooLarge } from './errors.ts'
 import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
 import { readLetter } from './letters.ts'
@@ -47,7 +48,6 @@ import {
   LOOK,
   type Past,
   type RunPayload,
-  stepsIn,
   toProgress,
 } from './wire.ts'
 
@@ -56,7 +56,7 @@ export interface Driver {
   /** The one that has the program; undefined: none here has it. */
   hostOf(payload: RunPayload): Host | undefined
   readonly blobs?: Blobs
-  now(): number
+  readonly platform: Platform
   /** Milliseconds that are left to this invocation. */
   remainingMs(): number
   /** Nothing new begins when so little is left. */
@@ -71,7 +71,6 @@ export interface Driver {
   /** Completes a callback; false if it was completed before. */
   complete(callbackId: string, text: string): Promise<boolean>
   begin(payload: RunPayload): Promise<void>
-  report(error: unknown): void
 }
 
 const LONGEST_PAUSE_SECONDS = 300
@@ -113,13 +112,11 @@ export class Generation implements Primitives {
     this.queue = new Queue(runId, this.past, fetch, (letter) => readLetter(driver.blobs, letter))
     this.offering = new Offering(
       (signal) => !this.advancing || this.received.has(signal.id) || this.host?.offer(runId, signal) !== false,
-      (ms, act) => void setTimeout(act, ms).unref(),
+      (ms, act) => void driver.platform.timer(ms, act),
     )
     this.inbox = new Inbox(ctx, inboxName(payload.runId), (text) => this.hear(text))
     const { reopen } = payload
-    if (reopen !== undefined) {
-      this.kept.push([{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }])
-    }
+    if (reopen !== undefined) this.kept.push([reopenEntry(reopen)])
   }
 
   async drive(): Promise<Outcome> {
@@ -233,7 +230,7 @@ export class Generation implements Primitives {
     const called = this.inbox.until(this.heard + 1)
     if (until === undefined) return await called
     const name = `until ${new Date(until).toISOString()}`
-    await Promise.race([called, this.pause(name, wholeSeconds(until - this.driver.now()))])
+    await Promise.race([called, this.pause(name, wholeSeconds(until - this.driver.platform.now()))])
   }
 
   /** Until the run may start, or is cancelled: a look after each call, so that callbacks never run out. */
@@ -241,7 +238,7 @@ export class Generation implements Primitives {
     for (let isOver = false; !isOver; ) {
       await this.called(startAt)
       const seen = await this.step(LOOK, async () => {
-        return { heard: this.inbox.heard, isOver: this.driver.now() >= startAt || this.queue.isCancelled }
+        return { heard: this.inbox.heard, isOver: this.driver.platform.now() >= startAt || this.queue.isCancelled }
       })
       this.listenTo(seen.heard)
       isOver = seen.isOver
@@ -263,7 +260,7 @@ export class Generation implements Primitives {
       const unread = await this.unread()
       const end = this.queue.taken + unread.length
       this.given = end
-      const begunAt = driver.now()
+      const begunAt = driver.platform.now()
       const ms = driver.remainingMs() - driver.reserveMs
       this.woken = false
       this.advancing = true
@@ -273,10 +270,10 @@ export class Generation implements Primitives {
       const asked = { ...request, signals, now: begunAt, ...(ms > 0 && { budget: { ms } }) }
       const progress = await this.host.advance(asked, this.control(delivery))
       // Cut with a step in flight: all that can be done is to go on with it, until it or the invocation is over.
-      const isCut = progress.entries.length === 0 && driver.now() - begunAt >= ms
+      const isCut = progress.entries.length === 0 && driver.platform.now() - begunAt >= ms
       return await this.record(progress, end, driver.remainingMs() < driver.reserveMs && !isCut)
     } catch (error) {
-      driver.report(error)
+      driver.platform.report(error)
       const afterSeconds = backoffSeconds(tries + 1)
       const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
       return { kind: 'failed', heard: this.inbox.heard, message: message.slice(0, 4_096), afterSeconds }
@@ -289,7 +286,7 @@ export class Generation implements Primitives {
       heartbeat: () => {},
       journal: { load: async (from) => (await this.journal()).slice(from), keepsAll: true },
       delivery,
-      wake: () => void this.wake().catch((error: unknown) => this.driver.report(error)),
+      wake: () => void this.wake().catch((error: unknown) => this.driver.platform.report(error)),
     }
   }
 
@@ -302,7 +299,7 @@ export class Generation implements Primitives {
       entries,
       received,
       next: progress.next.map(({ key, kind, name }) => ({ key, kind, name })),
-      at: driver.now(),
+      at: driver.platform.now(),
       steps: (last?.steps ?? past.steps) + stepsIn(entries),
       reopenings: past.reopenings + (this.payload.reopen === undefined ? 0 : 1),
       heard: inbox.heard,
@@ -371,7 +368,7 @@ export class Generation implements Primitives {
     await queue.look().catch((error: unknown) => {
       // Nothing is lost for a run that has just begun: its signals ring until they are heard.
       if (payload.past !== undefined) throw error
-      this.driver.report(error)
+      this.driver.platform.report(error)
     })
   }
 
@@ -386,7 +383,7 @@ export class Generation implements Primitives {
     if (bell === undefined) return
     if ('wake' in bell) this.woken = true
     else this.queue.hear(bell.number, bell.letter)
-    if (this.advancing) void this.offer().catch((error: unknown) => this.driver.report(error))
+    if (this.advancing) void this.offer().catch((error: unknown) => this.driver.platform.report(error))
   }
 
   /** A live program has them at once. */

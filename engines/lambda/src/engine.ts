@@ -14,33 +14,32 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { LambdaClient } from '@aws-sdk/client-lambda'
 import {
   type Blobs,
-  type Clock,
-  canonical,
   type Engine,
-  EngineError,
   type Entry,
-  type Host,
   type Page,
-  pageOf,
-  probe,
   type QuestionQuery,
   type QuestionRecord,
-  questionMatches,
   questionsIn,
   type RunDescription,
-  RunError,
   type RunQuery,
   type RunSummary,
-  reopenRun,
-  runMatches,
   type Signal,
   type SignalReceipt,
   type Start,
-  sendCancel,
   UsageError,
 } from '@selvage/core'
+import {
+  endStatus,
+  noQuestionIn,
+  OutsideEngine,
+  pageOfQuestions,
+  pageOfRuns,
+  type Reopen,
+  runEnded,
+} from '@selvage/core/engines'
+import { type NodePlatformOptions, nodePlatform } from '@selvage/runtime-node'
 import { archive, type Driver } from './drive-run.ts'
-import { closed, conflict, noRetryInside, runEnded } from './errors.ts'
+import { noRetryInside, PLACE } from './errors.ts'
 import type { Station } from './handler.ts'
 import { readLetter, writeLetter } from './letters.ts'
 import { INVOCATION_MS, OPERATIONS } from './limits.ts'
@@ -51,7 +50,8 @@ import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
 import { LambdaService } from './service.ts'
 import type { RunPayload } from './wire.ts'
 
-export interface LambdaOptions {
+/** `clock`: the service's own timers go by its own. `onError` by default: the console, which is the function's log. */
+export interface LambdaOptions extends NodePlatformOptions {
   /**
    * The function whose module exports the handler: name or ARN, with the version or alias that new runs begin on. Default:
    * the function and version that this process is.
@@ -74,10 +74,6 @@ export interface LambdaOptions {
   readonly retentionDays?: number
   /** How often a change of a run is looked for: from the first pause to the longest, in milliseconds. Default 100, 2,000. */
   readonly poll?: { readonly firstMs?: number; readonly longestMs?: number }
-  /** Default: the system's. The service's own timers go by its own. */
-  readonly clock?: Pick<Clock, 'now'>
-  /** Told of failures that are tried again. Default: the console, which is the function's log. */
-  readonly onError?: (error: unknown) => void
 }
 
 export interface LambdaEngine extends Engine {
@@ -89,7 +85,6 @@ export interface LambdaEngine extends Engine {
   readonly station: Station
 }
 
-const JOURNAL_PAGE = 1_000
 const SHARE_IN_RESERVE = 0.25
 const LONGEST_RESERVE_MS = 300_000
 
@@ -97,7 +92,7 @@ export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
   return new OnLambda(options)
 }
 
-class OnLambda implements LambdaEngine {
+class OnLambda extends OutsideEngine implements LambdaEngine {
   readonly manifest: Engine['manifest']
   readonly station: Station
   readonly blobs?: Blobs
@@ -107,12 +102,11 @@ class OnLambda implements LambdaEngine {
   private readonly names: Names
   private readonly records: Records
   private readonly post: Post
-  private readonly report: (error: unknown) => void
-  private readonly hosts = new Set<Host>()
-  private readonly gone = new AbortController()
 
   constructor(options: LambdaOptions) {
-    const { functionName = ownFunction(), retentionDays = 14, blobs } = options
+    const { functionName = ownFunction(), retentionDays = 14, blobs, onError = logged, clock, poll = {} } = options
+    const { firstMs = 100, longestMs = 2_000 } = poll
+    super(PLACE, nodePlatform({ clock, onError }), { firstMs, longestMs })
     checkRotation(options.rotateAfter?.operations)
     this.options = options
     this.manifest = manifestFor(retentionDays)
@@ -121,69 +115,50 @@ class OnLambda implements LambdaEngine {
     this.service = new LambdaService(this.client, functionName)
     this.names = new Names(functionName)
     this.records = new Records(this.service, this.names, blobs)
-    this.report = options.onError ?? ((error) => console.error('[selvage]', error))
-    this.post = new Post(this.service, this.names, this.records, this.report)
+    this.post = new Post(this.service, this.names, this.records, onError)
     this.station = {
       post: this.post,
-      hostOf: (payload) => this.hostOf(payload),
+      hostOf: ({ start }) => this.hostFor(start),
       driver: (ctx) => this.driver(ctx),
     }
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async start(runId: string, start: Start, options: { readonly startAt?: number } = {}): Promise<{ created: boolean }> {
-    this.checkOpen()
+  protected async begin(runId: string, start: Start, _at: number, startAt?: number): Promise<Start | undefined> {
     const known = await this.records.find(runId)
-    if (known !== undefined) return same(known, start)
-    const { startAt } = options
-    const payload: RunPayload = {
-      selvage: 'run',
-      runId,
-      generation: 0,
-      start,
-      nonce: randomUUID(),
-      ...(startAt !== undefined && { startAt }),
-    }
-    if (await this.service.invoke(this.names.generation(runId, 0), payload)) return { created: true }
-    return same(await this.records.known(runId), start)
+    if (known !== undefined) return known.payload.start
+    const first = { selvage: 'run', runId, generation: 0, start, nonce: randomUUID() } as const
+    const payload: RunPayload = { ...first, ...(startAt !== undefined && { startAt }) }
+    if (await this.invoke(payload)) return undefined
+    return (await this.records.known(runId)).payload.start
   }
 
-  async signal(runId: string, signal: Signal): Promise<SignalReceipt> {
-    this.checkOpen()
+  protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
     const known = await this.records.known(runId)
-    if (outcomeOf(known) !== undefined) {
+    const outcome = outcomeOf(known)
+    if (outcome !== undefined) {
       const first = await this.post.claimed(runId, signal.id)
       if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
-      throw runEnded(runId)
+      throw runEnded(runId, endStatus(outcome))
     }
-    const letter = await writeLetter(this.blobs, { ...signal, at: this.now() })
+    const letter = await writeLetter(this.blobs, signal)
     const from = this.post.from(runId, await this.records.taken(known))
-    probe('engine.before-signal')
     const first = await this.post.claim({ selvage: 'signal', runId, id: signal.id, nonce: randomUUID(), letter, from })
     if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
     await this.post.enqueue({ runId, id: signal.id, letter, from })
-    probe('engine.after-signal')
     return { accepted: true }
   }
 
-  async cancel(runId: string, reason: string, by?: string): Promise<void> {
-    const runs = {
-      describe: (id: string) => this.describe(id),
-      reopenings: async (id: string) => reopeningsOf(await this.records.known(id)),
-      signal: (id: string, signal: Signal) => this.signal(id, signal),
-    }
-    await sendCancel(runs, runId, reason, by)
+  protected override async reopenings(runId: string): Promise<number> {
+    return reopeningsOf(await this.records.known(runId))
   }
 
   async retry(runId: string): Promise<void> {
-    this.checkOpen()
-    const load = async (id: string): Promise<readonly Entry[]> => this.journal(id, 0, Number.POSITIVE_INFINITY)
-    const runs = { describe: (id: string) => this.describe(id), load, reopen: this.reopen.bind(this) }
-    await reopenRun(runs, runId, this.now())
+    await this.retryBy(runId, (id, reopen) => this.reopen(id, reopen))
   }
 
-  private async reopen(runId: string, entries: number, voided: readonly string[], at: number): Promise<void> {
+  private async reopen(runId: string, reopen: Reopen): Promise<boolean> {
     const known = await this.records.known(runId)
     const { payload, createdAt } = known
     if (known.inside !== undefined) throw noRetryInside(runId)
@@ -191,11 +166,11 @@ class OnLambda implements LambdaEngine {
     const own = await this.records.ownEntries(known)
     const taken = await this.records.taken(known)
     const { archives = [], entries: before = 0 } = payload.past ?? {}
-    const generation = payload.generation + 1
+    const { entries } = reopen
     const next: RunPayload = {
       selvage: 'run',
       runId,
-      generation,
+      generation: payload.generation + 1,
       start: payload.start,
       nonce: randomUUID(),
       past: {
@@ -207,54 +182,43 @@ class OnLambda implements LambdaEngine {
         queued: taken,
         archives: [...archives, await archive(this.blobs, own)],
       },
-      reopen: { at, entries, voided },
+      reopen,
     }
-    if (before + own.length === entries && (await this.service.invoke(this.names.generation(runId, generation), next)))
-      return
-    throw new EngineError('JOURNAL_GAP', `Run ${runId} was retried by somebody else.`)
+    return before + own.length === entries && (await this.invoke(next))
+  }
+
+  /** False: there is that generation of the run, by somebody else. */
+  private async invoke(payload: RunPayload): Promise<boolean> {
+    return await this.service.invoke(this.names.generation(payload.runId, payload.generation), payload)
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async describe(runId: string): Promise<RunDescription> {
-    this.checkOpen()
+  protected async look(runId: string): Promise<RunDescription> {
     return await this.records.describe(await this.records.known(runId))
   }
 
-  async journal(runId: string, from: number, limit: number = JOURNAL_PAGE): Promise<readonly Entry[]> {
-    this.checkOpen()
+  protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
     return await this.records.entries(await this.records.known(runId), from, limit)
-  }
-
-  async changed(...[runId, since, abortSignal]: Parameters<Engine['changed']>): Promise<void> {
-    const { firstMs = 100, longestMs = 2_000 } = this.options.poll ?? {}
-    for (let pauseMs = firstMs; abortSignal?.aborted !== true; pauseMs = Math.min(longestMs, pauseMs * 2)) {
-      const { status, entries } = await this.describe(runId)
-      if (status !== since.status || (since.entries !== undefined && since.entries !== entries)) return
-      await pause(pauseMs, abortSignal, this.gone.signal)
-    }
   }
 
   async list(query: RunQuery): Promise<Page<RunSummary>> {
     this.checkOpen()
-    const found: RunSummary[] = []
-    for await (const known of this.all(query)) {
-      const run = summaryOf(await this.records.describe(known))
-      if (runMatches(run, query)) found.push(run)
-    }
-    return pageOf(found, ({ createdAt, id }) => [createdAt, id], query)
+    const runs: RunDescription[] = []
+    for await (const known of this.all(query)) runs.push(await this.records.describe(known))
+    return pageOfRuns(runs, query)
   }
 
   async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {
     this.checkOpen()
     const { runId } = query
-    const found: QuestionRecord[] = []
-    const runs = runId === undefined ? this.all({}) : [await this.records.known(runId)]
-    for await (const known of runs) {
-      const { tags } = known.payload.start
-      for (const record of await this.asked(known)) if (questionMatches(record, query, tags)) found.push(record)
+    const records: QuestionRecord[] = []
+    const tags = new Map<string, RunSummary['tags']>()
+    for await (const known of runId === undefined ? this.all({}) : [await this.records.known(runId)]) {
+      records.push(...(await this.asked(known)))
+      tags.set(known.runId, known.payload.start.tags ?? {})
     }
-    return pageOf(found, ({ openedAt, id }) => [openedAt, id], query)
+    return pageOfQuestions(records, query, (id) => tags.get(id))
   }
 
   async question(id: string): Promise<QuestionRecord> {
@@ -263,7 +227,7 @@ class OnLambda implements LambdaEngine {
       const record = (await this.asked(known)).find((each) => each.id === id)
       if (record !== undefined) return record
     }
-    throw new RunError('NOT_FOUND', `There is no question ${id} on Lambda.`, { details: { id } })
+    throw noQuestionIn(PLACE, id)
   }
 
   /** Runs, newest first, each by its newest generation. */
@@ -300,16 +264,8 @@ class OnLambda implements LambdaEngine {
   // ── the function ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Says what this process can run when Lambda invokes it: see lambdaHandler. Elsewhere nothing comes of it. */
-  async serve(host: Host): Promise<{ stop(): Promise<void> }> {
-    this.checkOpen()
-    this.hosts.add(host)
-    return { stop: async () => void this.hosts.delete(host) }
-  }
-
-  private hostOf({ start: { program, version } }: RunPayload): Host | undefined {
-    const has = (host: Host): boolean =>
-      host.registered().some((other) => other.name === program && other.version === version)
-    return [...this.hosts].find(has)
+  protected async work(): Promise<() => Promise<void>> {
+    return async () => {}
   }
 
   private driver(ctx: DurableContext): Driver {
@@ -321,9 +277,9 @@ class OnLambda implements LambdaEngine {
     const lambda = ctx.lambdaContext as { getRemainingTimeInMillis?: () => number }
     const remainingMs = (): number => lambda.getRemainingTimeInMillis?.() ?? INVOCATION_MS
     return {
-      hostOf: (payload) => this.hostOf(payload),
+      hostOf: ({ start }) => this.hostFor(start),
       ...(this.blobs !== undefined && { blobs: this.blobs }),
-      now: () => this.now(),
+      platform: this.platform,
       remainingMs,
       reserveMs: reserveMs ?? Math.min(LONGEST_RESERVE_MS, remainingMs() * SHARE_IN_RESERVE),
       namesSteps,
@@ -331,41 +287,21 @@ class OnLambda implements LambdaEngine {
       stored: (payload) => this.records.stored(payload),
       queued: async (runId, number) => (await this.post.at(runId, number))?.letter,
       complete: (callbackId, text) => this.service.complete(callbackId, text),
-      begin: async (payload) =>
-        void (await this.service.invoke(this.names.generation(payload.runId, payload.generation), payload)),
-      report: this.report,
+      begin: async (payload) => void (await this.invoke(payload)),
     }
   }
 
-  async close(): Promise<void> {
-    if (this.gone.signal.aborted) return
-    this.gone.abort()
-    this.hosts.clear()
+  protected override async release(): Promise<void> {
     if (this.options.client === undefined) this.client.destroy()
-  }
-
-  private now(): number {
-    return (this.options.clock ?? Date).now()
-  }
-
-  private checkOpen(): void {
-    if (this.gone.signal.aborted) throw closed()
   }
 }
 
-function same({ runId, payload }: Known, asked: Start): { created: false } {
-  const { start } = payload
-  if (start.program === asked.program && canonical(start.input) === canonical(asked.input)) return { created: false }
-  throw conflict(runId)
+function logged(error: unknown): void {
+  console.error('[selvage]', error)
 }
 
 function reopeningsOf({ payload: { past, reopen } }: Known): number {
   return (past?.reopenings ?? 0) + (reopen === undefined ? 0 : 1)
-}
-
-function summaryOf(run: RunDescription): RunSummary {
-  const { start: _, outcome: __, waitsFor: ___, note: ____, ...summary } = run
-  return summary
 }
 
 function ownFunction(): string {
@@ -381,17 +317,5 @@ function checkRotation(operations: number | undefined): void {
     return
   throw new UsageError('BAD_INPUT', `rotateAfter.operations of the engine on Lambda is ${operations}.`, {
     hint: `Give a whole number from 10 to ${OPERATIONS / 2}: an execution takes ${OPERATIONS}.`,
-  })
-}
-
-async function pause(ms: number, ...over: readonly (AbortSignal | undefined)[]): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const done = (): void => {
-      clearTimeout(timer)
-      for (const each of over) each?.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    for (const each of over) each?.addEventListener('abort', done)
   })
 }

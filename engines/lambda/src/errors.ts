@@ -1,5 +1,8 @@
 /** What the service answers when it does not do as it is asked, as errors of ours. */
-import { ConflictError, EngineError, RunError, UsageError } from '@selvage/core'
+import { EngineError, RunError, UsageError } from '@selvage/core'
+
+/** Where its runs lie, for people. */
+export const PLACE = 'Lambda'
 
 const HINTS: { readonly [name: string]: string } = {
   AccessDeniedException: 'Allow it in the role of this process: engines/lambda/README.md lists the actions.',
@@ -18,24 +21,6 @@ export function unavailable(what: string, functionName: string, cause: unknown):
   return new EngineError('UNAVAILABLE', text, { hint, details: { functionName, name }, cause })
 }
 
-export function notFound(runId: string): RunError {
-  return new RunError('NOT_FOUND', `There is no run ${runId} on Lambda.`, {
-    hint: 'Check the id and the function; ended runs are kept for the retention period of the function.',
-    details: { runId },
-  })
-}
-
-export function runEnded(runId: string): RunError {
-  return new RunError('RUN_ENDED', `Run ${runId} has ended; nothing more can be sent to it.`, { details: { runId } })
-}
-
-export function conflict(runId: string): ConflictError {
-  return new ConflictError('RUN_CONFLICT', `Run ${runId} exists with another program or input.`, {
-    hint: 'Start it under another id, or with the same program and input.',
-    details: { runId },
-  })
-}
-
 export function notRegistered(runId: string, program: string, version: string | undefined): UsageError {
   const label = version === undefined ? program : `${program} version ${version}`
   return new UsageError('NOT_REGISTERED', `Run ${runId} waits: the function has no program ${label}.`, {
@@ -48,10 +33,6 @@ export function tooLarge(what: string, bytes: number, limit: number): UsageError
     hint: 'Hand in blobs, where it goes: lambdaEngine({ blobs: s3Blobs({ bucket }) }).',
     details: { bytes, limit },
   })
-}
-
-export function closed(): EngineError {
-  return new EngineError('UNAVAILABLE', 'The engine on Lambda was closed.', { hint: 'Open it again to go on.' })
 }
 
 /** An execution that was ended by somebody or something else than its run. */

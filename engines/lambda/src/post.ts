@@ -14,7 +14,8 @@
 import { randomUUID } from 'node:crypto'
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { SelvageError } from '@selvage/core'
-import { notFound, runEnded } from './errors.ts'
+import { endStatus, noRun, runEnded } from '@selvage/core/engines'
+import { PLACE } from './errors.ts'
 import { inboxName, type Names } from './names.ts'
 import { type Known, outcomeOf, type Records } from './records.ts'
 import type { LambdaService } from './service.ts'
@@ -118,8 +119,9 @@ export class Post {
   private async ring(runId: string, bell: Bell): Promise<boolean> {
     for (let tries = 0; tries < TRIES; tries++) {
       const known = await this.records.find(runId)
-      if (known === undefined) throw notFound(runId)
-      if (outcomeOf(known) !== undefined) throw runEnded(runId)
+      if (known === undefined) throw noRun(PLACE, runId)
+      const outcome = outcomeOf(known)
+      if (outcome !== undefined) throw runEnded(runId, endStatus(outcome))
       const open = await this.firstOpen(known.execution.arn, inboxName(runId))
       if (open === undefined) return false
       if (await this.service.complete(open, JSON.stringify(bell))) return true

@@ -9,13 +9,13 @@ import {
   EngineError,
   type Entry,
   errorToJson,
-  type Json,
   type Outcome,
   type RunDescription,
   type RunStatus,
 } from '@selvage/core'
+import { described, endStatus, noRun, reopenEntry } from '@selvage/core/engines'
 import { readEntries, unpack } from './drive-run.ts'
-import { endedOutside, notFound } from './errors.ts'
+import { endedOutside, PLACE } from './errors.ts'
 import { type Inside, insideOf, type Names } from './names.ts'
 import type { Found, LambdaService } from './service.ts'
 import { type Advanced, type Failed, type Kept, LOOK, type Result, type RunPayload } from './wire.ts'
@@ -58,7 +58,7 @@ export class Records {
   /** NOT_FOUND. */
   async known(runId: string): Promise<Known> {
     const found = await this.find(runId)
-    if (found === undefined) throw notFound(runId)
+    if (found === undefined) throw noRun(PLACE, runId)
     return found
   }
 
@@ -113,9 +113,7 @@ export class Records {
   async ownEntries(known: Known): Promise<readonly Entry[]> {
     const { reopen } = known.payload
     const kept: Kept[] = []
-    if (reopen !== undefined) {
-      kept.push([{ seq: reopen.entries, at: reopen.at, type: 'reopen', voided: reopen.voided }])
-    }
+    if (reopen !== undefined) kept.push([reopenEntry(reopen)])
     for await (const event of this.own(known, { data: true })) {
       const advanced = advancedIn(event)
       if (advanced !== undefined) kept.push(advanced.entries)
@@ -212,7 +210,7 @@ function lostWith({ runId, execution: { status } }: Known): Outcome | undefined 
 
 function statusOf(known: Known, { last, isAdvancing }: Standing): RunStatus {
   const outcome = outcomeOf(known)
-  if (outcome !== undefined) return 'ok' in outcome ? 'completed' : 'error' in outcome ? 'failed' : 'cancelled'
+  if (outcome !== undefined) return endStatus(outcome)
   const { generation, reopen } = known.payload
   if (last === undefined && !isAdvancing) return generation === 0 || reopen !== undefined ? 'pending' : 'running'
   return last?.kind === 'wait' && !isAdvancing ? 'suspended' : 'running'
@@ -222,34 +220,19 @@ function describe(known: Known, standing: Standing): RunDescription {
   const { runId, payload, execution, createdAt } = known
   const { start, past, reopen } = payload
   const { last, crashes } = standing
-  const { program, version, parent, tenant, queue, tags = {} } = start
-  const status = statusOf(known, standing)
-  const outcome = outcomeOf(known)
-  const note: Json | undefined = last?.status
-  const endedAt = execution.endedAt ?? last?.at
-  return {
-    id: runId,
-    status,
-    program,
+  return described(runId, {
     start,
-    tags,
+    status: statusOf(known, standing),
     createdAt,
     updatedAt: last?.at ?? execution.startedAt,
     entries: last?.cursor ?? (past?.entries ?? 0) + (reopen === undefined ? 0 : 1),
     steps: last?.steps ?? past?.steps ?? 0,
     crashes,
-    ...(version !== undefined && { version }),
-    ...(parent !== undefined && { parent: parent.runId }),
-    ...(tenant !== undefined && { tenant }),
-    ...(queue !== undefined && { queue }),
-    ...(outcome !== undefined && { outcome, ...(endedAt !== undefined && { endedAt }) }),
-    ...(status === 'suspended' && last?.kind === 'wait' && { waitsFor: waitsOf(last) }),
-    ...(note !== undefined && { note }),
-  }
-}
-
-function waitsOf({ signals, until }: Extract<Advanced, { kind: 'wait' }>): NonNullable<RunDescription['waitsFor']> {
-  return { signals, ...(until !== undefined && { until }) }
+    outcome: outcomeOf(known),
+    endedAt: execution.endedAt ?? last?.at,
+    waitsFor: last?.kind === 'wait' ? last : undefined,
+    note: last?.status,
+  })
 }
 
 /** What an advance came to, if that is what the event tells. */

@@ -10,17 +10,8 @@
  *     })
  */
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
-import {
-  createHost,
-  createOffload,
-  decode,
-  encode,
-  errorFromJson,
-  type Outcome,
-  type Program,
-  RunError,
-  type Runtime,
-} from '@selvage/core'
+import { createHost, type Outcome, type Program, type Runtime } from '@selvage/core'
+import { resultInside, startInside } from '@selvage/core/engines'
 import { Generation } from './drive-run.ts'
 import type { LambdaEngine } from './engine.ts'
 import { insideId } from './names.ts'
@@ -45,13 +36,11 @@ export async function runInside(
   const { manifest, blobs, station } = engine
   const [, execution = ''] = /\/durable-execution\/([^/]+)\//.exec(ctx.executionContext.durableExecutionArn) ?? []
   const runId = insideId({ execution, key })
-  const { name, version } = program
-  const start = { program: name, input: encode(input, `the input of run ${runId}`) }
   const payload: RunPayload = {
     selvage: 'run',
     runId,
     generation: 0,
-    start: version === undefined ? start : { ...start, version },
+    start: startInside(runId, program, input),
     nonce: '',
   }
   const programs = [program]
@@ -69,10 +58,5 @@ export async function runInside(
     const driver = { ...station.driver(child), hostOf: () => host, rotateAfter }
     return await new Generation(child, payload, driver).drive()
   })
-  if ('error' in outcome) throw errorFromJson(outcome.error)
-  if ('cancelled' in outcome) {
-    throw new RunError('RUN_CANCELLED', `Run ${runId} was cancelled: ${outcome.cancelled}`, { details: { runId } })
-  }
-  const offload = createOffload({ runtime, ...(blobs !== undefined && { blobs }) })
-  return decode(await offload.unpack(outcome.ok))
+  return await resultInside(runId, outcome, { runtime, blobs })
 }

@@ -112,10 +112,6 @@ export interface Failed {
 /** What an execution comes to. `next`: another generation goes on. */
 export type Result = { readonly outcome: Outcome } | { readonly next: number }
 
-export function stepsIn(entries: readonly Entry[]): number {
-  return entries.filter(({ type }) => type === 'step').length
-}
-
 export function toProgress(advanced: Advanced): Progress {
   const { kind, cursor, mark, next, received, status } = advanced
   const common = {

@@ -66,7 +66,7 @@ export function restateEngine(options: RestateOptions = {}): RestateEngine {
 
 class OnRestate extends OutsideEngine implements RestateEngine {
   readonly manifest = MANIFEST
-  override readonly blobs: Blobs
+  readonly blobs: Blobs
   readonly services: Services
   private readonly options: RestateOptions
   private readonly server: RestateServer
