@@ -18,6 +18,9 @@ import { checkConcurrency, engineClosed, retriedBefore, startedOtherwise } from 
 const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000
 
+/** An engine that lists its runs, keeps questions and retries: what is optional in the port is there. */
+export type ListingEngine = Engine & Required<Pick<Engine, 'list' | 'questions' | 'question' | 'retry'>>
+
 export abstract class OutsideEngine implements Engine {
   abstract readonly manifest: Manifest
   protected readonly platform: Platform

@@ -27,7 +27,7 @@ import {
   type Start,
   UsageError,
 } from '@selvage/core'
-import { begun, OutsideEngine, stepsIn } from '@selvage/core/engines'
+import { begun, type ListingEngine, OutsideEngine, stepsIn } from '@selvage/core/engines'
 import { type NodePlatformOptions, nodePlatform, nodeRuntime } from '@selvage/runtime-node'
 import { Bell } from './bell.ts'
 import { postgresBlobs } from './blobs.ts'
@@ -68,14 +68,10 @@ export interface DbosOptions extends NodePlatformOptions {
   readonly stopGraceMs?: number
 }
 
-export interface DbosEngine extends Engine {
+export interface DbosEngine extends ListingEngine {
   /** Values in the same database. */
   readonly blobs: Blobs
-  list(query: RunQuery): Promise<Page<RunSummary>>
-  questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
-  question(id: string): Promise<QuestionRecord>
   fork(runId: string, fork: Fork): Promise<void>
-  retry(runId: string): Promise<void>
 }
 
 /** Runs of one program that a worker takes up, for each advance that it makes at once. */

@@ -31,7 +31,7 @@ import {
   SelvageError,
   type Signal,
 } from '@selvage/core'
-import { type Platform, reopenEntry, stepsIn } from '@selvage/core/engines'
+import { advancedBy, type Platform, reopenEntry } from '@selvage/core/engines'
 import { notRegistered, tooLarge } from './errors.ts'
 import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
 import { readLetter } from './letters.ts'
@@ -293,23 +293,15 @@ export class Generation implements Primitives {
   /** `asked`: up to which number it was given signals. */
   private async record(progress: Progress, asked: number, isLate: boolean): Promise<Advanced> {
     const { driver, past, last, inbox, queue } = this
-    const { cursor, mark, received, entries, status } = progress
-    const common = {
-      cursor,
-      entries,
-      received,
-      next: progress.next.map(({ key, kind, name }) => ({ key, kind, name })),
-      at: driver.platform.now(),
-      steps: (last?.steps ?? past.steps) + stepsIn(entries),
+    const isCalled = progress.kind === 'wait' && (this.woken || queue.end > asked)
+    return await this.fitted({
+      ...advancedBy(progress, driver.platform.now(), last?.steps ?? past.steps),
       reopenings: past.reopenings + (this.payload.reopen === undefined ? 0 : 1),
       heard: inbox.heard,
-      taken: queue.takenWith((id) => this.received.has(id) || received.includes(id)),
-      ...(mark !== undefined && { mark }),
-      ...(status !== undefined && { status }),
-      ...(isLate && { isLate: true as const }),
-    }
-    const isCalled = this.woken || queue.end > asked
-    return await this.fitted(shape(common, progress, isCalled))
+      taken: queue.takenWith((id) => this.received.has(id) || progress.received.includes(id)),
+      ...(isCalled && { called: true }),
+      ...(isLate && { isLate: true }),
+    })
   }
 
   /** What is too large for the result of a step lies in a blob. */
@@ -404,20 +396,6 @@ export class Generation implements Primitives {
 
 const NEVER_ABORTED: AbortSignal = new AbortController().signal
 const NO_PAST: Past = { createdAt: 0, entries: 0, steps: 0, reopenings: 0, taken: 0, queued: 0, archives: [] }
-
-function shape(common: Omit<Advanced, 'kind'>, progress: Progress, isCalled: boolean): Advanced {
-  const { kind } = progress
-  if (kind === 'done') return { ...common, kind, outcome: progress.outcome }
-  if (kind === 'rotate' || kind === 'continue') return { ...common, kind }
-  const { signals, until } = progress
-  return {
-    ...common,
-    kind,
-    signals,
-    ...(until !== undefined && { until }),
-    ...(isCalled && { called: true as const }),
-  }
-}
 
 /** 1, 2, 4, … after the first, second, third failure. */
 export function backoffSeconds(failures: number): number {

@@ -30,6 +30,7 @@ import {
 } from '@selvage/core'
 import {
   endStatus,
+  type ListingEngine,
   noQuestionIn,
   OutsideEngine,
   pageOfQuestions,
@@ -76,11 +77,7 @@ export interface LambdaOptions extends NodePlatformOptions {
   readonly poll?: { readonly firstMs?: number; readonly longestMs?: number }
 }
 
-export interface LambdaEngine extends Engine {
-  list(query: RunQuery): Promise<Page<RunSummary>>
-  questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
-  question(id: string): Promise<QuestionRecord>
-  retry(runId: string): Promise<void>
+export interface LambdaEngine extends ListingEngine {
   /** For `lambdaHandler` and `runInside`. */
   readonly station: Station
 }

@@ -1,5 +1,6 @@
 /** What executions are started with, and what their steps leave in the service's own record. */
-import type { Entry, Json, OpKind, Outcome, Progress, Signal, Start } from '@selvage/core'
+import type { Entry, Outcome, Progress, Signal, Start } from '@selvage/core'
+import type { Advanced as Common, Reopen } from '@selvage/core/engines'
 
 /** What `lambdaHandler` is invoked with. */
 export type Payload = RunPayload | SignalPayload | QueuedPayload
@@ -17,7 +18,7 @@ export interface RunPayload {
   /** Of the generations before. */
   readonly past?: Past
   /** The run had ended and goes on. */
-  readonly reopen?: { readonly at: number; readonly entries: number; readonly voided: readonly string[] }
+  readonly reopen?: Reopen
 }
 
 export interface Past {
@@ -71,25 +72,8 @@ export const LOOK = 'may it start'
 export type Kept = readonly Entry[] | { readonly blob: string; readonly count: number }
 
 /** What an advance leaves as the result of its step: all that the loop needs of it, and the entries. */
-export type Advanced = AdvanceRecord &
-  (
-    | { readonly kind: 'continue' }
-    | { readonly kind: 'wait'; readonly signals: readonly string[]; readonly until?: number }
-    | { readonly kind: 'rotate'; readonly cursor: number }
-    | { readonly kind: 'done'; readonly outcome: Outcome }
-  )
-
-export interface AdvanceRecord {
-  readonly cursor: number
-  readonly entries: Kept
-  readonly mark?: string
-  readonly next: readonly { readonly key: string; readonly kind: OpKind; readonly name: string }[]
-  readonly received: readonly string[]
-  readonly status?: Json
-  /** When it was over. Epoch milliseconds. */
-  readonly at: number
-  /** Steps with an outcome and reopenings, over all generations. */
-  readonly steps: number
+export type Advanced = Common<Kept> & {
+  /** Over all generations. */
   readonly reopenings: number
   /** Callbacks of the inbox that have been read: so many more are opened. */
   readonly heard: number
@@ -112,19 +96,7 @@ export interface Failed {
 /** What an execution comes to. `next`: another generation goes on. */
 export type Result = { readonly outcome: Outcome } | { readonly next: number }
 
+/** For the loop, which asks for no entries. */
 export function toProgress(advanced: Advanced): Progress {
-  const { kind, cursor, mark, next, received, status } = advanced
-  const common = {
-    cursor,
-    entries: [],
-    next,
-    received,
-    ...(mark !== undefined && { mark }),
-    ...(status !== undefined && { status }),
-  }
-  if (kind === 'rotate') return { ...common, kind, seed: { cursor } }
-  if (kind === 'done') return { ...common, kind, outcome: advanced.outcome }
-  if (kind === 'continue') return { ...common, kind }
-  const { signals, until } = advanced
-  return { ...common, kind, signals, ...(until !== undefined && { until }) }
+  return { ...advanced, entries: [] }
 }

@@ -11,7 +11,6 @@
  */
 import {
   type Blobs,
-  type Engine,
   type Entry,
   type Host,
   type Page,
@@ -26,6 +25,7 @@ import {
   UsageError,
 } from '@selvage/core'
 import {
+  type ListingEngine,
   type Look,
   noQuestionIn,
   OutsideEngine,
@@ -47,15 +47,11 @@ import { describe, Records } from './records.ts'
 import { quoted, RestateServer } from './server.ts'
 import { Worker } from './worker.ts'
 
-export interface RestateEngine extends Engine {
+export interface RestateEngine extends ListingEngine {
   /** Values in Restate itself. */
   readonly blobs: Blobs
   /** Names of its objects, for `runInside`. */
   readonly services: Services
-  list(query: RunQuery): Promise<Page<RunSummary>>
-  questions(query: QuestionQuery): Promise<Page<QuestionRecord>>
-  question(id: string): Promise<QuestionRecord>
-  retry(runId: string): Promise<void>
 }
 
 const LOOK_AGAIN_MS = 20
