@@ -237,6 +237,29 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(await ended(engine, 'c')).toMatchObject({ cancelled: 'cancelled in DBOS' })
   })
 
+  it('a run whose workflow DBOS ends with an error is failed, and can be retried', async () => {
+    const { engine: client } = await open()
+    await client.start('e', { program: 'count', input: 40 })
+    const first = worker()
+    await until(client, 'e', ({ steps }) => steps >= 10)
+    await killed(first)
+    const { steps } = await client.describe('e')
+    // What DBOS takes for a change of the code.
+    await query(
+      `update dbos.operation_outputs set function_name = 'another' where workflow_uuid = $1 and function_id = 3`,
+      [`${schema()}:e#0`],
+    )
+    const engine = await working()
+    expect(await ended(engine, 'e')).toMatchObject({
+      error: { code: 'RUN_FAILED', message: expect.stringContaining('DBOS ended') },
+    })
+    expect((await engine.journal('e', 0)).at(-1)).toMatchObject({ type: 'end' })
+    expect(effects).toEqual([])
+    await engine.retry('e')
+    expect(await ended(engine, 'e')).toEqual({ ok: 820 })
+    expect(effects.length).toBeLessThanOrEqual(41 - steps)
+  })
+
   it('a large value lies beside the steps of DBOS', async () => {
     const engine = await working()
     await engine.start('large', { program: 'large', input: LARGE })

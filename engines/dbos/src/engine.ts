@@ -13,15 +13,18 @@ import {
   type Blobs,
   type Engine,
   type Entry,
+  errorToJson,
   type Fork,
   forkedRun,
   type Host,
+  type Json,
   type Page,
   type QuestionQuery,
   type QuestionRecord,
   type RunDescription,
   type RunQuery,
   type RunSummary,
+  SelvageError,
   type Signal,
   type SignalReceipt,
   type Start,
@@ -32,11 +35,11 @@ import { type NodePlatformOptions, nodePlatform, nodeRuntime } from '@selvage/ru
 import { Bell } from './bell.ts'
 import { postgresBlobs } from './blobs.ts'
 import { Database } from './database.ts'
-import { PLACE, toSelvage } from './errors.ts'
+import { endedByDbos, PLACE, toSelvage } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
 import { type Begin, type Names, namesOf, queueOf, workflowOf } from './names.ts'
-import { Runs } from './runs.ts'
+import { type RunRow, Runs } from './runs.ts'
 import { loggerOf } from './sdk.ts'
 import { Worker } from './worker.ts'
 
@@ -232,8 +235,30 @@ class OnDbos extends OutsideEngine implements DbosEngine {
         await this.cancel(id, 'cancelled in DBOS')
         await this.wake(workflow, program, version ?? undefined)
       },
+      failed: (row, message) => this.fail(row, message),
     })
     return () => worker.stop()
+  }
+
+  /** Ends a run that has no workflow any more, as it would have ended itself: its parent hears of it before. */
+  private async fail(row: RunRow, message: string): Promise<void> {
+    const { id, generation, reopenings } = row
+    const outcome = { error: errorToJson(endedByDbos(id, message)) }
+    const { parent } = JSON.parse(row.start) as Start
+    if (parent !== undefined) {
+      const name = `child:${id}`
+      const told = { id: reopenings === 0 ? name : `${name}#${reopenings + 1}`, name, payload: outcome as never }
+      await this.signal(parent.runId, told).catch((error: unknown) => {
+        if (!SelvageError.is(error, 'RUN_ENDED') && !SelvageError.is(error, 'NOT_FOUND')) throw error
+      })
+    }
+    const entries = await this.runs.entries(id, 0, Number.MAX_SAFE_INTEGER)
+    const at = this.platform.now()
+    const all = [...entries, { seq: entries.length, at, type: 'end', outcome } as const]
+    await this.runs.keep(id, all)
+    const note = row.note === null ? undefined : (JSON.parse(row.note) as Json)
+    await this.runs.end(id, generation, { cursor: all.length, steps: stepsIn(all), at, note }, outcome)
+    this.changes.touched(id)
   }
 
   protected override async release(): Promise<void> {

@@ -1,5 +1,5 @@
 /** What goes wrong with DBOS and its database, as errors of ours. */
-import { EngineError, SelvageError, UsageError } from '@selvage/core'
+import { EngineError, RunError, SelvageError, UsageError } from '@selvage/core'
 
 /** Where its runs lie, for people. */
 export const PLACE = 'DBOS'
@@ -53,5 +53,13 @@ export function schemaTooNew(schema: string, version: number): EngineError {
 export function oneInAProcess(): UsageError {
   return new UsageError('BAD_INPUT', 'DBOS works in this process already, and there is one DBOS in a process.', {
     hint: 'Stop the other worker first, or give each a process of its own. Clients, which never serve, share a process.',
+  })
+}
+
+/** DBOS has given up the workflow that drove it. */
+export function endedByDbos(runId: string, message: string): RunError {
+  return new RunError('RUN_FAILED', `DBOS ended the workflow of run ${runId}: ${message.slice(0, 500)}`, {
+    hint: 'Look at the workflow in its console. What is recorded stands: retry the run, and it goes on in a new one.',
+    details: { runId },
   })
 }

@@ -39,6 +39,8 @@ export interface WorkerOptions {
   readonly wake: (workflow: string, start: Start) => Promise<void>
   /** A run whose workflow was cancelled in DBOS's console. */
   readonly cancelled: (run: RunRow) => Promise<void>
+  /** A run whose workflow DBOS has ended with an error: nothing drives it any more. */
+  readonly failed: (run: RunRow, message: string) => Promise<void>
 }
 
 const BEATS = 10
@@ -214,12 +216,17 @@ export class Worker {
       [names.application],
     )
     if (orphans.length > 0) await this.sdk.recover(orphans.map(({ executor_id }) => executor_id))
-    const cancelled = await db.rows<RunRow>(
-      `select run.* from dbos.workflow_status join ${db.schema}.run on workflow = workflow_uuid
-         where workflow_status.status = 'CANCELLED' and application_name = $1 and run.outcome is null`,
+    const ended = await db.rows<RunRow & { readonly ended_as: string; readonly error: string | null }>(
+      `select run.*, workflow_status.status as ended_as, error from dbos.workflow_status
+         join ${db.schema}.run on workflow = workflow_uuid
+         where workflow_status.status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
+         and application_name = $1 and run.outcome is null`,
       [names.application],
     )
-    for (const run of cancelled) await this.options.cancelled(run)
+    for (const { ended_as: how, error, ...run } of ended) {
+      if (how === 'CANCELLED') await this.options.cancelled(run)
+      else await this.options.failed(run, error === null ? how : messageOf(error))
+    }
   }
 
   private async every(ms: number, body: () => Promise<void>): Promise<void> {
@@ -237,5 +244,15 @@ export class Worker {
       if (signal.aborted) return
       await body().catch((error) => this.options.platform.report(error))
     }
+  }
+}
+
+/** As DBOS keeps it. */
+function messageOf(error: string): string {
+  try {
+    const { message } = JSON.parse(error) as { readonly message?: unknown }
+    return typeof message === 'string' ? message : error
+  } catch {
+    return error
   }
 }
