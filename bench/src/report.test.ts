@@ -28,6 +28,6 @@ it('a workload that fails keeps what it has saved, and is missed', () => {
 })
 
 it('links lead to the records that there are', () => {
-  expect(decisions('0012', '9999')).toBe(': [decision 0012](../docs/decisions/0012-what-a-step-costs.md)')
-  expect(decisions('9999')).toBe('')
+  expect(decisions('See', '0012', '9999')).toBe('See: [decision 0012](../docs/decisions/0012-what-a-step-costs.md)')
+  expect(decisions('See', '9999')).toBe('')
 })

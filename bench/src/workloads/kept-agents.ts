@@ -11,6 +11,8 @@ import { untilKilled } from '../until-killed.ts'
 
 export interface Kept {
   readonly title: string
+  /** More cycles than these take too long to come to. */
+  readonly most: number
   /** Leaves it as a kill in the tool of that cycle leaves it. */
   prepare(folder: string, cycles: number): Promise<void>
   /** A cold process goes on, and is killed in its first call. */
@@ -23,16 +25,22 @@ const SDK = new URL('../cycles/kept-recovery-process.js', import.meta.url)
 
 export const KEPT: readonly Kept[] = [
   kept('SessionManager, per message', async (args) => forkChild(SDK, ['session', ...args])),
-  kept('checkpointing: true, with a SessionManager', async (args) => forkChild(SDK, ['checkpoints', ...args])),
+  // Each checkpoint is an invocation of its own.
+  kept('checkpointing: true, with a SessionManager', async (args) => forkChild(SDK, ['checkpoints', ...args]), 500),
   kept('LangGraph, SQLite checkpointer', async (args) => {
     await install('langgraph')
     return forkChild(pathToFileURL(join(peerFolder('langgraph'), 'agent-recovery.ts')), args)
   }),
 ]
 
-function kept(title: string, begin: (args: readonly string[]) => Promise<ChildProcess>): Kept {
+function kept(
+  title: string,
+  begin: (args: readonly string[]) => Promise<ChildProcess>,
+  most = Number.POSITIVE_INFINITY,
+): Kept {
   return {
     title,
+    most,
     async prepare(folder, cycles) {
       const child = await begin([folder, String(cycles), 'make'])
       try {

@@ -143,7 +143,7 @@ function whyNear(
   return (
     `${contender(name).title} takes ${micros(name)} µs, we ${micros(OURS)}, a bare commit ${micros('bare-sqlite')}. Both wait for ` +
     `the disk first of all: a peer that syncs twice a step${counted} is three times slower only where what it computes beside ` +
-    `that is more than another fsync. What ours computes${decisions('0012')}`
+    `that is more than another fsync. ${decisions('What ours computes', '0012')}`
   )
 }
 

@@ -103,6 +103,6 @@ function whyOver(own: number, floor: number, promised: number): string {
     `it takes ${figure(own)} µs where the bare commit takes ${figure(floor)}, and ${figure(floor * promised)} would be allowed. ` +
     'Beyond the fsync some 75 µs are ours: the store 17, the core 14, programs and engine 4, promises and the event loop 20, ' +
     'and V8 that finds code and memory cold behind each fsync; the same code takes 30 µs in a loop without one. No single ' +
-    `function takes 2 µs. An effect \`once\` is two commits. The profile, before and after${decisions('0012')}`
+    `function takes 2 µs. An effect \`once\` is two commits. ${decisions('The profile, before and after', '0012')}`
   )
 }
