@@ -104,7 +104,7 @@ class OnRestate extends OutsideEngine implements RestateEngine {
     if (receipt.status === 'PreviouslyAccepted') {
       return { accepted: false, first: await this.soon(() => this.firstOf(runId, id, receipt.invocationId)) }
     }
-    for (const host of this.hosts) host.offer(runId, signal)
+    // No host is offered it here: it would overtake those that are on their way by the inbox.
     return { accepted: true }
   }
 
