@@ -1,0 +1,58 @@
+import type { Mutation } from './mutation.ts'
+
+export const STRANDS: readonly Mutation[] = [
+  {
+    name: 'places that changed are not told',
+    breaks: 'I12: edits in place far from both ends',
+    file: 'agents/strands/src/message-copies.ts',
+    find: 'this.#changed?.add(index)',
+    put: '',
+    test: 'agents/strands/src/edits.test.ts',
+    title: 'of a hook is recorded before the model call that it comes before',
+  },
+  {
+    name: 'a model that was given up for a call is asked again by the next process',
+    breaks: 'docs/failures.md: never the failed one again for that call',
+    file: 'agents/strands/src/model-attempts.ts',
+    find: 'this.#at = at <= this.#options.policy.candidates.length ? at : 0',
+    put: 'this.#at = 0 * at',
+    test: 'agents/strands/src/retries.test.ts',
+    title: 'a process that goes on behind the failure asks the stand-in, and the failed one never again',
+  },
+  {
+    name: 'the loop guard counts anew in each process',
+    breaks: 'docs/budgets.md: counted from the journal',
+    file: 'agents/strands/src/loop-guard.ts',
+    find: 'this.saw(entry.key, ',
+    put: 'void (entry.key, ',
+    test: 'selvage/src/loop-guard.test.ts',
+    title: 'ask: each time the run goes on in another process',
+  },
+  {
+    name: 'an approval covers other arguments than those that were shown',
+    breaks: 'docs/approvals.md: bound to its arguments',
+    file: 'agents/strands/src/approve-call.ts',
+    find: 'if (asked.tool === tool && canonical(asked.input ?? null) === shown) return key',
+    put: 'if (shown !== undefined) return key',
+    test: 'selvage/src/agent-people.test.ts',
+    title: 'an answer is to the arguments that were shown',
+  },
+  {
+    name: 'a consumer that cancels and leaves does not end the turn',
+    breaks: 'docs/durable.md: agent.cancel() ends the turn, for ever',
+    file: 'agents/strands/src/guards.ts',
+    find: "isCancelled ? 'cancelled' : 'open'",
+    put: "isCancelled ? 'open' : 'open'",
+    test: 'agents/strands/src/plugin.test.ts',
+    title: 'and leaves has ended the turn',
+  },
+  {
+    name: 'a cancelled turn leaves what was asked in the way of the next',
+    breaks: 'docs/durable.md: agent.cancel() ends the turn, for ever',
+    file: 'agents/strands/src/turns.ts',
+    find: "if (result.stopReason === 'cancelled') resetInterrupts(agent)",
+    put: '',
+    test: 'agents/strands/src/questions.test.ts',
+    title: 'of an agent that is cancelled behind the answer do not stand in the way of its next turn',
+  },
+]
