@@ -21,4 +21,13 @@ export const DBOS: readonly Mutation[] = [
     title: 'a burst while nobody works is taken in the order in which it was accepted',
     titleIn: 'testing/src/conformance/signals.ts',
   },
+  {
+    name: 'on DBOS a workflow that was given up runs for ever',
+    breaks: 'I8',
+    file: 'engines/dbos/src/worker.ts',
+    find: 'else await this.options.failed(run, error === null ? how : messageOf(error))',
+    put: 'else messageOf(error ?? how)',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'a run whose workflow DBOS ends with an error is failed, and can be retried',
+  },
 ]
