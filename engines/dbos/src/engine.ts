@@ -145,9 +145,10 @@ class OnDbos extends OutsideEngine implements DbosEngine {
 
   async retry(runId: string): Promise<void> {
     await this.retryBy(runId, (id, reopen) =>
-      this.runs.reopen(id, reopen, async (client, row, heard) => {
+      this.runs.reopen(id, reopen, async (client, row) => {
         const [generation, entries] = [row.generation + 1, reopen.entries + 1]
-        const begin: Begin = { runId: id, generation, entries, steps: row.steps, heard, at: reopen.at }
+        // What was accepted and not taken is heard now; what was taken, the program knows.
+        const begin: Begin = { runId: id, generation, entries, steps: row.steps, heard: 0, at: reopen.at }
         await this.enqueue(client, begin, JSON.parse(row.start) as Start, 0)
         return workflowOf(this.names, id, generation)
       }),

@@ -132,7 +132,7 @@ export class Runs {
   async reopen(
     runId: string,
     reopen: Reopen,
-    enqueue: (client: pg.PoolClient, run: RunRow, heard: number) => Promise<string>,
+    enqueue: (client: pg.PoolClient, run: RunRow) => Promise<string>,
   ): Promise<boolean> {
     const { entries: at, at: now, voided } = reopen
     return await this.db.transaction(async (client) => {
@@ -142,8 +142,7 @@ export class Runs {
       await client.query(`insert into ${this.s}.entry values ($1, $2, $3)`, [runId, at, JSON.stringify(entry)])
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
       await client.query(`update ${this.s}.question set status = 'open' where run = $1 and status = 'closed'`, [runId])
-      const signals = await client.query(`select count(*)::int as heard from ${this.s}.signal where run = $1`, [runId])
-      const workflow = await enqueue(client, run, signals.rows[0].heard)
+      const workflow = await enqueue(client, run)
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
            workflow = $3, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,

@@ -19,7 +19,16 @@ export const runRetry: Section = {
       }
       return 'whole'
     })
-    const opened = inside(under, [repaired])
+    const called = createWorkflow('called', async (ctx) => {
+      await ctx.step('call', async () => {
+        made.push(`${ctx.runId} call`)
+        if (made.filter((line) => line === `${ctx.runId} call`).length > 1) return
+        await opened().signal(ctx.runId, 'answer', 'heard')
+        throw new Error('broken')
+      })
+      return await ctx.signal('answer')
+    })
+    const opened = inside(under, [repaired, called])
 
     test('goes on with the step that failed; what was done before stands', async () => {
       expect(await opened().play('r1', 'repaired')).toMatchObject({ step: 'b' })
@@ -31,6 +40,15 @@ export const runRetry: Section = {
         outcome: { ok: 'whole' },
       })
       expect(made.filter((line) => line.startsWith('r1 '))).toEqual(['r1 a', 'r1 b', 'r1 b', 'r1 c'])
+    })
+
+    test('hears what was sent to it while it failed, once', async () => {
+      expect(await opened().play('r4', 'called')).toMatchObject({ step: 'call' })
+      await opened().workAnew()
+      await opened().engine.retry?.('r4')
+      expect(await opened().ended('r4')).toEqual({ ok: 'heard' })
+      const signals = (await opened().engine.journal('r4', 0)).filter(({ type }) => type === 'signal')
+      expect(signals).toHaveLength(1)
     })
 
     test('may fail again, and be retried again', async () => {
