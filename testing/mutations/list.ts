@@ -6,6 +6,7 @@ import { LAMBDA } from './lambda.ts'
 import type { Mutation } from './mutation.ts'
 import { POSTGRES } from './postgres.ts'
 import { PROGRAMS } from './programs.ts'
+import { RESTATE } from './restate.ts'
 import { SELVAGE } from './selvage.ts'
 import { SQLITE } from './sqlite.ts'
 import { STRANDS } from './strands.ts'
@@ -17,6 +18,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...SQLITE,
   ...POSTGRES,
   ...EMBEDDED,
+  ...RESTATE,
   ...LAMBDA,
   ...DBOS,
   ...SELVAGE,

@@ -85,6 +85,29 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(told.join()).toContain('aborted the connection')
   })
 
+  it('I4: the first signal of an id counts, also when Restate has forgotten that it was sent', async () => {
+    const { engine: client } = await open({ name: 'twice' })
+    await client.start('r', { program: 'charge', input: null })
+    // Without the key by which it would know the second one as a repetition: it remembers keys for a day.
+    const send = async (id: string, name: string): Promise<void> => {
+      const url = `${server.ingress}/${encodeURIComponent('twice.inbox')}/r/signal/send`
+      const headers = { 'content-type': 'application/json' }
+      const body = JSON.stringify({ id, name, payload: name, at: 1 })
+      expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(202)
+    }
+    await send('one', 'other')
+    await send('one', 'go')
+    const engine = await working({ name: 'twice' })
+    await engine.signal('r', { id: 'two', name: 'go', payload: 'two' })
+    await engine.signal('r', { id: 'three', name: 'end', payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
+    const taken = (await engine.journal('r', 0)).flatMap((entry) =>
+      entry.type === 'signal' ? [entry.signal.payload] : [],
+    )
+    expect(taken.filter((payload) => payload === 'go')).toEqual([])
+    expect(effects).toEqual(['charge'])
+  })
+
   it('I1, I9: worker and server are killed in turn, and what was recorded is not done again', async () => {
     const { engine } = await open()
     await engine.start('r', { program: 'count', input: 600 })

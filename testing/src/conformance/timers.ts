@@ -28,7 +28,11 @@ export const timers: Section = {
       const waited = ctx.signal('never', { timeout: SHORT_MS }).catch((error: Error & { code: string }) => error.code)
       return [await waited, await ctx.signal('there', { timeout: '1d' })]
     })
-    const opened = inside(under, [sleeper, racing, overdue])
+    let looks = 0
+    const patient = createWorkflow('patient', (ctx) =>
+      ctx.waitUntil('there', () => (++looks < 3 ? null : `after ${looks}`), { interval: SHORT_MS }),
+    )
+    const opened = inside(under, [sleeper, racing, overdue, patient])
 
     test('a sleep ends, not before its time', async () => {
       const outcome = (await opened().play('r1', 'sleeper', SHORT_MS)) as { ok: number }
@@ -52,6 +56,13 @@ export const timers: Section = {
       await opened().start('r4', 'overdue')
       await opened().signal('r4', 'there', 'in time')
       expect(await opened().ended('r4')).toEqual({ ok: ['WAIT_TIMEOUT', 'in time'] })
+    })
+
+    test('a condition is looked at again until it holds, also by a worker that has not seen it', async () => {
+      await opened().start('r5', 'patient')
+      await opened().suspended('r5')
+      await opened().workAnew()
+      expect(await opened().ended('r5')).toEqual({ ok: 'after 3' })
     })
 
     test('a start may lie in the future, and be cancelled before', async () => {
