@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './testing/longest-first.ts'
 import { mutationPlugin } from './testing/mutations/plugin.ts'
 
 // Tests import the sources of every package; only the child processes that they spawn run the built dist.
@@ -20,6 +21,7 @@ export default defineConfig({
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     env: {
       // Where the conformance kit leaves what it found, for docs/engines.md: npm run matrix.
       SELVAGE_CONFORMANCE: pathOf('.selvage/conformance'),

@@ -30,7 +30,7 @@ export const timers: Section = {
     })
     let looks = 0
     const patient = createWorkflow('patient', (ctx) =>
-      ctx.waitUntil('there', () => (++looks < 3 ? null : `after ${looks}`), { interval: SHORT_MS }),
+      ctx.waitUntil('there', () => (++looks < 3 ? null : `after ${looks}`), { interval: 10 * SHORT_MS }),
     )
     const opened = inside(under, [sleeper, racing, overdue, patient])
 
