@@ -39,9 +39,13 @@ function refuseIfOver(): void {
 
 /** Rejects when `promise` takes longer. What it does goes on until its processes are killed. */
 export async function within<T>(ms: number, what: string, promise: Promise<T>): Promise<T> {
+  if (ms <= 0) {
+    promise.catch(() => {})
+    throw new Error(`no time was left for ${what}`)
+  }
   const { promise: never, reject } = Promise.withResolvers<never>()
   const late = (): void => reject(new Error(`${what} took longer than ${Math.round(ms / 1_000)} s`))
-  const timer = setTimeout(late, Math.max(0, ms))
+  const timer = setTimeout(late, ms)
   try {
     return await Promise.race([promise, never])
   } finally {
