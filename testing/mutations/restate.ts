@@ -31,14 +31,4 @@ export const RESTATE: readonly Mutation[] = [
     titleIn: 'testing/src/conformance/takeover.ts',
     processes: true,
   },
-  {
-    name: 'on Restate who drives next does not hear what came before',
-    breaks: 'I4',
-    file: 'engines/restate/src/inbox.ts',
-    find: 'for (let at = from; at < count; at++) {',
-    put: 'for (let at = count; at < count; at++) {',
-    test: 'engines/restate/src/conformance.test.ts',
-    title: 'one that came before its wait counts, also where nobody works yet',
-    titleIn: 'testing/src/conformance/signals.ts',
-  },
 ]
