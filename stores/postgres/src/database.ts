@@ -83,7 +83,7 @@ export class Database {
 
   /** Reads in one statement. */
   statement<T>(body: (rows: Rows) => Promise<T>): Promise<T> {
-    return this.#patiently(async () => {
+    return this.patiently(async () => {
       const client = await this.#pool.connect()
       return await lent(client, () => body(rowsOf(client)))
     })
@@ -97,7 +97,7 @@ export class Database {
   }
 
   snapshot<T>(body: (rows: Rows) => Promise<T>): Promise<T> {
-    return this.#patiently(async () => {
+    return this.patiently(async () => {
       const client = await this.#pool.connect()
       return await lent(client, async () => {
         await client.query('begin isolation level repeatable read read only')
@@ -113,7 +113,7 @@ export class Database {
   /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
   async write<T>(body: (rows: Rows) => Promise<T>, ring: Ring = 'none'): Promise<T> {
     let unknown: unknown
-    const value = await this.#patiently(async () => {
+    const value = await this.patiently(async () => {
       const client = await this.#pool.connect()
       return await lent(client, async () => {
         const value = await inTransaction(client, body)
@@ -140,7 +140,8 @@ export class Database {
     await this.#pool.end()
   }
 
-  async #patiently<T>(body: () => Promise<T>): Promise<T> {
+  /** `body` until it succeeds, is refused for good, may not happen again, or patience ends. */
+  async patiently<T>(body: () => Promise<T>, mayRepeat: () => boolean = () => true): Promise<T> {
     const until = performance.now() + PATIENCE_MS
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)) {
       this.#checkOpen()
@@ -149,7 +150,7 @@ export class Database {
       } catch (error) {
         if (SelvageError.is(error)) throw error
         const passes = isLost(error) || isCrossed(error) || isFull(error)
-        if (!passes || performance.now() > until || this.#closed) throw failure(this.location, error)
+        if (!passes || !mayRepeat() || performance.now() > until || this.#closed) throw failure(this.location, error)
       }
       await sleep(retryMs)
     }

@@ -100,6 +100,17 @@ describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
     expect(await other.claim('other', P, 1, Date.now())).toMatchObject([{ runId: 'r', fence: fence + 1, cursor: 2 }])
   }, 60_000)
 
+  it('hears nothing of it when it asks just then', async () => {
+    await enlisted(store, 'w', Date.now())
+    for (let cut = 0; cut < 20; cut++) {
+      const asked = Promise.all([cutAll(), store.heartbeat('w', LEASE_MS, Date.now())])
+      for (let n = 0; n < 5; n++) await store.heartbeat('w', LEASE_MS, Date.now())
+      await asked
+    }
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(await store.dead(Date.now())).toEqual([])
+  }, 60_000)
+
   it('may live as the author of what it appended, as nobody has seen its process die', async () => {
     await enlisted(store, 'w', Date.now())
     const { fence } = await claimed(store)

@@ -6,11 +6,14 @@
  * row in `worker` any more, and learns so by its next heartbeat, which goes through this connection. So a heartbeat that
  * came back is also a proof that the lock is held.
  *
+ * Who asks first behind a loss hears of it before anybody else. The same is asked again on the next connection: each
+ * statement here may happen twice, and a transaction is repeated unless its commit was asked for.
+ *
  * It is there from the first use on, and keeps no process alive.
  */
 import pg from 'pg'
 import { type Database, sleep, type Value } from './database.ts'
-import { closedError, failure, isLost } from './failure.ts'
+import { closedError, isLost } from './failure.ts'
 
 const FIRST_RETRY_MS = 50
 const LONGEST_RETRY_MS = 2_000
@@ -55,19 +58,24 @@ export class Session {
 
   /** A transaction. A lock that is taken in it is held from here on, by later connections too. */
   enlist(body: (ask: Ask) => Promise<number>): Promise<number> {
-    return this.#inTurn(async (ask) => {
-      try {
-        await ask('begin')
-        const number = await body(ask)
-        await ask('commit')
-        this.#locks.add(number)
-        return number
-      } catch (error) {
-        // Its locks outlive a rollback, but not the connection.
-        this.#drop()
-        throw error
-      }
-    })
+    let isCommitAsked = false
+    return this.#inTurn(
+      async (ask) => {
+        try {
+          await ask('begin')
+          const number = await body(ask)
+          isCommitAsked = true
+          await ask('commit')
+          this.#locks.add(number)
+          return number
+        } catch (error) {
+          // Its locks outlive a rollback, but not the connection.
+          this.#drop()
+          throw error
+        }
+      },
+      () => !isCommitAsked,
+    )
   }
 
   async free(number: number): Promise<void> {
@@ -94,29 +102,26 @@ export class Session {
     await client?.end().catch(() => {})
   }
 
-  async #inTurn<T>(body: (ask: Ask) => Promise<T>): Promise<T> {
-    const { location } = this.#database
-    const asked = this.#last.then(async () => {
-      if (this.#closed) throw closedError(location)
-      const client = await this.#connected()
-      client.ref()
-      try {
-        return await body(async <Row>(sql: string, ...values: Value[]) => {
-          const { rows, rowCount } = await client.query(sql, values as unknown[])
-          return { rows: rows as Row[], count: rowCount ?? 0 }
-        })
-      } catch (error) {
-        if (isLost(error)) this.#drop()
-        throw error
-      } finally {
-        client.unref()
-      }
-    })
+  #inTurn<T>(body: (ask: Ask) => Promise<T>, mayRepeat?: () => boolean): Promise<T> {
+    const asked = this.#last.then(() => this.#database.patiently(() => this.#asked(body), mayRepeat))
     this.#last = asked.catch(() => {})
+    return asked
+  }
+
+  async #asked<T>(body: (ask: Ask) => Promise<T>): Promise<T> {
+    if (this.#closed) throw closedError(this.#database.location)
+    const client = await this.#connected()
+    client.ref()
     try {
-      return await asked
+      return await body(async <Row>(sql: string, ...values: Value[]) => {
+        const { rows, rowCount } = await client.query(sql, values as unknown[])
+        return { rows: rows as Row[], count: rowCount ?? 0 }
+      })
     } catch (error) {
-      throw failure(location, error)
+      if (isLost(error)) this.#drop()
+      throw error
+    } finally {
+      client.unref()
     }
   }
 
