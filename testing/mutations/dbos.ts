@@ -30,4 +30,13 @@ export const DBOS: readonly Mutation[] = [
     test: 'engines/dbos/src/engine.test.ts',
     title: 'a run whose workflow DBOS ends with an error is failed, and can be retried',
   },
+  {
+    name: 'on DBOS a retried run hears nothing of what came before it failed',
+    breaks: 'I4',
+    file: 'engines/dbos/src/engine.ts',
+    find: 'steps: row.steps, heard: 0, at: reopen.at',
+    put: 'steps: row.steps, heard: 2, at: reopen.at',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'a retried run hears what was accepted, and not taken, before it failed',
+  },
 ]

@@ -260,6 +260,32 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(effects.length).toBeLessThanOrEqual(41 - steps)
   })
 
+  it('a retried run hears what was accepted, and not taken, before it failed', async () => {
+    const first = await working({ lingerMs: 0 })
+    await first.start('c', { program: 'charge', input: null })
+    await first.signal('c', { id: 'go', name: 'go', payload: null })
+    await until(first, 'c', ({ status, steps }) => status === 'suspended' && steps === 1)
+    await first.close()
+    // What DBOS takes for a change of the code, in the workflow that waits.
+    await query(
+      `insert into dbos.operation_outputs (workflow_uuid, function_id, function_name, output)
+         select workflow, 0, 'another', 'null' from ${schema()}.run where id = 'c'`,
+    )
+    const { engine: client } = await open()
+    await client.signal('c', { id: 'end', name: 'end', payload: null })
+    const engine = await working()
+    expect(await ended(engine, 'c')).toMatchObject({ error: { code: 'RUN_FAILED' } })
+    expect((await engine.journal('c', 0)).filter(({ type }) => type === 'signal')).toHaveLength(1)
+    await engine.retry('c')
+    const { outcome } = await until(
+      engine,
+      'c',
+      ({ status, outcome }) => outcome !== undefined || status === 'suspended',
+    )
+    expect(outcome).toEqual({ ok: 'charged' })
+    expect(effects).toEqual(['charge'])
+  })
+
   it('a large value lies beside the steps of DBOS', async () => {
     const engine = await working()
     await engine.start('large', { program: 'large', input: LARGE })
