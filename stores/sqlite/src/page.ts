@@ -49,6 +49,10 @@ const CHECK_AT = 6
 const TIMEOUT = 7
 const BODY = 8
 
+/** Characters of three bytes. */
+const HEX_GROUP = 6
+const BASE64_GROUP = 4
+
 /** In the order of the rows. EngineError CORRUPT names the entry that cannot be read. */
 export function readPage(database: Database, names: Names, rows: readonly PageRow[], runId: string): Entry[] {
   const texts: (string | null)[] = []
@@ -119,21 +123,24 @@ function readOne(database: Database, one: PageRow, runId: string): Entry {
   return fromRow(row, readBody(database, row), runId)
 }
 
-/** Those that are bytes are made of hex all at once. */
+/**
+ * Those that are bytes are made of hex all at once. They are whole groups of three bytes (text.ts), so that their texts are
+ * parts of the text of all.
+ */
 function readChecks(rows: readonly PageRow[]): (string | undefined)[] {
   let hex = ''
   for (const row of rows) {
     const check = row[CHECK_AT]
     if (check !== null && isHex(check)) hex += check
   }
-  const bytes = Buffer.from(hex, 'hex')
+  const texts = Buffer.from(hex, 'hex').toString('base64url')
   let from = 0
   return rows.map((row) => {
     const check = row[CHECK_AT]
     if (check === null) return undefined
     if (!isHex(check)) return fromText(check.slice(1))
-    const to = from + check.length / 2
-    const text = bytes.toString('base64url', from, to)
+    const to = from + (check.length / HEX_GROUP) * BASE64_GROUP
+    const text = texts.slice(from, to)
     from = to
     return text
   })
