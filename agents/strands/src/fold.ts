@@ -99,6 +99,11 @@ export function isDoneKey(key: string): boolean {
   return isNumbered(key, DONE)
 }
 
+/** The m of `done#m`. */
+export function doneNumber(key: string): number | undefined {
+  return numberIn(key, DONE)
+}
+
 function isNumbered(key: string, name: string): boolean {
   return numberIn(key, name) !== undefined
 }

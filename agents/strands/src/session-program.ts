@@ -14,7 +14,7 @@ import { forked } from '@selvage/programs'
 import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } from '@strands-agents/sdk'
 import { type AgentFactory, type AgentRunResult, resultOfMessage } from './agent-program.ts'
 import { bindAgent } from './bind.ts'
-import { type DonePatch, isDoneKey, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
+import { type DonePatch, doneNumber, isDoneKey, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
@@ -89,15 +89,14 @@ async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<P
   }
 }
 
+/** They are numbered without a gap: the last one says how many. */
 function progressOf(history: readonly Entry[]): { done: number; doneAt: number } {
-  let done = 0
-  let doneAt = 0
-  for (const entry of history) {
-    if (entry.type !== 'state' || !isDoneKey(entry.key)) continue
-    done++
-    doneAt = entry.at
+  for (let at = history.length - 1; at >= 0; at--) {
+    const entry = history[at] as Entry
+    const done = entry.type === 'state' ? doneNumber(entry.key) : undefined
+    if (done !== undefined) return { done, doneAt: entry.at }
   }
-  return { done, doneAt }
+  return { done: 0, doneAt: 0 }
 }
 
 /** What became of a message. */
