@@ -100,11 +100,16 @@ export class Conversation {
     this.#name = name
   }
 
-  /** From now on somebody may edit the messages in place. */
-  goLive(): void {
+  /**
+   * From now on somebody may edit the messages in place. `beforeTaken` calls back right before somebody else has them for
+   * the first time, or says that somebody may have them already.
+   */
+  goLive(beforeTaken: (onTaken: () => void) => boolean): void {
     if (this.#watch !== undefined) return
-    this.#watch = new MessageWatch()
-    this.#watch.hold(this.messages, 0)
+    const watch = new MessageWatch()
+    this.#watch = watch
+    if (beforeTaken(() => watch.doubt(this.messages))) watch.trust(this.messages)
+    else watch.hold(this.messages, 0)
   }
 
   // ── what happens ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -177,5 +177,25 @@ describe.each([
       const marked = whole.entries.filter((entry) => JSON.stringify(entry).includes('MARKED'))
       expect(marked).toMatchObject([{ type: 'state', key: 'sync#2' }])
     })
+
+    it('of a hook is recorded where an agent has gone on that nobody had asked for its messages', async () => {
+      const script: Script = (_, { answer }) => (answer > 150 ? 'Done.' : { tools: [{ name: 'look', input: {} }] })
+      const scenario: Scenario = {
+        script,
+        config: (ledger) => ({ conversationManager: new NullConversationManager(), tools: [noting(ledger, 'look')] }),
+        options: { effects: { look: 'read' }, linear },
+      }
+      const before = await play(runtime, scenario)
+      const prefix = before.entries.slice(0, -2)
+      expect(prefix.at(-1)).toMatchObject({ type: 'step', op: { name: 'look' } })
+      const prepare = (agent: Agent): void =>
+        void agent.addHook(BeforeModelCallEvent, () => {
+          const message = agent.messages[100]
+          if (message !== undefined) message.content[0] = new TextBlock('MARKED')
+        })
+      const again = await play(runtime, { ...scenario, prepare }, prefix)
+      expect(JSON.stringify(again.entries.slice(prefix.length))).toContain('MARKED')
+      expect(told({ agent: conversationOf(again.entries) as unknown as Agent })).toEqual(told(again))
+    })
   })
 })

@@ -56,9 +56,10 @@ export function makeLinear(
   log: (line: string) => void,
   isRecorded: () => boolean,
 ): Handler {
-  watchMessages(agent)
+  const hasOthers = (): boolean => hasOtherStages(agent, STAGES)
+  watchMessages(agent, hasOthers)
   const copies = new MessageCopies()
-  const mayBeOther = (): boolean => mayBeEdited(agent) || hasOtherStages(agent, STAGES)
+  const mayBeOther = (): boolean => mayBeEdited(agent) || hasOthers()
   let lends = true
   /** Messages at the start of the last list whose tool names were found to be valid. */
   let goodNames = 0

@@ -6,6 +6,10 @@
  * metadata), and looked into at both ends of the list and in 64 others; in all of them where it is asked to be thorough.
  * Who knows better where edits may be names the places, and only those are looked at, and both ends: behind a model call it
  * is known from the copies that were made for the model (message-copies.ts), which are compared in the same way.
+ *
+ * Messages that nobody but the SDK's loop has had so far are *trusted*: they say what the journal says, and what they hold is
+ * looked at right before others get them (messages-taken.ts). A resume makes thousands for which nobody ever asks. Those near
+ * both ends are never trusted: the loop itself writes to them.
  */
 import type { ContentBlock, Message, MessageData } from '@strands-agents/sdk'
 import { areBlocks, isMarkedAsSeen, type SeenMessage, saysTheSame, see } from './seen-message.ts'
@@ -33,15 +37,40 @@ export class MessageWatch {
   /** Those that were far from both ends when they came are not known so well. */
   readonly #seen: (SeenMessage | undefined)[] = []
   #between = NEAR_START
+  /** Before it, those are trusted that are not near the start. */
+  #trusted = 0
+
+  /** These messages are as the journal says, and nobody has had them. */
+  trust(messages: readonly Message[]): void {
+    const { length } = messages
+    this.#setLength(length)
+    this.#trusted = Math.max(NEAR_START, length - NEAR_END)
+    this.#holdAll(messages, 0, Math.min(NEAR_START, length))
+    this.#holdAll(messages, this.#trusted, length)
+  }
+
+  /** Somebody is about to have those that are trusted. */
+  doubt(messages: readonly Message[]): void {
+    const trusted = this.#trusted
+    this.#trusted = 0
+    this.#holdAll(messages, NEAR_START, trusted)
+  }
 
   /** The messages from `from` on are as the journal says. */
   hold(messages: readonly Message[], from: number): void {
-    const { length } = messages
+    this.#setLength(messages.length)
+    this.#trusted = Math.min(this.#trusted, from)
+    this.#holdAll(messages, from, messages.length)
+  }
+
+  #setLength(length: number): void {
     for (const list of [this.#contents, this.#metadata, this.#blocks, this.#seen]) list.length = length
-    for (let index = from; index < length; index++) {
-      const message = messages[index] as Message
-      this.#hold(index, message, index < NEAR_START || index >= length - NEAR_END)
-    }
+  }
+
+  #holdAll(messages: readonly Message[], from: number, to: number): void {
+    const nearEnd = messages.length - NEAR_END
+    for (let index = from; index < to; index++)
+      this.#hold(index, messages[index] as Message, index < NEAR_START || index >= nearEnd)
   }
 
   /** The edits since they were held, or since this was asked before. */
@@ -51,6 +80,7 @@ export class MessageWatch {
     const to = from + BETWEEN
     const edits: Edit[] = []
     for (let index = 0; index < length; index++) {
+      if (index === NEAR_START && this.#trusted > index) index = this.#trusted
       const isNear = index < NEAR_START || index >= length - NEAR_END
       this.#look(index, messages, thorough || isNear || (index >= from && index < to), edits)
     }
@@ -69,11 +99,16 @@ export class MessageWatch {
     return edits
   }
 
+  #isTrusted(index: number): boolean {
+    return index >= NEAR_START && index < this.#trusted
+  }
+
   #lengthOf(messages: readonly Message[]): number {
     return Math.min(messages.length, this.#contents.length)
   }
 
   #look(index: number, messages: readonly Message[], looksInto: boolean, edits: Edit[]): void {
+    if (this.#isTrusted(index)) return
     const message = messages[index] as Message
     if (this.#holdsTheSame(index, message) && !(looksInto && this.#saysAnother(index, message))) return
     const edit = this.#editOf(index, message)

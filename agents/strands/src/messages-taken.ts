@@ -21,15 +21,29 @@ interface Messages {
   /** We have put other messages into the list since this was asked. */
   isReplaced: boolean
   hooksRunning: number
+  /** Called before others have the messages for the first time. */
+  onTaken: (() => void) | undefined
 }
 
 const known = new WeakMap<object, Messages>()
 
-/** From now on it is known who reads the messages of an agent. */
-export function watchMessages(agent: Agent): void {
+/** From now on it is known who reads the messages of an agent. `hasOthers`: somebody else runs where the loop does. */
+export function watchMessages(agent: Agent, hasOthers: () => boolean): void {
   const { value, configurable } = Object.getOwnPropertyDescriptor(agent, 'messages') ?? {}
   if (!Array.isArray(value) || configurable !== true) return
-  const messages: Messages = { list: value as Message[], isTaken: false, isReplaced: false, hooksRunning: 0 }
+  const messages: Messages = {
+    list: value as Message[],
+    isTaken: false,
+    isReplaced: false,
+    hooksRunning: 0,
+    onTaken: undefined,
+  }
+  const taken = (): void => {
+    messages.isTaken = true
+    const { onTaken } = messages
+    messages.onTaken = undefined
+    onTaken?.()
+  }
   const isKnown = aroundHooks(agent, (hooks) => {
     const over = (): void => {
       messages.hooksRunning--
@@ -43,12 +57,12 @@ export function watchMessages(agent: Agent): void {
   known.set(agent, messages)
   Object.defineProperty(agent, 'messages', {
     get: () => {
-      messages.isTaken ||= messages.hooksRunning > 0 || !isLoopOf(agent)
+      if (!messages.isTaken && (messages.hooksRunning > 0 || !isLoopOf(agent) || hasOthers())) taken()
       return messages.list
     },
     set: (list: Message[]) => {
+      taken()
       messages.list = list
-      messages.isTaken = true
     },
     enumerable: true,
     configurable: true,
@@ -65,6 +79,17 @@ function isLoopOf(agent: Agent): boolean {
 /** The messages of an agent, for us. */
 export function messagesOf(agent: Agent): Message[] {
   return known.get(agent)?.list ?? agent.messages
+}
+
+/**
+ * `onTaken` is called right before others read the messages of an agent for the first time, and in place of what was given
+ * before. False: they may have them already, or nothing is known of it.
+ */
+export function beforeTaken(agent: Agent, onTaken: () => void): boolean {
+  const own = known.get(agent)
+  if (own === undefined || own.isTaken) return false
+  own.onTaken = onTaken
+  return true
 }
 
 /** The agent gets other messages. */

@@ -26,7 +26,7 @@ import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
 import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
-import { messagesOf, replaceMessages } from './messages-taken.ts'
+import { beforeTaken, messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
 import type { StateWatch } from './state-watch.ts'
@@ -126,16 +126,16 @@ export class Scope implements Answers {
 
   /** A turn that is not recorded. */
   beginTurn(n: number, input: readonly Message[]): void {
-    this.conversation.goLive()
+    this.conversation.goLive(() => false)
     this.conversation.beginTurn(n, input)
     this.#forced = 0
   }
 
-  /** The agent gets the messages and the state of the fold point. */
-  load(): void {
+  /** The agent gets the messages and the state of the fold point. `areShown`: whoever watches it gets the messages as well. */
+  load(areShown: boolean): void {
     const { conversation, agent } = this
     replaceMessages(agent, conversation.messages)
-    conversation.goLive()
+    conversation.goLive((onTaken) => !areShown && beforeTaken(agent, onTaken))
     this.watch.restore(conversation.state, conversation.removedState)
     if (conversation.modelState !== undefined) {
       agent.modelState.clear()
@@ -250,7 +250,7 @@ export class Scope implements Answers {
 
   /** Whether the journal had an outcome of that step when this process went on with the run. */
   hasStep(key: string): boolean {
-    this.#recorded ??= new Set(this.#entries.flatMap((entry) => (entry.type === 'step' ? [entry.key] : [])))
+    this.#recorded ??= stepKeys(this.#entries)
     return this.#recorded.has(key)
   }
 
@@ -288,6 +288,12 @@ export class Scope implements Answers {
     this.fatal ??= { error }
     this.agent.cancel()
   }
+}
+
+function stepKeys(entries: readonly Entry[]): ReadonlySet<string> {
+  const keys = new Set<string>()
+  for (const entry of entries) if (entry.type === 'step') keys.add(entry.key)
+  return keys
 }
 
 /** As it will be read from the journal. */

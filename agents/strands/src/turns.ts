@@ -345,7 +345,7 @@ export class Turns {
   }
 
   #load(scope: Scope): void {
-    scope.load()
+    scope.load(!this.#isUnwatched && scope.conversation.shown.length > 0)
     const { agent, before } = this.#options
     const { usage, base, spent } = scope.conversation
     restoreMetrics(agent, addUsage(usage, before?.usage), base - spent.length + (before?.cycles ?? 0), spent)
