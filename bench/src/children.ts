@@ -5,17 +5,23 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
 
-const running = new Set<ChildProcess>()
-const workload = new AsyncLocalStorage<{ isOver: boolean }>()
+interface Started {
+  isOver: boolean
+  readonly running: Set<ChildProcess>
+}
 
-/** Ends with `work`, or when that takes longer than `ms`; nothing that it started is left. */
+const workload = new AsyncLocalStorage<Started>()
+/** By nobody's workload: the process ends with them. */
+const outside: Started = { isOver: false, running: new Set() }
+
+/** Ends with `work`, or when that takes longer than `ms`; nothing that it started is left. Others go on beside it. */
 export async function asWorkload<T>(name: string, ms: number, work: () => Promise<T>): Promise<T> {
-  const state = { isOver: false }
+  const state: Started = { isOver: false, running: new Set() }
   try {
     return await workload.run(state, () => within(ms, `the workload "${name}"`, work()))
   } finally {
     state.isOver = true
-    for (const child of running) child.kill('SIGKILL')
+    for (const child of state.running) child.kill('SIGKILL')
   }
 }
 
@@ -27,6 +33,7 @@ export function forkChild(module: URL, args: readonly string[], options: ForkOpt
 /** Returns it. */
 export function known(child: ChildProcess): ChildProcess {
   refuseIfOver()
+  const { running } = workload.getStore() ?? outside
   child.on('error', () => {})
   running.add(child)
   child.once('exit', () => running.delete(child))

@@ -103,13 +103,6 @@ export type SignalSender = 'same process' | 'another process'
 /** A person's answer to a question is a signal that counts once. */
 export type SignalKind = 'signal' | 'approval'
 
-export interface SleepersMade {
-  /** Until the last start was acknowledged, and until the last run was suspended. */
-  readonly startedMs: number
-  readonly suspendedMs: number
-  readonly residentMiB: number
-}
-
 /** Of a cold worker that has them. */
 export interface SleepersWoken {
   /** Resident memory: opened, idle as a worker, and after the last one has been woken. */
@@ -183,7 +176,8 @@ export interface Contender {
   ) => Promise<readonly number[]>
   /** Suspended runs that wait for a signal. */
   readonly sleepers?: {
-    make(folder: string, count: number): Promise<SleepersMade>
+    /** Starts so many, and brings each to its wait. */
+    make(folder: string, count: number): Promise<void>
     /** `round`: 0, 1, …: each wakes others. */
     wake(folder: string, count: number, woken: number, round: number): Promise<SleepersWoken>
     /** Bytes of the file and of the journals in it, and how many runs are suspended. */

@@ -1,14 +1,27 @@
 /**
  * Contenders side by side on the same work, in the time there is. One that fails leaves the field with its reason; the
- * others go on. Who is not open when nearly half of the time is over does not take part.
+ * others go on.
  */
+import { availableParallelism } from 'node:os'
 import type { StepShape } from './contender.ts'
 import { contender } from './contenders/all.ts'
 import { interleave, type Rounds } from './rounds.ts'
 import type { Answer } from './serve-steps.ts'
 import { Session } from './session.ts'
 
-const SHARE = { open: 0.4, warm: 0.6 }
+/** Of the time of a field: then it is no longer warmed up. */
+const WARM_SHARE = 0.6
+
+/** What one of the field does in each round; who has several turns does each of them. */
+export interface Turn {
+  readonly name: string
+  work(session: Session): Promise<Answer>
+}
+
+export interface Played<T extends Turn = Turn> {
+  readonly turn: T
+  readonly answers: readonly Answer[]
+}
 
 export class Field {
   /** Why who is not there, or not to the end. */
@@ -17,14 +30,17 @@ export class Field {
   private readonly from: number = performance.now()
   private readonly until: number
 
+  /** All at once: a start is not timed. */
   static async open(names: readonly string[], shape: StepShape, until: number): Promise<Field> {
     const field = new Field(until)
+    const opened = new Map<string, Session>()
+    const open = async (name: string): Promise<void> => {
+      opened.set(name, await Session.open(name, contender(name).title, shape))
+    }
+    await Promise.all(names.map((name) => field.attempt(name, () => open(name))))
     for (const name of names) {
-      if (field.isOver(SHARE.open)) field.leave(name, 'no time was left to begin it')
-      else
-        await field.attempt(name, async () => {
-          field.sessions.set(name, await Session.open(name, contender(name).title, shape))
-        })
+      const session = opened.get(name)
+      if (session !== undefined) field.sessions.set(name, session)
     }
     return field
   }
@@ -33,14 +49,31 @@ export class Field {
     this.until = until
   }
 
-  /** `work` again and again, so many times or so long. */
-  async warmUp(work: (session: Session) => Promise<Answer>, times: number, ms: number): Promise<void> {
-    for (const [name, session] of this.sessions) {
-      const enough = performance.now() + ms
-      for (let n = 0; n < times && performance.now() < enough && !this.isOver(SHARE.warm); n++) {
-        if ((await this.attempt(name, () => work(session))) === undefined) break
+  /** `work` once, and again so many times or so long, on each processor one at a time; what each gave last. */
+  async warmUp(
+    work: (session: Session) => Promise<Answer>,
+    times: number,
+    ms: number,
+  ): Promise<ReadonlyMap<string, Answer>> {
+    const last = new Map<string, Answer>()
+    const waiting = [...this.sessions]
+    const next = async (): Promise<void> => {
+      for (let one = waiting.shift(); one !== undefined; one = waiting.shift()) {
+        const [name, session] = one
+        const enough = performance.now() + ms
+        for (let n = 0; n < times && (n === 0 || (performance.now() < enough && !this.isOver(WARM_SHARE))); n++) {
+          const answer = await this.attempt(name, () => work(session))
+          if (answer === undefined) break
+          last.set(name, answer)
+        }
       }
     }
+    await Promise.all(Array.from({ length: availableParallelism() }, next))
+    return last
+  }
+
+  get names(): readonly string[] {
+    return [...this.sessions.keys()]
   }
 
   /** Once with each, while there is time. */
@@ -57,24 +90,21 @@ export class Field {
     this.sessions.delete(name)
   }
 
-  /** The answers of who has come through all rounds. */
-  async rounds(work: (session: Session) => Promise<Answer>, rounds: Rounds): Promise<Map<string, readonly Answer[]>> {
-    const names = [...this.sessions.keys()]
-    const answered = new Map<string, Answer[]>()
-    const blocks = names.map((name) => async () => {
+  /** Who has come through all rounds, with the answers. */
+  async rounds<T extends Turn>(turns: readonly T[], rounds: Rounds): Promise<readonly Played<T>[]> {
+    const played = turns.map((turn) => ({ turn, answers: [] as Answer[] }))
+    const blocks = played.map(({ turn: { name, work }, answers }) => async () => {
       const session = this.sessions.get(name)
       if (session === undefined) return
       if (this.isOver(1)) {
-        if (!answered.has(name)) this.leave(name, 'no time was left for a round')
+        if (answers.length === 0) this.leave(name, 'no time was left for a round')
         return
       }
       const answer = await this.attempt(name, () => work(session))
-      if (answer !== undefined) answered.set(name, [...(answered.get(name) ?? []), answer])
+      if (answer !== undefined) answers.push(answer)
     })
     await interleave(blocks, { ...rounds, until: this.until })
-    return new Map(
-      names.flatMap((name) => (this.sessions.has(name) ? [[name, answered.get(name) ?? []] as const] : [])),
-    )
+    return played.filter(({ turn, answers }) => this.sessions.has(turn.name) && answers.length > 0)
   }
 
   /** Ends all; how many steps were counted in what they have recorded. */

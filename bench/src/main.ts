@@ -7,16 +7,16 @@
 import { parseArgs } from 'node:util'
 import { asWorkload, within } from './children.ts'
 import { machine } from './machine.ts'
-import { DEADLINE, GRACE, PLAN, type Planned, TOTAL } from './plan.ts'
+import { budgetOf, DEADLINE, graceOf, PLAN, type Planned } from './plan.ts'
 import { failedSection, type Section, sectionText } from './report.ts'
 import { endText, factsText, type Measured, type Results, writeResults } from './results.ts'
 import { closeServers } from './servers.ts'
-import { setUp } from './set-up.ts'
-import type { Options } from './workload.ts'
+import { installPeers, startServers } from './set-up.ts'
+import type { Measure, Options, Setting, Workload } from './workload.ts'
 
 const CLOSING_MS = 10_000
-/** Of its seconds a section has, whatever those before it took. */
-const LEAST_SHARE = 0.7
+/** On a slow machine; the sections that are measured first are those that suffer. */
+const PREPARING_MS = 360_000
 
 const { values } = parseArgs({
   options: {
@@ -42,13 +42,15 @@ const measured: Measured[] = []
 const planned = PLAN.filter(({ workload }) => workloads?.includes(workload.name) !== false)
 const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workload.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
-await setUp(planned, takesPart, mode)
-const ready = elapsed()
-const end = Math.min(ready + TOTAL[mode], DEADLINE[mode] - GRACE[mode])
-let due = ready
-for (const each of planned) {
-  due += each.seconds[mode]
-  measured.push(await measure(each, due))
+const setting: Setting = { quick: values.quick, takesPart }
+await installPeers(planned, setting)
+// Nothing here is timed: all at once. Who fails is told of in its section.
+const measures = new Map(planned.map(({ workload }) => [workload, prepared(workload)]))
+await Promise.allSettled(measures.values())
+print(`(prepared: ${Math.round(elapsed())} s)`)
+for (const [index, { workload }] of planned.entries()) {
+  if (workload.besidePeers === true) await startServers(setting)
+  measured.push(await measure(planned.slice(index)))
   if (writes) writeResults(resultsNow())
 }
 await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
@@ -71,18 +73,26 @@ function elapsed(): number {
   return (performance.now() - began) / 1_000
 }
 
-/** What the sections before have not used is its own, too; the last one of the plan has all that is left. */
-async function measure({ workload, seconds }: Planned, due: number): Promise<Measured> {
+async function prepared(workload: Workload): Promise<Measure> {
+  const { name, measure, prepare } = workload
+  if (prepare !== undefined) return asWorkload(name, PREPARING_MS, () => prepare(setting))
+  if (measure === undefined) throw new Error(`"${name}" measures nothing`)
+  return measure
+}
+
+/** The first of what is still open. */
+async function measure(open: readonly Planned[]): Promise<Measured> {
+  const [planned] = open
+  if (planned === undefined) throw new Error('nothing is left to measure')
+  const { workload } = planned
   const from = elapsed()
-  const left = Math.max(0, end - from)
-  const isLast = workload === PLAN.at(-1)?.workload
-  const wanted = Math.max(due - from, LEAST_SHARE * seconds[mode])
-  const budget = Math.round(isLast ? left : Math.min(wanted, left))
+  const budget = budgetOf(open, DEADLINE[mode] - from, mode)
+  const patience = budget + graceOf(planned, mode)
   let saved: Section | undefined
   const own: Options = {
-    quick: values.quick,
-    takesPart,
+    ...setting,
     until: performance.now() + budget * 1_000,
+    patience: performance.now() + patience * 1_000,
     save: (section) => {
       saved = section
     },
@@ -90,7 +100,8 @@ async function measure({ workload, seconds }: Planned, due: number): Promise<Mea
   let section: Section
   try {
     if (budget === 0) throw new Error('no time was left for it')
-    section = await asWorkload(workload.name, (budget + GRACE[mode]) * 1_000, () => workload.measure(own))
+    const measuring = await (measures.get(workload) ?? prepared(workload))
+    section = await asWorkload(workload.name, patience * 1_000, () => measuring(own))
   } catch (error) {
     console.error(error)
     section = failedSection(workload.name, error, saved)

@@ -18,23 +18,43 @@ export interface Planned {
   readonly workload: Workload
   /** A section begins nothing more behind them. */
   readonly seconds: Seconds
+  /** What it has begun when its time is over is given up so much later, and what it has saved is shown. */
+  readonly grace?: Seconds
 }
 
-/** Of all sections. */
-export const TOTAL: Seconds = { quick: 92, whole: 19 * 60 }
-/** What a section has begun when its time is over is given up then, and what it has saved is shown. */
-export const GRACE: Seconds = { quick: 6, whole: 25 }
-/** From the first line on: nothing is measured behind it, however long servers and installations took. */
-export const DEADLINE: Seconds = { quick: 98, whole: 19.4 * 60 }
+const GRACE: Seconds = { quick: 6, whole: 25 }
+/** What no section times, made for all of them at once (`prepare` of a workload), and the start of the servers. */
+export const PREPARING: Seconds = { quick: 12, whole: 65 }
+/** From the first line on: nothing is begun behind it, however long servers and installations took. */
+export const DEADLINE: Seconds = { quick: 98, whole: 19.3 * 60 }
+/** A section may take so many times its seconds where those before it have left some. */
+const AT_MOST = 1.3
 
-/** Last the one that takes what time is left: its longest runs are minutes. */
+/**
+ * In turn. First the one whose longest runs are minutes: they are never given up because of what came before them, and a
+ * machine that needs longer for them has less time for what can be less.
+ */
 export const PLAN: readonly Planned[] = [
-  { workload: step, seconds: { quick: 24, whole: 140 } },
-  { workload: load, seconds: { quick: 18, whole: 200 } },
-  { workload: signals, seconds: { quick: 8, whole: 55 } },
-  { workload: recovery, seconds: { quick: 12, whole: 80 } },
-  { workload: session, seconds: { quick: 8, whole: 45 } },
-  { workload: sleepers, seconds: { quick: 8, whole: 55 } },
-  { workload: many, seconds: { quick: 6, whole: 60 } },
-  { workload: cycles, seconds: { quick: 8, whole: 505 } },
+  { workload: cycles, seconds: { quick: 14, whole: 610 }, grace: { quick: 6, whole: 300 } },
+  { workload: step, seconds: { quick: 20, whole: 115 } },
+  { workload: load, seconds: { quick: 16, whole: 160 } },
+  { workload: signals, seconds: { quick: 8, whole: 45 } },
+  { workload: recovery, seconds: { quick: 10, whole: 55 } },
+  { workload: session, seconds: { quick: 5, whole: 30 } },
+  { workload: sleepers, seconds: { quick: 6, whole: 40 } },
+  { workload: many, seconds: { quick: 5, whole: 25 } },
 ]
+
+/** As the results are read. */
+export const READ: readonly Workload[] = [step, load, signals, recovery, session, sleepers, many, cycles]
+
+/** Seconds for the first of `open`, of those that are `left` for all of them. */
+export function budgetOf(open: readonly Planned[], left: number, mode: keyof Seconds): number {
+  const own = open[0]?.seconds[mode] ?? 0
+  const all = open.reduce((sum, { seconds }) => sum + seconds[mode], 0)
+  return Math.round(Math.max(0, Math.min(AT_MOST * own, (left * own) / all)))
+}
+
+export function graceOf({ grace = GRACE }: Planned, mode: keyof Seconds): number {
+  return grace[mode]
+}

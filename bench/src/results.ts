@@ -4,6 +4,7 @@ import { contenders } from './contenders/all.ts'
 import { notInstalled } from './install.ts'
 import type { Machine } from './machine.ts'
 import { NOT_MEASURED } from './not-measured.ts'
+import { READ } from './plan.ts'
 import { figure, promisesText, type Section, sectionText, tableText } from './report.ts'
 
 const RESULTS: URL = new URL('../RESULTS.md', import.meta.url)
@@ -46,20 +47,24 @@ export function timesText({ measured, seconds }: Results): string {
   const rest = seconds - measured.reduce((sum, each) => sum + each.seconds, 0)
   const table = tableText({
     head: ['', 'seconds', 'at most'],
-    rows: [...rows, ['servers, installations and the rest', figure(Math.round(rest)), '']],
+    rows: [...rows, ['the rest', figure(Math.round(rest)), '']],
   })
   return (
-    `## Where the time of this run went\n\n${table}\n\nA section begins nothing more when its time is over, and says what ` +
-    'it has left out.'
+    `## Where the time of this run went\n\n${table}\n\nIn the order in which it was measured. A section begins nothing more ` +
+    'when its time is over, and says what it has left out. The rest: databases, sessions and killed runs that are made ' +
+    'for all sections at once, before anything is timed; installations; servers.'
   )
 }
 
 export function endText(results: Results): string {
-  return [promisesText(results.measured.flatMap(({ section }) => section.verdicts)), timesText(results)].join('\n\n')
+  return [promisesText(asRead(results.measured).flatMap(({ section }) => section.verdicts)), timesText(results)].join(
+    '\n\n',
+  )
 }
 
 function document(results: Results): string {
-  const { facts, measured, seconds, open, isPartial } = results
+  const { facts, seconds, open, isPartial } = results
+  const measured = asRead(results.measured)
   const parts = [
     '# Results',
     ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
@@ -74,6 +79,11 @@ function document(results: Results): string {
     timesText(results),
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+/** Not in the order in which it was measured. */
+function asRead(measured: readonly Measured[]): readonly Measured[] {
+  return READ.flatMap((workload) => measured.filter(({ name }) => name === workload.name))
 }
 
 function whoText(): string {

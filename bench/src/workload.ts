@@ -1,12 +1,17 @@
 import type { Section } from './report.ts'
 
-export interface Options {
+export interface Setting {
   /** Fewer rounds and smaller sizes, for a look in between. */
   readonly quick: boolean
   /** By the name of a contender. */
   readonly takesPart: (name: string) => boolean
+}
+
+export interface Options extends Setting {
   /** By `performance.now()`. What has not begun until then is left out, and named. */
   readonly until: number
+  /** What has begun may last until then. */
+  readonly patience: number
   /** What there is so far: the results show it if the rest fails. */
   readonly save: (section: Section) => void
 }
@@ -17,9 +22,17 @@ export function withShare(options: Options, share: number): Options {
   return { ...options, until: now + share * (options.until - now) }
 }
 
+export type Measure = (options: Options) => Promise<Section>
+
 export interface Workload {
   readonly name: string
   /** Peers take part, and need to be there. */
   readonly besidePeers?: true
-  measure(options: Options): Promise<Section>
+  /**
+   * Makes what is measured later and is not timed itself: databases, runs that were killed. Those of all workloads are made
+   * at once, before anything is timed.
+   */
+  prepare?(setting: Setting): Promise<Measure>
+  /** In place of `prepare`. */
+  readonly measure?: Measure
 }

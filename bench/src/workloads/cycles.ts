@@ -7,30 +7,36 @@ import type { WayName } from '../cycles/ways.ts'
 import { decisions } from '../decision.ts'
 import { figure, type Section, type Verdict } from '../report.ts'
 import type { Workload } from '../workload.ts'
-import { SIZES } from './cycle-sizes.ts'
+import { ALL_WAYS, KILLED_QUICKLY, SIZES } from './cycle-sizes.ts'
 import { cyclesPlot, cyclesTable, labelOf, shareOfPlain, storedTable, storedVerdicts, timeOf } from './cycle-tables.ts'
 import { type Found, measureWays } from './measure-ways.ts'
 
 const PROMISED = { share: 0.05, cycles: 5_000, resultBytes: 200 }
 const RESULT_BYTES = 200
-/** What they take on a slow machine. */
-const KILLS_MS = 20_000
+/** Ways, and how often each. */
+const KILLED = {
+  quick: { ways: KILLED_QUICKLY, rounds: 1 },
+  whole: { ways: ALL_WAYS, rounds: 2 },
+}
+
 export const cycles: Workload = {
   name: 'cycles',
-  async measure({ quick, until, save }) {
-    let all: readonly Found[] = []
-    // What is killed is counted, not timed; in a quick run it has the time that is left.
-    let kill = quick ? undefined : await repeatedByKill(RESULT_BYTES, 2)
-    for (const measuring of SIZES[quick ? 'quick' : 'whole']) {
-      all = together([...all, ...(await measureWays(measuring, until))])
-      save(sectionOf(all, kill))
+  async prepare({ quick }) {
+    const mode = quick ? 'quick' : 'whole'
+    // What is killed is counted, not timed.
+    const kill = await repeatedByKill(KILLED[mode].ways, RESULT_BYTES, KILLED[mode].rounds)
+    return async ({ until, patience, save }) => {
+      let all: readonly Found[] = []
+      for (const measuring of SIZES[mode]) {
+        all = together([...all, ...(await measureWays(measuring, { until, patience }))])
+        save(sectionOf(all, kill))
+      }
+      return sectionOf(all, kill)
     }
-    if (quick && until - performance.now() > KILLS_MS) kill = await repeatedByKill(RESULT_BYTES, 1)
-    return sectionOf(all, kill)
   },
 }
 
-function sectionOf(all: readonly Found[], kill: Repeated | undefined): Section {
+function sectionOf(all: readonly Found[], kill: Repeated): Section {
   const there = all.filter(({ runs }) => runs.size > 0)
   return {
     title: 'An agent by its cycles',
@@ -43,15 +49,15 @@ function sectionOf(all: readonly Found[], kill: Repeated | undefined): Section {
       'the process gave to `write`. Then what is stored: the database file of *durable, with the seam*, closed, with ' +
       'everything in it (schema, indexes, the run), beside the sum of `JSON.stringify(message.toJSON())` over all ' +
       'messages of the conversation.',
-    tables: [...there.map(cyclesTable), storedTable(there), ...(kill === undefined ? [] : [kill.table])],
-    verdicts: [...besidePlain(all), ...storedVerdicts(there), ...(kill === undefined ? [] : [kill.verdict])],
+    tables: [...there.map(cyclesTable), storedTable(there), kill.table],
+    verdicts: [...besidePlain(all), ...storedVerdicts(there), kill.verdict],
     plots: there.filter(({ size }) => size.resultBytes === PROMISED.resultBytes).map(cyclesPlot),
     notes: [
       ...all.flatMap(({ size, notes }) => notes.map((note) => `${labelOf(size)}: ${note}.`)),
       'In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.',
       'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which ' +
         'needs it, and whose checkpoints are kept in a file besides.',
-      kill?.note ?? 'What a kill repeats: left out, as the time of this section was over.',
+      kill.note,
     ],
   }
 }

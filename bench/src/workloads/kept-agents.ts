@@ -19,8 +19,8 @@ export interface Kept {
   take(folder: string, cycles: number): Promise<KeptRecovery>
 }
 
-/** To bring it to the cycle that it is killed in. */
-const PATIENCE_MS = 25_000
+/** To bring it to the cycle that it is killed in, beside all else that is prepared. */
+const PATIENCE_MS = 90_000
 const SDK = new URL('../cycles/kept-recovery-process.js', import.meta.url)
 
 export const KEPT: readonly Kept[] = [

@@ -1,6 +1,6 @@
 /** So many runs at once, by all who can have them in a process. */
 import { contender } from '../contenders/all.ts'
-import type { Field } from '../field.ts'
+import type { Field, Played, Turn } from '../field.ts'
 import { bars, type Plot } from '../plot.ts'
 import { figure, ofRounds, type Table, withQuartiles } from '../report.ts'
 import { fewer } from '../rounds.ts'
@@ -21,79 +21,121 @@ export const FIELD: readonly string[] = [
   'vercel-workflow',
 ]
 const ROUNDS = 5
-/** Who takes longer for a round has had it. */
+/** Steps a run: as many of them as one round takes so long for, by what was seen before. */
+const STEPS = [20, 10, 5, 2, 1]
+const ROUND_MS = { quick: 700, whole: 2_000 }
+/** Who takes longer for a round all the same has had it. */
 const PATIENCE_MS = { quick: 1_500, whole: 5_000 }
-/** Who would take longer is not begun with. */
-const LIMIT_MS = { quick: 4_000, whole: 24_000 }
-/** Of what is left of the section's time, for who is not slow. */
-const PROBE = { runs: 16, steps: 4 }
+/** Who would take longer with the fewest steps is not begun with. */
+const LIMIT_MS = { quick: 3_000, whole: 24_000 }
+const OURS = 'selvage'
 
 export interface LoadBeside {
   readonly table: Table
   readonly plot: Plot
   readonly notes: readonly string[]
+  /** Steps a second of each, as the next one may expect them. */
+  readonly rates: Rates
 }
 
-export async function loadBeside(field: Field, runs: number, each: number, options: Options): Promise<LoadBeside> {
+export type Rates = ReadonlyMap<string, number>
+
+interface LoadTurn extends Turn {
+  /** Steps a run. */
+  readonly each: number
+}
+
+/** `rates`: what each has made before. `least`: fewer steps a run than these say more of the starts than of the steps. */
+export async function loadBeside(
+  field: Field,
+  { runs, least }: { readonly runs: number; readonly least: number },
+  rates: Rates,
+  options: Options,
+): Promise<LoadBeside> {
   const mode = options.quick ? 'quick' : 'whole'
-  await field.each(async (session, name) => {
-    const { ms } = await session.atOnce(PROBE.runs, PROBE.steps)
-    const rate = (PROBE.runs * PROBE.steps) / ms
-    const whole = (runs * each) / rate
-    if (whole > LIMIT_MS[mode]) {
+  const counts = new Map<string, number>()
+  for (const name of field.names) {
+    const rate = rates.get(name) ?? Number.POSITIVE_INFINITY
+    const each = STEPS.find((count) => count >= least && (runs * count * 1_000) / rate <= ROUND_MS[mode]) ?? least
+    const wholeMs = (runs * each * 1_000) / rate
+    if (wholeMs <= LIMIT_MS[mode]) counts.set(name, each)
+    else {
       field.leave(
         name,
-        `at ${figure(rate * 1_000)} steps/s, ${runs} runs would take ${figure(whole / 1_000)} s a round`,
+        `at ${figure(rate)} steps/s, ${runs} runs of ${each} steps would take ${figure(wholeMs / 1_000)} s a round`,
       )
     }
+  }
+  const turnOf = (name: string, each: number): LoadTurn => ({
+    ...{ name, each },
+    work: (session) => session.atOnce(runs, each),
   })
-  const answers = await field.rounds((session) => session.atOnce(runs, each), {
+  // Beside who makes fewer steps a run, ours makes as few: a run's start counts for more there.
+  const ours = field.names.includes(OURS) ? [...new Set(counts.values())].sort((a, b) => b - a) : []
+  const others = [...counts].filter(([name]) => name !== OURS)
+  const turns = [...ours.map((each) => turnOf(OURS, each)), ...others.map(([name, each]) => turnOf(name, each))]
+  const played = await field.rounds(turns, {
     warmUp: 0,
-    rounds: ROUNDS,
+    rounds: options.quick ? 2 : ROUNDS,
     least: options.quick ? 1 : ROUNDS,
     patienceMs: PATIENCE_MS[mode],
   })
-  const times = new Map([...answers].map(([name, own]) => [name, own.map(({ ms }) => (ms * 1_000) / (runs * each))]))
-  const rows = [...answers].map(([name, own]) => {
-    const own0 = times.get(name) ?? []
-    const single = own.flatMap(({ stepMs }) => stepMs)
+  const perStep = ({ turn: { each }, answers }: Played<LoadTurn>): readonly number[] =>
+    answers.map(({ ms }) => (ms * 1_000) / (runs * each))
+  const rows = played.map((own) => {
+    const { turn, answers } = own
+    const times = perStep(own)
+    const beside = played.find((each) => each.turn.name === OURS && each.turn.each === turn.each)
+    const single = answers.flatMap(({ stepMs }) => stepMs)
     return [
-      contender(name).title,
-      figure(1e6 / median(own0)),
-      withQuartiles(spread(own0)),
-      name === 'selvage' ? '1' : withQuartiles(spread(ratios(own0, times.get('selvage') ?? []))),
+      contender(turn.name).title,
+      figure(turn.each),
+      figure(1e6 / median(times)),
+      withQuartiles(spread(times)),
+      turn.name === OURS || beside === undefined ? '1' : withQuartiles(spread(ratios(times, perStep(beside)))),
       ...[0.5, 0.99].map((q) => figure(quantile(single, q))),
-      figure(median(own.map(({ cpuMs }) => (cpuMs * 1_000) / (runs * each)))),
-      figure(Math.max(...own.map(({ residentMiB }) => residentMiB))),
-      figure(median(own.map(({ worstLatenessMs }) => worstLatenessMs))),
-      figure(own.length),
+      figure(median(answers.map(({ cpuMs }) => (cpuMs * 1_000) / (runs * turn.each)))),
+      figure(Math.max(...answers.map(({ residentMiB }) => residentMiB))),
+      figure(median(answers.map(({ worstLatenessMs }) => worstLatenessMs))),
+      figure(answers.length),
     ]
   })
-  const done = Math.max(...[...answers.values()].map(({ length }) => length), 0)
-  const once = [...answers].filter(([, own]) => own.length < done).map(([name]) => contender(name).title)
-  const label = `${runs} runs of ${each} steps, beside peers`
+  const done = Math.max(...played.map(({ answers }) => answers.length), 0)
+  const once = played.filter(({ answers }) => answers.length < done).map(({ turn }) => contender(turn.name).title)
+  const label = `${runs} runs at once, beside peers`
   const slow = `who takes longer than ${PATIENCE_MS[mode] / 1_000} s for a round has one round (${once.join(', ')})`
   return {
     table: {
       caption: `**${label}** (${ofRounds(done)})`,
       head: [
-        ...['', 'steps/s', 'µs a step', '× Selvage', 'p50 ms', 'p99 ms'],
+        ...['', 'steps a run', 'steps/s', 'µs a step', '× Selvage', 'p50 ms', 'p99 ms'],
         ...['CPU µs a step', 'MiB', 'timer late ms', 'rounds'],
       ],
       rows,
     },
     plot: bars({
       file: `load-${runs}.svg`,
-      title: `${runs} runs of ${each} steps at once: steps a second`,
-      bars: [...times].map(([name, each]) => {
-        const { median, low, high } = spread(each)
-        const kind = isPeer(name) ? 'peer' : 'ours'
-        return { label: contender(name).title, value: 1e6 / median, low: 1e6 / high, high: 1e6 / low, kind }
-      }),
+      title: `${runs} runs at once: steps a second`,
+      // Ours with the most steps a run is the first of its rows.
+      bars: played
+        .filter(({ turn }, index) => played.findIndex((each) => each.turn.name === turn.name) === index)
+        .map((own) => {
+          const { median, low, high } = spread(perStep(own))
+          const { name, each } = own.turn
+          const label = each === STEPS[0] ? contender(name).title : `${contender(name).title} (${each} a run)`
+          return { label, value: 1e6 / median, low: 1e6 / high, high: 1e6 / low, kind: isPeer(name) ? 'peer' : 'ours' }
+        }),
     }),
     notes: [
+      ...(ours.length < 2
+        ? []
+        : [
+            `${label}: who would take longer than ${ROUND_MS[mode] / 1_000} s for runs of ${STEPS[0]} steps makes fewer in each, and is ` +
+              'compared with Selvage making as few; the starts of the runs are in the time of all.',
+          ]),
       ...(once.length === 0 ? [] : [`${label}: ${slow}.`]),
       ...fewer(done, `${label}: ${options.quick ? 'quick' : 'the time of this section was over'}`),
     ],
+    rates: new Map(played.map((own) => [own.turn.name, 1e6 / median(perStep(own))])),
   }
 }

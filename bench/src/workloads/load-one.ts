@@ -39,7 +39,7 @@ export async function besideOneRun(shape: StepShape, sizes: Sizes, { quick, unti
     () => many.atOnce(few, each),
     () => floor.idle(200),
   ]
-  const answers = await interleave(blocks, { warmUp: 1, rounds: wanted, budgetMs: quick ? 3_000 : 18_000, until })
+  const answers = await interleave(blocks, { warmUp: 1, rounds: wanted, budgetMs: quick ? 2_000 : 14_000, until })
   const groups = await groupCommit(many, sizes)
   let counted = 0
   for (const session of [floor, one, many]) counted += await session.close()

@@ -4,7 +4,7 @@ import type { WayName } from '../cycles/ways.ts'
 import { measureWays } from './measure-ways.ts'
 
 const SMALL: Size = { cycles: 5, resultBytes: 200 }
-const LATER = Number.POSITIVE_INFINITY
+const LATER = { until: Number.POSITIVE_INFINITY, patience: Number.POSITIVE_INFINITY }
 
 /** Runs that take a turn of the event loop each, and tell of it. */
 function told(log: string[], fails?: WayName) {
@@ -39,7 +39,7 @@ it('a way that fails is named, and the others go on', async () => {
 
 it('nothing begins when the time is over, and what has not begun is named', async () => {
   const log: string[] = []
-  const [found] = await measureWays({ ...SMALL, groups: [[['plain'], 3]] }, -1, told(log))
+  const [found] = await measureWays({ ...SMALL, groups: [[['plain'], 3]] }, { ...LATER, until: -1 }, told(log))
   expect(log).toEqual([])
   expect(found?.notes).toEqual(['no time was left for "plain"'])
 })

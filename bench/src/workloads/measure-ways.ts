@@ -34,20 +34,25 @@ class Finding implements Found {
   }
 }
 
-/** No run begins behind `until`, by `performance.now()`, and none lasts beyond it. */
-export async function measureWays(
-  measuring: Rounds | Lanes,
-  until: number,
-  make: Make = makeReady,
-): Promise<readonly Found[]> {
-  return 'lanes' in measuring ? inLanes(measuring, until, make) : [await inRounds(measuring, until, make)]
+/** By `performance.now()`: none begins behind `until`, and none lasts beyond `patience`. */
+export interface Limits {
+  readonly until: number
+  readonly patience: number
 }
 
-async function inRounds({ groups, why, ...size }: Rounds, until: number, make: Make): Promise<Found> {
+export async function measureWays(
+  measuring: Rounds | Lanes,
+  limits: Limits,
+  make: Make = makeReady,
+): Promise<readonly Found[]> {
+  return 'lanes' in measuring ? inLanes(measuring, limits, make) : [await inRounds(measuring, limits, make)]
+}
+
+async function inRounds({ groups, why, ...size }: Rounds, limits: Limits, make: Make): Promise<Found> {
   const found = new Finding(size, why)
   for (const [ways, rounds] of groups) {
     for (let round = 0; round < rounds; round++) {
-      if (performance.now() > until) {
+      if (performance.now() > limits.until) {
         found.notes.push(
           `no time was left for ${round === 0 ? ways.map((way) => `"${way}"`).join(', ') : 'more rounds'}`,
         )
@@ -59,21 +64,24 @@ async function inRounds({ groups, why, ...size }: Rounds, until: number, make: M
       for (let place = 0; place < ways.length; place++) {
         const index = (place + round) % ways.length
         const [way, own] = [ways[index], ready[index]]
-        if (way !== undefined && own !== undefined) await found.add(way, async () => (await own).run(until))
+        if (way !== undefined && own !== undefined) await found.add(way, async () => (await own).run(limits.patience))
       }
     }
   }
   return found
 }
 
-async function inLanes({ lanes, sizes }: Lanes, until: number, make: Make): Promise<readonly Found[]> {
+async function inLanes({ lanes, sizes }: Lanes, { until, patience }: Limits, make: Make): Promise<readonly Found[]> {
   const findings = sizes.map((size) => new Finding(size, size.why))
   const inTurn = async (jobs: readonly Job[]): Promise<void> => {
     for (const { way, size } of jobs) {
       const found = findings.find(
         (each) => each.size.cycles === size.cycles && each.size.resultBytes === size.resultBytes,
       )
-      await found?.add(way, async () => (await make(way, size)).run(until))
+      await found?.add(way, async () => {
+        if (performance.now() > until) throw new Error(`no time was left for "${way}"`)
+        return (await make(way, size)).run(patience)
+      })
     }
   }
   if (availableParallelism() < lanes.length) await inTurn(lanes.flat())

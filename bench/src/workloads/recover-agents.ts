@@ -4,9 +4,9 @@ import { contender } from '../contenders/all.ts'
 import type { Section } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
-import type { Options } from '../workload.ts'
+import type { Options, Setting } from '../workload.ts'
 import { besideOthers, ourParts, type Taken, verdictOn } from './agent-recovery-tables.ts'
-import { KEPT } from './kept-agents.ts'
+import { KEPT, type Kept } from './kept-agents.ts'
 
 const CYCLES = { quick: [50, 500], whole: [50, 500, 5_000] }
 const OTHERS = { quick: [500], whole: [50, 5_000] }
@@ -14,48 +14,59 @@ const ROUNDS = { quick: 2, whole: 5 }
 const OURS = 'Selvage, embedded engine'
 
 /** Killed there, and ready to be taken up. */
-interface Killed {
+interface KilledAgent {
   readonly title: string
   readonly cycles: number
   take(): Promise<AgentRecovery | KeptRecovery>
 }
 
-export async function recoverAgents(options: Options): Promise<Pick<Section, 'tables' | 'verdicts' | 'notes'>> {
-  const { quick, until, takesPart } = options
+export interface KilledAgents {
+  readonly killed: readonly KilledAgent[]
+  /** Why who is not there. */
+  readonly absent: ReadonlyMap<string, string>
+}
+
+/** Others leave the field with a reason; ours may not. */
+export async function killAgents({ quick, takesPart }: Setting): Promise<KilledAgents> {
   const mode = quick ? 'quick' : 'whole'
   const absent = new Map<string, string>()
-  const kept = KEPT.filter(({ title }) => takesPart('langgraph') || !title.startsWith('LangGraph'))
-  /** Others leave the field with a reason; ours may not. */
-  const attempt = async <T>(title: string, cycles: number, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      if (title !== OURS && performance.now() > until) throw new Error('no time was left for it')
-      return await work()
-    } catch (error) {
-      if (title === OURS) throw error
-      absent.set(title, `${cycles} cycles: ${error instanceof Error ? error.message : error}`)
-      return undefined
-    }
-  }
-  const prepareOthers = async (): Promise<readonly Killed[]> => {
-    const all: Killed[] = []
+  const others = KEPT.filter(({ title }) => takesPart('langgraph') || !title.startsWith('LangGraph'))
+  const kill = async ({ title, most, prepare, take }: Kept): Promise<KilledAgent[]> => {
+    const all: KilledAgent[] = []
     for (const wanted of OTHERS[mode]) {
-      for (const { title, most, prepare, take } of kept) {
-        const cycles = Math.min(most, wanted)
-        const folder = scratchFolder()
-        await attempt(title, cycles, async () => {
-          await prepare(folder, cycles)
-          all.push({ title, cycles, take: () => take(folder, cycles) })
-        })
+      const cycles = Math.min(most, wanted)
+      const folder = scratchFolder()
+      try {
+        await prepare(folder, cycles)
+        all.push({ title, cycles, take: () => take(folder, cycles) })
+      } catch (error) {
+        absent.set(title, reasonOf(cycles, error))
       }
     }
     return all
   }
-  const killed = (await Promise.all([prepareOurs(CYCLES[mode]), prepareOthers()])).flat()
-  const blocks = killed.map(
-    ({ title, cycles, take }) =>
-      () =>
-        attempt(title, cycles, take),
-  )
+  const [ours, ...kept] = await Promise.all([killOurs(CYCLES[mode]), ...others.map(kill)])
+  const bySize = kept.flat().sort((a, b) => a.cycles - b.cycles)
+  return { killed: [...ours, ...bySize], absent }
+}
+
+export async function recoverAgents(
+  { killed, absent: before }: KilledAgents,
+  { quick, until }: Options,
+): Promise<Pick<Section, 'tables' | 'verdicts' | 'notes'>> {
+  const mode = quick ? 'quick' : 'whole'
+  const absent = new Map(before)
+  const attempt = async ({ title, cycles, take }: KilledAgent): Promise<AgentRecovery | KeptRecovery | undefined> => {
+    try {
+      if (title !== OURS && performance.now() > until) throw new Error('no time was left for it')
+      return await take()
+    } catch (error) {
+      if (title === OURS) throw error
+      absent.set(title, reasonOf(cycles, error))
+      return undefined
+    }
+  }
+  const blocks = killed.map((each) => () => attempt(each))
   const results = await interleave(blocks, { warmUp: 0, rounds: ROUNDS[mode], until })
   const taken = killed.map(({ title, cycles }, index): Taken => {
     const rounds = (results[index] ?? []).filter((each) => each !== undefined)
@@ -79,14 +90,17 @@ export async function recoverAgents(options: Options): Promise<Pick<Section, 'ta
   }
 }
 
-async function prepareOurs(sizes: readonly number[]): Promise<readonly Killed[]> {
+async function killOurs(sizes: readonly number[]): Promise<readonly KilledAgent[]> {
   const { agentRecovery } = contender('selvage')
   if (agentRecovery === undefined) throw new Error('no recovery to measure')
-  const all: Killed[] = []
-  for (const cycles of sizes) {
+  const kill = async (cycles: number): Promise<KilledAgent> => {
     const folder = scratchFolder()
     await agentRecovery.prepare(folder, cycles)
-    all.push({ title: OURS, cycles, take: () => agentRecovery.take(folder, cycles) })
+    return { title: OURS, cycles, take: () => agentRecovery.take(folder, cycles) }
   }
-  return all
+  return Promise.all(sizes.map(kill))
+}
+
+function reasonOf(cycles: number, error: unknown): string {
+  return `${cycles} cycles: ${error instanceof Error ? error.message : error}`
 }

@@ -5,24 +5,39 @@ import { figure, ofRounds, type Section, withQuartiles } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
 import { median, spread } from '../statistics.ts'
-import type { Options } from '../workload.ts'
+import type { Options, Setting } from '../workload.ts'
 
 const SIZES = { quick: [500, 2_500], whole: [500, 2_500, 5_000] }
 const ROUNDS = { quick: 2, whole: 7 }
 const PROMISED_MS = 500
 
-export async function recoverWorkflows({
-  quick,
-  until,
-}: Options): Promise<Pick<Section, 'tables' | 'verdicts' | 'notes'>> {
+/** Killed there, and ready to be taken up. */
+export interface KilledWorkflow {
+  readonly steps: number
+  readonly take: () => Promise<Recovery>
+}
+
+export async function killWorkflows({ quick }: Setting): Promise<readonly KilledWorkflow[]> {
   const { recovery } = contender('selvage')
   if (recovery === undefined) throw new Error('no recovery to measure')
-  const mode = quick ? 'quick' : 'whole'
-  const sizes = SIZES[mode]
-  const folders = sizes.map(() => scratchFolder())
-  await Promise.all(sizes.map((steps, index) => recovery.prepare(folders[index] ?? '', steps)))
-  const blocks = sizes.map((steps, index) => () => recovery.take(folders[index] ?? '', steps))
-  const results = await interleave(blocks, { warmUp: 1, rounds: ROUNDS[mode], until })
+  const kill = async (steps: number): Promise<KilledWorkflow> => {
+    const folder = scratchFolder()
+    await recovery.prepare(folder, steps)
+    return { steps, take: () => recovery.take(folder, steps) }
+  }
+  return Promise.all(SIZES[quick ? 'quick' : 'whole'].map(kill))
+}
+
+export async function recoverWorkflows(
+  killed: readonly KilledWorkflow[],
+  { quick, until }: Options,
+): Promise<Pick<Section, 'tables' | 'verdicts' | 'notes'>> {
+  const rounds = ROUNDS[quick ? 'quick' : 'whole']
+  const sizes = killed.map(({ steps }) => steps)
+  const results = await interleave(
+    killed.map(({ take }) => take),
+    { warmUp: 1, rounds, until },
+  )
   for (const { repeated } of results.flat()) {
     if (repeated > 0) throw new Error(`${repeated} recorded steps ran again`)
   }

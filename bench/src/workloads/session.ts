@@ -3,11 +3,11 @@ import { cpSync, statSync } from 'node:fs'
 import type { Chat, Contender, Continued } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
 import { decisions } from '../decision.ts'
-import { figure, ofRounds, type Table, withQuartiles } from '../report.ts'
+import { figure, ofRounds, type Section, type Table, withQuartiles } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
 import { median, spread } from '../statistics.ts'
-import type { Workload } from '../workload.ts'
+import type { Options, Workload } from '../workload.ts'
 
 const WHOLE = [50, 500, 5_000]
 const QUICK = [50, 200]
@@ -23,79 +23,87 @@ interface Size {
 
 export const session: Workload = {
   name: 'session',
-  async measure({ quick, until }) {
+  async prepare({ quick }) {
     const { chat, databaseFile } = contender('selvage')
     if (chat === undefined || databaseFile === undefined) throw new Error('no session to measure')
-    // Not measured: all at once.
     const sizes = await Promise.all((quick ? QUICK : WHOLE).map((messages) => makeOf(chat, messages)))
-    const blocks = sizes.map(({ messages, folder }) => async () => {
-      const copy = scratchFolder()
-      cpSync(folder, copy, { recursive: true })
-      return checked(await chat.take(copy, messages), messages)
-    })
-    const alone = sizes.map(
-      ({ messages }) =>
-        () =>
-          chat.plain(messages),
-    )
-    const measured = await interleave<Continued | number>([...blocks, ...alone], {
-      warmUp: 0,
-      rounds: quick ? 1 : ROUNDS,
-      until,
-    })
-    const rounds = measured[0]?.length ?? 0
-    const results = measured.slice(0, sizes.length) as Continued[][]
-    const plain = (measured.slice(sizes.length) as number[][]).map(median)
-    const totals = results.map((taken, index) => taken.map((each) => whole(each) - (plain[index] ?? 0)))
-    const last = sizes.length - 1
-    const total = (index: number): number => median(totals[index] ?? [])
-    const count = (index: number): number => sizes[index]?.messages ?? 0
-    const perMessage = ((total(last) - total(0)) / (count(last) - count(0))) * 1_000
-    return {
-      title: 'A session that goes on',
-      how:
-        'A session with an agent, `selvage.agent(…).session(id)`: messages and answers of 200 B in turn, all of ' +
-        'them in the conversation (NullConversationManager), from a model that answers at once. A cold process ' +
-        'opens it and sends one message more, with durability full; what is measured ends when the model is ' +
-        `asked for the answer. Milliseconds, medians of ${ofRounds(rounds)}, interleaved, each on a fresh copy of ` +
-        'the database; sums with quartiles. *Our import*: all of our packages, once the SDK is there; *our time* ' +
-        'begins with it. *Send*: until the message is durable. *Replay*: from the loaded entries to the author’s ' +
-        'factory. *Fold*: from there to the model: the commit that takes the message, the conversation, and the ' +
-        'SDK’s loop. *SDK alone*: what the SDK takes from the invocation of the same agent to the model without us, in ' +
-        'a cold process that has as many messages in memory. *Our time*: all from behind the SDK’s import, without ' +
-        'that. Our packages are those that `npm run pack` makes, as they are published.',
-      tables: [
-        timesTable(
-          sizes.map(({ messages }) => messages),
-          results,
-          plain,
-        ),
-        bytesTable(sizes, databaseFile),
-      ],
-      verdicts:
-        count(last) < PROMISED_FOR
-          ? []
-          : [
-              {
-                what: `a session of ${figure(PROMISED_FOR)} messages opened and continued`,
-                promised: `≤ ${PROMISED_MS} ms of our own time`,
-                measured:
-                  `${withQuartiles(spread(totals[last] ?? []))} ms; with what the SDK takes by itself ` +
-                  `${figure(median((results[last] ?? []).map(whole)))}`,
-                kept: total(last) <= PROMISED_MS,
-                why: whyOver(results[last] ?? []),
-              },
-            ],
-      notes: [
-        `Each further message costs ${figure(perMessage)} µs; ${figure(total(last) / total(last - 1))} times the ` +
-          `time for ${figure(count(last) / count(last - 1))} times the messages.`,
-        'In every round the model was asked once, and was shown all messages and the new one.',
-        'The file after its last checkpoint, with everything in it: schema, indexes, the run, and the entries of ' +
-          'each turn beside its two messages.',
-        ...fewer(rounds, quick ? 'quick' : 'the time of this section was over'),
-      ],
-    }
+    return (options) => goOn(chat, databaseFile, sizes, options)
   },
+}
+
+async function goOn(
+  chat: NonNullable<Contender['chat']>,
+  databaseFile: NonNullable<Contender['databaseFile']>,
+  sizes: readonly Size[],
+  { quick, until }: Options,
+): Promise<Section> {
+  const blocks = sizes.map(({ messages, folder }) => async () => {
+    const copy = scratchFolder()
+    cpSync(folder, copy, { recursive: true })
+    return checked(await chat.take(copy, messages), messages)
+  })
+  const alone = sizes.map(
+    ({ messages }) =>
+      () =>
+        chat.plain(messages),
+  )
+  const measured = await interleave<Continued | number>([...blocks, ...alone], {
+    warmUp: 0,
+    rounds: quick ? 1 : ROUNDS,
+    until,
+  })
+  const rounds = measured[0]?.length ?? 0
+  const results = measured.slice(0, sizes.length) as Continued[][]
+  const plain = (measured.slice(sizes.length) as number[][]).map(median)
+  const totals = results.map((taken, index) => taken.map((each) => whole(each) - (plain[index] ?? 0)))
+  const last = sizes.length - 1
+  const total = (index: number): number => median(totals[index] ?? [])
+  const count = (index: number): number => sizes[index]?.messages ?? 0
+  const perMessage = ((total(last) - total(0)) / (count(last) - count(0))) * 1_000
+  return {
+    title: 'A session that goes on',
+    how:
+      'A session with an agent, `selvage.agent(…).session(id)`: messages and answers of 200 B in turn, all of ' +
+      'them in the conversation (NullConversationManager), from a model that answers at once. A cold process ' +
+      'opens it and sends one message more, with durability full; what is measured ends when the model is ' +
+      `asked for the answer. Milliseconds, medians of ${ofRounds(rounds)}, interleaved, each on a fresh copy of ` +
+      'the database; sums with quartiles. *Our import*: all of our packages, once the SDK is there; *our time* ' +
+      'begins with it. *Send*: until the message is durable. *Replay*: from the loaded entries to the author’s ' +
+      'factory. *Fold*: from there to the model: the commit that takes the message, the conversation, and the ' +
+      'SDK’s loop. *SDK alone*: what the SDK takes from the invocation of the same agent to the model without us, in ' +
+      'a cold process that has as many messages in memory. *Our time*: all from behind the SDK’s import, without ' +
+      'that. Our packages are those that `npm run pack` makes, as they are published.',
+    tables: [
+      timesTable(
+        sizes.map(({ messages }) => messages),
+        results,
+        plain,
+      ),
+      bytesTable(sizes, databaseFile),
+    ],
+    verdicts:
+      count(last) < PROMISED_FOR
+        ? []
+        : [
+            {
+              what: `a session of ${figure(PROMISED_FOR)} messages opened and continued`,
+              promised: `≤ ${PROMISED_MS} ms of our own time`,
+              measured:
+                `${withQuartiles(spread(totals[last] ?? []))} ms; with what the SDK takes by itself ` +
+                `${figure(median((results[last] ?? []).map(whole)))}`,
+              kept: total(last) <= PROMISED_MS,
+              why: whyOver(results[last] ?? []),
+            },
+          ],
+    notes: [
+      `Each further message costs ${figure(perMessage)} µs; ${figure(total(last) / total(last - 1))} times the ` +
+        `time for ${figure(count(last) / count(last - 1))} times the messages.`,
+      'In every round the model was asked once, and was shown all messages and the new one.',
+      'The file after its last checkpoint, with everything in it: schema, indexes, the run, and the entries of ' +
+        'each turn beside its two messages.',
+      ...fewer(rounds, quick ? 'quick' : 'the time of this section was over'),
+    ],
+  }
 }
 
 async function makeOf(chat: NonNullable<Contender['chat']>, messages: number): Promise<Size> {

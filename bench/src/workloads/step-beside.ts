@@ -5,8 +5,7 @@ import { decisions } from '../decision.ts'
 import { Field } from '../field.ts'
 import { bars, type Plot } from '../plot.ts'
 import { figure, ofRounds, type Table, type Verdict, withQuartiles } from '../report.ts'
-import { fewer } from '../rounds.ts'
-import type { Answer } from '../serve-steps.ts'
+import { fewer, LEAST } from '../rounds.ts'
 import type { Session } from '../session.ts'
 import { quantile, ratios, spread } from '../statistics.ts'
 import { countSyncs } from '../syncs.ts'
@@ -15,7 +14,10 @@ import type { Options } from '../workload.ts'
 const PROMISED_FASTER = 3
 const TRACED_STEPS = 50
 const WARM_UP_MS = { quick: 400, whole: 1_200 }
-const BUDGET_MS = 20_000
+const BUDGET_MS = { quick: 1_500, whole: 13_000 }
+/** Who takes longer for a round makes fewer steps in it. */
+const ROUND_MS = 600
+const LEAST_STEPS = 10
 const OURS = 'selvage'
 const FIELD = [
   'bare-sqlite',
@@ -44,26 +46,37 @@ export interface Beside {
 
 export async function besidePeers(shape: StepShape, options: Options): Promise<Beside> {
   const { quick, until } = options
+  const mode = quick ? 'quick' : 'whole'
   const [steps, warmUp] = quick ? [20, 5] : [50, 40]
   const slow = quick ? [...SLOW, 'vercel-workflow'] : []
   const names = FIELD.filter((name) => options.takesPart(name) && !slow.includes(name))
   const field = await Field.open(names, shape, until)
-  await field.warmUp((session) => session.inOneRun(steps), warmUp, WARM_UP_MS[quick ? 'quick' : 'whole'])
-  const budgetMs = quick ? 5_000 : BUDGET_MS
-  const answers = await field.rounds((session) => session.inOneRun(steps), { warmUp: 0, rounds: 10, budgetMs })
+  const warm = await field.warmUp((session) => session.inOneRun(steps), warmUp, WARM_UP_MS[mode])
+  const turns = field.names.map((name) => {
+    const count = Math.min(steps, Math.max(LEAST_STEPS, Math.floor((ROUND_MS * steps) / (warm.get(name)?.ms ?? 1))))
+    return { name, steps: count, work: (session: Session) => session.inOneRun(count) }
+  })
+  const played = await field.rounds(turns, {
+    warmUp: 0,
+    rounds: quick ? 3 : 10,
+    budgetMs: BUDGET_MS[mode],
+    least: quick ? 1 : LEAST,
+  })
   const syncs = new Map<string, string>()
   const counts = !quick && shape.bytes === 300
   if (counts) await field.each(async (session, name) => syncs.set(name, await syncsOf(session)))
   const counted = await field.close()
 
-  const times = new Map([...answers].map(([name, own]) => [name, own.map(({ ms }) => (ms * 1_000) / steps)]))
+  const times = new Map(
+    played.map(({ turn, answers }) => [turn.name, answers.map(({ ms }) => (ms * 1_000) / turn.steps)]),
+  )
   const compared = (a: string, b: string): string => {
     const [own, other] = [times.get(a), times.get(b)]
     if (own === undefined || other === undefined) return ''
     return a === b ? '1' : withQuartiles(spread(ratios(own, other)))
   }
-  const rows = [...answers].map(([name, own]) => {
-    const single = own.flatMap(({ stepMs }) => stepMs.map((ms) => ms * 1_000))
+  const rows = played.map(({ turn: { name }, answers }) => {
+    const single = answers.flatMap(({ stepMs }) => stepMs.map((ms) => ms * 1_000))
     return [
       contender(name).title,
       withQuartiles(spread(times.get(name) ?? [])),
@@ -76,7 +89,10 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
       contender(name).durability('full') === undefined ? 'a killed process' : 'loss of power',
     ]
   })
-  const done = [...answers.values()][0]?.length ?? 0
+  const done = Math.max(0, ...played.map(({ answers }) => answers.length))
+  const short = played
+    .filter(({ turn }) => turn.steps < steps)
+    .map(({ turn }) => `${contender(turn.name).title} ${turn.steps}`)
   const syncsHead = counts ? ['syncs a step'] : []
   const label = `${figure(shape.bytes)} B, beside peers`
   return {
@@ -88,14 +104,20 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
     verdicts: [fastest(shape, times, syncs)],
     notes: [
       `Beside peers each has had ${figure(steps * warmUp)} steps to warm up, or as many as it makes in ` +
-        `${WARM_UP_MS[quick ? 'quick' : 'whole'] / 1_000} s: by then SQLite’s log is written over and does not grow, for all alike.`,
+        `${WARM_UP_MS[mode] / 1_000} s: by then SQLite’s log is written over and does not grow, for all alike.`,
+      ...(short.length === 0
+        ? []
+        : [
+            `${label}: who takes longer than ${ROUND_MS / 1_000} s for a round makes fewer steps in it (${short.join(', ')}): in its ` +
+              'favour, where a run looks through what it has done before.',
+          ]),
       ...field.absences,
       ...fewer(done, `${label}: the time of this section was over`),
       ...(slow.length === 0
         ? []
         : [`Left out as they are slow (quick): ${slow.map((name) => contender(name).title).join(', ')}.`]),
     ],
-    plot: plotOf(shape, answers, steps),
+    plot: plotOf(shape, times),
     counted,
   }
 }
@@ -151,12 +173,12 @@ export function isPeer(name: string): boolean {
   return contender(name).peer !== undefined && !name.startsWith('bare-')
 }
 
-function plotOf({ bytes }: StepShape, answers: ReadonlyMap<string, readonly Answer[]>, steps: number): Plot {
+function plotOf({ bytes }: StepShape, times: ReadonlyMap<string, readonly number[]>): Plot {
   return bars({
     file: `step-${bytes}.svg`,
     title: `One step after another, ${figure(bytes)} B: microseconds a step`,
-    bars: [...answers].map(([name, own]) => {
-      const { median, low, high } = spread(own.map(({ ms }) => (ms * 1_000) / steps))
+    bars: [...times].map(([name, own]) => {
+      const { median, low, high } = spread(own)
       const kind = isPeer(name) ? 'peer' : name.startsWith('bare-') ? 'floor' : 'ours'
       return { label: contender(name).title, value: median, low, high, kind }
     }),

@@ -29,6 +29,7 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
   const { durability, bytes } = shape
   const { quick, until } = options
   const [wanted, steps] = quick ? [10, 50] : [60, 100]
+  const budgetMs = quick ? 1_000 : BUDGET_MS
   const sessions = [
     await Session.open('bare-sqlite', 'floor', shape),
     await Session.open('selvage', 'Selvage: step', shape),
@@ -36,7 +37,7 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
   ]
   for (const session of sessions) await session.inOneRun(warmUpSteps(options))
   const blocks = sessions.map((session) => () => session.inOneRun(steps))
-  const answers = await interleave(blocks, { warmUp: 1, rounds: wanted, budgetMs: quick ? 3_000 : BUDGET_MS, until })
+  const answers = await interleave(blocks, { warmUp: 1, rounds: wanted, budgetMs, until })
   const syncs: (number | undefined)[] = []
   for (const session of sessions) syncs.push(await syncsOf(session, shape))
   let counted = 0

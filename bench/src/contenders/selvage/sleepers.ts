@@ -1,13 +1,13 @@
 import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { forkChild } from '../../children.ts'
-import type { Contender, SleepersMade, SleepersWoken } from '../../contender.ts'
+import type { Contender, SleepersWoken } from '../../contender.ts'
 import { databaseFile } from './database.ts'
 import { reportOf } from './report-of.ts'
 
 export const sleepers: NonNullable<Contender['sleepers']> = {
   async make(folder, count) {
-    return (await reportOf(run(folder, count, 'make'))) as SleepersMade
+    await reportOf(run(folder, count, 'make'))
   },
   async wake(folder, count, woken, round) {
     return (await reportOf(run(folder, count, 'cold', woken, round))) as SleepersWoken
