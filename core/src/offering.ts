@@ -10,7 +10,7 @@ const LONGEST_MS = 100
 export class Offering {
   private readonly take: (signal: Signal) => boolean
   private readonly later: (ms: number, act: () => void) => void
-  private readonly waiting: Signal[] = []
+  private readonly waiting = new Map<string, Signal>()
   private isDue = false
 
   /** `take`: false where the signal is to be offered again. `later`: calls back once; must keep no process alive. */
@@ -21,15 +21,17 @@ export class Offering {
 
   /** One that waits already keeps its place. */
   add(signal: Signal): void {
-    if (this.waiting.some(({ id }) => id === signal.id)) return
-    this.waiting.push(signal)
+    if (this.waiting.has(signal.id)) return
+    this.waiting.set(signal.id, signal)
     if (!this.isDue) this.offer(FIRST_MS)
   }
 
   private offer(againMs: number): void {
-    const { waiting } = this
-    while (waiting[0] !== undefined && this.take(waiting[0])) waiting.shift()
-    this.isDue = waiting.length > 0
+    for (const [id, signal] of this.waiting) {
+      if (!this.take(signal)) break
+      this.waiting.delete(id)
+    }
+    this.isDue = this.waiting.size > 0
     if (this.isDue) this.later(againMs, () => this.offer(Math.min(LONGEST_MS, againMs * 2)))
   }
 }

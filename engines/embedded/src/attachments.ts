@@ -22,7 +22,7 @@ export class Attachments {
 
   constructor(parts: Parts) {
     this.parts = parts
-    this.held = new Holdings(parts.store)
+    this.held = new Holdings()
   }
 
   /** The run must exist. RUN_HELD if a live process, this one included, has it; an ended run is attached to as ended. */

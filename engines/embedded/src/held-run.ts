@@ -30,6 +30,7 @@ import {
   UsageError,
 } from '@selvage/core'
 import type { Now } from './changes.ts'
+import { coalesced } from './coalesced.ts'
 
 export type Waits = Extract<Progress, { kind: 'wait' }>
 
@@ -56,6 +57,11 @@ export class HeldRun {
   readonly runId: string
   /** The suspended program asked for something since the last advance began. */
   woken = false
+  /** Reads what arrived since the claim and is not in the journal: the program is offered it in the order of the inbox. */
+  readonly lookIntoInbox: () => Promise<void> = coalesced(async () => {
+    if (!this.advancing) return
+    for (const signal of await this.holder.store.pendingSignals(this.runId)) this.offering.add(signal)
+  })
   private readonly claim: Claim
   private readonly holder: Holder
   private readonly offering: Offering
@@ -137,12 +143,7 @@ export class HeldRun {
     return { kind: 'released' }
   }
 
-  /** All that arrived since the claim and are not in the journal, in the order of the inbox. */
-  offer(signals: readonly Signal[]): void {
-    for (const signal of signals) this.offering.add(signal)
-  }
-
-  get advancing(): boolean {
+  private get advancing(): boolean {
     return this.interrupt !== undefined
   }
 

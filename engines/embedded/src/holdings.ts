@@ -1,17 +1,11 @@
 /** The runs that a worker holds, by id, and how signals reach them while they are being advanced. */
-import type { Store } from '@selvage/core'
 import type { HeldRun } from './held-run.ts'
 import { inTurns } from './in-turns.ts'
 
 export class Holdings {
-  private readonly store: Store
   private readonly runs = new Map<string, HeldRun>()
   /** Grows with every signal that may have arrived: who claims compares, as a claim hands out the signals before it. */
   signalsSeen = 0
-
-  constructor(store: Store) {
-    this.store = store
-  }
 
   get size(): number {
     return this.runs.size
@@ -38,7 +32,7 @@ export class Holdings {
     this.signalsSeen++
     const run = this.runs.get(runId)
     // What cannot be read now is read at the next look.
-    if (run?.advancing === true) void this.handOver([run]).catch(() => {})
+    if (run !== undefined) void run.lookIntoInbox().catch(() => {})
   }
 
   /** Somebody may have: looks into the inbox of every run that is being advanced; the others look before they go on. */
@@ -53,8 +47,6 @@ export class Holdings {
   }
 
   async handOver(runs: readonly HeldRun[]): Promise<void> {
-    await inTurns(runs, async (run) => {
-      if (run.advancing) run.offer(await this.store.pendingSignals(run.runId))
-    })
+    await inTurns(runs, (run) => run.lookIntoInbox())
   }
 }

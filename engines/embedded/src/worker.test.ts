@@ -242,6 +242,42 @@ describe('stop', () => {
   })
 })
 
+describe('a burst of signals', () => {
+  it('is heard in its order, and the inbox is read a few times for all of them', async () => {
+    const listener = program('listener', async (durable) => {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const during = step(durable, 'during', () => promise)
+      const heard: unknown[] = []
+      for (let n = 0; n < 200; n++) {
+        const word = await durable.wait<number>(`word ${n}`, 'word')
+        heard.push(word.ok && word.value)
+      }
+      resolve()
+      await during
+      return heard
+    })
+    const { engine, host, store } = await place([listener])
+    const { pendingSignals } = store
+    let reads = 0
+    Object.assign(store, {
+      pendingSignals: (runId: string) => {
+        reads++
+        return pendingSignals(runId)
+      },
+    })
+    await engine.serve(host)
+    const begun = Promise.withResolvers<void>()
+    host.subscribe('r', () => begun.resolve())
+    await engine.start('r', { program: 'listener', input: null })
+    await begun.promise
+    const words = Array.from({ length: 200 }, (_, n) => n)
+    await Promise.all(words.map((n) => engine.signal('r', { id: `s${n}`, name: 'word', payload: n })))
+    await is(engine, 'r', 'completed')
+    expect((await engine.describe('r')).outcome).toEqual({ ok: words })
+    expect(reads).toBeLessThan(40)
+  })
+})
+
 describe('infrastructure that fails', () => {
   it('ends no run: it is tried again after a growing while', async () => {
     const clock = fakeClock()

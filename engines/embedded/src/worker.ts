@@ -52,7 +52,7 @@ export class Worker {
     concurrency: number,
     handlers: () => readonly OutboxHandler[],
   ): Promise<Worker> {
-    const held = new Holdings(parts.store)
+    const held = new Holdings()
     let courier: Courier | undefined
     const lease = await parts.leases.enlist(() => {
       held.loseAll()
