@@ -41,4 +41,13 @@ export const POSTGRES: readonly Mutation[] = [
     title: 'gives the run up until a signal or a time',
     titleIn: 'testing/src/store/runs.ts',
   },
+  {
+    name: 'a heartbeat is lost with its connection',
+    breaks: 'I3: a worker whose connection ended is alive, and says so on the next one',
+    file: 'stores/postgres/src/session.ts',
+    find: 'this.#database.patiently(() => this.#asked(body), mayRepeat)',
+    put: 'this.#asked(body)',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'hears nothing of it when it asks just then',
+  },
 ]

@@ -133,4 +133,23 @@ export const SQLITE: readonly Mutation[] = [
     test: 'selvage/src/notify/notify.test.ts',
     title: 'each for itself',
   },
+  {
+    name: 'room in the log begins before its end',
+    breaks: 'what is acknowledged is there: zeros lie behind the log, not on it',
+    file: 'stores/sqlite/src/log.ts',
+    find: 'fill(descriptor, size, wanted)',
+    put: 'fill(descriptor, Math.max(32, size - 4_152), wanted)',
+    test: 'stores/sqlite/src/log.test.ts',
+    title: 'is read as far as it was written, by whoever comes after a kill',
+    processes: true,
+  },
+  {
+    name: 'room is made in the log while others write to it',
+    breaks: 'what is acknowledged is there: zeros lie behind the log, not on it',
+    file: 'stores/sqlite/src/log.ts',
+    find: "this.#database.run('begin immediate')",
+    put: "this.#database.run('begin')",
+    test: 'stores/sqlite/src/log.test.ts',
+    title: 'is made longer while nobody else can write',
+  },
 ]

@@ -1,14 +1,29 @@
 import { statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import { type Entry, onProbe } from '@selvage/core'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { claimed, enlisted, type Place, place, step } from '../test/place.ts'
 import { LOG_ROOM_BYTES } from './open.ts'
+
+/** Called before room is written behind the log. */
+let beforeRoom = (): void => {}
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>()
+  const writeSync = (descriptor: number, bytes: Uint8Array, ...where: number[]): number => {
+    if (bytes.length >= 1_024) beforeRoom()
+    return fs.writeSync(descriptor, bytes, ...where)
+  }
+  return { ...fs, writeSync }
+})
 
 let here: Place
 beforeEach(() => {
   here = place()
 })
-afterEach(() => here.close())
+afterEach(() => {
+  beforeRoom = () => {}
+  return here.close()
+})
 
 const logBytes = (): number => statSync(`${here.path}-wal`).size
 const large = (seq: number): Entry => ({ seq, at: 5, type: 'state', key: 'k', patch: { text: 'x'.repeat(8_000) } })
@@ -33,6 +48,27 @@ describe('the log', () => {
     const before = logBytes()
     for (let seq = 41; seq <= 60; seq++) await store.append('r', fence, seq, [step(seq)])
     expect(logBytes()).toBe(before)
+  })
+
+  it('is made longer while nobody else can write', async () => {
+    const store = await here.open()
+    await enlisted(store)
+    const { fence } = await claimed(store)
+    const other = new DatabaseSync(here.path, { timeout: 0 })
+    const tries: string[] = []
+    beforeRoom = () => {
+      try {
+        other.exec('begin immediate')
+        other.exec('rollback')
+        tries.push('could')
+      } catch (error) {
+        tries.push((error as Error).message)
+      }
+    }
+    for (let seq = 1; seq <= 40; seq++) await store.append('r', fence, seq, [large(seq)])
+    other.close()
+    expect(tries.length).toBeGreaterThan(0)
+    expect(new Set(tries)).toEqual(new Set(['database is locked']))
   })
 
   it('has no more room than it is used to', async () => {
