@@ -140,8 +140,7 @@ export const SQLITE: readonly Mutation[] = [
     find: 'fill(descriptor, size, wanted)',
     put: 'fill(descriptor, Math.max(32, size - 4_152), wanted)',
     test: 'stores/sqlite/src/log.test.ts',
-    title: 'is read as far as it was written, by whoever comes after a kill',
-    processes: true,
+    title: 'has no more room than it is used to',
   },
   {
     name: 'room is made in the log while others write to it',

@@ -1,7 +1,7 @@
 /** How tests wait for a run: for what becomes of it, never for a time. */
 import type { Engine, Outcome, RunDescription } from '@selvage/core'
 
-/** Resolves with the run as soon as it is so. */
+/** Resolves with the run as soon as it is so. Rejects once it has ended otherwise, as it will not be so any more. */
 export async function until(
   engine: Engine,
   runId: string,
@@ -10,6 +10,7 @@ export async function until(
   for (;;) {
     const seen = await engine.describe(runId)
     if (is(seen)) return seen
+    if (seen.outcome !== undefined) throw new Error(`run "${runId}" ended otherwise: ${JSON.stringify(seen)}`)
     await engine.changed(runId, { status: seen.status, entries: seen.entries })
   }
 }

@@ -6,13 +6,16 @@
  *               └────────── edited in place ◀────────────┘
  *
  * Anybody may edit a message in place at any time (an offload strategy writes `content[i]`, a pin writes `metadata`), and
- * nothing tells. So each message is compared with its copy, down to the values inside of tool inputs and JSON results;
- * beside the copy of a message that is not of the common kinds it is kept what that was. Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its
- * metadata: which object each is), and looked into where edits are likely: at both ends of the list, everywhere after
- * `doubt()`, and in 64 others each time, so that a long list is gone through by and by. A long list of which it is known that
- * nobody may have edited it (messages-taken.ts) is not gone through, but for these. Not looked into: bytes, which are
- * compared by reference and never lent. A message with anything unknown in it
- * is copied each time, as the SDK does.
+ * nothing tells. So each message is compared with its copy, down to the values inside of tool inputs and JSON results; of
+ * a message that is not of the common kinds what it was made of is kept beside the copy, and compared.
+ *
+ * Whenever copies are asked for, each message is compared by what it holds (its content, its blocks, its metadata: which
+ * object each is), and looked into where edits are likely: at both ends of the list, everywhere after `doubt()`, and in 64
+ * others each time, so that a long list is gone through by and by. Of a long list that nobody may have edited, as is known
+ * (messages-taken.ts), only these are compared.
+ *
+ * Not looked into: bytes, which are compared by reference and never lent. A message with anything unknown in it is copied
+ * each time, as the SDK does.
  */
 import {
   AudioBlock,
@@ -28,10 +31,10 @@ import {
   S3Location,
   TextBlock,
   ToolResultBlock,
-  type ToolResultContent,
   ToolUseBlock,
   VideoBlock,
 } from '@strands-agents/sdk'
+import { copyCommon, isOwn, isPlain, MAX_DEPTH, saysWhat } from './common-message.ts'
 import { type Block, isAsSeen, type SeenMessage, see } from './seen-message.ts'
 
 /** How the SDK copies a message. */
@@ -129,6 +132,7 @@ function keep(message: Message, copy: CopyMessage): Kept | undefined {
 function isAsKept(message: Message, { frozen, seen }: Kept): boolean {
   return seen === undefined ? saysWhat(message, frozen) : isAsSeen(message, seen)
 }
+
 /**
  * What stands at each place of a conversation, a list for each thing that is compared: the whole of it is compared at every
  * model call, and what that costs is how much memory it touches.
@@ -260,135 +264,6 @@ function freeze(value: unknown): boolean {
   return hasBytes
 }
 
-// ── common messages ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Nothing that nests deeper is looked through. */
-const MAX_DEPTH = 100
-
-/**
- * A frozen copy of a message that is one of most: texts, tool calls and their results, of which a copy by field is a copy by
- * JSON. Undefined for any other.
- */
-function copyCommon(message: Message): Message | undefined {
-  const { role, content, trackingId, metadata } = message
-  if (!isOwn(message) || typeof role !== 'string' || typeof trackingId !== 'string' || trackingId === '')
-    return undefined
-  if (!Array.isArray(content)) return undefined
-  const blocks: ContentBlock[] = []
-  for (const block of content) {
-    const copy = copyCommonBlock(block)
-    if (copy === undefined) return undefined
-    blocks.push(copy)
-  }
-  Object.freeze(blocks)
-  if (metadata === undefined) return Object.freeze(new Message({ role, content: blocks, trackingId }))
-  const copy = copyJson(metadata, 0)
-  if (copy === undefined) return undefined
-  return Object.freeze(new Message({ role, content: blocks, trackingId, metadata: copy as typeof metadata }))
-}
-
-function copyCommonBlock(block: ContentBlock): ContentBlock | undefined {
-  switch (Object.getPrototypeOf(block)) {
-    case TextBlock.prototype:
-      return copyText(block as TextBlock)
-    case ToolUseBlock.prototype: {
-      const { toolUseId, name, input, reasoningSignature } = block as ToolUseBlock
-      if (typeof toolUseId !== 'string' || typeof name !== 'string' || reasoningSignature !== undefined)
-        return undefined
-      const copy = copyJson(input, 0)
-      return copy === undefined
-        ? undefined
-        : Object.freeze(new ToolUseBlock({ toolUseId, name, input: copy as typeof input }))
-    }
-    case ToolResultBlock.prototype: {
-      const { toolUseId, status, content } = block as ToolResultBlock
-      if (typeof toolUseId !== 'string' || typeof status !== 'string') return undefined
-      const inside: ToolResultContent[] = []
-      for (const part of content) {
-        const copy = copyCommonContent(part)
-        if (copy === undefined) return undefined
-        inside.push(copy)
-      }
-      Object.freeze(inside)
-      return Object.freeze(new ToolResultBlock({ toolUseId, status, content: inside }))
-    }
-    default:
-      return undefined
-  }
-}
-
-function copyCommonContent(block: ToolResultContent): ToolResultContent | undefined {
-  switch (Object.getPrototypeOf(block)) {
-    case TextBlock.prototype:
-      return copyText(block as TextBlock)
-    case JsonBlock.prototype: {
-      const { json } = block as JsonBlock
-      const copy = copyJson(json, 0)
-      return copy === undefined ? undefined : Object.freeze(new JsonBlock({ json: copy as typeof json }))
-    }
-    default:
-      return undefined
-  }
-}
-
-function copyText({ text }: TextBlock): TextBlock | undefined {
-  return typeof text === 'string' ? Object.freeze(new TextBlock(text)) : undefined
-}
-
-/** A frozen copy of a value of which JSON text would say all. Undefined for any other. */
-function copyJson(value: unknown, depth: number): unknown {
-  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return value
-  if (typeof value === 'number') return Number.isFinite(value) && !Object.is(value, -0) ? value : undefined
-  if (typeof value !== 'object' || depth > MAX_DEPTH) return undefined
-  if (Array.isArray(value)) return copyJsonArray(value, depth)
-  if (!isPlain(Object.getPrototypeOf(value))) return undefined
-  // By spreading, a key `__proto__` that a model made up stays a key.
-  const copy: { [key: string]: unknown } = { ...value }
-  // A plain object has no keys but its own.
-  for (const key in copy) {
-    const part = copy[key]
-    const same = copyJson(part, depth + 1)
-    if (same === undefined) return undefined
-    if (same !== part) copy[key] = same
-  }
-  return Object.freeze(copy)
-}
-
-function copyJsonArray(values: readonly unknown[], depth: number): unknown {
-  const copy: unknown[] = []
-  for (let index = 0; index < values.length; index++) {
-    const same = copyJson(values[index], depth + 1)
-    if (same === undefined) return undefined
-    copy.push(same)
-  }
-  return Object.keys(values).length === values.length ? Object.freeze(copy) : undefined
-}
-
-/** Whether a message still says what its copy says, of which it is known that it is common. */
-function saysWhat(message: Message, copy: Message): boolean {
-  if (message.role !== copy.role || message.trackingId !== copy.trackingId) return false
-  return saysSame(message.content, copy.content) && saysSame(message.metadata, copy.metadata)
-}
-
-/** By what is in it, whatever objects it is of. */
-function saysSame(now: unknown, was: unknown): boolean {
-  if (now === was) return true
-  if (typeof now !== 'object' || typeof was !== 'object' || now === null || was === null) return false
-  if (Array.isArray(now) !== Array.isArray(was) || !isSameKind(now, was)) return false
-  // The error of a result is in no copy.
-  if (now instanceof ToolResultBlock && was instanceof ToolResultBlock)
-    return now.toolUseId === was.toolUseId && now.status === was.status && saysSame(now.content, was.content)
-  const keys = Object.keys(now)
-  if (keys.length !== Object.keys(was).length) return false
-  for (const key of keys) if (!Object.hasOwn(was, key) || !saysSame(now[key as never], was[key as never])) return false
-  return true
-}
-
-function isSameKind(now: object, was: object): boolean {
-  const kind: unknown = Object.getPrototypeOf(now)
-  return kind === Object.getPrototypeOf(was) || (isPlain(kind) && isPlain(Object.getPrototypeOf(was)))
-}
-
 // ── what is known ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 const CLASSES = new Set<unknown>([
@@ -411,13 +286,4 @@ function isKnownValue(value: unknown, depth: number): boolean {
   // The error of a result is in no copy.
   const inside: object = value instanceof ToolResultBlock ? value.content : value
   return Object.values(inside).every((one) => isKnownValue(one, depth + 1))
-}
-
-/** Of the SDK's class, and copied by its method. */
-function isOwn(message: Message): boolean {
-  return Object.getPrototypeOf(message) === Message.prototype && !Object.hasOwn(message, 'clone')
-}
-
-function isPlain(prototype: unknown): boolean {
-  return prototype === Object.prototype || prototype === null
 }

@@ -1,9 +1,10 @@
 import { existsSync, writeFileSync } from 'node:fs'
 import type { Durable, Op, Program } from '@selvage/core'
+import { enginePrograms } from '@selvage/testing'
 
 const code = (key: string, more: Partial<Op> = {}): Op => ({ key, kind: 'code', name: key, ...more })
 
-/** What the tests of this engine run. `act`: where the effects happen. */
+/** What the tests of this engine run, beside what those of all engines do. `act`: where the effects happen. */
 export function programs(act: (line: string) => void): readonly Program[] {
   const program = (name: string, run: (durable: Durable) => Promise<unknown>): Program => ({
     name,
@@ -11,9 +12,10 @@ export function programs(act: (line: string) => void): readonly Program[] {
     run,
   })
   return [
+    ...enginePrograms(act),
     /** So many steps, one after the other, each of so many milliseconds. */
-    program('count', async (durable) => {
-      const { steps, ms = 0 } = durable.start.input as { steps: number; ms?: number }
+    program('paced', async (durable) => {
+      const { steps, ms } = durable.start.input as { steps: number; ms: number }
       let sum = 0
       for (let n = 1; n <= steps; n++) {
         sum += await durable.step(code(`s${n}`), async ({ attempt }) => {
@@ -71,12 +73,6 @@ export function programs(act: (line: string) => void): readonly Program[] {
       }
       return sizes
     }),
-    /** Large both ways. */
-    program('large', async (durable) => {
-      const bytes = Number(durable.start.input)
-      const text = await durable.step(code('text'), () => 'selvage '.repeat(bytes / 8))
-      return await durable.step(code('length'), () => text.length)
-    }),
     /** Fails until it is retried. */
     program('fails', async (durable) => {
       await durable.step(code('first'), () => act('first'))
@@ -86,21 +82,10 @@ export function programs(act: (line: string) => void): readonly Program[] {
         return 'made'
       })
     }),
-    program('ask', async (durable) => {
-      const question = { id: `ap_${durable.runId}`, kind: 'approval', name: 'send' } as const
-      await durable.open('approval:send', question)
-      return (await durable.wait('approval:send', question.id)).ok
-    }),
     program('sleep', async (durable) => {
       const from = durable.now()
       const { ok } = await durable.wait('sleep', 'nobody', from + Number(durable.start.input))
       return ok
-    }),
-    program('patient', async (durable) => {
-      await durable.step(code('patience'), async ({ abortSignal }) => {
-        act('begun')
-        await new Promise((_, reject) => abortSignal.addEventListener('abort', () => reject(abortSignal.reason)))
-      })
     }),
   ]
 }
