@@ -64,13 +64,14 @@ export function readPage(database: Database, names: Names, rows: readonly PageRo
   if (bodies === undefined) return rows.map((row) => readOne(database, row, runId))
   const checks = readChecks(rows)
   const entries: Entry[] = []
+  // One for all rows: nothing of it is in an entry.
+  const head: Writable<EntryHead> = { ...NO_HEAD }
   for (let index = 0; index < rows.length; index++) {
     const row = rows[index] as PageRow
-    const head = headOf(row, names, checks[index])
     entries.push(
-      head === undefined
-        ? readOne(database, row, runId)
-        : readParts(head, texts[index] === null ? undefined : bodies[index], runId),
+      readHead(head, row, names, checks[index])
+        ? readParts(head, texts[index] === null ? undefined : bodies[index], runId)
+        : readOne(database, row, runId),
     )
   }
   return entries
@@ -84,27 +85,41 @@ function readParts(head: EntryHead, body: unknown, runId: string): Entry {
   }
 }
 
-/** Undefined: the row does not fit. */
-function headOf(row: PageRow, names: Names, check: string | undefined): EntryHead | undefined {
+type Writable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+const NO_HEAD: EntryHead = {
+  seq: 0,
+  type: 0,
+  at: 0,
+  key: null,
+  op: null,
+  name: null,
+  check: undefined,
+  attempt: null,
+  took: null,
+  timeout: null,
+}
+
+/** False: the row does not fit. */
+function readHead(head: Writable<EntryHead>, row: PageRow, names: Names, check: string | undefined): boolean {
   const packed = row[HEAD_AT]
-  if (packed === null) return undefined
+  if (packed === null) return false
   const numbers = Math.floor(packed / RADIX)
   const isOp = numbers > 0
   const beside = isOp ? Math.floor(numbers / RADIX) : 0
   const took = isOp ? Math.floor(beside / ATTEMPTS) - 1 : -1
   const name = row[NAME]
-  return {
-    seq: row[SEQ],
-    type: packed - numbers * RADIX,
-    at: row[AT],
-    key: row[KEY],
-    op: isOp ? numbers - beside * RADIX : null,
-    name: typeof name === 'number' ? names.textOf(name) : name,
-    check,
-    attempt: isOp ? beside - (took + 1) * ATTEMPTS : null,
-    took: took < 0 ? null : took,
-    timeout: row[TIMEOUT],
-  }
+  head.seq = row[SEQ]
+  head.type = packed - numbers * RADIX
+  head.at = row[AT]
+  head.key = row[KEY]
+  head.op = isOp ? numbers - beside * RADIX : null
+  head.name = typeof name === 'number' ? names.textOf(name) : name
+  head.check = check
+  head.attempt = isOp ? beside - (took + 1) * ATTEMPTS : null
+  head.took = took < 0 ? null : took
+  head.timeout = row[TIMEOUT]
+  return true
 }
 
 /** Undefined: not each of them is a text of JSON. */
