@@ -24,7 +24,7 @@ import { type Edit, MessageWatch } from './message-watch.ts'
 import type { StatePatch, ToolRecord } from './record.ts'
 import { isBlockAsSeen, type SeenBlock, type SeenMessage, saysTheSame, see, seeBlock } from './seen-message.ts'
 import { bare, findSplice, isEmpty, isSame, type Splice } from './splice.ts'
-import { addUsage, NO_USAGE } from './usage.ts'
+import { addInto, addUsage, NO_USAGE } from './usage.ts'
 
 /** What differs from what is implied. */
 export interface Difference {
@@ -42,7 +42,7 @@ interface Pending {
   /** The tool uses that have a result, and these. */
   readonly resulted: string[]
   readonly results: ToolResultBlock[]
-  readonly did: Deeds[]
+  did: readonly Deeds[]
   /** While the agent is live: what was said when it was given out. */
   readonly seen: SeenMessage | undefined
   readonly seenResults: Map<string, SeenBlock> | undefined
@@ -73,7 +73,6 @@ export class Conversation {
   base = 0
   /** The model call before which the messages were recorded as they are. */
   syncedFor = 0
-  usage: Usage = NO_USAGE
   /** Of the last model call that told one. */
   lastUsage: Usage | undefined
   /** Whether the turn has taken its input into the messages: then it is not given to the agent again. */
@@ -90,7 +89,8 @@ export class Conversation {
   #pending: Pending | undefined
   /** The pending answer was not taken by the agent. */
   #isDropped = false
-  #committedUsage: Usage = NO_USAGE
+  /** Of all before the fold point. Added to in place. */
+  readonly #committedUsage: Usage = { ...NO_USAGE }
   #pendingUsage: (Usage | undefined)[] = []
   #since: unknown[] = []
   /** There while the agent is live. */
@@ -140,14 +140,18 @@ export class Conversation {
       message,
       resulted: [],
       results: [],
-      did: [],
+      did: NOTHING,
       seen,
       seenResults: isLive ? new Map() : undefined,
     }
     this.#pendingUsage.push(usage)
-    this.usage = addUsage(this.usage, usage)
     this.lastUsage = usage ?? this.lastUsage
     this.#since = []
+  }
+
+  /** Of all model calls so far. */
+  get usage(): Usage {
+    return this.#pendingUsage.reduce(addUsage, { ...this.#committedUsage })
   }
 
   /** A tool of the pending answer has a result. `did`: what is not done to the messages yet. */
@@ -159,7 +163,7 @@ export class Conversation {
     if (before < 0) resulted.push(toolUseId)
     results[before < 0 ? results.length : before] = block
     pending.seenResults?.set(toolUseId, seeBlock(block))
-    if (did !== undefined) pending.did.push(did)
+    if (did !== undefined) pending.did = [...pending.did, did]
   }
 
   /** The body of a tool may have changed the agent's messages, `anywhere` or near their ends: what it changed, taken over. */
@@ -299,7 +303,6 @@ export class Conversation {
   /** Forgets what comes after the fold point: the agent's loop will ask for it again. */
   rewind(): void {
     this.answers = this.base
-    this.usage = this.#committedUsage
     this.#pending = undefined
     this.#pendingUsage = []
     this.#isDropped = false
@@ -307,9 +310,11 @@ export class Conversation {
 
   #foldPoint(base: number): void {
     this.base = base
-    this.#committedUsage = this.usage
     if (this.#pendingUsage.length === 0) return
-    for (const usage of this.#pendingUsage) this.spent.push(usage)
+    for (const usage of this.#pendingUsage) {
+      this.spent.push(usage)
+      if (usage !== undefined) addInto(this.#committedUsage, usage)
+    }
     this.#pendingUsage = []
   }
 
@@ -343,7 +348,10 @@ export class Conversation {
     }
     if (!isCalling) return [...this.#input, message]
     const trackingId = this.#name?.('results', n, 0)
-    const reply = new Message({ role: 'user', content, ...(trackingId !== undefined && { trackingId }) })
+    const reply =
+      trackingId === undefined
+        ? new Message({ role: 'user', content })
+        : new Message({ role: 'user', content, trackingId })
     return [...this.#input, message, reply]
   }
 

@@ -254,8 +254,9 @@ export class Fold {
     const n = numberIn(key, MODEL)
     if (n !== undefined) {
       this.#beginFirst()
-      this.questions.clear()
-      this.waited.clear()
+      // To clear one that is empty makes a new table.
+      if (this.questions.size > 0) this.questions.clear()
+      if (this.waited.size > 0) this.waited.clear()
       this.recorded = n
       this.#keepCheck(n, entry.op.check ?? '')
       const { conversation } = this

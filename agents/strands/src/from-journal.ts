@@ -19,11 +19,11 @@ import {
 import {
   type AnswerRecord,
   answerMessage,
-  impliedMetadata,
   keepRecord,
   resultBlock,
   type ToolRecord,
   toldBy,
+  wholeUsage,
 } from './record.ts'
 
 export interface Answered {
@@ -35,21 +35,24 @@ export interface Answered {
 /** `record`: the value of a model step, as it stands in its entry. */
 export function readAnswer(record: Json, trackingId: string | undefined): Answered {
   if (isCommonAnswer(record)) {
-    const told = toldBy(record)
-    const metadata = impliedMetadata(told)
-    const message = new Message({
-      role: 'assistant',
-      content: readBlocks(record.content as unknown as readonly JsonObject[]),
-      ...(trackingId !== undefined && { trackingId }),
-      ...(metadata !== undefined && { metadata }),
-    })
-    keepRecord(message, record)
-    return { message, usage: told?.usage, modelState: undefined }
+    const { content, metadata } = record
+    const usage = metadata === undefined ? undefined : wholeUsage(metadata.usage)
+    const message = answerOf(readBlocks(content), trackingId, usage)
+    keepRecord(message, record as unknown as AnswerRecord)
+    return { message, usage, modelState: undefined }
   }
   const decoded = decode(record) as AnswerRecord
   const message = answerMessage(decoded, trackingId)
   const usage = toldBy(decoded)?.usage ?? decoded.messageMetadata?.usage
   return { message, usage, modelState: decoded.modelState }
+}
+
+function answerOf(content: ContentBlock[], trackingId: string | undefined, usage: Usage | undefined): Message {
+  const role = 'assistant'
+  if (trackingId !== undefined && usage !== undefined)
+    return new Message({ role, content, trackingId, metadata: { usage } })
+  const named = trackingId !== undefined && { trackingId }
+  return new Message({ role, content, ...named, ...(usage !== undefined && { metadata: { usage } }) })
 }
 
 export interface Resulted {
@@ -67,8 +70,13 @@ export function readResult(record: Json, toolUseId: string): Resulted {
   return { block: resultBlock(decoded, toolUseId), record: decoded }
 }
 
-/** Whether an answer is nothing but its content and what it cost. */
-function isCommonAnswer(record: Json): record is JsonObject & AnswerRecord {
+/** An answer that is nothing but its content and what it cost. */
+interface CommonAnswer {
+  readonly content: readonly JsonObject[]
+  readonly metadata?: { readonly usage: Omit<Usage, 'totalTokens'> }
+}
+
+function isCommonAnswer(record: Json): record is JsonObject & CommonAnswer {
   if (!isObject(record)) return false
   const { content, stopReason, metadata, messageMetadata, redaction, model, modelState } = record
   if (!Array.isArray(content) || typeof stopReason !== 'string') return false

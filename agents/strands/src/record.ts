@@ -132,8 +132,12 @@ function withoutSum({ usage, ...rest }: Metadata): RecordedMetadata {
 /** Usage, metrics and trace as the model told them. */
 export function toldBy({ metadata }: AnswerRecord): Metadata | undefined {
   if (metadata?.usage === undefined) return metadata as Metadata | undefined
-  const { usage } = metadata
-  return { ...metadata, usage: { totalTokens: usage.inputTokens + usage.outputTokens, ...usage } }
+  return { ...metadata, usage: wholeUsage(metadata.usage) }
+}
+
+/** A total that is not recorded is the sum. */
+export function wholeUsage(usage: Omit<Usage, 'totalTokens'>): Usage {
+  return { totalTokens: usage.inputTokens + usage.outputTokens, ...usage }
 }
 
 /** What `Model.streamAggregated` writes into the message. */
