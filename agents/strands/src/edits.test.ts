@@ -16,6 +16,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { type Ledger, noting } from '../test/agents.ts'
 import { type Played, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
+import { isReplayed } from './events.ts'
 import { conversationOf } from './fold.ts'
 import type { Script } from './testing/index.ts'
 
@@ -195,6 +196,8 @@ describe.each([
         })
       const again = await play(runtime, { ...scenario, prepare }, prefix)
       expect(JSON.stringify(again.entries.slice(prefix.length))).toContain('MARKED')
+      expect(again.agent.messages.map(isReplayed).lastIndexOf(true)).toBe(299)
+      expect(again.agent.messages.slice(0, 300).filter(isReplayed)).toHaveLength(300)
       expect(told({ agent: conversationOf(again.entries) as unknown as Agent })).toEqual(told(again))
     })
   })

@@ -22,6 +22,7 @@ import type { ApprovalAnswer } from '@selvage/programs'
 import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
 import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
+import { markReplayed } from './events.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
 import { changedPlaces } from './linear.ts'
@@ -88,6 +89,8 @@ export class Scope implements Answers {
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
   #caughtUp: Promise<void> | undefined
+  /** Undefined: somebody may have the agent's messages. */
+  #unmarked: (readonly Message[])[] | undefined
 
   constructor(options: ScopeOptions) {
     const { nest, prefix } = options
@@ -135,7 +138,16 @@ export class Scope implements Answers {
   load(areShown: boolean): void {
     const { conversation, agent } = this
     replaceMessages(agent, conversation.messages)
-    conversation.goLive((onTaken) => !areShown && beforeTaken(agent, onTaken))
+    conversation.goLive((onTaken) => {
+      const areUntaken =
+        !areShown &&
+        beforeTaken(agent, () => {
+          onTaken()
+          this.#markThem()
+        })
+      if (areUntaken) this.#unmarked = []
+      return areUntaken
+    })
     this.watch.restore(conversation.state, conversation.removedState)
     if (conversation.modelState !== undefined) {
       agent.modelState.clear()
@@ -144,6 +156,18 @@ export class Scope implements Answers {
     }
     this.#check = this.fold.check
     this.#forced = conversation.syncedFor
+  }
+
+  /** Messages of the journal that nobody is shown: they are marked when somebody else is about to have them. */
+  markReplayed(messages: readonly Message[]): void {
+    if (this.#unmarked === undefined) for (const message of messages) markReplayed(message)
+    else this.#unmarked.push([...messages])
+  }
+
+  #markThem(): void {
+    const lists = this.#unmarked ?? []
+    this.#unmarked = undefined
+    for (const messages of lists) this.markReplayed(messages)
   }
 
   /** At the end of a turn: what the steps do not imply, with everything compared. */

@@ -306,7 +306,7 @@ export class Turns {
     }
     this.#load(scope)
     for (const patch of conversation.invocation) applyInvocation(state, patch)
-    yield* this.#shown(conversation.shown, state)
+    yield* this.#shown(scope, state)
     const answered = await answeredHooks(scope)
     if (answered.length > 0) answerHooks(agent, answered)
     return answered.map(({ interrupt, response }) => ({ interruptResponse: { interruptId: interrupt.id, response } }))
@@ -319,7 +319,7 @@ export class Turns {
     this.#load(scope)
     for (const patch of conversation.invocation) applyInvocation(invocationState, patch)
     resetInterrupts(agent)
-    yield* this.#shown(conversation.shown, invocationState)
+    yield* this.#shown(scope, invocationState)
     this.#ended = n
     if (end.error !== undefined) {
       const error = errorFromJson(end.error)
@@ -327,6 +327,7 @@ export class Turns {
     }
     const lastMessage =
       end.message === undefined ? conversation.messages.at(end.last ?? -1) : Message.fromMessageData(end.message)
+    if (lastMessage !== undefined) markReplayed(lastMessage)
     return markReplayed(
       new AgentResult({
         stopReason: end.stopReason ?? 'endTurn',
@@ -339,9 +340,10 @@ export class Turns {
   }
 
   /** What was recorded, for whoever watches. */
-  *#shown(messages: readonly Message[], state: InvocationState): Generator<AgentStreamEvent> {
-    if (this.#isUnwatched) for (const message of messages) markReplayed(message)
-    else yield* turnEvents(this.#options.agent, messages, state)
+  *#shown(scope: Scope, state: InvocationState): Generator<AgentStreamEvent> {
+    const { shown } = scope.conversation
+    if (this.#isUnwatched) scope.markReplayed(shown)
+    else yield* turnEvents(this.#options.agent, shown, state)
   }
 
   #load(scope: Scope): void {
