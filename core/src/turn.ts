@@ -8,12 +8,13 @@
 import type { AskedStep } from './asked.ts'
 import { senderFor } from './deadline.ts'
 import type { Entry, EntryOf, Op, Outcome, Signal } from './entry.ts'
-import { LeaseLostError, SelvageError } from './errors.ts'
+import { LeaseLostError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
 import { Starter } from './starter.ts'
 import { earlier } from './time.ts'
+import { tellParent } from './told-parent.ts'
 import { noTransactions, transactionWrite } from './transacting.ts'
 
 /** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
@@ -212,18 +213,9 @@ export class Turn {
     return at + this.fiber.env.cancelGraceMs
   }
 
-  /** Rule 11: the parent hears of the end before the engine does. Idempotent by the signal's id. */
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
-    const { parent } = this.fiber.start
-    if (parent === undefined || this.fiber.hasToldParent) return
-    const name = `child:${this.fiber.runId}`
-    // A retried child ends once more: that is another signal.
-    const id = this.fiber.reopened === 0 ? name : `${name}#${this.fiber.reopened + 1}`
-    try {
-      await this.fiber.outbound.signal(parent.runId, { id, name, payload: outcome as never })
-    } catch (error) {
-      if (!isGone(error)) throw error
-    }
+    const { runId, outbound, start, reopened, hasToldParent } = this.fiber
+    if (!hasToldParent) await tellParent(outbound, runId, start, reopened, outcome)
   }
 
   /** A store takes the entries now. */
@@ -445,7 +437,3 @@ export class Turn {
 }
 
 type DistributiveTail<P> = P extends Progress ? Omit<P, 'cursor' | 'entries' | 'next' | 'received' | 'status'> : never
-
-function isGone(error: unknown): boolean {
-  return SelvageError.is(error, 'NOT_FOUND') || SelvageError.is(error, 'RUN_ENDED')
-}

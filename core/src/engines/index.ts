@@ -2,12 +2,14 @@
  * For whoever writes an engine whose journal lies in another system: what is the same on all of them, whatever the system.
  *
  *   OutsideEngine   commands and reads, on a few verbs of the adapter's
+ *   ReadingEngine   the same for one without an index: what it lists, it reads
  *   Stretch         what the process that drives a run knows of it, between two records of the engine's own
  *   Changes         who waits for a change
  *   Places          how many advances a worker makes at once
  */
 
 export * from '../asked-questions.ts'
+export * from '../told-parent.ts'
 export * from './advanced.ts'
 export * from './changes.ts'
 export * from './described.ts'
@@ -15,5 +17,6 @@ export * from './inside.ts'
 export * from './outside-engine.ts'
 export * from './places.ts'
 export * from './platform.ts'
+export * from './reading-engine.ts'
 export * from './refusals.ts'
 export * from './stretch.ts'

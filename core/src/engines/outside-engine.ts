@@ -27,7 +27,7 @@ export abstract class OutsideEngine implements Engine {
   protected readonly changes: Changes
   /** Of the workers in this process. */
   protected readonly hosts: Set<Host> = new Set()
-  private readonly place: string
+  protected readonly place: string
   private readonly stops = new Set<() => Promise<void>>()
   private isClosed = false
 

@@ -5,6 +5,9 @@
  *                   that record has the same
  *   not journaled   signals that were heard of and that no reply has named yet; whether the program asked to be woken
  *
+ * The loop is core's, and its primitives are here: an adapter says how an advance is recorded, how a run rests, and how the
+ * next stretch begins.
+ *
  * A signal goes into each request until a reply names it. While an advance is in progress it is also offered to the live
  * program, again and again while that folds or replays its journal: a cancel must reach a step that runs for an hour.
  */
@@ -12,7 +15,7 @@ import { drive, type Primitives } from '../drive.ts'
 import type { Entry, Outcome, Signal, Start } from '../entry.ts'
 import type { Json } from '../json.ts'
 import { Offering } from '../offering.ts'
-import type { Advance, Budget, Control, Host } from '../ports.ts'
+import type { Advance, Budget, Control, Host, Progress } from '../ports.ts'
 import { type Advanced, advancedBy, type Reopen, reopenEntry } from './advanced.ts'
 import type { Platform } from './platform.ts'
 
@@ -29,15 +32,13 @@ export interface Before {
   readonly reopen?: Reopen | undefined
 }
 
-/** What a stretch needs of its adapter. */
+/** What a stretch needs of the process that it is in. */
 export interface Ground {
   readonly platform: Pick<Platform, 'now' | 'timer'>
-  /** Entries of the stretches before, from `from` on. */
-  stored(from: number): Promise<readonly Entry[]>
-  /** The program asks for something though its advance has returned: the engine is to advance again. */
-  wake(): void
-  /** When the history is to be renewed: after so many advances, or bytes of entries. */
-  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
+  /** Whether the engine's console shows steps by their names: see `Primitives.announces`. */
+  readonly namesSteps: boolean
+  /** When the engine's history of a run is renewed: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
+  readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number } | 'never' | undefined
 }
 
 /** How an advance is asked for. */
@@ -53,8 +54,13 @@ export interface Asking {
 }
 
 const NEVER_ABORTED: AbortSignal = new AbortController().signal
+const NOTHING: readonly Signal[] = []
+const ADVANCES = 500
+const BYTES: number = 4 * 1024 * 1024
+/** Thrown through the loop of core: the next stretch goes on. */
+const OVER: unique symbol = Symbol('over')
 
-export class Stretch {
+export abstract class Stretch implements Primitives {
   readonly runId: string
   /** As far as they are durable. */
   readonly entries: Entry[] = []
@@ -64,11 +70,11 @@ export class Stretch {
   at: number
   note: Json | undefined
   advances = 0
-  /** An advance is in progress. */
-  isAdvancing = false
   /** The program has asked for something after its advance. */
   isWoken = false
-  private bytes = 0
+  /** An advance is in progress. */
+  protected isAdvancing = false
+  protected bytes = 0
   private readonly before: Before
   private readonly ground: Ground
   private host: Host | undefined
@@ -91,6 +97,80 @@ export class Stretch {
     if (before.reopen !== undefined) this.entries.push(reopenEntry(before.reopen))
   }
 
+  // ── what the adapter brings, in the engine's words ────────────────────────────────────────────────────────────────
+
+  /**
+   * Resolves with what the engine has recorded of an advance: what `ask` gave in some process, again until it answered.
+   * `name`: for the engine's console. `number`: of the advance in this stretch. Undefined: the next stretch makes it.
+   */
+  protected abstract record(name: string, request: Advance, number: number): Promise<Advanced | undefined>
+  /** Resolves when `isCalled(names)`, or at `until`. */
+  protected abstract rest(names: readonly string[], until: number | undefined): Promise<void>
+  /** The program asks for something though its advance has returned: the engine is to advance again. */
+  protected abstract wake(): void
+  /** Entries of the stretches before, from `from` on. */
+  protected async stored(_from: number): Promise<readonly Entry[]> {
+    return []
+  }
+  /** Makes what an advance has brought known to others. */
+  protected async show(_entries: readonly Entry[]): Promise<void> {}
+  /** Begins the next stretch. */
+  protected async handOn(): Promise<void> {
+    throw new Error(`The history of run ${this.runId} is renewed, and its engine has said nothing of how.`)
+  }
+
+  // ── the loop ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Resolves with how the run ended; undefined: the next stretch goes on. */
+  async drive(start: Start): Promise<Outcome | undefined> {
+    const { runId, cursor } = this
+    try {
+      return await drive({ runId, start, ...(cursor > 0 && { seed: { cursor } }) }, this)
+    } catch (error) {
+      if (error !== OVER) throw error
+      return undefined
+    }
+  }
+
+  async advance(name: string, request: Advance): Promise<Progress> {
+    this.isWoken = false
+    this.isAdvancing = true
+    const advanced = await this.record(name, request, this.advances++)
+    this.isAdvancing = false
+    if (advanced === undefined) return await this.startAnew()
+    this.take(advanced)
+    await this.show(advanced.entries)
+    return advanced
+  }
+
+  /** What was signalled goes into the next advance by itself. */
+  async waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
+    if (until === undefined || until > this.at) await this.rest(names, until)
+    return NOTHING
+  }
+
+  now(): number {
+    return this.at
+  }
+
+  isFull(): boolean {
+    const { rotateAfter = {} } = this.ground
+    if (rotateAfter === 'never') return false
+    const { advances = ADVANCES, bytes = BYTES } = rotateAfter
+    return this.advances >= advances || this.bytes >= bytes
+  }
+
+  get announces(): boolean {
+    return this.ground.namesSteps
+  }
+
+  async startAnew(): Promise<never> {
+    await this.handOn()
+    throw OVER
+  }
+
+  // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────────────
+
   /** How many entries are durable, those of the stretches before included. */
   get cursor(): number {
     return this.before.entries + this.entries.length
@@ -101,30 +181,20 @@ export class Stretch {
     return [...this.pending.values()]
   }
 
-  get isFull(): boolean {
-    const { advances, bytes } = this.ground.rotateAfter
-    return this.advances >= advances || this.bytes >= bytes
-  }
-
   /** Whether there is a reason to advance: a signal of one of these names, a command (`$…`), or the program itself. */
   isCalled(names: readonly string[]): boolean {
     return this.isWoken || this.signals.some(({ name }) => names.includes(name) || name.startsWith('$'))
   }
 
-  /** The loop of the run, in the engine's words. */
-  async drive(start: Start, engine: Primitives): Promise<Outcome> {
-    const { runId, cursor } = this
-    return await drive({ runId, start, ...(cursor > 0 && { seed: { cursor } }) }, engine)
+  /** Whether a reply has named it, or this one does. */
+  protected isReceived(id: string, by?: Pick<Advanced, 'received'>): boolean {
+    return this.received.has(id) || by?.received.includes(id) === true
   }
 
-  /** `body` resolves with what the engine has recorded; undefined: the advance is not made here. */
-  async advance<T extends Advanced | undefined>(body: (number: number) => Promise<T>): Promise<T> {
-    this.isWoken = false
-    this.isAdvancing = true
-    const advanced = await body(this.advances++)
-    this.isAdvancing = false
-    if (advanced !== undefined) this.take(advanced)
-    return advanced
+  hear(signal: Signal): void {
+    if (this.received.has(signal.id) || this.pending.has(signal.id)) return
+    this.pending.set(signal.id, signal)
+    this.offering.add(signal)
   }
 
   /** One advance of the live program, in this process. What comes of it is not durable before the engine has recorded it. */
@@ -138,16 +208,10 @@ export class Stretch {
     return advancedBy(progress, platform.now(), this.steps)
   }
 
-  hear(signal: Signal): void {
-    if (this.received.has(signal.id)) return
-    this.pending.set(signal.id, signal)
-    this.offering.add(signal)
-  }
-
   /** Entries from `from` on, of all stretches. */
   async load(from: number): Promise<readonly Entry[]> {
     const { entries } = this.before
-    const stored = from < entries ? await this.ground.stored(from) : []
+    const stored = from < entries ? await this.stored(from) : []
     return [...stored, ...this.entries.slice(Math.max(0, from - entries))]
   }
 
@@ -169,7 +233,7 @@ export class Stretch {
           return intent?.type !== 'intent' || mayLive(intent.host)
         },
       }),
-      wake: () => this.ground.wake(),
+      wake: () => this.wake(),
     }
   }
 

@@ -10,16 +10,14 @@ export interface BellOptions {
   readonly channel: string
   readonly lock?: bigint
   readonly report: (error: unknown) => void
+  /** Undefined: any run may have changed. */
+  readonly rang: (runId: string | undefined) => void
 }
-
-/** `runId` undefined: any run may have changed. */
-type Listener = (runId: string | undefined) => void
 
 const AGAIN_MS = 250
 
 export class Bell {
   private readonly options: BellOptions
-  private readonly listeners = new Set<Listener>()
   private client: pg.Client | undefined
   private again: NodeJS.Timeout | undefined
   private isClosed = false
@@ -35,11 +33,6 @@ export class Bell {
     this.options = options
   }
 
-  listen(listener: Listener): () => void {
-    this.listeners.add(listener)
-    return () => this.listeners.delete(listener)
-  }
-
   async close(): Promise<void> {
     this.isClosed = true
     clearTimeout(this.again)
@@ -47,9 +40,9 @@ export class Bell {
   }
 
   private async connect(): Promise<void> {
-    const { url, channel, lock } = this.options
+    const { url, channel, lock, rang } = this.options
     const client = new pg.Client({ connectionString: url, keepAlive: true })
-    client.on('notification', ({ payload }) => this.ring(payload))
+    client.on('notification', ({ payload }) => rang(payload))
     client.on('error', (error) => this.lost(client, error))
     client.on('end', () => this.lost(client))
     await client.connect()
@@ -58,29 +51,17 @@ export class Bell {
     if (lock !== undefined) await client.query('select pg_advisory_lock($1)', [lock.toString()])
   }
 
-  private lost(client: pg.Client, error?: Error): void {
+  /** Undefined: the one that is tried now. */
+  private lost(client: pg.Client | undefined, error?: Error): void {
     if (this.client !== client) return
     this.client = undefined
     if (this.isClosed) return
     if (error !== undefined) this.options.report(error)
-    this.reconnect()
-  }
-
-  private reconnect(): void {
     this.again = setTimeout(() => {
       this.connect().then(
-        () => (this.isClosed ? this.close() : this.ring(undefined)),
-        (error) => {
-          this.client = undefined
-          if (this.isClosed) return
-          this.options.report(error)
-          this.reconnect()
-        },
+        () => (this.isClosed ? this.close() : this.options.rang(undefined)),
+        (failure) => this.lost(this.client, failure),
       )
     }, AGAIN_MS)
-  }
-
-  private ring(runId: string | undefined): void {
-    for (const listener of this.listeners) listener(runId)
   }
 }

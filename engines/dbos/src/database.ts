@@ -1,6 +1,6 @@
 /** The pool of connections to the database that DBOS and our own tables share, and who makes both schemas. */
 import pg from 'pg'
-import { isAway, schemaTooNew, toSelvage } from './errors.ts'
+import { schemaTooNew, toSelvage } from './errors.ts'
 import { SCHEMA_VERSION, schemaSql } from './schema.ts'
 import { makeTables, SDK_VERSION } from './sdk.ts'
 
@@ -43,17 +43,11 @@ export class Database {
 
   /** Rows of one statement. */
   async rows<R extends Row>(sql: string, values: readonly unknown[] = []): Promise<readonly R[]> {
-    await this.prepare()
-    try {
-      return (await this.pool.query<R>(sql, [...values])).rows
-    } catch (error) {
-      throw toSelvage(error, this.where)
-    }
+    return await this.reached(async () => (await this.pool.query<R>(sql, [...values])).rows)
   }
 
   async transaction<T>(body: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    await this.prepare()
-    try {
+    return await this.reached(async () => {
       const client = await this.pool.connect()
       let broken: Error | undefined
       try {
@@ -69,18 +63,17 @@ export class Database {
       } finally {
         client.release(broken)
       }
-    } catch (error) {
-      throw toSelvage(error, this.where)
-    }
+    })
   }
 
-  /** Done again and again while the database is away: for what must not be given up halfway. */
-  async insist<T>(body: () => Promise<T>, isOver: () => boolean): Promise<T> {
+  /** Done again and again while the database is away: for what must not be given up halfway. `check` may throw. */
+  async insist<T>(body: () => Promise<T>, check: () => Promise<void>): Promise<T> {
     for (let pauseMs = FIRST_AGAIN_MS; ; pauseMs = Math.min(LONGEST_AGAIN_MS, pauseMs * 2)) {
+      await check()
       try {
         return await body()
       } catch (error) {
-        if (isOver()) throw error
+        await check()
         this.options.report(error)
       }
       await new Promise((resolve) => setTimeout(resolve, pauseMs))
@@ -91,13 +84,18 @@ export class Database {
     return this.pool.end()
   }
 
-  /** Makes the tables of DBOS and ours where they are not there yet. */
-  private async prepare(): Promise<void> {
-    this.prepared ??= this.migrate().catch((error) => {
-      this.prepared = undefined
+  /** On the tables of DBOS and ours, which are made where they are not there yet. */
+  private async reached<T>(body: () => Promise<T>): Promise<T> {
+    try {
+      this.prepared ??= this.migrate()
+      await this.prepared.catch((error) => {
+        this.prepared = undefined
+        throw error
+      })
+      return await body()
+    } catch (error) {
       throw toSelvage(error, this.where)
-    })
-    await this.prepared
+    }
   }
 
   private async migrate(): Promise<void> {
@@ -107,13 +105,13 @@ export class Database {
     if (found === wanted) return
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
-    const isThere = await this.exists()
-    if (!isThere) await makeTables(this.options.url, this.options.report)
+    // Without a database there is no place for a lock.
+    if (found === undefined) await makeTables(this.options.url, this.options.report)
     const client = await this.pool.connect()
     try {
       await this.alone(client)
       if ((await this.migrated()) === wanted) return
-      if (isThere) await makeTables(this.options.url, this.options.report)
+      if (found !== undefined) await makeTables(this.options.url, this.options.report)
       await client.query(schemaSql(schema))
       const set = 'on conflict (key) do update set value = excluded.value'
       await client.query(`insert into ${schema}.meta values ('version', $1) ${set}`, [wanted])
@@ -132,24 +130,16 @@ export class Database {
     while (!(await client.query(lock)).rows[0].mine) await new Promise((resolve) => setTimeout(resolve, FIRST_AGAIN_MS))
   }
 
-  private async exists(): Promise<boolean> {
-    try {
-      await this.pool.query('select 1')
-      return true
-    } catch (error) {
-      if ((error as { code?: unknown }).code === '3D000') return false
-      throw error
-    }
-  }
-
+  /** Undefined: there is no such database; empty: nothing in it is ours. */
   private async migrated(): Promise<string | undefined> {
     try {
       const { rows } = await this.pool.query(`select value from ${this.schema}.meta where key = 'version'`)
-      return rows[0]?.value
+      return rows[0]?.value ?? ''
     } catch (error) {
       const { code } = error as { code?: unknown }
-      if (isAway(error) || !['3D000', '3F000', '42P01'].includes(String(code))) throw error
-      return undefined
+      if (code === '3D000') return undefined
+      if (code === '3F000' || code === '42P01') return ''
+      throw error
     }
   }
 }

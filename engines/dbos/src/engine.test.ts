@@ -12,7 +12,8 @@ import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DATABASE, openIn } from '../test/under-test.ts'
-import type { DbosEngine, DbosOptions } from './engine.ts'
+import type { DbosEngine } from './engine.ts'
+import type { DbosOptions } from './options.ts'
 
 const LARGE = 8 * 1_024 * 1_024
 

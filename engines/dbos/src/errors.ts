@@ -8,7 +8,7 @@ export const PLACE = 'DBOS'
 const AWAY = /^(08|53|57P|55P03|40|25P03|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
 
 /** Whether the same may work later. */
-export function isAway(error: unknown): boolean {
+function isAway(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   if (typeof code === 'string') return AWAY.test(code)
   if (error instanceof AggregateError) return error.errors.some(isAway)

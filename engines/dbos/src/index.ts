@@ -1,1 +1,2 @@
-export { type DbosEngine, type DbosOptions, dbosEngine } from './engine.ts'
+export { type DbosEngine, dbosEngine } from './engine.ts'
+export type { DbosOptions } from './options.ts'

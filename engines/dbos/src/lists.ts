@@ -79,14 +79,14 @@ export async function listRuns(db: Database, query: RunQuery): Promise<Page<RunS
   )
 }
 
-/** A question is answered as soon as its answer is accepted, be it that nobody has taken it up yet. */
+/** Answered as soon as its answer is accepted, be it that nobody has taken it up yet; closed while its run is over. */
 const ASKED = (schema: string): string => `
-  select question.id, run, key, opened_at, body, answer,
-    case when status in ('open', 'answered') and answer is not null then 'answered' else status end as status,
-    kind, assignee
-  from ${schema}.question
-  left join lateral (select body as answer from ${schema}.signal where signal.run = question.run and signal.id = question.id)
-    as given on true`
+  select question.id, question.run, key, opened_at, question.body, given.body as answer, kind, assignee, tags,
+    case when question.status = 'open' and outcome is not null then 'closed'
+      when question.status in ('open', 'answered') and given.body is not null then 'answered'
+      else question.status end as status
+  from ${schema}.question join ${schema}.run on run.id = question.run
+  left join ${schema}.signal as given on given.run = question.run and given.id = question.id`
 
 export async function listQuestions(db: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
   const { status, runId, assignee, kind, tag } = query
@@ -95,9 +95,7 @@ export async function listQuestions(db: Database, query: QuestionQuery): Promise
   where.add(runId, (value) => `run = ${value}`)
   where.add(assignee, (value) => `assignee = ${value}`)
   where.add(kind, (value) => `kind = ${value}`)
-  const tagged = (value: string): string =>
-    `exists (select from ${db.schema}.run as asking where asking.id = asked.run and asking.tags @> ${value})`
-  where.add(tag && { [tag.key]: tag.value }, tagged)
+  where.add(tag && { [tag.key]: tag.value }, (value) => `tags @> ${value}`)
   where.behind(query, 'opened_at', 'id')
   const rows = await db.rows<QuestionRow>(
     `select * from (${ASKED(db.schema)}) as asked ${where.sql}

@@ -1,25 +1,29 @@
-/** How what is ours is called in DBOS, and what it is handed. */
-/** What DBOS knows as an application: all workers of a name share runs, and see no others. Also the name of our schema. */
-export interface Names {
-  readonly application: string
-  /** Workers of another one leave our workflows alone: it changes when the loop of a run does. */
-  readonly applicationVersion: string
-  /** Of the one workflow. */
-  readonly workflow: string
-  readonly channel: string
+/**
+ * How what is ours is called in DBOS, and what it is handed. The name of an application is also that of its workflow, of our
+ * schema and of the channel on which changes are told: all workers of a name share runs, and see no others.
+ */
+import { type Start, UsageError } from '@selvage/core'
+
+/** BAD_INPUT. */
+export function checkedName(name: string): string {
+  if (/^[a-z][a-z0-9_]{0,40}$/.test(name) && name !== 'dbos') return name
+  throw new UsageError('BAD_INPUT', `The engine on DBOS cannot name its application and schema '${name}'.`, {
+    hint: "Give lower-case letters, digits and underscores, beginning with a letter; not 'dbos'.",
+  })
 }
 
-export function namesOf(application: string): Names {
-  return { application, applicationVersion: `${application}-1`, workflow: application, channel: application }
+/** Workers of another one leave our workflows alone: it changes when the loop of a run does. */
+export function versionOf(name: string): string {
+  return `${name}-1`
 }
 
 /** One for each program and version, so that a worker is given only what it has registered. */
-export function queueOf({ application }: Names, program: string, version: string | undefined): string {
-  return version === undefined ? `${application}:${program}` : `${application}:${program}@${version}`
+export function queueOf(name: string, { program, version }: Pick<Start, 'program' | 'version'>): string {
+  return version === undefined ? `${name}:${program}` : `${name}:${program}@${version}`
 }
 
-export function workflowOf({ application }: Names, runId: string, generation: number): string {
-  return `${application}:${runId}#${generation}`
+export function workflowOf(name: string, { runId, generation }: Pick<Begin, 'runId' | 'generation'>): string {
+  return `${name}:${runId}#${generation}`
 }
 
 /** The input of a workflow: a stretch of a run, from where the one before it stood still. */

@@ -1,6 +1,5 @@
 /**
- * What is known of runs: our index of them, and, of a run that goes on, the results of the steps of its workflow, which are
- * its journal. A run is driven by one workflow of DBOS after the other, its generations:
+ * What is known of runs: our index of them, and their inboxes. A run is driven by one workflow of DBOS after the other, its generations:
  *
  *   start ──▶ generation 0 ──(waits for long, or its history is full)──▶ generation 1 ──▶ … ──▶ ended ──retry──▶ n + 1
  *
@@ -15,21 +14,15 @@ import {
   type Reopen,
   reopenEntry,
   runEnded,
-  type Stretch,
   stepsIn,
 } from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database, Row } from './database.ts'
 import { PLACE } from './errors.ts'
-import type { Names } from './names.ts'
+import { Journal } from './journal.ts'
 
 export interface RunRow extends Row {
   readonly id: string
-  readonly program: string
-  readonly version: string | null
-  readonly parent: string | null
-  readonly tenant: string | null
-  readonly tags: { readonly [key: string]: string }
   readonly start: string
   readonly created_at: string
   readonly updated_at: string
@@ -47,7 +40,12 @@ export interface RunRow extends Row {
 }
 
 /** How a generation stands, as far as its steps are durable. */
-type Stood = Pick<Stretch, 'cursor' | 'steps' | 'at' | 'note'>
+interface Stood {
+  readonly cursor: number
+  readonly steps: number
+  readonly at: number
+  readonly note: Json | undefined
+}
 
 /** Of a run that is not there yet. */
 interface Beginning {
@@ -58,17 +56,14 @@ interface Beginning {
 
 type Client = Pick<pg.PoolClient, 'query'>
 
-/** Newest outputs that are looked at for the last advance: a wait may stand behind it. */
-const LAST = 3
-
 export class Runs {
-  private readonly db: Database
-  private readonly names: Names
+  readonly db: Database
+  readonly journal: Journal
   private readonly s: string
 
-  constructor(db: Database, names: Names) {
+  constructor(db: Database) {
     this.db = db
-    this.names = names
+    this.journal = new Journal(db)
     this.s = db.schema
   }
 
@@ -97,7 +92,7 @@ export class Runs {
         ],
       )
       if (rowCount === 1) {
-        if (entries.length > 0) await client.query(this.keeping, keptAs(runId, entries))
+        await this.journal.keep(runId, entries, client)
         await enqueue(client)
         await this.ring(client, runId)
         return undefined
@@ -138,10 +133,8 @@ export class Runs {
     return await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
       if (run.outcome === null || run.entries !== at) return false
-      const entry = reopenEntry(reopen)
-      await client.query(`insert into ${this.s}.entry values ($1, $2, $3)`, [runId, at, JSON.stringify(entry)])
+      await this.journal.keep(runId, [reopenEntry(reopen)], client)
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
-      await client.query(`update ${this.s}.question set status = 'open' where run = $1 and status = 'closed'`, [runId])
       const workflow = await enqueue(client, run)
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
@@ -160,13 +153,10 @@ export class Runs {
    * has begun.
    */
   async claim(runId: string, generation: number, advance: string): Promise<number | undefined> {
-    const [row] = await this.db.rows<{ crashes: number }>(
-      `with claimed as (
-         update ${this.s}.run set status = 'running', parked = false, waits_for = null, claim = $3,
-           crashes = case when claim = $3 then crashes + 1 else 1 end
-         where id = $1 and generation = $2 and outcome is null returning crashes
-       ) select crashes, pg_notify($4, $5) from claimed`,
-      [runId, generation, advance, this.names.channel, runId],
+    const row = await this.say(
+      [runId, generation, advance],
+      `status = 'running', parked = false, waits_for = null, claim = $3,
+        crashes = case when claim = $3 then crashes + 1 else 1 end`,
     )
     return row?.crashes
   }
@@ -182,23 +172,44 @@ export class Runs {
     { cursor, steps, at, note }: Stood,
     waitsFor: NonNullable<RunDescription['waitsFor']>,
   ): Promise<void> {
-    await this.db.rows(
-      `with stood as (
-         update ${this.s}.run set status = 'suspended', waits_for = $3, entries = $4, steps = $5, updated_at = $6, note = $7,
-           crashes = 0 where id = $1 and generation = $2 and outcome is null returning id
-       ) select pg_notify($8, id) from stood`,
-      [runId, generation, JSON.stringify(waitsFor), cursor, steps, at, jsonOf(note), this.names.channel],
+    await this.say(
+      [runId, generation, JSON.stringify(waitsFor), cursor, steps, at, jsonOf(note)],
+      `status = 'suspended', waits_for = $3, entries = $4, steps = $5, updated_at = $6, note = $7, crashes = 0`,
     )
   }
 
-  async resume(runId: string, generation: number): Promise<void> {
-    await this.db.rows(
-      `with woken as (
-         update ${this.s}.run set status = 'running', waits_for = null
-         where id = $1 and generation = $2 and status = 'suspended' returning id
-       ) select pg_notify($3, id) from woken`,
-      [runId, generation, this.names.channel],
+  /** The next generation is there. */
+  async handOn(
+    runId: string,
+    generation: number,
+    { workflow, parked, entries }: { readonly workflow: string; readonly parked: boolean; readonly entries: number },
+  ): Promise<void> {
+    await this.say(
+      [runId, generation, workflow, parked, entries],
+      `generation = $2 + 1, workflow = $3, parked = $4, entries = $5, claim = null`,
     )
+  }
+
+  async end(runId: string, generation: number, { cursor, steps, at, note }: Stood, outcome: Outcome): Promise<void> {
+    await this.say(
+      [runId, generation, endStatus(outcome), JSON.stringify(outcome), cursor, steps, at, jsonOf(note)],
+      `status = $3, outcome = $4, entries = $5, steps = $6, updated_at = $7, note = $8,
+        waits_for = null, crashes = 0, claim = null`,
+    )
+  }
+
+  /** Of the run `$1` in its generation `$2`; nothing where a later one has begun, or the run has ended. */
+  private async say(
+    values: readonly [runId: string, generation: number, ...unknown[]],
+    set: string,
+  ): Promise<Pick<RunRow, 'crashes'> | undefined> {
+    const [row] = await this.db.rows<Pick<RunRow, 'crashes'> & Row>(
+      `with said as (
+         update ${this.s}.run set ${set} where id = $1 and generation = $2 and outcome is null returning id, crashes
+       ) select crashes, pg_notify('${this.s}', id) from said`,
+      values,
+    )
+    return row
   }
 
   /** What has become of questions in these entries. */
@@ -220,52 +231,6 @@ export class Runs {
     }
   }
 
-  /** Entries of a generation that is over. Said again, nothing changes: they are what DBOS has recorded. */
-  async keep(runId: string, entries: readonly Entry[]): Promise<void> {
-    if (entries.length > 0) await this.db.rows(this.keeping, keptAs(runId, entries))
-  }
-
-  private get keeping(): string {
-    return `insert into ${this.s}.entry select $1, seq, body from unnest($2::int[], $3::text[]) as new (seq, body)
-      on conflict do nothing`
-  }
-
-  /** The next generation is there. Whether it waits though somebody has called. */
-  async handOn(
-    runId: string,
-    generation: number,
-    next: { readonly workflow: string; readonly parked: boolean; readonly heard: number; readonly entries: number },
-  ): Promise<boolean> {
-    const { workflow, parked, heard, entries } = next
-    return await this.db.transaction(async (client) => {
-      await client.query(
-        `update ${this.s}.run set generation = $2 + 1, workflow = $3, parked = $4, entries = $5, claim = null
-           where id = $1 and generation = $2 and outcome is null`,
-        [runId, generation, workflow, parked, entries],
-      )
-      if (!parked) return false
-      const { rowCount } = await client.query(`select 1 from ${this.s}.signal where run = $1 and seq >= $2 limit 1`, [
-        runId,
-        heard,
-      ])
-      return rowCount !== 0
-    })
-  }
-
-  async end(runId: string, generation: number, { cursor, steps, at, note }: Stood, outcome: Outcome): Promise<void> {
-    const status = endStatus(outcome)
-    await this.db.transaction(async (client) => {
-      const { rowCount } = await client.query(
-        `update ${this.s}.run set status = $3, outcome = $4, entries = $5, steps = $6, updated_at = $7, note = $8,
-           waits_for = null, crashes = 0, claim = null where id = $1 and generation = $2 and outcome is null`,
-        [runId, generation, status, JSON.stringify(outcome), cursor, steps, at, jsonOf(note)],
-      )
-      if (rowCount === 0) return
-      await client.query(`update ${this.s}.question set status = 'closed' where run = $1 and status = 'open'`, [runId])
-      await this.ring(client, runId)
-    })
-  }
-
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** NOT_FOUND. */
@@ -283,45 +248,14 @@ export class Runs {
     return rows.map(({ seq, body }) => ({ seq, signal: JSON.parse(body) as Signal }))
   }
 
-  /** Of generations that are over. */
-  async kept(runId: string, from: number, limit: number): Promise<Entry[]> {
-    const rows = await this.db.rows<{ body: string }>(
-      `select body from ${this.s}.entry where run = $1 and seq >= $2 order by seq limit $3`,
-      [runId, from, limit],
-    )
-    return rows.map(({ body }) => JSON.parse(body) as Entry)
-  }
-
   async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    const run = await this.row(runId)
-    const kept = await this.kept(runId, from, limit)
-    if (kept.length >= limit || run.outcome !== null) return kept
-    const rows = await this.db.rows<{ output: string }>(
-      `select output from dbos.operation_outputs where workflow_uuid = $1 and output is not null order by function_id`,
-      [run.workflow],
-    )
-    const next = kept.at(-1)?.seq ?? from - 1
-    const going = rows.flatMap(({ output }) => advancedOf(output)?.entries ?? []).filter(({ seq }) => seq > next)
-    const entries = [...kept, ...going].slice(0, limit)
-    // Where a generation ended between the two looks, its entries are kept now.
-    const isWhole = entries.every(({ seq }, index) => seq === from + index)
-    return isWhole ? entries : await this.kept(runId, from, limit)
+    const { outcome, workflow } = await this.row(runId)
+    return await this.journal.entries(runId, outcome === null ? workflow : undefined, from, limit)
   }
 
   async describe(runId: string): Promise<RunDescription> {
     const row = await this.row(runId)
-    return describe(row, await this.last(row))
-  }
-
-  /** How far a run that goes on has come since its row was written. */
-  private async last({ status, workflow }: RunRow): Promise<Advanced | undefined> {
-    if (status !== 'running') return undefined
-    const rows = await this.db.rows<{ output: string }>(
-      `select output from dbos.operation_outputs where workflow_uuid = $1 and output is not null
-         order by function_id desc limit ${LAST}`,
-      [workflow],
-    )
-    return rows.map(({ output }) => advancedOf(output)).find((advanced) => advanced !== undefined)
+    return describe(row, row.status === 'running' ? await this.journal.last(row.workflow) : undefined)
   }
 
   private async locked(client: Client, runId: string): Promise<RunRow> {
@@ -331,7 +265,7 @@ export class Runs {
   }
 
   private async ring(client: Client, runId: string): Promise<void> {
-    await client.query('select pg_notify($1, $2)', [this.names.channel, runId])
+    await client.query('select pg_notify($1, $2)', [this.s, runId])
   }
 }
 
@@ -349,17 +283,6 @@ export function describe(row: RunRow, last?: Advanced): RunDescription {
     waitsFor: waitsFor === null ? undefined : (JSON.parse(waitsFor) as NonNullable<RunDescription['waitsFor']>),
     note: last !== undefined ? last.status : note === null ? undefined : (JSON.parse(note) as Json),
   })
-}
-
-/** Results of other steps (waits, the start of the next generation) are none. */
-function advancedOf(output: string): Advanced | undefined {
-  const value = JSON.parse(output) as Advanced | null
-  return typeof value === 'object' && value !== null && 'cursor' in value ? value : undefined
-}
-
-/** Values for `keeping`. */
-function keptAs(runId: string, entries: readonly Entry[]): unknown[] {
-  return [runId, entries.map(({ seq }) => seq), entries.map((entry) => JSON.stringify(entry))]
 }
 
 function jsonOf(value: unknown): string | null {

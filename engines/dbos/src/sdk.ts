@@ -12,21 +12,16 @@ import { DBOSExecutor } from '@dbos-inc/dbos-sdk/internal/dbos-executor'
 import { migrateSystemDatabase } from '@dbos-inc/dbos-sdk/internal/system_database'
 import { GlobalLogger } from '@dbos-inc/dbos-sdk/internal/telemetry/logs'
 import { dbRetryConfig } from '@dbos-inc/dbos-sdk/internal/utils'
-import { EngineError } from '@selvage/core'
-import type { Database } from './database.ts'
+import { EngineError, type Start } from '@selvage/core'
+import type { Application } from './application.ts'
 import { oneInAProcess } from './errors.ts'
-import type { Begin, Names } from './names.ts'
+import { type Begin, queueOf, versionOf, workflowOf } from './names.ts'
 
 export interface LaunchOptions {
-  readonly names: Names
-  readonly url: string
-  readonly db: Database
+  readonly app: Application
   readonly executor: string
-  /** Whose workflows this worker is given from the beginning. */
-  readonly queues: readonly string[]
-  /** Makes a queue known to DBOS. */
-  readonly makeQueue: (name: string) => Promise<unknown>
-  readonly report: (error: unknown) => void
+  /** Of the host: how many advances it makes at once. */
+  readonly concurrency: number
   /** Drives a generation of a run. */
   readonly drive: (begin: Begin) => Promise<string>
 }
@@ -53,27 +48,28 @@ export class Sdk {
   private readonly workflow: (begin: Begin) => Promise<string>
   private readonly queues = new Set<string>()
 
-  static async launch(options: LaunchOptions): Promise<Sdk> {
+  /** Workflows of `queues` are given to this worker from the beginning. */
+  static async launch(options: LaunchOptions, queues: readonly string[]): Promise<Sdk> {
     if (isTaken || DBOS.isInitialized()) throw oneInAProcess()
     isTaken = true
     try {
-      const { names, url, db, executor, report } = options
+      const { app, executor } = options
       DBOS.setConfig({
-        name: names.application,
-        applicationVersion: names.applicationVersion,
+        name: app.name,
+        applicationVersion: versionOf(app.name),
         executorID: executor,
-        systemDatabaseUrl: url,
-        systemDatabasePool: db.pool,
+        systemDatabaseUrl: app.settings.url,
+        systemDatabasePool: app.db.pool,
         runMigrations: false,
         enableOTLP: false,
         tracingEnabled: false,
-        logger: loggerOf(report),
+        logger: loggerOf(app.platform.report),
         serializer: PLAIN_JSON,
         // Queues are added as programs are registered.
         listenQueues: [],
       })
       const sdk = new Sdk(options)
-      for (const queue of options.queues) await sdk.listen(queue)
+      for (const queue of queues) await sdk.listen(queue)
       await DBOS.launch()
       return sdk
     } catch (error) {
@@ -85,15 +81,16 @@ export class Sdk {
 
   private constructor(options: LaunchOptions) {
     this.options = options
-    const { drive, names } = options
-    const config = { name: names.workflow, serialization: 'portable', maxRecoveryAttempts: FOR_EVER } as const
+    const { drive, app } = options
+    const config = { name: app.name, serialization: 'portable', maxRecoveryAttempts: FOR_EVER } as const
     this.workflow = DBOS.registerWorkflow(drive, config)
   }
 
   /** From now on DBOS gives this worker what stands in that queue. */
   async listen(queue: string): Promise<void> {
     if (this.queues.has(queue)) return
-    await this.options.makeQueue(queue)
+    const { app, concurrency } = this.options
+    await app.makeQueue(queue, concurrency)
     registerPollerQueue(queue)
     this.queues.add(queue)
   }
@@ -104,9 +101,12 @@ export class Sdk {
   }
 
   /** Only inside of a workflow: the workflow of the next generation, in the same commit as the record that it was started. */
-  async next(begin: Begin, workflowID: string, queueName: string, delayMs: number): Promise<void> {
+  async next(begin: Begin, start: Start, delayMs: number): Promise<string> {
+    const { name } = this.options.app
+    const [workflowID, queueName] = [workflowOf(name, begin), queueOf(name, start)]
     const enqueueOptions = delayMs > 0 ? { delaySeconds: delayMs / 1_000 } : {}
     await DBOS.startWorkflow(this.workflow, { workflowID, queueName, enqueueOptions })(begin)
+    return workflowID
   }
 
   /** What these executors had goes back to its queues, and their claims are void. */

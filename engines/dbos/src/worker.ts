@@ -12,31 +12,21 @@
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
-import type { Host, Start } from '@selvage/core'
-import { Places, type Platform } from '@selvage/core/engines'
-import { Bell } from './bell.ts'
-import type { Database } from './database.ts'
+import { setTimeout } from 'node:timers/promises'
+import type { Host } from '@selvage/core'
+import { Places } from '@selvage/core/engines'
+import type { Application } from './application.ts'
+import type { Bell } from './bell.ts'
 import { type Driver, Generation } from './drive-run.ts'
-import { type Begin, type Names, queueOf, workflowOf } from './names.ts'
-import type { RunRow, Runs } from './runs.ts'
+import { type Begin, queueOf } from './names.ts'
+import type { RunRow } from './runs.ts'
 import { Sdk } from './sdk.ts'
 
 export interface WorkerOptions {
-  readonly names: Names
-  readonly url: string
-  readonly db: Database
-  readonly runs: Runs
+  readonly app: Application
   readonly host: Host
   readonly concurrency: number
-  readonly namesSteps: boolean
-  readonly leaseMs: number
-  readonly makeQueue: (name: string) => Promise<unknown>
-  readonly lingerMs: number
-  readonly stopGraceMs: number
-  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
-  readonly platform: Platform
   readonly touched: (runId: string) => void
-  readonly wake: (workflow: string, start: Start) => Promise<void>
   /** A run whose workflow was cancelled in DBOS's console. */
   readonly cancelled: (run: RunRow) => Promise<void>
   /** A run whose workflow DBOS has ended with an error: nothing drives it any more. */
@@ -47,17 +37,19 @@ const BEATS = 10
 const SILENCE = 4
 const LOOKS_MS = 500
 
-export class Worker {
+export class Worker implements Driver {
+  readonly app: Application
+  readonly host: Host
+  readonly places: Places
+  sdk!: Sdk
   private readonly options: WorkerOptions
   private readonly executor = `${hostname()}:${process.pid}:${randomBytes(4).toString('hex')}`
   private readonly lock = randomBytes(8).readBigInt64BE()
-  private readonly places: Places
   /** Of each run the one that drives it in this process; an older one may still stand there, without a claim. */
   private readonly generations = new Map<string, Generation>()
   private readonly all = new Set<Generation>()
   private readonly loops: Promise<void>[] = []
   private readonly over = new AbortController()
-  private sdk!: Sdk
   private bell!: Bell
   private stopping: Promise<void> | undefined
 
@@ -73,19 +65,21 @@ export class Worker {
   }
 
   private constructor(options: WorkerOptions) {
+    const { app, host, concurrency } = options
     this.options = options
-    this.places = new Places(options.concurrency, options.platform)
+    this.app = app
+    this.host = host
+    this.places = new Places(concurrency, app.platform)
   }
 
   private async begin(): Promise<void> {
-    const { names, url, db, makeQueue, leaseMs, platform } = this.options
-    const { report } = platform
+    const { app, executor, lock } = this
+    const { leaseMs } = app.settings
+    const { concurrency } = this.options
     await this.beat()
-    this.bell = await Bell.open({ url, channel: names.channel, lock: this.lock, report })
-    this.bell.listen((runId) => this.rang(runId))
+    this.bell = await app.listen((runId) => this.rang(runId), lock)
     const drive = (begin: Begin): Promise<string> => this.drive(begin)
-    const { executor, queues } = this
-    this.sdk = await Sdk.launch({ names, url, db, executor, queues, makeQueue, report, drive })
+    this.sdk = await Sdk.launch({ app, executor, concurrency, drive }, this.queues)
     await this.watch()
     this.loops.push(this.every(leaseMs / BEATS, () => this.beatOn()))
     this.loops.push(this.every(Math.min(LOOKS_MS, leaseMs / 2), () => this.watch()))
@@ -99,9 +93,9 @@ export class Worker {
   }
 
   private async end(): Promise<void> {
-    const { db, stopGraceMs, platform } = this.options
+    const { db, settings, platform } = this.app
     const { report } = platform
-    await this.sdk?.shutdown(stopGraceMs).catch(report)
+    await this.sdk?.shutdown(settings.stopGraceMs).catch(report)
     this.over.abort()
     await Promise.all(this.loops)
     for (const generation of this.all) this.lose(generation, false)
@@ -112,11 +106,11 @@ export class Worker {
   // ── runs ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async drive(begin: Begin): Promise<string> {
-    const generation = new Generation(begin, this.driver)
+    const generation = new Generation(begin, this)
     this.all.add(generation)
     this.generations.set(begin.runId, generation)
     try {
-      return await generation.drive()
+      return await generation.live()
     } catch (error) {
       // DBOS has refused a checkpoint: the run goes on elsewhere, or anew in this process.
       if (this.generations.get(begin.runId) === generation) this.lose(generation, true)
@@ -129,7 +123,7 @@ export class Worker {
 
   private lose(generation: Generation, isTaken: boolean): void {
     generation.lose(isTaken)
-    this.options.host.evict(generation.runId)
+    this.host.evict(generation.runId)
   }
 
   private rang(runId: string | undefined): void {
@@ -137,59 +131,35 @@ export class Worker {
     else for (const generation of this.all) generation.ring()
   }
 
-  private get driver(): Driver {
-    const { options } = this
-    const { host, runs, db, names, platform, wake, touched, namesSteps, rotateAfter, concurrency } = options
-    const isStopping = (): boolean => this.stopping !== undefined
-    // Where many are at work, who waits makes room.
-    const lingerMs = (): number => (this.all.size > concurrency ? 0 : options.lingerMs)
-    return {
-      host,
-      platform,
-      places: this.places,
-      runs,
-      wake,
-      touched,
-      rotateAfter,
-      get lingerMs() {
-        return lingerMs()
-      },
-      announces: namesSteps,
-      get isStopping() {
-        return isStopping()
-      },
-      step: (name, body) => this.sdk.step(name, body),
-      next: async (begin, { program, version }, delayMs) => {
-        const workflow = workflowOf(names, begin.runId, begin.generation)
-        await this.sdk.next(begin, workflow, queueOf(names, program, version), delayMs)
-        return workflow
-      },
-      insist: async (generation, body) => {
-        try {
-          return await db.insist(body, () => generation.isLost)
-        } catch (error) {
-          await generation.unlessLost()
-          throw error
-        }
-      },
-    }
+  get isStopping(): boolean {
+    return this.stopping !== undefined
+  }
+
+  /** Where many are at work, who waits makes room. */
+  get lingerMs(): number {
+    return this.all.size > this.options.concurrency ? 0 : this.app.settings.lingerMs
+  }
+
+  touched(runId: string): void {
+    this.options.touched(runId)
   }
 
   /** Of what is registered by now. */
   private get queues(): readonly string[] {
-    const { host, names } = this.options
-    return host.registered().map(({ name, version }) => queueOf(names, name, version))
+    return this.host
+      .registered()
+      .map(({ name, version }) => queueOf(this.app.name, { program: name, ...(version !== undefined && { version }) }))
   }
 
   // ── workers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async beat(): Promise<void> {
-    const { db } = this.options
+    const { db } = this.app
     await db.rows(`insert into ${db.schema}.worker values ($1, $2, now())`, [this.executor, this.lock.toString()])
   }
 
   private async beatOn(): Promise<void> {
-    const { db } = this.options
+    const { db } = this.app
     const mine = [this.executor]
     const beaten = await db.rows(
       `update ${db.schema}.worker set seen_at = now() where executor = $1 returning executor`,
@@ -202,7 +172,8 @@ export class Worker {
   }
 
   private async watch(): Promise<void> {
-    const { db, names, leaseMs } = this.options
+    const { db, name, settings } = this.app
+    const { leaseMs } = settings
     for (const queue of this.queues) await this.sdk.listen(queue)
     await db.rows(
       `delete from ${db.schema}.worker where seen_at < now() - $1 * interval '1 ms'
@@ -213,7 +184,7 @@ export class Worker {
       `select distinct executor_id from dbos.workflow_status
          where status = 'PENDING' and application_name = $1
          and not exists (select from ${db.schema}.worker where executor = executor_id)`,
-      [names.application],
+      [name],
     )
     if (orphans.length > 0) await this.sdk.recover(orphans.map(({ executor_id }) => executor_id))
     const ended = await db.rows<RunRow & { readonly ended_as: string; readonly error: string | null }>(
@@ -221,7 +192,7 @@ export class Worker {
          join ${db.schema}.run on workflow = workflow_uuid
          where workflow_status.status in ('CANCELLED', 'ERROR', 'MAX_RECOVERY_ATTEMPTS_EXCEEDED')
          and application_name = $1 and run.outcome is null`,
-      [names.application],
+      [name],
     )
     for (const { ended_as: how, error, ...run } of ended) {
       if (how === 'CANCELLED') await this.options.cancelled(run)
@@ -232,17 +203,8 @@ export class Worker {
   private async every(ms: number, body: () => Promise<void>): Promise<void> {
     const { signal } = this.over
     while (!signal.aborted) {
-      await new Promise<void>((resolve) => {
-        const done = (): void => {
-          clearTimeout(timer)
-          signal.removeEventListener('abort', done)
-          resolve()
-        }
-        const timer = setTimeout(done, ms)
-        signal.addEventListener('abort', done)
-      })
-      if (signal.aborted) return
-      await body().catch((error) => this.options.platform.report(error))
+      await setTimeout(ms, undefined, { signal }).catch(() => {})
+      if (!signal.aborted) await body().catch(this.app.platform.report)
     }
   }
 }

@@ -48,9 +48,9 @@ describe('blobs in S3', () => {
     expect(await blobs.get(hash)).toEqual(bytes)
   })
 
-  it('that are not there are NOT_FOUND; a bucket that is away is another thing', async () => {
+  it('that are not there are CORRUPT, as in every place; a bucket that is away is another thing', async () => {
     const blobs = s3Blobs({ bucket: 'mine', client })
-    await expect(blobs.get('0'.repeat(64))).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    await expect(blobs.get('0'.repeat(64))).rejects.toMatchObject({ code: 'CORRUPT' })
     isDown = true
     const away = { code: 'UNAVAILABLE', message: expect.stringContaining('mine') }
     await expect(blobs.put(new Uint8Array([1]))).rejects.toMatchObject(away)

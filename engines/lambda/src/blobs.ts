@@ -3,8 +3,8 @@
  * object takes 5 TB, a put is durable when it is acknowledged, and a lifecycle rule of the bucket removes what is old.
  * (An item of DynamoDB takes 400 KB.)
  */
-import { createHash } from 'node:crypto'
-import { type Blobs, EngineError, probe, RunError } from '@selvage/core'
+import { type Blobs, EngineError } from '@selvage/core'
+import { hashedBlobs } from '@selvage/runtime-node'
 
 /** What is needed of `@aws-sdk/client-s3`: `new S3({})` of it has both. */
 export interface S3Like {
@@ -24,28 +24,22 @@ export interface S3BlobsOptions {
 
 export function s3Blobs({ bucket, prefix = 'selvage/', client }: S3BlobsOptions): Blobs {
   const at = (hash: string): { Bucket: string; Key: string } => ({ Bucket: bucket, Key: `${prefix}${hash}` })
-  return {
-    async put(bytes) {
-      const hash = createHash('sha256').update(bytes).digest('hex')
-      probe('store.before-blob')
-      try {
-        await client.putObject({ ...at(hash), Body: bytes })
-      } catch (cause) {
+  return hashedBlobs({
+    place: `Bucket ${bucket}`,
+    async write(hash, bytes) {
+      await client.putObject({ ...at(hash), Body: bytes }).catch((cause: unknown) => {
         throw away(bucket, `take blob ${hash}`, cause)
-      }
-      probe('store.after-blob')
-      return hash
+      })
     },
-    async get(hash) {
+    async read(hash) {
       try {
-        const { Body } = await client.getObject(at(hash))
-        if (Body !== undefined) return await Body.transformToByteArray()
+        return await (await client.getObject(at(hash))).Body?.transformToByteArray()
       } catch (cause) {
-        if ((cause as Error).name !== 'NoSuchKey') throw away(bucket, `give blob ${hash}`, cause)
+        if ((cause as Error).name === 'NoSuchKey') return undefined
+        throw away(bucket, `give blob ${hash}`, cause)
       }
-      throw new RunError('NOT_FOUND', `Bucket ${bucket} holds no blob ${hash}.`, { details: { bucket, hash } })
     },
-  }
+  })
 }
 
 function away(bucket: string, what: string, cause: unknown): EngineError {

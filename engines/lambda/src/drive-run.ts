@@ -13,28 +13,18 @@
  * invocation.
  */
 import { type DurableContext, StepInterruptedError, StepSemantics } from '@aws/durable-execution-sdk-js'
+import { type Advance, EngineError, type Entry, errorToJson, type Host, type Outcome, probe } from '@selvage/core'
 import {
-  type Advance,
-  type Blobs,
-  type Control,
-  drive,
-  EngineError,
-  type Entry,
-  errorToJson,
-  type Host,
-  Offering,
-  type Outcome,
-  type Primitives,
-  type Progress,
-  probe,
-  type Seed,
-  SelvageError,
-  type Signal,
-} from '@selvage/core'
-import { advancedBy, type Platform, reopenEntry } from '@selvage/core/engines'
-import { notRegistered, tooLarge } from './errors.ts'
+  type Advanced as Asked,
+  type Ground,
+  notRegistered,
+  type Platform,
+  reopenEntry,
+  Stretch,
+} from '@selvage/core/engines'
+import { tooLarge } from './errors.ts'
 import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
-import { readLetter } from './letters.ts'
+import type { Kept, Large } from './large.ts'
 import { ENVELOPE_BYTES, operationName, PAYLOAD_BYTES, wholeSeconds } from './limits.ts'
 import { inboxName } from './names.ts'
 import { type Numbered, Queue } from './queue.ts'
@@ -43,27 +33,26 @@ import {
   type Bell,
   CLOSED,
   type Failed,
-  type Kept,
   type Letter,
   LOOK,
+  NO_PAST,
   type Past,
   type RunPayload,
-  toProgress,
+  reopeningsOf,
 } from './wire.ts'
 
 /** What a run needs of the process that drives it. */
-export interface Driver {
+export interface Driver extends Ground {
   /** The one that has the program; undefined: none here has it. */
   hostOf(payload: RunPayload): Host | undefined
-  readonly blobs?: Blobs
+  readonly large: Large
   readonly platform: Platform
   /** Milliseconds that are left to this invocation. */
   remainingMs(): number
   /** Nothing new begins when so little is left. */
   readonly reserveMs: number
-  /** Whether operations go by the names of steps. */
-  readonly namesSteps: boolean
-  readonly rotateAfter: { readonly operations: number; readonly bytes: number }
+  /** `operations`: of the service's. */
+  readonly rotateAfter: { readonly advances: number; readonly operations: number; readonly bytes: number } | 'never'
   /** Entries of the generations before. */
   stored(payload: RunPayload): Promise<readonly Entry[]>
   /** The signal of that number in the queue of a run, if it can be seen. */
@@ -75,99 +64,78 @@ export interface Driver {
 
 const LONGEST_PAUSE_SECONDS = 300
 
-/** Thrown through `drive`: the next generation goes on. */
-export const ROTATED: unique symbol = Symbol('rotated')
-
-export class Generation implements Primitives {
-  readonly announces: boolean
+export class Generation extends Stretch {
   private readonly ctx: DurableContext
   private readonly payload: RunPayload
   private readonly driver: Driver
   private readonly inbox: Inbox
   private readonly queue: Queue
-  private readonly offering: Offering
   /** Of this generation, as far as they are durable. */
   private readonly kept: Kept[] = []
   private readonly past: Past
   private last: Advanced | undefined
   private heard = 0
   private operations = 0
-  private bytes = 0
-  private readonly received = new Set<string>()
-  /** Signals below this number were given to the program, though not all may be in the journal. */
-  private given = 0
-  private host: Host | undefined
   private warm = false
-  private advancing = false
-  private woken = false
 
   constructor(ctx: DurableContext, payload: RunPayload, driver: Driver) {
+    const { runId, past = NO_PAST, reopen } = payload
+    super(runId, { ...past, at: 0, reopen }, driver)
     this.ctx = ctx
     this.payload = payload
     this.driver = driver
-    this.announces = driver.namesSteps
-    this.past = payload.past ?? NO_PAST
-    const { runId } = payload
-    const fetch = (number: number): Promise<Letter | undefined> => driver.queued(runId, number)
-    this.queue = new Queue(runId, this.past, fetch, (letter) => readLetter(driver.blobs, letter))
-    this.offering = new Offering(
-      (signal) => !this.advancing || this.received.has(signal.id) || this.host?.offer(runId, signal) !== false,
-      (ms, act) => void driver.platform.timer(ms, act),
-    )
-    this.inbox = new Inbox(ctx, inboxName(payload.runId), (text) => this.hear(text))
-    const { reopen } = payload
-    if (reopen !== undefined) this.kept.push([reopenEntry(reopen)])
+    this.past = past
+    this.queue = new Queue(runId, past, (number) => driver.queued(runId, number), driver.large)
+    this.inbox = new Inbox(ctx, inboxName(runId), (text) => this.ring(text))
+    if (reopen !== undefined) this.kept.push([reopenEntry(reopen)] as unknown as Kept)
   }
 
-  async drive(): Promise<Outcome> {
-    const { runId, start, startAt } = this.payload
+  /** Undefined: the next generation goes on. */
+  async live(): Promise<Outcome | undefined> {
+    const { start, startAt } = this.payload
     this.listenTo(0)
-    if (startAt !== undefined) await this.rest(startAt)
-    const cursor = this.past.entries + (this.payload.reopen === undefined ? 0 : 1)
-    const outcome = await drive({ runId, start, ...(cursor > 0 && { seed: { cursor } }) }, this)
-    probe('engine.before-finish')
-    this.host?.evict(runId)
-    probe('engine.after-finish')
+    if (startAt !== undefined) await this.sleep(startAt)
+    const outcome = await this.drive(start)
+    if (outcome !== undefined) probe('engine.before-finish')
+    this.evict()
+    if (outcome !== undefined) probe('engine.after-finish')
     return outcome
   }
 
-  // ── Primitives ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
 
-  async advance(name: string, request: Advance): Promise<Progress> {
+  protected async record(name: string, request: Advance): Promise<Asked> {
     for (let tries = 0; ; tries++) {
-      const advanced = await this.step(name, (attempt) => this.live(request, tries, attempt))
-      this.advancing = false
+      const advanced = await this.step(name, (attempt) => this.attempt(request, tries, attempt))
       this.listenTo(advanced.heard)
       if (advanced.kind === 'failed') {
         await this.pause('try again', advanced.afterSeconds)
         continue
       }
-      this.take(advanced)
+      this.last = advanced
+      this.kept.push(advanced.entries)
+      this.bytes += JSON.stringify(advanced).length
+      this.queue.take(advanced.taken)
       if (advanced.isLate === true) await this.pause('next invocation', 1)
-      return toProgress(advanced)
+      // The loop asks for no entries: they may lie elsewhere.
+      return { ...advanced, entries: [] }
     }
   }
 
-  async waitFor(_: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
-    const isOver = until !== undefined && until <= this.now()
-    if (this.last?.kind !== 'wait' || this.last.called === true || isOver) return []
+  protected async rest(_: readonly string[], until: number | undefined): Promise<void> {
+    if (this.last?.kind !== 'wait' || this.last.called === true) return
     probe('engine.before-suspend')
     await this.called(until)
-    return []
   }
 
-  /** By the newest thing that is recorded. */
-  now(): number {
-    return this.last?.at ?? 0
+  override isFull(): boolean {
+    const { rotateAfter } = this.driver
+    return super.isFull() || (rotateAfter !== 'never' && this.operations >= rotateAfter.operations)
   }
 
-  isFull(): boolean {
-    const { operations, bytes } = this.driver.rotateAfter
-    return this.operations >= operations || this.bytes >= bytes
-  }
-
-  async startAnew(_: Seed): Promise<never> {
-    const { driver, inbox, payload, past, last, queue } = this
+  protected override async handOn(): Promise<void> {
+    const { driver, inbox, payload, past, last, queue, steps } = this
+    const { runId, start } = payload
     const generation = payload.generation + 1
     await this.step('close the inbox', async () => {
       for (const id of await inbox.ids(this.heard)) await driver.complete(id, CLOSED)
@@ -175,27 +143,31 @@ export class Generation implements Primitives {
     })
     await this.step(`begin generation ${generation}`, async () => {
       await inbox.until(inbox.opened)
-      const entries = await this.entries()
-      await driver.begin({
-        selvage: 'run',
-        runId: payload.runId,
-        generation,
-        start: payload.start,
-        nonce: `rotated from ${payload.generation}`,
-        past: {
-          createdAt: past.createdAt,
-          entries: past.entries + entries.length,
-          steps: last?.steps ?? past.steps,
-          reopenings: last?.reopenings ?? past.reopenings,
-          taken: queue.taken,
-          queued: queue.end,
-          archives: [...past.archives, await archive(driver.blobs, entries)],
-        },
-      })
+      const own = await driver.large.entries(this.kept)
+      const entries = past.entries + own.length
+      const reopenings = last?.reopenings ?? past.reopenings
+      const archives = [...past.archives, await driver.large.archive(own)]
+      const { createdAt } = past
+      const next = { createdAt, entries, steps, reopenings, taken: queue.taken, queued: queue.end, archives }
+      const nonce = `rotated from ${payload.generation}`
+      await driver.begin({ selvage: 'run', runId, generation, start, nonce, past: next })
       return null
     })
-    this.host?.evict(payload.runId)
-    throw ROTATED
+  }
+
+  override async load(from: number): Promise<readonly Entry[]> {
+    const before = this.past.entries === 0 ? [] : await this.driver.stored(this.payload)
+    return [...before, ...(await this.driver.large.entries(this.kept))].slice(from)
+  }
+
+  /** By a callback of its own. */
+  protected wake(): void {
+    const wake = async (): Promise<void> => {
+      for (const id of await this.inbox.ids(this.heard)) {
+        if (await this.driver.complete(id, JSON.stringify({ wake: true }))) return
+      }
+    }
+    void wake().catch((error: unknown) => this.driver.platform.report(error))
   }
 
   // ── operations ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -234,7 +206,7 @@ export class Generation implements Primitives {
   }
 
   /** Until the run may start, or is cancelled: a look after each call, so that callbacks never run out. */
-  private async rest(startAt: number): Promise<void> {
+  private async sleep(startAt: number): Promise<void> {
     for (let isOver = false; !isOver; ) {
       await this.called(startAt)
       const seen = await this.step(LOOK, async () => {
@@ -248,30 +220,37 @@ export class Generation implements Primitives {
   // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Happens again in another invocation where this one dies. */
-  private async live(request: Advance, tries: number, attempt: number): Promise<Advanced | Failed> {
-    const { driver, payload } = this
+  private async attempt(request: Advance, tries: number, attempt: number): Promise<Advanced | Failed> {
+    const { driver, payload, queue } = this
     if (!this.warm) probe('engine.after-claim')
     this.warm = true
     const { program, version } = payload.start
     try {
-      this.host ??= driver.hostOf(payload)
-      if (this.host === undefined) throw notRegistered(payload.runId, program, version)
+      const host = driver.hostOf(payload)
+      if (host === undefined) throw notRegistered(payload.runId, program, version)
       await this.look()
-      const unread = await this.unread()
-      const end = this.queue.taken + unread.length
-      this.given = end
+      const unread = await this.listen()
+      const end = queue.taken + unread.length
       const begunAt = driver.platform.now()
       const ms = driver.remainingMs() - driver.reserveMs
-      this.woken = false
-      this.advancing = true
-      const signals = unread.flatMap(({ signal }) => (this.received.has(signal.id) ? [] : [signal]))
+      this.isWoken = false
       // Tried before in this or another process, it may have begun.
       const delivery = tries === 0 ? attempt : Math.max(2, attempt)
-      const asked = { ...request, signals, now: begunAt, ...(ms > 0 && { budget: { ms } }) }
-      const progress = await this.host.advance(asked, this.control(delivery))
+      const asked = await this.ask(host, request, { delivery, ...(ms > 0 && { budget: { ms } }) })
       // Cut with a step in flight: all that can be done is to go on with it, until it or the invocation is over.
-      const isCut = progress.entries.length === 0 && driver.platform.now() - begunAt >= ms
-      return await this.record(progress, end, driver.remainingMs() < driver.reserveMs && !isCut)
+      const isCut = asked.entries.length === 0 && driver.platform.now() - begunAt >= ms
+      const isLate = driver.remainingMs() < driver.reserveMs && !isCut
+      const isCalled = asked.kind === 'wait' && (this.isWoken || queue.end > end)
+      const advanced: Advanced = {
+        ...asked,
+        entries: asked.entries as unknown as Kept,
+        reopenings: reopeningsOf(payload),
+        heard: this.inbox.heard,
+        taken: queue.takenWith((id) => this.isReceived(id, asked)),
+        ...(isCalled && { called: true }),
+        ...(isLate && { isLate: true }),
+      }
+      return await this.fitted(advanced, request.cursor)
     } catch (error) {
       driver.platform.report(error)
       const afterSeconds = backoffSeconds(tries + 1)
@@ -280,77 +259,26 @@ export class Generation implements Primitives {
     }
   }
 
-  private control(delivery: number): Control {
-    return {
-      abortSignal: NEVER_ABORTED,
-      heartbeat: () => {},
-      journal: { load: async (from) => (await this.journal()).slice(from), keepsAll: true },
-      delivery,
-      wake: () => void this.wake().catch((error: unknown) => this.driver.platform.report(error)),
-    }
-  }
-
-  /** `asked`: up to which number it was given signals. */
-  private async record(progress: Progress, asked: number, isLate: boolean): Promise<Advanced> {
-    const { driver, past, last, inbox, queue } = this
-    const isCalled = progress.kind === 'wait' && (this.woken || queue.end > asked)
-    return await this.fitted({
-      ...advancedBy(progress, driver.platform.now(), last?.steps ?? past.steps),
-      reopenings: past.reopenings + (this.payload.reopen === undefined ? 0 : 1),
-      heard: inbox.heard,
-      taken: queue.takenWith((id) => this.received.has(id) || progress.received.includes(id)),
-      ...(isCalled && { called: true }),
-      ...(isLate && { isLate: true }),
-    })
-  }
-
-  /** What is too large for the result of a step lies in a blob. */
-  private async fitted(advanced: Advanced): Promise<Advanced> {
-    const { blobs } = this.driver
-    const { entries } = advanced
+  /** What is too large for the result of a step lies in a blob. `before`: entries that are durable. */
+  private async fitted(advanced: Advanced, before: number): Promise<Advanced> {
     const bytes = Buffer.byteLength(JSON.stringify(advanced))
-    if (bytes <= PAYLOAD_BYTES || !isList(entries)) return advanced
-    if (blobs === undefined) return this.refused(advanced, bytes)
-    const blob = await blobs.put(Buffer.from(JSON.stringify(entries)))
-    const small: Advanced = { ...advanced, entries: { blob, count: entries.length } }
+    if (bytes <= PAYLOAD_BYTES) return advanced
+    const entries = await this.driver.large.archive(advanced.entries)
+    if (entries === null) return this.refused(advanced, before, bytes)
+    const small: Advanced = { ...advanced, entries }
     if (Buffer.byteLength(JSON.stringify(small)) <= PAYLOAD_BYTES) return small
-    throw new EngineError('UNAVAILABLE', `The status of run ${this.payload.runId} is too large for Lambda.`, {
+    throw new EngineError('UNAVAILABLE', `The status of run ${this.runId} is too large for Lambda.`, {
       hint: 'Show less in ctx.status.',
     })
   }
 
   /** Several values that fit one by one and not together: the run ends, and can be retried where there are blobs. */
-  private refused(advanced: Advanced, bytes: number): Advanced {
+  private refused({ at, steps, reopenings, heard }: Advanced, seq: number, bytes: number): Advanced {
     const outcome = { error: errorToJson(tooLarge('reply', bytes, PAYLOAD_BYTES - ENVELOPE_BYTES)) }
-    const seq = this.past.entries + this.count()
-    const { at, steps, reopenings, heard } = advanced
     const { taken } = this.queue
     const common = { cursor: seq + 1, next: [], received: [], at, steps, reopenings, heard, taken }
-    this.host?.evict(this.payload.runId)
-    return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] }
-  }
-
-  private take(advanced: Advanced): void {
-    this.last = advanced
-    this.kept.push(advanced.entries)
-    this.bytes += JSON.stringify(advanced).length
-    for (const id of advanced.received) this.received.add(id)
-    this.queue.take(advanced.taken)
-  }
-
-  // ── what is known ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-  private count(): number {
-    return this.kept.reduce((sum, kept) => sum + (isList(kept) ? kept.length : kept.count), 0)
-  }
-
-  private async entries(): Promise<readonly Entry[]> {
-    return await unpack(this.driver.blobs, this.kept)
-  }
-
-  private async journal(): Promise<readonly Entry[]> {
-    const before = this.past.entries === 0 ? [] : await this.driver.stored(this.payload)
-    return [...before, ...(await this.entries())]
+    this.evict()
+    return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] as unknown as Kept }
   }
 
   /** What may be there without a bell: what came before this generation began, or when no callback was open. */
@@ -364,46 +292,28 @@ export class Generation implements Primitives {
     })
   }
 
-  private async unread(): Promise<readonly Numbered[]> {
-    return await this.queue.read(this.driver.blobs === undefined ? PAYLOAD_BYTES / 2 : Number.POSITIVE_INFINITY)
-  }
-
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private hear(text: string): void {
+  private ring(text: string): void {
     const bell = parsed(text)
     if (bell === undefined) return
-    if ('wake' in bell) this.woken = true
+    if ('wake' in bell) this.isWoken = true
     else this.queue.hear(bell.number, bell.letter)
-    if (this.advancing) void this.offer().catch((error: unknown) => this.driver.platform.report(error))
+    if (this.isAdvancing) void this.listen().catch((error: unknown) => this.driver.platform.report(error))
   }
 
-  /** A live program has them at once. */
-  private async offer(): Promise<void> {
-    for (const { number, signal } of await this.unread()) {
-      if (number < this.given) continue
-      this.given = number + 1
-      this.offering.add(signal)
-    }
-  }
-
-  private async wake(): Promise<void> {
-    for (const id of await this.inbox.ids(this.heard)) {
-      if (await this.driver.complete(id, JSON.stringify({ wake: true }))) return
-    }
+  /** Hears of those that are not taken: a live program has them at once. */
+  private async listen(): Promise<readonly Numbered[]> {
+    const { blobs } = this.driver.large
+    const unread = await this.queue.read(blobs === undefined ? PAYLOAD_BYTES / 2 : Number.POSITIVE_INFINITY)
+    for (const { signal } of unread) this.hear(signal)
+    return unread
   }
 }
-
-const NEVER_ABORTED: AbortSignal = new AbortController().signal
-const NO_PAST: Past = { createdAt: 0, entries: 0, steps: 0, reopenings: 0, taken: 0, queued: 0, archives: [] }
 
 /** 1, 2, 4, … after the first, second, third failure. */
 export function backoffSeconds(failures: number): number {
   return Math.min(LONGEST_PAUSE_SECONDS, 2 ** Math.min(failures - 1, 20))
-}
-
-function isList(kept: Kept): kept is readonly Entry[] {
-  return Array.isArray(kept)
 }
 
 /** Undefined for what is none: anybody may complete a callback, in the console too. */
@@ -416,29 +326,4 @@ function parsed(text: string): Bell | undefined {
   } catch {
     return undefined
   }
-}
-
-/** Entries as they are, wherever they lie. */
-export async function unpack(blobs: Blobs | undefined, kept: readonly Kept[]): Promise<readonly Entry[]> {
-  const lists = await Promise.all(kept.map((each) => (isList(each) ? each : readEntries(blobs, each.blob))))
-  return lists.flat()
-}
-
-export async function readEntries(blobs: Blobs | undefined, blob: string): Promise<readonly Entry[]> {
-  if (blobs === undefined) {
-    throw new EngineError('CORRUPT', `Entries of a run lie in blob ${blob}, and this process has no blobs.`, {
-      hint: 'Give every process the blobs that the function has: lambdaEngine({ blobs }).',
-    })
-  }
-  try {
-    return JSON.parse(Buffer.from(await blobs.get(blob)).toString()) as readonly Entry[]
-  } catch (cause) {
-    if (SelvageError.is(cause, 'UNAVAILABLE')) throw cause
-    throw new EngineError('CORRUPT', `Blob ${blob}, which holds entries of a run, cannot be read.`, { cause })
-  }
-}
-
-/** Null where there are no blobs. */
-export async function archive(blobs: Blobs | undefined, entries: readonly Entry[]): Promise<string | null> {
-  return blobs === undefined ? null : await blobs.put(Buffer.from(JSON.stringify(entries)))
 }

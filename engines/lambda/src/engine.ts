@@ -16,40 +16,28 @@ import {
   type Blobs,
   type Engine,
   type Entry,
-  type Page,
-  type QuestionQuery,
   type QuestionRecord,
   questionsIn,
   type RunDescription,
   type RunQuery,
-  type RunSummary,
   type Signal,
   type SignalReceipt,
   type Start,
   UsageError,
 } from '@selvage/core'
-import {
-  endStatus,
-  type ListingEngine,
-  noQuestionIn,
-  OutsideEngine,
-  pageOfQuestions,
-  pageOfRuns,
-  type Reopen,
-  runEnded,
-} from '@selvage/core/engines'
+import { type Asked, endStatus, type ListingEngine, ReadingEngine, type Reopen, runEnded } from '@selvage/core/engines'
 import { type NodePlatformOptions, nodePlatform } from '@selvage/runtime-node'
-import { archive, type Driver } from './drive-run.ts'
+import type { Driver } from './drive-run.ts'
 import { noRetryInside, PLACE } from './errors.ts'
 import type { Station } from './handler.ts'
-import { readLetter, writeLetter } from './letters.ts'
+import { Large } from './large.ts'
 import { INVOCATION_MS, OPERATIONS } from './limits.ts'
 import { manifestFor } from './manifest.ts'
 import { Names } from './names.ts'
 import { Post } from './post.ts'
 import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
 import { LambdaService } from './service.ts'
-import type { RunPayload } from './wire.ts'
+import { NO_PAST, type RunPayload, reopeningsOf } from './wire.ts'
 
 /** `clock`: the service's own timers go by its own. `onError` by default: the console, which is the function's log. */
 export interface LambdaOptions extends NodePlatformOptions {
@@ -89,7 +77,7 @@ export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
   return new OnLambda(options)
 }
 
-class OnLambda extends OutsideEngine implements LambdaEngine {
+class OnLambda extends ReadingEngine implements LambdaEngine {
   readonly manifest: Engine['manifest']
   readonly station: Station
   readonly blobs?: Blobs
@@ -99,6 +87,7 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
   private readonly names: Names
   private readonly records: Records
   private readonly post: Post
+  private readonly large: Large
 
   constructor(options: LambdaOptions) {
     const { functionName = ownFunction(), retentionDays = 14, blobs, onError = logged, clock, poll = {} } = options
@@ -111,7 +100,8 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
     this.client = options.client ?? new LambdaClient({})
     this.service = new LambdaService(this.client, functionName)
     this.names = new Names(functionName)
-    this.records = new Records(this.service, this.names, blobs)
+    this.large = new Large(blobs)
+    this.records = new Records(this.service, this.names, this.large)
     this.post = new Post(this.service, this.names, this.records, onError)
     this.station = {
       post: this.post,
@@ -135,52 +125,44 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
     const known = await this.records.known(runId)
     const outcome = outcomeOf(known)
     if (outcome !== undefined) {
-      const first = await this.post.claimed(runId, signal.id)
-      if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
+      const first = await this.answerOf(runId, signal.id)
+      if (first !== undefined) return { accepted: false, first }
       throw runEnded(runId, endStatus(outcome))
     }
-    const letter = await writeLetter(this.blobs, signal)
+    const letter = await this.large.pack(signal)
     const from = this.post.from(runId, await this.records.taken(known))
     const first = await this.post.claim({ selvage: 'signal', runId, id: signal.id, nonce: randomUUID(), letter, from })
-    if (first !== undefined) return { accepted: false, first: await readLetter(this.blobs, first.letter) }
+    if (first !== undefined) return { accepted: false, first: await this.large.unpack<Signal>(first.letter) }
     await this.post.enqueue({ runId, id: signal.id, letter, from })
     return { accepted: true }
   }
 
   protected override async reopenings(runId: string): Promise<number> {
-    return reopeningsOf(await this.records.known(runId))
+    return reopeningsOf((await this.records.known(runId)).payload)
   }
 
-  async retry(runId: string): Promise<void> {
-    await this.retryBy(runId, (id, reopen) => this.reopen(id, reopen))
-  }
-
-  private async reopen(runId: string, reopen: Reopen): Promise<boolean> {
+  protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
     const known = await this.records.known(runId)
     const { payload, createdAt } = known
     if (known.inside !== undefined) throw noRetryInside(runId)
     const { steps } = await this.records.describe(known)
     const own = await this.records.ownEntries(known)
     const taken = await this.records.taken(known)
-    const { archives = [], entries: before = 0 } = payload.past ?? {}
+    const { archives, entries: before } = payload.past ?? NO_PAST
     const { entries } = reopen
-    const next: RunPayload = {
+    const reopenings = reopeningsOf(payload)
+    const archived = [...archives, await this.large.archive(own)]
+    const past = { createdAt, entries, steps, reopenings, taken, queued: taken, archives: archived }
+    const { start, generation } = payload
+    const next = {
       selvage: 'run',
       runId,
-      generation: payload.generation + 1,
-      start: payload.start,
+      generation: generation + 1,
+      start,
       nonce: randomUUID(),
-      past: {
-        createdAt,
-        entries,
-        steps,
-        reopenings: reopeningsOf(known),
-        taken,
-        queued: taken,
-        archives: [...archives, await archive(this.blobs, own)],
-      },
+      past,
       reopen,
-    }
+    } as const
     return before + own.length === entries && (await this.invoke(next))
   }
 
@@ -199,63 +181,45 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
     return await this.records.entries(await this.records.known(runId), from, limit)
   }
 
-  async list(query: RunQuery): Promise<Page<RunSummary>> {
-    this.checkOpen()
+  protected async readRuns(query: RunQuery): Promise<readonly RunDescription[]> {
     const runs: RunDescription[] = []
     for await (const known of this.all(query)) runs.push(await this.records.describe(known))
-    return pageOfRuns(runs, query)
+    return runs
   }
 
-  async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {
-    this.checkOpen()
-    const { runId } = query
+  protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {
     const records: QuestionRecord[] = []
-    const tags = new Map<string, RunSummary['tags']>()
+    const runId = 'runId' in asked ? asked.runId : undefined
     for await (const known of runId === undefined ? this.all({}) : [await this.records.known(runId)]) {
-      records.push(...(await this.asked(known)))
-      tags.set(known.runId, known.payload.start.tags ?? {})
+      const all = questionsIn(known.runId, await this.records.entries(known, 0, Number.POSITIVE_INFINITY))
+      if ('id' in asked && all.some(({ id }) => id === asked.id)) return all
+      records.push(...all)
     }
-    return pageOfQuestions(records, query, (id) => tags.get(id))
+    return 'id' in asked ? [] : records
   }
 
-  async question(id: string): Promise<QuestionRecord> {
-    this.checkOpen()
-    for await (const known of this.all({})) {
-      const record = (await this.asked(known)).find((each) => each.id === id)
-      if (record !== undefined) return record
-    }
-    throw noQuestionIn(PLACE, id)
+  protected async readAnswers(records: readonly QuestionRecord[]): Promise<ReadonlyMap<string, Signal>> {
+    const answers = await Promise.all(records.map(({ runId, id }) => this.answerOf(runId, id)))
+    return new Map(answers.flatMap((answer) => (answer === undefined ? [] : [[answer.id, answer]])))
+  }
+
+  /** The signal of that id, if there is one. */
+  private async answerOf(runId: string, id: string): Promise<Signal | undefined> {
+    const claim = await this.post.claimed(runId, id)
+    return claim && (await this.large.unpack<Signal>(claim.letter))
   }
 
   /** Runs, newest first, each by its newest generation. */
   private async *all({ createdFrom, createdBefore }: RunQuery): AsyncGenerator<Known> {
-    let marker: string | undefined
-    do {
-      const page = await this.service.list({
-        ...(marker !== undefined && { marker }),
-        // The service's bounds are exclusive, and of seconds at times: the filter behind is exact.
-        ...(createdFrom !== undefined && { from: createdFrom - 1_000 }),
-        ...(createdBefore !== undefined && { before: createdBefore + 1_000 }),
-      })
-      for (const { DurableExecutionName: name = '', DurableExecutionArn: arn = '' } of page.items) {
-        const first = Names.isFirst(name) ? await this.service.get(arn) : undefined
-        if (first !== undefined) yield await this.records.known(knownFrom(first).runId)
-      }
-      marker = page.next
-    } while (marker !== undefined)
-  }
-
-  private async asked(known: Known): Promise<readonly QuestionRecord[]> {
-    const { runId } = known
-    const records = questionsIn(runId, await this.records.entries(known, 0, Number.POSITIVE_INFINITY))
-    return await Promise.all(
-      records.map(async (record): Promise<QuestionRecord> => {
-        if (record.status !== 'open' && record.status !== 'answered') return record
-        const claim = await this.post.claimed(runId, record.id)
-        if (claim === undefined) return record
-        return { ...record, status: 'answered', answer: await readLetter(this.blobs, claim.letter) }
-      }),
-    )
+    // The service's bounds are exclusive, and of seconds at times: the filter behind is exact.
+    const found = this.service.executions({
+      ...(createdFrom !== undefined && { from: createdFrom - 1_000 }),
+      ...(createdBefore !== undefined && { before: createdBefore + 1_000 }),
+    })
+    for await (const { DurableExecutionName: name = '', DurableExecutionArn: arn = '' } of found) {
+      const first = Names.isFirst(name) ? await this.service.get(arn) : undefined
+      if (first !== undefined) yield await this.records.known(knownFrom(first).runId)
+    }
   }
 
   // ── the function ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -275,12 +239,12 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
     const remainingMs = (): number => lambda.getRemainingTimeInMillis?.() ?? INVOCATION_MS
     return {
       hostOf: ({ start }) => this.hostFor(start),
-      ...(this.blobs !== undefined && { blobs: this.blobs }),
+      large: this.large,
       platform: this.platform,
       remainingMs,
       reserveMs: reserveMs ?? Math.min(LONGEST_RESERVE_MS, remainingMs() * SHARE_IN_RESERVE),
       namesSteps,
-      rotateAfter: { operations, bytes },
+      rotateAfter: { advances: operations, operations, bytes },
       stored: (payload) => this.records.stored(payload),
       queued: async (runId, number) => (await this.post.at(runId, number))?.letter,
       complete: (callbackId, text) => this.service.complete(callbackId, text),
@@ -295,10 +259,6 @@ class OnLambda extends OutsideEngine implements LambdaEngine {
 
 function logged(error: unknown): void {
   console.error('[selvage]', error)
-}
-
-function reopeningsOf({ payload: { past, reopen } }: Known): number {
-  return (past?.reopenings ?? 0) + (reopen === undefined ? 0 : 1)
 }
 
 function ownFunction(): string {

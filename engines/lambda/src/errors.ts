@@ -21,13 +21,6 @@ export function unavailable(what: string, functionName: string, cause: unknown):
   return new EngineError('UNAVAILABLE', text, { hint, details: { functionName, name }, cause })
 }
 
-export function notRegistered(runId: string, program: string, version: string | undefined): UsageError {
-  const label = version === undefined ? program : `${program} version ${version}`
-  return new UsageError('NOT_REGISTERED', `Run ${runId} waits: the function has no program ${label}.`, {
-    hint: 'Register it in the module of the handler, under the version that the run was started with, and deploy that.',
-  })
-}
-
 export function tooLarge(what: string, bytes: number, limit: number): UsageError {
   return new UsageError('UNSUPPORTED', `Engine lambda keeps no ${what} of ${bytes} bytes: ${limit} at most.`, {
     hint: 'Hand in blobs, where it goes: lambdaEngine({ blobs: s3Blobs({ bucket }) }).',

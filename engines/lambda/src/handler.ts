@@ -11,7 +11,7 @@ import {
   withDurableExecution,
 } from '@aws/durable-execution-sdk-js'
 import { type Host, UsageError } from '@selvage/core'
-import { type Driver, Generation, ROTATED } from './drive-run.ts'
+import { type Driver, Generation } from './drive-run.ts'
 import type { Post } from './post.ts'
 import type { Payload, QueuedPayload, Result, RunPayload, SignalPayload } from './wire.ts'
 
@@ -40,12 +40,8 @@ export function handlerOf(
 }
 
 async function drive(ctx: DurableContext, payload: RunPayload, station: Station): Promise<Result> {
-  try {
-    return { outcome: await new Generation(ctx, payload, station.driver(ctx)).drive() }
-  } catch (error) {
-    if (error !== ROTATED) throw error
-    return { next: payload.generation + 1 }
-  }
+  const outcome = await new Generation(ctx, payload, station.driver(ctx)).live()
+  return outcome === undefined ? { next: payload.generation + 1 } : { outcome }
 }
 
 function refuse(event: unknown): never {

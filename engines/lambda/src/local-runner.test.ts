@@ -63,7 +63,7 @@ describe('on the official local runner', { timeout: 60_000 }, () => {
       const open = runner.getOperationByNameAndIndex('inbox', n)
       await open.waitForData(WaitingOperationStatus.STARTED)
       const signal = { id: `i${n}`, name: 'item', payload: n }
-      await open.sendCallbackSuccess(JSON.stringify({ number: n, letter: { signal } }))
+      await open.sendCallbackSuccess(JSON.stringify({ number: n, letter: signal }))
     }
     expect((await running).getResult()).toEqual({ outcome: { ok: [0, 1] } })
   })

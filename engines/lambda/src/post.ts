@@ -196,7 +196,7 @@ export class Post {
   /** Whether its sender has told the run. */
   private async hasRung({ execution }: Known, bell: Bell, at: number): Promise<boolean> {
     const text = JSON.stringify(bell)
-    for await (const event of this.records.events(execution.arn, { reverse: true, data: true, pageSize: 100 })) {
+    for await (const event of this.service.events(execution.arn, { reverse: true, data: true, pageSize: 100 })) {
       if ((event.EventTimestamp?.getTime() ?? 0) < at - SKEW_MS) return false
       if (event.CallbackSucceededDetails?.Result?.Payload === text) return true
     }
@@ -207,7 +207,7 @@ export class Post {
   private async firstOpen(arn: string, inbox: string): Promise<string | undefined> {
     const over = new Set<string>()
     let first: string | undefined
-    for await (const event of this.records.events(arn, { reverse: true })) {
+    for await (const event of this.service.events(arn, { reverse: true })) {
       const { EventType: type = '', Id: id = '', Name: name, CallbackStartedDetails: started } = event
       if (started === undefined) {
         if (type.startsWith('Callback')) over.add(id)

@@ -9,6 +9,7 @@
  * cannot be seen yet is waited for, never passed over.
  */
 import { EngineError, type Signal } from '@selvage/core'
+import type { Large } from './large.ts'
 import type { Letter } from './wire.ts'
 
 /** Signals in one advance. */
@@ -24,7 +25,7 @@ export class Queue {
   end: number
   private readonly runId: string
   private readonly fetch: (number: number) => Promise<Letter | undefined>
-  private readonly open: (letter: Letter) => Promise<Signal>
+  private readonly large: Large
   private readonly letters = new Map<number, Letter>()
   private readonly signals = new Map<number, Signal>()
 
@@ -33,13 +34,13 @@ export class Queue {
     runId: string,
     { taken, queued }: { readonly taken: number; readonly queued: number },
     fetch: (number: number) => Promise<Letter | undefined>,
-    open: (letter: Letter) => Promise<Signal>,
+    large: Large,
   ) {
     this.runId = runId
     this.taken = taken
     this.end = queued
     this.fetch = fetch
-    this.open = open
+    this.large = large
   }
 
   hear(number: number, letter: Letter): void {
@@ -89,7 +90,7 @@ export class Queue {
 
   /** Whether somebody wants the run cancelled, as far as bells have said. */
   get isCancelled(): boolean {
-    return [...this.letters.values()].some((letter) => 'signal' in letter && letter.signal.name === '$cancel')
+    return [...this.letters.values()].some((letter) => (letter as Partial<Signal>).name === '$cancel')
   }
 
   private async signal(number: number): Promise<Signal> {
@@ -101,7 +102,7 @@ export class Queue {
         hint: 'It is looked for again: the signals behind it wait for it.',
       })
     }
-    const signal = await this.open(letter)
+    const signal = await this.large.unpack<Signal>(letter)
     if (number >= this.taken) this.signals.set(number, signal)
     return signal
   }

@@ -4,21 +4,13 @@
  * that advance and how many there are, so its newest one tells how the run stands.
  */
 import type { Event } from '@aws-sdk/client-lambda'
-import {
-  type Blobs,
-  EngineError,
-  type Entry,
-  errorToJson,
-  type Outcome,
-  type RunDescription,
-  type RunStatus,
-} from '@selvage/core'
+import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription, type RunStatus } from '@selvage/core'
 import { described, endStatus, noRun, reopenEntry } from '@selvage/core/engines'
-import { readEntries, unpack } from './drive-run.ts'
 import { endedOutside, PLACE } from './errors.ts'
+import type { Kept, Large } from './large.ts'
 import { type Inside, insideOf, type Names } from './names.ts'
-import type { Found, LambdaService } from './service.ts'
-import { type Advanced, type Failed, type Kept, LOOK, type Result, type RunPayload } from './wire.ts'
+import type { Found, HistoryOptions, LambdaService } from './service.ts'
+import { type Advanced, type Failed, LOOK, type Result, type RunPayload } from './wire.ts'
 
 /** A run by its newest generation. */
 export interface Known {
@@ -45,14 +37,14 @@ const MAX_RUNS = 10_000
 export class Records {
   private readonly service: LambdaService
   private readonly names: Names
-  private readonly blobs: Blobs | undefined
+  private readonly large: Large
   /** Generations that were seen: newer ones are looked for behind them. */
   private readonly seen = new Map<string, number>()
 
-  constructor(service: LambdaService, names: Names, blobs: Blobs | undefined) {
+  constructor(service: LambdaService, names: Names, large: Large) {
     this.service = service
     this.names = names
-    this.blobs = blobs
+    this.large = large
   }
 
   /** NOT_FOUND. */
@@ -101,7 +93,7 @@ export class Records {
   /** Entries of the generations before. */
   async stored({ runId, past }: RunPayload): Promise<readonly Entry[]> {
     const generations = (past?.archives ?? []).map(async (archive, generation) => {
-      if (archive !== null) return await readEntries(this.blobs, archive)
+      if (archive !== null) return await this.large.unpack<readonly Entry[]>(archive)
       const execution = await this.service.find(this.names.generation(runId, generation))
       if (execution === undefined) throw lost(runId, generation)
       return await this.ownEntries(knownFrom(execution))
@@ -113,29 +105,17 @@ export class Records {
   async ownEntries(known: Known): Promise<readonly Entry[]> {
     const { reopen } = known.payload
     const kept: Kept[] = []
-    if (reopen !== undefined) kept.push([reopenEntry(reopen)])
+    if (reopen !== undefined) kept.push([reopenEntry(reopen)] as unknown as Kept)
     for await (const event of this.own(known, { data: true })) {
       const advanced = advancedIn(event)
       if (advanced !== undefined) kept.push(advanced.entries)
     }
-    return await unpack(this.blobs, kept)
-  }
-
-  async *events(
-    arn: string,
-    options: { readonly data?: boolean; readonly reverse?: boolean; readonly pageSize?: number },
-  ): AsyncGenerator<Event> {
-    let marker: string | undefined
-    do {
-      const page = await this.service.history(arn, { ...options, ...(marker !== undefined && { marker }) })
-      yield* page.events
-      marker = page.next
-    } while (marker !== undefined)
+    return await this.large.entries(kept)
   }
 
   /** Those of the run: of somebody else's execution what is in its context. */
-  private async *own({ execution, inside }: Known, options: Parameters<Records['events']>[1]): AsyncGenerator<Event> {
-    for await (const event of this.events(execution.arn, options)) {
+  private async *own({ execution, inside }: Known, options: HistoryOptions): AsyncGenerator<Event> {
+    for await (const event of this.service.events(execution.arn, options)) {
       if (inside === undefined || event.ParentId === inside.context) yield event
     }
   }
@@ -144,7 +124,7 @@ export class Records {
     const execution = await this.service.find(name)
     if (execution === undefined) return undefined
     let context: string | undefined
-    for await (const { EventType: type, Id: id = '', Name } of this.events(execution.arn, {})) {
+    for await (const { EventType: type, Id: id = '', Name } of this.service.events(execution.arn, {})) {
       if (type === 'ContextStarted' && Name === key) context = id
       if (context !== undefined) break
     }

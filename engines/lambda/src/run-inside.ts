@@ -12,7 +12,7 @@
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { createHost, type Outcome, type Program, type Runtime } from '@selvage/core'
 import { resultInside, startInside } from '@selvage/core/engines'
-import { Generation } from './drive-run.ts'
+import { type Driver, Generation } from './drive-run.ts'
 import type { LambdaEngine } from './engine.ts'
 import { insideId } from './names.ts'
 import type { RunPayload } from './wire.ts'
@@ -53,10 +53,9 @@ export async function runInside(
     // What can be in the result is: reading it elsewhere is nothing that the SDK waits for.
     ...(manifest.limits.entryBytes !== undefined && { offloadBytes: manifest.limits.entryBytes }),
   })
-  const outcome = await ctx.runInChildContext(key, async (child): Promise<Outcome> => {
-    const rotateAfter = { operations: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY }
-    const driver = { ...station.driver(child), hostOf: () => host, rotateAfter }
-    return await new Generation(child, payload, driver).drive()
+  const outcome = await ctx.runInChildContext(key, async (child) => {
+    const driver: Driver = { ...station.driver(child), hostOf: () => host, rotateAfter: 'never' }
+    return (await new Generation(child, payload, driver).live()) as Outcome
   })
   return await resultInside(runId, outcome, { runtime, blobs })
 }

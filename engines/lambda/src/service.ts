@@ -31,12 +31,6 @@ export interface HistoryOptions {
   /** Also what steps and callbacks came to. */
   readonly data?: boolean
   readonly pageSize?: number
-  readonly marker?: string
-}
-
-export interface HistoryPage {
-  readonly events: readonly Event[]
-  readonly next?: string
 }
 
 /** ARNs of executions, by name: they never change. */
@@ -109,47 +103,43 @@ export class LambdaService {
   async arnOf(name: string): Promise<string | undefined> {
     const known = this.arns.get(name)
     if (known !== undefined) return known
-    const { items } = await this.list({ name })
-    const arn = items.find(({ DurableExecutionName }) => DurableExecutionName === name)?.DurableExecutionArn
-    if (arn !== undefined) this.remember(name, arn)
-    return arn
+    for await (const { DurableExecutionName, DurableExecutionArn: arn } of this.executions({ name })) {
+      if (DurableExecutionName !== name || arn === undefined) continue
+      this.remember(name, arn)
+      return arn
+    }
+    return undefined
   }
 
-  /** Executions of the function, newest first, those of signals among them. */
-  async list(query: {
+  /** Executions of the function, newest first, those of signals among them. Times are epoch milliseconds. */
+  async *executions(query: {
     readonly name?: string
-    readonly marker?: string
     readonly before?: number
     readonly from?: number
-    readonly isRunning?: boolean
-  }): Promise<{ readonly items: readonly Execution[]; readonly next?: string }> {
-    const { name, marker, before, from, isRunning } = query
-    const command = new ListDurableExecutionsByFunctionCommand({
+  }): AsyncGenerator<Execution> {
+    const { name, before, from } = query
+    const asked = {
       FunctionName: unqualified(this.functionName),
       MaxItems: LIST_PAGE,
       ...(name !== undefined && { DurableExecutionName: name }),
-      ...(marker !== undefined && { Marker: marker }),
       ...(before !== undefined && { StartedBefore: new Date(before) }),
       ...(from !== undefined && { StartedAfter: new Date(from) }),
-      ...(isRunning === true && { Statuses: ['RUNNING'] }),
-    })
-    const page = await this.asked('list executions', () => this.client.send(command))
-    const next = page?.NextMarker
-    return { items: page?.DurableExecutions ?? [], ...(next !== undefined && next !== '' && { next }) }
+    }
+    const ask = (marker: Marker) =>
+      this.asked('list executions', () =>
+        this.client.send(new ListDurableExecutionsByFunctionCommand({ ...asked, ...marker })),
+      )
+    for await (const { DurableExecutions } of paged(ask)) yield* DurableExecutions ?? []
   }
 
-  async history(arn: string, options: HistoryOptions = {}): Promise<HistoryPage> {
-    const { reverse = false, data = false, pageSize = 1_000, marker } = options
-    const command = new GetDurableExecutionHistoryCommand({
-      DurableExecutionArn: arn,
-      IncludeExecutionData: data,
-      ReverseOrder: reverse,
-      MaxItems: pageSize,
-      ...(marker !== undefined && { Marker: marker }),
-    })
-    const page = await this.asked('show the history of an execution', () => this.client.send(command))
-    const next = page?.NextMarker
-    return { events: page?.Events ?? [], ...(next !== undefined && next !== '' && { next }) }
+  async *events(arn: string, options: HistoryOptions = {}): AsyncGenerator<Event> {
+    const { reverse = false, data = false, pageSize = 1_000 } = options
+    const asked = { DurableExecutionArn: arn, IncludeExecutionData: data, ReverseOrder: reverse, MaxItems: pageSize }
+    const ask = (marker: Marker) =>
+      this.asked('show the history of an execution', () =>
+        this.client.send(new GetDurableExecutionHistoryCommand({ ...asked, ...marker })),
+      )
+    for await (const { Events } of paged(ask)) yield* Events ?? []
   }
 
   /** False: it was completed before, or its execution is over. */
@@ -180,4 +170,20 @@ export class LambdaService {
       throw unavailable(what, this.functionName, error)
     }
   }
+}
+
+interface Marker {
+  readonly Marker?: string
+}
+
+/** Each with what the one before says of it. */
+async function* paged<Page extends { readonly NextMarker?: string | undefined }>(
+  ask: (marker: Marker) => Promise<Page | undefined>,
+): AsyncGenerator<Page> {
+  let marker: string | undefined
+  do {
+    const page = await ask(marker === undefined ? {} : { Marker: marker })
+    if (page !== undefined) yield page
+    marker = page?.NextMarker || undefined
+  } while (marker !== undefined)
 }

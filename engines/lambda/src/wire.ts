@@ -1,6 +1,7 @@
 /** What executions are started with, and what their steps leave in the service's own record. */
-import type { Entry, Outcome, Progress, Signal, Start } from '@selvage/core'
+import type { Json, Outcome, Start } from '@selvage/core'
 import type { Advanced as Common, Reopen } from '@selvage/core/engines'
+import type { Kept } from './large.ts'
 
 /** What `lambdaHandler` is invoked with. */
 export type Payload = RunPayload | SignalPayload | QueuedPayload
@@ -30,8 +31,8 @@ export interface Past {
   /** Signals of the queue that are in the journal, and how many were known to be there. */
   readonly taken: number
   readonly queued: number
-  /** For each generation the blob that holds its entries; null: they are read from its execution. */
-  readonly archives: readonly (string | null)[]
+  /** Of each generation its entries; null: they are read from its execution. */
+  readonly archives: readonly (Kept | null)[]
 }
 
 /** The claim of a signal's id. The execution that is started with it sees that the signal has a number. */
@@ -57,7 +58,8 @@ export interface QueuedPayload {
   readonly at: number
 }
 
-export type Letter = { readonly signal: Signal } | { readonly blob: string }
+/** A signal, or what stands for it. */
+export type Letter = Json
 
 /** What a callback of a run's inbox is completed with. `wake`: a suspended program has asked for something. */
 export type Bell = { readonly number: number; readonly letter: Letter } | { readonly wake: true }
@@ -67,9 +69,6 @@ export const CLOSED = 'null'
 
 /** A step in which a run that is not to start yet looks at what has called it: nothing of it runs. */
 export const LOOK = 'may it start'
-
-/** Entries in a result, or the blob that holds them. */
-export type Kept = readonly Entry[] | { readonly blob: string; readonly count: number }
 
 /** What an advance leaves as the result of its step: all that the loop needs of it, and the entries. */
 export type Advanced = Common<Kept> & {
@@ -96,7 +95,9 @@ export interface Failed {
 /** What an execution comes to. `next`: another generation goes on. */
 export type Result = { readonly outcome: Outcome } | { readonly next: number }
 
-/** For the loop, which asks for no entries. */
-export function toProgress(advanced: Advanced): Progress {
-  return { ...advanced, entries: [] }
+export const NO_PAST: Past = { createdAt: 0, entries: 0, steps: 0, reopenings: 0, taken: 0, queued: 0, archives: [] }
+
+/** How often the run was retried. */
+export function reopeningsOf({ past = NO_PAST, reopen }: RunPayload): number {
+  return past.reopenings + (reopen === undefined ? 0 : 1)
 }

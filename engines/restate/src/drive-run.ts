@@ -18,19 +18,11 @@ import {
   RestatePromise,
   type VirtualObjectDefinition,
 } from '@restatedev/restate-sdk'
-import {
-  type Advance,
-  type Entry,
-  type Host,
-  type Primitives,
-  type Progress,
-  probe,
-  type Seed,
-  type Signal,
-} from '@selvage/core'
+import { type Advance, type Entry, type Host, probe, type Signal } from '@selvage/core'
 import {
   type Advanced,
   AskedQuestions,
+  type Ground,
   isRegistered,
   notRegistered,
   type Places,
@@ -43,13 +35,10 @@ import { type Begin, entriesKey, type KeptRun, newRun, questionKey, RUN_KEY } fr
 import { NEVER } from './options.ts'
 
 /** What a driving handler needs of the process that it is in. */
-export interface Driver {
+export interface Driver extends Ground {
   readonly host: Host
   readonly places: Places
   readonly platform: Platform
-  /** Whether Restate's steps go by the names of ours. */
-  readonly namesSteps: boolean
-  readonly rotateAfter: { readonly advances: number; readonly bytes: number }
   /** Entries `from` … `to` of generations that are over. */
   stored(runId: string, from: number, to: number): Promise<readonly Entry[]>
   claim(runId: string, claiming: Claiming): Promise<Claimed>
@@ -60,9 +49,6 @@ export interface Driver {
 
 /** Bytes of entries in one value of the state. */
 const CHUNK_BYTES = 512 * 1024
-
-/** Thrown through `drive`: the next generation goes on. */
-const ROTATED = Symbol('rotated')
 
 /** The long handler, as it is called. */
 export interface Driving {
@@ -75,7 +61,7 @@ export async function driveRun(ctx: ObjectContext, begin: Begin, driver: Driver)
   if (run === undefined) return
   const { program, version } = run.start
   if (!isRegistered(driver.host, run.start)) throw notRegistered(ctx.key, program, version)
-  await new Generation(ctx, run, begin, driver).drive()
+  await new Generation(ctx, run, begin, driver).live()
 }
 
 /** Undefined: the same was asked for twice. */
@@ -87,116 +73,103 @@ function begun(invocation: string, kept: KeptRun | null, { generation, first, re
   return { ...rest, generation, invocation }
 }
 
-class Generation implements Primitives {
-  readonly announces: boolean
+class Generation extends Stretch {
   private readonly ctx: ObjectContext
   private readonly run: KeptRun
   private readonly begin: Begin
   private readonly driver: Driver
-  private readonly stretch: Stretch
   private readonly questions: AskedQuestions
   private heard: number
   private listening: RestatePromise<Signal | null>
   private warm = false
 
   constructor(ctx: ObjectContext, run: KeptRun, begin: Begin, driver: Driver) {
+    const { reopen, first } = begin
+    super(ctx.key, { ...run, at: reopen?.at ?? first?.at ?? run.updatedAt, reopen }, driver)
     this.ctx = ctx
     this.run = run
     this.begin = begin
     this.driver = driver
-    this.announces = driver.namesSteps
     this.heard = run.heard
     this.listening = this.listen()
     this.questions = new AskedQuestions(ctx.key, run.questions)
-    const { reopen, first } = begin
-    const at = reopen?.at ?? first?.at ?? run.updatedAt
-    this.stretch = new Stretch(
-      ctx.key,
-      { ...run, at, reopen },
-      {
-        platform: driver.platform,
-        stored: (from) => driver.stored(ctx.key, from, run.entries),
-        wake: () => void driver.wake(ctx.key).catch(() => {}),
-        rotateAfter: driver.rotateAfter,
-      },
-    )
   }
 
-  async drive(): Promise<void> {
-    const { ctx, run, begin, stretch } = this
+  async live(): Promise<void> {
+    const { ctx, run, begin, driver } = this
     ctx.set(RUN_KEY, run)
-    if (begin.first?.startAt !== undefined) await this.rest(begin.first.startAt)
-    this.ask(stretch.entries)
-    try {
-      const outcome = await stretch.drive(run.start, this)
+    if (begin.first?.startAt !== undefined) {
+      // Until it may start, or is cancelled.
+      await driver.claim(ctx.key, this.claiming(-1))
+      await this.waitFor([], begin.first.startAt)
+    }
+    await this.show(this.entries)
+    const outcome = await this.drive(run.start)
+    if (outcome !== undefined) {
       probe('engine.before-finish')
       this.keep({ outcome })
       if (run.tells !== undefined) ctx.resolveAwakeable(run.tells, outcome)
       probe('engine.after-finish')
-      stretch.evict()
-    } catch (error) {
-      if (error !== ROTATED) throw error
+      this.evict()
     }
-    this.driver.touched(ctx.key)
-  }
-
-  // ── Primitives ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async advance(name: string, request: Advance): Promise<Progress> {
-    const { ctx, driver } = this
-    const progress = await this.stretch.advance((number) =>
-      driver.places.durable(async () => {
-        const running = ctx.run(name, () => this.live(request, number), { maxRetryAttempts: NEVER, ...PATIENCE })
-        for (;;) {
-          const reply = await this.firstOf(running)
-          if (reply !== undefined) return reply
-        }
-      }, ctx.request().attemptCompletedSignal),
-    )
-    this.ask(progress.entries)
     driver.touched(ctx.key)
-    return progress
   }
 
-  /** What was signalled goes into the next advance by itself. */
-  async waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
-    const { stretch, driver } = this
-    if (stretch.isCalled(names) || (until !== undefined && until <= stretch.at)) return []
+  // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
+
+  protected async record(name: string, request: Advance, number: number): Promise<Advanced> {
+    const { ctx, driver } = this
+    return await driver.places.durable(async () => {
+      const running = ctx.run(name, () => this.attempt(request, number), { maxRetryAttempts: NEVER, ...PATIENCE })
+      for (;;) {
+        const reply = await this.firstOf(running)
+        if (reply !== undefined) return reply
+      }
+    }, ctx.request().attemptCompletedSignal)
+  }
+
+  /** Shows what has become of questions. */
+  protected override async show(entries: readonly Entry[]): Promise<void> {
+    for (const record of entries.flatMap((entry) => this.questions.take(entry))) {
+      this.ctx.set(questionKey(record.id), record)
+    }
+    this.driver.touched(this.ctx.key)
+  }
+
+  protected async rest(names: readonly string[], until: number | undefined): Promise<void> {
+    if (this.isCalled(names)) return
     probe('engine.before-suspend')
-    const timer = until === undefined ? undefined : this.ctx.sleep(Math.max(0, until - driver.platform.now()))
-    while (!stretch.isCalled(names)) if ((await this.firstOf(timer?.map(() => true))) !== undefined) break
-    if (until !== undefined && !stretch.isCalled(names)) stretch.at = Math.max(stretch.at, until)
-    return []
+    const timer = until === undefined ? undefined : this.ctx.sleep(Math.max(0, until - this.driver.platform.now()))
+    while (!this.isCalled(names)) if ((await this.firstOf(timer?.map(() => true))) !== undefined) break
+    if (until !== undefined && !this.isCalled(names)) this.at = Math.max(this.at, until)
   }
 
-  now(): number {
-    return this.stretch.at
-  }
-
-  isFull(): boolean {
-    return this.stretch.isFull
-  }
-
-  async startAnew(_: Seed): Promise<never> {
+  protected override async handOn(): Promise<void> {
     this.keep({})
     const { target } = this.ctx.request()
     const itself: VirtualObjectDefinition<string, Driving> = { name: target.service }
     this.ctx.objectSendClient(itself, this.ctx.key).drive({ generation: this.run.generation + 1 })
-    throw ROTATED
+  }
+
+  protected override stored(from: number): Promise<readonly Entry[]> {
+    return this.driver.stored(this.ctx.key, from, this.run.entries)
+  }
+
+  protected wake(): void {
+    void this.driver.wake(this.ctx.key).catch(() => {})
   }
 
   // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Outside of Restate's view until it returns: it may happen again in another attempt. */
-  private async live(request: Advance, number: number): Promise<Advanced> {
+  private async attempt(request: Advance, number: number): Promise<Advanced> {
     const { driver, ctx } = this
     const { host, places, platform } = driver
     const claimed = this.warm ? FRESH : await driver.claim(ctx.key, this.claiming(number))
     this.warm = true
     if (claimed !== FRESH) probe('engine.after-claim')
     try {
-      const { mayLive } = platform
-      return await places.take(() => this.stretch.ask(host, request, { ...claimed, mayLive }))
+      return await places.take(() => this.ask(host, request, { ...claimed, mayLive: platform.mayLive }))
     } catch (error) {
       await driver.spare(ctx.key).catch(() => {})
       throw error
@@ -206,13 +179,6 @@ class Generation implements Primitives {
   private claiming(number: number): Claiming {
     const { generation, invocation, heard } = this.run
     return { invocation, advance: `${generation}/${number}`, from: heard }
-  }
-
-  /** Shows what has become of questions. */
-  private ask(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      for (const record of this.questions.take(entry)) this.ctx.set(questionKey(record.id), record)
-    }
   }
 
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -235,7 +201,7 @@ class Generation implements Primitives {
     } catch (error) {
       // Cancelled by Restate's own console or command line.
       if (!(error instanceof CancelledError)) throw error
-      this.stretch.hear({ id: '$cancel', name: '$cancel', payload: 'cancelled in Restate' })
+      this.hear({ id: '$cancel', name: '$cancel', payload: 'cancelled in Restate' })
     }
     return undefined
   }
@@ -243,22 +209,15 @@ class Generation implements Primitives {
   private arrive(signal: Signal | null): void {
     this.heard++
     this.listening = this.listen()
-    if (signal === null) this.stretch.isWoken = true
-    else this.stretch.hear(signal)
+    if (signal === null) this.isWoken = true
+    else this.hear(signal)
   }
 
   // ── keeping ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Until the run may start, or is cancelled. */
-  private async rest(startAt: number): Promise<void> {
-    await this.driver.claim(this.ctx.key, this.claiming(-1))
-    await this.waitFor([], startAt)
-  }
-
   /** This generation is over. */
   private keep(over: NonNullable<KeptRun['over']>): void {
-    const { ctx, run, stretch } = this
-    const { entries, cursor, steps, signals, note } = stretch
+    const { ctx, run, entries, cursor, steps, signals, note } = this
     for (let from = 0; from < entries.length; ) {
       let to = from
       for (let bytes = 0; to < entries.length && bytes < CHUNK_BYTES; to++) bytes += JSON.stringify(entries[to]).length

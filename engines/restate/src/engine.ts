@@ -13,25 +13,19 @@ import {
   type Blobs,
   type Entry,
   type Host,
-  type Page,
-  type QuestionQuery,
   type QuestionRecord,
   type RunDescription,
-  type RunQuery,
-  type RunSummary,
   type Signal,
   type SignalReceipt,
   type Start,
   UsageError,
 } from '@selvage/core'
 import {
+  type Asked,
   type ListingEngine,
   type Look,
-  noQuestionIn,
-  OutsideEngine,
   Places,
-  pageOfQuestions,
-  pageOfRuns,
+  ReadingEngine,
   type Reopen,
   runEnded,
 } from '@selvage/core/engines'
@@ -60,7 +54,7 @@ export function restateEngine(options: RestateOptions = {}): RestateEngine {
   return new OnRestate(options)
 }
 
-class OnRestate extends OutsideEngine implements RestateEngine {
+class OnRestate extends ReadingEngine implements RestateEngine {
   readonly manifest = MANIFEST
   readonly blobs: Blobs
   readonly services: Services
@@ -112,13 +106,11 @@ class OnRestate extends OutsideEngine implements RestateEngine {
     return (await this.records.known(runId)).kept.reopenings
   }
 
-  async retry(runId: string): Promise<void> {
-    await this.retryBy(runId, async (id, reopen: Reopen) => {
-      const { kept } = await this.records.known(id)
-      const generation = kept.generation + 1
-      const { status } = await this.drive(id, { generation, reopen }, `retry#${generation}`)
-      return status === 'Accepted' && kept.entries === reopen.entries
-    })
+  protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
+    const { kept } = await this.records.known(runId)
+    const generation = kept.generation + 1
+    const { status } = await this.drive(runId, { generation, reopen }, `retry#${generation}`)
+    return status === 'Accepted' && kept.entries === reopen.entries
   }
 
   private drive(runId: string, begin: Begin, idempotencyKey: string): ReturnType<RestateServer['send']> {
@@ -141,38 +133,19 @@ class OnRestate extends OutsideEngine implements RestateEngine {
     return await this.records.entries(runId, from, limit)
   }
 
-  async list(query: RunQuery): Promise<Page<RunSummary>> {
-    this.checkOpen()
-    return pageOfRuns((await this.records.all()).map(describe), query)
+  protected async readRuns(): Promise<readonly RunDescription[]> {
+    return (await this.records.all()).map(describe)
   }
 
-  async questions(query: QuestionQuery): Promise<Page<QuestionRecord>> {
-    this.checkOpen()
-    const { runId, tag } = query
-    const ofRun = runId === undefined ? 'true' : `service_key = ${quoted(runId)}`
-    const records = await this.asked(`key like 'q:%' and ${ofRun}`)
-    const asking =
-      tag === undefined ? [] : await Promise.all([...new Set(records.map((each) => each.runId))].map(this.look, this))
-    const tags = new Map(asking.map((run) => [run.id, run.tags]))
-    return pageOfQuestions(records, query, (id) => tags.get(id))
+  protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {
+    const ofRun = 'runId' in asked && asked.runId !== undefined ? ` and service_key = ${quoted(asked.runId)}` : ''
+    const key = 'id' in asked ? `key = ${quoted(questionKey(asked.id))}` : `key like 'q:%'`
+    const rows = await this.records.state(`service_name = ${quoted(this.services.runs)} and ${key}${ofRun}`)
+    return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as QuestionRecord)
   }
 
-  async question(id: string): Promise<QuestionRecord> {
-    this.checkOpen()
-    const [record] = await this.asked(`key = ${quoted(questionKey(id))}`)
-    if (record !== undefined) return record
-    throw noQuestionIn(PLACE, id)
-  }
-
-  private async asked(where: string): Promise<readonly QuestionRecord[]> {
-    const rows = await this.records.state(`service_name = ${quoted(this.services.runs)} and ${where}`)
-    const kept = rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as QuestionRecord)
-    const may = kept.filter(({ status }) => status === 'open' || status === 'answered')
-    const answers = new Map((await this.records.signals(may)).map((signal) => [signal.id, signal]))
-    return kept.map((record): QuestionRecord => {
-      const answer = may.includes(record) ? answers.get(record.id) : undefined
-      return answer === undefined ? record : { ...record, status: 'answered', answer }
-    })
+  protected async readAnswers(records: readonly QuestionRecord[]): Promise<ReadonlyMap<string, Signal>> {
+    return new Map((await this.records.signals(records)).map((signal) => [signal.id, signal]))
   }
 
   private async firstOf(runId: string, id: string, invocation: string): Promise<Signal | undefined> {

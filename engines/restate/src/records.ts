@@ -40,8 +40,8 @@ interface Going {
 export interface Known {
   readonly runId: string
   readonly kept: KeptRun
-  readonly going?: Going
-  readonly claim?: Claim
+  readonly going?: Going | undefined
+  readonly claim?: Claim | undefined
   /** It had ended and was retried, or is to go on in a new generation, which no worker has begun. */
   readonly isAwaited: boolean
 }
@@ -66,46 +66,44 @@ export class Records {
   }
 
   /** Undefined: there is no such run. */
-  async find(runId: string, mayHaveBegun = true): Promise<Known | undefined> {
-    const { runs, inbox } = this.services
-    const rows = await this.state(
-      `service_key = ${quoted(runId)} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
-        or (service_name = ${quoted(inbox)} and key = 'claim'))`,
-    )
-    const kept = stateOf<KeptRun>(rows, runs, RUN_KEY)
-    const claim = stateOf<Claim>(rows, inbox, 'claim')
-    if (kept === undefined) {
-      const unbegun = await this.unbegun(runId)
-      // It may have begun, and ended, between the two looks.
-      return unbegun ?? (mayHaveBegun ? await this.find(runId, false) : undefined)
+  async find(runId: string): Promise<Known | undefined> {
+    for (let looks = 1; ; looks++) {
+      const [known] = await this.all(runId)
+      // It may have begun between two looks, or ended, and its journal with it.
+      const isWhole =
+        known === undefined ? looks > 1 : isOver(known.kept) || known.isAwaited || known.going !== undefined
+      if (isWhole) return known
     }
-    if (kept.over !== undefined) {
-      const isAwaited = kept.over.outcome === undefined || (mayBeRetried(kept) && (await this.isAwaited(runId, kept)))
-      return { runId, kept, isAwaited }
-    }
-    const going = (await this.going([kept.invocation])).get(kept.invocation)
-    // It ended between the two looks, and its journal with it.
-    if (going === undefined) return await this.find(runId)
-    return { runId, kept, going, isAwaited: false, ...(claim !== undefined && { claim }) }
   }
 
-  /** All runs that a worker has begun. */
-  async all(): Promise<readonly Known[]> {
-    const rows = await this.state(`service_name = ${quoted(this.services.runs)} and key = '${RUN_KEY}'`)
-    const kept = rows.map(({ service_key, value_utf8 }) => [service_key, JSON.parse(value_utf8) as KeptRun] as const)
-    const active = kept.filter(([, { over }]) => over === undefined).map(([, { invocation }]) => invocation)
-    const going = await this.going(active)
-    const unfinished = await this.unfinished('true')
-    const own = new Set(kept.map(([, { invocation }]) => invocation))
-    const awaited = new Set(unfinished.filter(({ id }) => !own.has(id)).map((each) => each.target_service_key))
-    const begun = kept.map(([runId, run]): Known => {
-      const now = going.get(run.invocation)
-      const isAwaited = run.over !== undefined && awaited.has(runId)
-      return { runId, kept: run, isAwaited, ...(run.over === undefined && now !== undefined && { going: now }) }
+  /** All runs, or that one. */
+  async all(runId?: string): Promise<readonly Known[]> {
+    const { runs, inbox } = this.services
+    const ofRun = (column: string): string => (runId === undefined ? 'true' : `${column} = ${quoted(runId)}`)
+    const rows = await this.state(
+      `${ofRun('service_key')} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
+        or (service_name = ${quoted(inbox)} and key = 'claim'))`,
+    )
+    const kept = keyed<KeptRun>(rows, runs)
+    const claims = keyed<Claim>(rows, inbox)
+    const each = [...kept.values()]
+    const going = await this.going(each.filter((run) => !isOver(run)).map(({ invocation }) => invocation))
+    const mayBeAwaited = runId === undefined || each.length === 0 || each.some(mayGoOn)
+    const unfinished = mayBeAwaited ? await this.unfinished(ofRun('target_service_key')) : []
+    const begun = new Set(each.map(({ invocation }) => invocation))
+    const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
+    const unbegun = [...awaited].map(([key, id]) => (kept.has(key) ? undefined : this.unbegun(key, id)))
+    const known = [...kept].map(([key, run]): Known => {
+      const claim = isOver(run) ? undefined : claims.get(key)
+      return {
+        runId: key,
+        kept: run,
+        going: going.get(run.invocation),
+        claim,
+        isAwaited: mayGoOn(run) && awaited.has(key),
+      }
     })
-    const known = new Set(kept.map(([runId]) => runId))
-    const unbegun = await Promise.all([...awaited].filter((runId) => !known.has(runId)).map((id) => this.unbegun(id)))
-    return [...begun, ...unbegun.filter((run) => run !== undefined)]
+    return [...known, ...(await Promise.all(unbegun)).filter((run) => run !== undefined)]
   }
 
   async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
@@ -168,22 +166,16 @@ export class Records {
     return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
   }
 
-  private async unbegun(runId: string): Promise<Known | undefined> {
-    const [invocation] = await this.unfinished(`target_service_key = ${quoted(runId)}`)
-    const begin = invocation === undefined ? undefined : await this.input<Begin>(invocation.id)
-    if (invocation === undefined || begin?.first === undefined) return undefined
-    return { runId, kept: newRun(begin.first, invocation.id), isAwaited: true }
+  private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
+    const begin = await this.input<Begin>(invocation)
+    return begin?.first && { runId, kept: newRun(begin.first, invocation), isAwaited: true }
   }
 
-  private async isAwaited(runId: string, { invocation }: KeptRun): Promise<boolean> {
-    const others = await this.unfinished(`target_service_key = ${quoted(runId)} and id <> ${quoted(invocation)}`)
-    return others.length > 0
-  }
-
-  private unfinished(where: string): Promise<readonly { readonly id: string; readonly target_service_key: string }[]> {
+  /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */
+  private unfinished(where: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
     return this.server.query(
-      `select id, target_service_key from sys_invocation where target_service_name = ${quoted(this.services.runs)}
-        and status <> 'completed' and ${where} order by created_at`,
+      `select id, target_service_key as key from sys_invocation where target_service_name = ${quoted(this.services.runs)}
+        and status <> 'completed' and ${where} order by created_at desc`,
     )
   }
 }
@@ -232,11 +224,17 @@ function goingOf(rows: readonly JournalRow[]): Going {
   }
 }
 
-function mayBeRetried({ over }: KeptRun): boolean {
-  return over?.outcome !== undefined && !('ok' in over.outcome)
+function isOver({ over }: KeptRun): boolean {
+  return over !== undefined
 }
 
-function stateOf<T>(rows: readonly StateRow[], service: string, key: string): T | undefined {
-  const row = rows.find((each) => each.service_name === service && each.key === key)
-  return row === undefined ? undefined : (JSON.parse(row.value_utf8) as T)
+/** It was rotated, or may be retried. */
+function mayGoOn({ over }: KeptRun): boolean {
+  return over !== undefined && !('ok' in (over.outcome ?? {}))
+}
+
+/** What lies in the objects of that service, by their keys. */
+function keyed<T>(rows: readonly StateRow[], service: string): ReadonlyMap<string, T> {
+  const own = rows.filter(({ service_name }) => service_name === service)
+  return new Map(own.map(({ service_key, value_utf8 }) => [service_key, JSON.parse(value_utf8) as T]))
 }

@@ -36,7 +36,7 @@ class MemoryEngine extends OutsideEngine {
     const { platform, workers } = this
     const run = new MemoryRun(runId, start, at, { platform, workers, touched: () => this.changes.touched(runId) })
     this.runs.set(runId, run)
-    void run.drive(startAt)
+    void run.begin(startAt)
     return undefined
   }
 
@@ -54,7 +54,7 @@ class MemoryEngine extends OutsideEngine {
   }
 
   protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    return structuredClone(this.run(runId).stretch.entries.slice(from, from + limit))
+    return structuredClone(this.run(runId).entries.slice(from, from + limit))
   }
 
   protected async work(host: Host): Promise<() => Promise<void>> {

@@ -1,5 +1,5 @@
 /** One run: its loop, in the words of this engine, and what is kept of it. */
-import type { Advance, Outcome, Primitives, Progress, RunDescription, RunStatus, Signal, Start } from '@selvage/core'
+import type { Advance, Outcome, RunDescription, RunStatus, Signal, Start } from '@selvage/core'
 import { type Advanced, described, endStatus, type Platform, Stretch } from '@selvage/core/engines'
 import type { Worker, Workers } from './workers.ts'
 
@@ -12,9 +12,8 @@ export interface Around {
   touched(): void
 }
 
-export class MemoryRun implements Primitives {
+export class MemoryRun extends Stretch {
   readonly start: Start
-  readonly stretch: Stretch
   /** By id: the first one counts. */
   readonly accepted: Map<string, Signal> = new Map()
   status: RunStatus = 'pending'
@@ -25,59 +24,48 @@ export class MemoryRun implements Primitives {
   private wakeUp = (): void => {}
 
   constructor(runId: string, start: Start, at: number, around: Around) {
+    super(runId, { entries: 0, steps: 0, at }, { platform: around.platform, namesSteps: false, rotateAfter: 'never' })
     this.start = structuredClone(start)
     this.createdAt = at
     this.around = around
-    this.stretch = new Stretch(
-      runId,
-      { entries: 0, steps: 0, at },
-      {
-        platform: around.platform,
-        stored: async () => [],
-        wake: () => {
-          this.stretch.isWoken = true
-          this.wakeUp()
-        },
-        rotateAfter: { advances: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY },
-      },
-    )
   }
 
-  async drive(startAt: number | undefined): Promise<void> {
+  async begin(startAt: number | undefined): Promise<void> {
     if (startAt !== undefined) await this.waitFor([], startAt)
-    this.outcome = await this.stretch.drive(this.start, this)
-    this.becomes(endStatus(this.outcome))
+    this.outcome = await this.drive(this.start)
+    if (this.outcome !== undefined) this.becomes(endStatus(this.outcome))
   }
 
-  hear(signal: Signal): void {
+  override hear(signal: Signal): void {
     this.accepted.set(signal.id, signal)
-    this.stretch.hear(signal)
+    super.hear(signal)
     this.wakeUp()
   }
 
-  // ── Primitives ────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
 
   /** Asks until a host has answered: one that stops, or fails for want of anything, is followed by the next. */
-  async advance(_name: string, request: Advance): Promise<Progress> {
+  protected async record(_name: string, request: Advance): Promise<Advanced> {
     const { workers, platform } = this.around
-    const progress = await this.stretch.advance(async () => {
-      for (let delivery = 1; ; delivery++) {
-        const worker = await workers.find(this.start)
-        if (this.status !== 'running') this.becomes('running')
-        const reply = await this.ask(worker, request, delivery).catch(platform.report)
-        // What travels is JSON, and what is kept here is what a real engine would have written before it goes on.
-        if (reply !== undefined) return JSON.parse(JSON.stringify(reply)) as Advanced
-        await new Promise<void>((resolve) => platform.timer(AGAIN_MS, resolve))
-      }
-    })
-    if (progress.kind === 'wait') this.becomes('suspended', progress)
-    else this.around.touched()
-    return progress
+    for (let delivery = 1; ; delivery++) {
+      const worker = await workers.find(this.start)
+      if (this.status !== 'running') this.becomes('running')
+      const reply = await this.askIn(worker, request, delivery).catch(platform.report)
+      // What travels is JSON, and what is kept here is what a real engine would have written before it goes on.
+      if (reply !== undefined) return JSON.parse(JSON.stringify(reply)) as Advanced
+      await new Promise<void>((resolve) => platform.timer(AGAIN_MS, resolve))
+    }
   }
 
-  async waitFor(names: readonly string[], until: number | undefined): Promise<readonly Signal[]> {
+  protected override async show(): Promise<void> {
+    this.around.touched()
+  }
+
+  protected async rest(signals: readonly string[], until: number | undefined): Promise<void> {
     const { platform } = this.around
-    while (!this.stretch.isCalled(names) && (until === undefined || until > platform.now())) {
+    const waitsFor = { signals, ...(until !== undefined && { until }) }
+    if (this.status === 'running') this.becomes('suspended', waitsFor)
+    while (!this.isCalled(signals) && (until === undefined || until > platform.now())) {
       await new Promise<void>((resolve) => {
         const cancel = until === undefined ? undefined : platform.timer(until - platform.now(), resolve)
         this.wakeUp = () => {
@@ -86,35 +74,28 @@ export class MemoryRun implements Primitives {
         }
       })
     }
-    // They go into the next advance by themselves.
-    return []
+    this.at = platform.now()
   }
 
-  now(): number {
-    return this.around.platform.now()
-  }
-
-  startAnew(): Promise<never> {
-    return Promise.reject(new Error('its manifest says that it does not rotate'))
+  protected wake(): void {
+    this.isWoken = true
+    this.wakeUp()
   }
 
   // ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   describe(): RunDescription {
-    const { start, status, outcome, createdAt, waitsFor, stretch } = this
-    const { cursor: entries, steps, at: updatedAt, note } = stretch
-    return described(stretch.runId, {
-      ...{ start, status, outcome, createdAt, updatedAt, waitsFor, note },
-      ...{ entries, steps, crashes: 0 },
-    })
+    const { start, status, outcome, createdAt, waitsFor, cursor: entries, steps, at: updatedAt, note } = this
+    const standing = { start, status, outcome, createdAt, waitsFor, entries, steps, updatedAt, note, crashes: 0 }
+    return described(this.runId, standing)
   }
 
   /** Undefined: it stopped before it had answered. */
-  private async ask({ host, stopped }: Worker, request: Advance, delivery: number): Promise<Advanced | undefined> {
+  private async askIn({ host, stopped }: Worker, request: Advance, delivery: number): Promise<Advanced | undefined> {
     const gone = new Promise<undefined>((resolve) => {
       stopped.addEventListener('abort', () => resolve(undefined), { once: true })
     })
-    return await Promise.race([this.stretch.ask(host, request, { delivery, abortSignal: stopped }), gone])
+    return await Promise.race([this.ask(host, request, { delivery, abortSignal: stopped }), gone])
   }
 
   private becomes(status: RunStatus, waitsFor?: RunDescription['waitsFor']): void {
