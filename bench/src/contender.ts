@@ -79,6 +79,12 @@ export interface Chat {
   readonly messageBytes: number
 }
 
+/** How a process starts. */
+export interface SetUp {
+  /** Where Node keeps what it has compiled (NODE_COMPILE_CACHE), filled by a process before it. */
+  readonly compileCache?: string
+}
+
 /** A cold process goes on with a session. Milliseconds since it was started. */
 export interface Continued {
   readonly nodeStarted: number
@@ -156,16 +162,16 @@ export interface Contender {
     /** Leaves an agent whose process was killed (SIGKILL) in the tool of that cycle. */
     prepare(folder: string, cycles: number): Promise<void>
     /** A cold process takes it up. May be called again and again. */
-    take(folder: string, cycles: number): Promise<AgentRecovery>
+    take(folder: string, cycles: number, setUp?: SetUp): Promise<AgentRecovery>
   }
   /** Sessions with an agent: messages and answers of 200 bytes. */
   readonly chat?: {
     /** Brings a session to so many messages, and closes it. */
     make(folder: string, messages: number): Promise<Chat>
     /** A cold process sends one message more. */
-    take(folder: string, messages: number): Promise<Continued>
+    take(folder: string, messages: number, setUp?: SetUp): Promise<Continued>
     /** What the SDK by itself takes from an invocation with as many messages to the model, in a cold process: milliseconds. */
-    plain(messages: number): Promise<number>
+    plain(messages: number, setUp?: SetUp): Promise<number>
   }
   /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
   readonly signals?: (

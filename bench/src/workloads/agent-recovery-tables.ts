@@ -1,5 +1,5 @@
 /** What was taken of agents that were killed, as tables. */
-import type { AgentRecovery, KeptRecovery } from '../contender.ts'
+import type { AgentRecovery, KeptRecovery, SetUp } from '../contender.ts'
 import { decisions } from '../decision.ts'
 import { figure, ofRounds, type Table, type Verdict, withQuartiles } from '../report.ts'
 import { median, spread } from '../statistics.ts'
@@ -9,14 +9,16 @@ const PROMISED_MS = 200
 export interface Taken<Report = AgentRecovery | KeptRecovery> {
   readonly title: string
   readonly cycles: number
+  /** Undefined: a process as it is. */
+  readonly setUp: SetUp | undefined
   readonly rounds: readonly Report[]
 }
 
 export function ourParts(ours: readonly Taken<AgentRecovery>[], done: number): Table {
-  const rows = ours.map(({ cycles, rounds }) => {
+  const rows = ours.map(({ cycles, setUp, rounds }) => {
     const part = (of: (recovery: AgentRecovery) => number): string => figure(median(rounds.map(of)))
     return [
-      `${figure(cycles)} cycles`,
+      `${figure(cycles)} cycles${setUp === undefined ? '' : ', compile cache'}`,
       part((r) => r.nodeStarted),
       part((r) => r.sdkImported - r.nodeStarted),
       part((r) => r.imported - r.sdkImported),
@@ -41,7 +43,7 @@ export function ourParts(ours: readonly Taken<AgentRecovery>[], done: number): T
 
 export function besideOthers(taken: readonly Taken[], done: number): Table {
   const rows = taken
-    .filter(({ rounds }) => rounds.length > 0)
+    .filter(({ rounds, setUp }) => rounds.length > 0 && setUp === undefined)
     .map(({ title, cycles, rounds }) => [
       `${title}, ${figure(cycles)} cycles`,
       figure(median(rounds.map((r) => r.imported - r.nodeStarted))),
@@ -60,10 +62,10 @@ function firstCall(rounds: readonly (AgentRecovery | KeptRecovery)[]): string {
   return rounds.every(({ repeated }) => repeated === 0) ? 'the tool that was in flight' : 'the model, again'
 }
 
-export function verdictOn({ cycles, rounds }: Taken<AgentRecovery>): Verdict {
+export function verdictOn({ cycles, setUp, rounds }: Taken<AgentRecovery>): Verdict {
   const total = spread(rounds.map((r) => r.nextStep - r.imported))
   return {
-    what: `next call of an agent of ${figure(cycles)} cycles after kill -9`,
+    what: `next call of an agent of ${figure(cycles)} cycles after kill -9${setUp === undefined ? '' : ', compile cache'}`,
     promised: `≤ ${PROMISED_MS} ms after import`,
     measured: `${withQuartiles(total)} ms`,
     kept: total.median <= PROMISED_MS && rounds.every(({ repeated }) => repeated === 0),

@@ -1,5 +1,5 @@
 /** An agent, killed in the tool of its last cycle: ours, in its parts, and as others keep it. */
-import type { AgentRecovery, KeptRecovery } from '../contender.ts'
+import type { AgentRecovery, KeptRecovery, SetUp } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
 import type { Section } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
@@ -17,6 +17,7 @@ const OURS = 'Selvage, embedded engine'
 interface KilledAgent {
   readonly title: string
   readonly cycles: number
+  readonly setUp?: SetUp
   take(): Promise<AgentRecovery | KeptRecovery>
 }
 
@@ -68,18 +69,19 @@ export async function recoverAgents(
   }
   const blocks = killed.map((each) => () => attempt(each))
   const results = await interleave(blocks, { warmUp: 0, rounds: ROUNDS[mode], until })
-  const taken = killed.map(({ title, cycles }, index): Taken => {
+  const taken = killed.map(({ title, cycles, setUp }, index): Taken => {
     const rounds = (results[index] ?? []).filter((each) => each !== undefined)
-    return { title, cycles, rounds }
+    return { title, cycles, setUp, rounds }
   })
   const ours = taken.filter(({ title }) => title === OURS) as readonly Taken<AgentRecovery>[]
   const done = ours[0]?.rounds.length ?? 0
   return {
     tables: [ourParts(ours, done), besideOthers(taken, done)],
-    verdicts: ours.slice(-1).map(verdictOn),
+    verdicts: ours.slice(-2).map(verdictOn),
     notes: [
       'Agents: all of the SDK that our packages take is imported first, and *our import* is what they add to it, as they are ' +
-        'published (`npm run pack`).',
+        'published (`npm run pack`). *Compile cache*: with NODE_COMPILE_CACHE, which `selvage work` has by itself, filled by ' +
+        'a process before them.',
       'SessionManager and checkpointing (FileStorage, without fsync) and LangGraph (SQLite, synchronous=full): what a kill ' +
         'in the tool leaves behind was saved once, in that tool, as saving all messages at each of thousands of cycles takes ' +
         'gigabytes. Checkpointing is taken up at 500 cycles in place of 5,000: it needs ten thousand invocations to come ' +
@@ -93,12 +95,16 @@ export async function recoverAgents(
 async function killOurs(sizes: readonly number[]): Promise<readonly KilledAgent[]> {
   const { agentRecovery } = contender('selvage')
   if (agentRecovery === undefined) throw new Error('no recovery to measure')
-  const kill = async (cycles: number): Promise<KilledAgent> => {
-    const folder = scratchFolder()
-    await agentRecovery.prepare(folder, cycles)
-    return { title: OURS, cycles, take: () => agentRecovery.take(folder, cycles) }
-  }
-  return Promise.all(sizes.map(kill))
+  const folders = sizes.map(scratchFolder)
+  await Promise.all(sizes.map((cycles, index) => agentRecovery.prepare(folders[index] as string, cycles)))
+  const killed = sizes.map((cycles, index): KilledAgent => {
+    return { title: OURS, cycles, take: () => agentRecovery.take(folders[index] as string, cycles) }
+  })
+  const cycles = sizes.at(-1) as number
+  const setUp = { compileCache: scratchFolder() }
+  const take = (): Promise<AgentRecovery> => agentRecovery.take(folders.at(-1) as string, cycles, setUp)
+  await take()
+  return [...killed, { title: OURS, cycles, setUp, take }]
 }
 
 function reasonOf(cycles: number, error: unknown): string {

@@ -3,6 +3,7 @@
  * last cycle and stands still in it; `take` is a cold process that finds the run and stands still in the first call of
  * model or tool that it makes. Both are killed there.
  */
+import { flushCompileCache } from 'node:module'
 import type { AgentRecovery } from '../../contender.ts'
 import { published } from '../../published.ts'
 
@@ -66,5 +67,7 @@ function tell(kind: 'model' | 'tool', part?: number): void {
     nextStep: performance.now(),
     repeated: kind === 'tool' && part === cycles ? 0 : 1,
   }
+  // It is killed, and would leave nothing to the one that is measured after it.
+  flushCompileCache()
   process.send?.(report)
 }
