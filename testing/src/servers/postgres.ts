@@ -24,6 +24,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { noOrphan } from './no-orphan.ts'
 import { freePorts } from './ports.ts'
 
 const SERVERS = fileURLToPath(new URL('../../servers/', import.meta.url))
@@ -115,6 +116,7 @@ export class PostgresTestServer {
     const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const child = this.spawn('postgres', ['-D', join(this.own(), 'data'), '-p', String(this.port), ...settings])
     this.child = child
+    noOrphan(child, 'QUIT')
     const until = Date.now() + PATIENCE_MS
     while (!(await this.answers())) {
       if (hasEnded(child) || Date.now() > until) throw new Error(`PostgreSQL did not start: ${this.log}`)

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { noOrphan } from './no-orphan.ts'
 import { freePorts } from './ports.ts'
 
 export interface RestateServerOptions {
@@ -97,6 +98,7 @@ export class RestateTestServer {
     })
     closeSync(log)
     this.child = child
+    noOrphan(child, 'KILL')
     const until = Date.now() + PATIENCE_MS
     while (!((await answers(`${this.admin}/health`)) && (await answers(`${this.ingress}/restate/health`)))) {
       if (child.exitCode !== null || Date.now() > until) throw new Error(`restate-server did not start: ${this.log}`)
