@@ -109,6 +109,13 @@ export type SignalSender = 'same process' | 'another process'
 /** A person's answer to a question is a signal that counts once. */
 export type SignalKind = 'signal' | 'approval'
 
+/** Runs that wait, in processes that are kept. */
+export interface Wakes {
+  /** Milliseconds from each of so many signals to the step behind it; null: it woke nobody. The run is suspended in between. */
+  wake(count: number): Promise<readonly (number | null)[]>
+  end(): void
+}
+
 /** Of a cold worker that has them. */
 export interface SleepersWoken {
   /** Resident memory: opened, idle as a worker, and after the last one has been woken. */
@@ -132,7 +139,7 @@ export interface Peer {
   readonly folder: string
   /** Serves a session (serve-steps.ts). */
   readonly program: string
-  /** Sends what a run waits for, so many times, and reports the milliseconds to the step behind each wait. */
+  /** Sends what a run waits for (serve-wakes.ts). */
   readonly wakes?: string
 }
 
@@ -173,13 +180,8 @@ export interface Contender {
     /** What the SDK by itself takes from an invocation with as many messages to the model, in a cold process: milliseconds. */
     plain(messages: number, setUp?: SetUp): Promise<number>
   }
-  /** From each of so many signals to the step behind it, in milliseconds. The run is suspended in between. */
-  readonly signals?: (
-    folder: string,
-    count: number,
-    sender: SignalSender,
-    kind: SignalKind,
-  ) => Promise<readonly number[]>
+  /** A run that waits for signals, on an empty folder. */
+  readonly signals?: (folder: string, sender: SignalSender, kind: SignalKind) => Promise<Wakes>
   /** Suspended runs that wait for a signal. */
   readonly sleepers?: {
     /** Starts so many, and brings each to its wait. */

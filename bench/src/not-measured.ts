@@ -12,6 +12,8 @@ export const NOT_MEASURED: string = [
     'that fsync, and ratios to the floor are nearer to 1.',
   "- Real power loss. Where a row says *full*, the setting was checked and the syncs were counted; the drive's own " +
     'cache is taken at its word.',
+  '- A disk that has not been read since the machine was started: cold processes find files that were written shortly ' +
+    'before, in the memory of the system.',
   '- Several worker processes on one file, and databases beyond a few hundred megabytes.',
   '- Network, models and tools: models and tools here answer at once. In production they take seconds, beside which ' +
     'every figure on this page is small.',

@@ -41,7 +41,7 @@ async function postgres(): Promise<Server> {
 }
 
 async function restate(): Promise<Server> {
-  const open = await RestateTestServer.open()
+  const open = await RestateTestServer.open({ asItComes: true })
   // PostgreSQL sees to this itself.
   process.once('exit', () => open.pid > 0 && process.kill(open.pid, 'SIGKILL'))
   return { pid: open.pid, addresses: async () => [open.ingress, open.admin], close: () => open.close() }

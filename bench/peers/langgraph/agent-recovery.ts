@@ -10,12 +10,13 @@ const { END, MessagesAnnotation, START, StateGraph } = await import('@langchain/
 const { SqliteSaver } = await import('@langchain/langgraph-checkpoint-sqlite')
 const { default: Database } = await import('better-sqlite3')
 const { payloads } = await import('../../src/payload.ts')
-type KeptRecovery = import('../../src/contender.ts').KeptRecovery
+const { firstCall } = await import('../../src/first-call.ts')
 const imported = performance.now()
 
 const RESULT_BYTES = 200
 const [folder = '', count = '0', mode = 'make'] = process.argv.slice(2)
 const cycles = Number(count)
+const called = firstCall({ nodeStarted, imported }, cycles)
 const result = payloads(RESULT_BYTES + 2)
 const database = new Database(join(folder, 'langgraph.db'))
 database.pragma('journal_mode = wal')
@@ -28,13 +29,13 @@ const answers = (part: number): InstanceType<typeof ToolMessage> =>
 
 const graph = new StateGraph(MessagesAnnotation)
   .addNode('agent', async ({ messages }) => {
-    if (mode === 'take') await tell('model')
+    if (mode === 'take') await called('model')
     return { messages: [asks(messages.length / 2 + 0.5)] }
   })
   .addNode('tools', async ({ messages }) => {
     const last = messages.at(-1)
     const part = last !== undefined && isAIMessage(last) ? Number(last.tool_calls?.[0]?.args.part) : 0
-    if (mode === 'take') await tell('tool', part)
+    if (mode === 'take') await called('tool', part)
     if (part === cycles) await standStill(part)
     return { messages: [answers(part)] }
   })
@@ -53,19 +54,6 @@ if (mode === 'make') {
   await graph.updateState(thread, { messages: [new HumanMessage('Read all of it.'), ...before.flat()] }, 'tools')
 }
 await graph.invoke(null, settings)
-
-async function tell(first: 'model' | 'tool', part?: number): Promise<void> {
-  const isInFlight = first === 'tool' && part === cycles
-  const report: KeptRecovery = {
-    nodeStarted,
-    imported,
-    nextStep: performance.now(),
-    first,
-    repeated: isInFlight ? 0 : 1,
-  }
-  process.send?.(report)
-  await new Promise(() => {})
-}
 
 async function standStill(part: number): Promise<void> {
   process.send?.({ made: part })

@@ -1,13 +1,15 @@
-/** node wakes.ts <folder> <count> <ingress> <admin>: from the resolution of an awakeable to the step behind it. */
+/** node wakes.ts <folder> <ingress> <admin>: from the resolution of an awakeable to the step behind it. */
 import { createServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import * as restate from '@restatedev/restate-sdk'
 import * as clients from '@restatedev/restate-sdk-clients'
+import { serveWakes } from '../../src/serve-wakes.ts'
 
 const PAUSE_MS = 23
 
-const [, count = '0', ingress = '', admin = ''] = process.argv.slice(2)
+const [, ingress = '', admin = ''] = process.argv.slice(2)
+let heard: number[] = []
 let sentAt = 0
 let asked: PromiseWithResolvers<string> = Promise.withResolvers()
 const listener = restate.service({
@@ -18,7 +20,7 @@ const listener = restate.service({
         const { id, promise } = ctx.awakeable<string>()
         asked.resolve(id)
         await promise
-        await ctx.run('heard', () => void process.send?.(performance.now() - sentAt))
+        await ctx.run('heard', () => void heard.push(performance.now() - sentAt))
       }
     },
   },
@@ -33,13 +35,18 @@ const registered = await fetch(`${admin}/deployments`, {
 })
 if (!registered.ok) throw new Error(`Restate did not take the deployment: ${await registered.text()}`)
 const client = clients.connect({ url: ingress })
-const ended = client.serviceClient(listener).listen(Number(count))
-for (let n = 0; n < Number(count); n++) {
-  const id = await asked.promise
+
+serveWakes(async ({ count }) => {
+  heard = []
   asked = Promise.withResolvers()
-  await sleep(PAUSE_MS)
-  sentAt = performance.now()
-  await client.resolveAwakeable(id, 'yes')
-}
-await ended
-process.send?.('ended', () => process.exit())
+  const ended = client.serviceClient(listener).listen(count)
+  for (let n = 0; n < count; n++) {
+    const id = await asked.promise
+    asked = Promise.withResolvers()
+    await sleep(PAUSE_MS)
+    sentAt = performance.now()
+    await client.resolveAwakeable(id, 'yes')
+  }
+  await ended
+  return heard
+})

@@ -53,7 +53,7 @@ export const restate: Contender = {
   name: 'restate',
   title: 'Restate server, plain handler',
   version: versionsOf('restate'),
-  durability: onlyFull('one node, one partition; the server as it comes'),
+  durability: onlyFull('one node, the server as it comes'),
   peer: { folder: 'restate', program: 'steps.ts', wakes: 'wakes.ts' },
   server: 'restate',
 }

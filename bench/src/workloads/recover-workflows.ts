@@ -1,6 +1,7 @@
 /** A workflow of many steps, killed behind them. */
 import type { Recovery } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
+import { decisions } from '../decision.ts'
 import { figure, ofRounds, type Section, withQuartiles } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
@@ -75,7 +76,10 @@ export async function recoverWorkflows(
         promised: `≤ ${PROMISED_MS} ms after import`,
         measured: `${figure(total(last))} ms`,
         kept: total(last) <= PROMISED_MS,
-        why: 'see the columns of *Workflows*',
+        why:
+          `${part(results[last] ?? [], (r) => r.loaded - r.claimed)} ms are the journal, read and decoded, ` +
+          `${part(results[last] ?? [], (r) => r.nextStep - r.loaded)} its replay, and ` +
+          `${part(results[last] ?? [], (r) => r.claimed - r.imported)} opening and claiming${decisions('. What was mended', '0047', '0054')}`,
       },
     ],
     notes: [

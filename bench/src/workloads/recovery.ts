@@ -23,7 +23,7 @@ function sectionOf(parts: readonly Part[]): Section {
   return {
     title: 'Recovery',
     how:
-      'An agent is killed with SIGKILL in the tool of so many cycles (results of 200 B, durability full). A cold process ' +
+      'An agent is killed with SIGKILL in the tool of so many cycles (results of 200 B). A cold process (durability full) ' +
       'finds the dead worker, claims the run, loads its journal and folds it into the conversation, and makes the call ' +
       'that was in flight. Then a workflow of so many steps of 300 B is killed with SIGKILL in the step behind them. A ' +
       'cold process finds the dead worker, claims the run, loads and replays its journal, and begins that step. ' +

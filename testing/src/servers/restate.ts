@@ -12,6 +12,8 @@ import { noOrphan } from './no-orphan.ts'
 import { freePorts } from './ports.ts'
 
 export interface RestateServerOptions {
+  /** With the partitions and the memory that the server takes by itself. Else one partition and little: tests start many. */
+  readonly asItComes?: boolean
   /** A PEM file with the key that it signs its requests with. */
   readonly identityKeyFile?: string
 }
@@ -74,7 +76,7 @@ export class RestateTestServer {
     const binary = restateBinary()
     if (binary === undefined) throw new Error(noRestate())
     const [fabric, ingress, admin] = this.ports
-    const { identityKeyFile } = this.options
+    const { identityKeyFile, asItComes } = this.options
     const log = openSync(join(this.folder, 'log'), 'a')
     const child = spawn(binary, ['--node-name', 'test', '--no-logo'], {
       env: {
@@ -86,8 +88,10 @@ export class RestateTestServer {
         RESTATE_BIND_PORT: String(fabric),
         RESTATE_INGRESS__BIND_PORT: String(ingress),
         RESTATE_ADMIN__BIND_PORT: String(admin),
-        RESTATE_DEFAULT_NUM_PARTITIONS: '1',
-        RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE: '256 MiB',
+        ...(asItComes !== true && {
+          RESTATE_DEFAULT_NUM_PARTITIONS: '1',
+          RESTATE_ROCKSDB_TOTAL_MEMORY_SIZE: '256 MiB',
+        }),
         RESTATE_LOG_FORMAT: 'compact',
         RESTATE_LOG_DISABLE_ANSI_CODES: 'true',
         ...(identityKeyFile !== undefined && {

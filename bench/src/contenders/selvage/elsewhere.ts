@@ -19,7 +19,7 @@ export const selvageDbos: Contender = on('selvage-dbos', 'Selvage on DBOS', 'pos
 })
 
 export const selvageRestate: Contender = on('selvage-restate', 'Selvage on Restate', 'restate', {
-  settings: 'restateEngine(); one node, one partition; the server as it comes',
+  settings: 'restateEngine(); one node, the server as it comes',
   open: async ([ingress = '', admin = '']) => {
     const [port = 0] = await freePorts(1)
     // Objects of its own: the server has those of other sessions too.

@@ -20,7 +20,7 @@ let repeated = 0
 let more = 0
 let report: Recovery | { readonly made: number } = { made: steps }
 
-const store = await sqliteStore({ path: databaseFile(folder), durability: 'normal' })
+const store = await sqliteStore({ path: databaseFile(folder), durability: mode === 'make' ? 'normal' : 'full' })
 const watched = {
   ...store,
   load: async (...args: Parameters<typeof store.load>) => {

@@ -1,23 +1,10 @@
 import type { ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { forkChild } from '../../children.ts'
-import type { SignalKind, SignalSender } from '../../contender.ts'
+import type { SignalKind, SignalSender, Wakes } from '../../contender.ts'
+import { wakesOf } from '../../wakes.ts'
 
-export async function signals(
-  folder: string,
-  count: number,
-  sender: SignalSender,
-  kind: SignalKind,
-): Promise<readonly number[]> {
+export function signals(folder: string, sender: SignalSender, kind: SignalKind): Promise<Wakes> {
   const begin = (role: string): ChildProcess =>
-    forkChild(new URL('./signals-process.js', import.meta.url), [folder, String(count), role, kind], {
-      serialization: 'advanced',
-    })
-  const worker = begin(sender === 'same process' ? 'both' : 'work')
-  await once(worker, 'message')
-  const latencies = once(worker, 'message')
-  if (sender === 'another process') begin('send')
-  const [measured] = await latencies
-  await once(worker, 'exit')
-  return measured as readonly number[]
+    forkChild(new URL('./signals-process.js', import.meta.url), [folder, role, kind])
+  return sender === 'same process' ? wakesOf(begin('both')) : wakesOf(begin('work'), begin('send'))
 }
