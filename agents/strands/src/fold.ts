@@ -301,10 +301,10 @@ export class Fold {
     this.#takeSync(patch as SyncPatch, Number(sync[1]))
   }
 
-  #takeDone({ turn, ...settled }: DonePatch): void {
-    if (turn !== undefined) this.#endTurn(turn)
+  #takeDone(done: DonePatch): void {
+    if (done.turn !== undefined) this.#endTurn(done.turn)
     this.#taken = undefined
-    this.#takeSync(settled, this.conversation.answers + 1)
+    this.#takeSync(done, this.conversation.answers + 1)
   }
 
   /** A step without a turn before it: the turn has the input of the message, or the run's own. */

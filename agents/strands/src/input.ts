@@ -37,7 +37,7 @@ export function inputMessages(input: RecordedInput, name?: (index: number) => st
   if (typeof input === 'string') {
     const trackingId = name?.(0)
     const content = [new TextBlock(input)]
-    return [new Message({ role: 'user', content, ...(trackingId !== undefined && { trackingId }) })]
+    return [new Message(trackingId === undefined ? { role: 'user', content } : { role: 'user', content, trackingId })]
   }
   return input.map((data, index) => {
     const trackingId = name?.(index)
