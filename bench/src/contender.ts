@@ -177,7 +177,7 @@ export interface Contender {
     make(folder: string, messages: number): Promise<Chat>
     /** A cold process sends one message more. */
     take(folder: string, messages: number, setUp?: SetUp): Promise<Continued>
-    /** What the SDK by itself takes from an invocation with as many messages to the model, in a cold process: milliseconds. */
+    /** What the SDK by itself takes to make the agent, and from an invocation with as many messages to the model, in a cold process: milliseconds. */
     plain(messages: number, setUp?: SetUp): Promise<number>
   }
   /** A run that waits for signals, on an empty folder. */

@@ -88,8 +88,8 @@ async function goOn(
       'the database; sums with quartiles. *Our import*: all of our packages, once the SDK is there; *our time* ' +
       'begins with it. *Send*: until the message is durable. *Replay*: from the loaded entries to the author’s ' +
       'factory. *Fold*: from there to the model: the commit that takes the message, the conversation, and the ' +
-      'SDK’s loop. *SDK alone*: what the SDK takes from the invocation of the same agent to the model without us, in ' +
-      'a cold process that has as many messages in memory. *Our time*: all from behind the SDK’s import, without ' +
+      'SDK’s loop. *SDK alone*: what the SDK takes without us to make the same agent and, from its invocation, to come to ' +
+      'the model, in a cold process that has as many messages in memory. *Our time*: all from behind the SDK’s import, without ' +
       'that. Our packages are those that `npm run pack` makes, as they are published. *Compile cache*: the same with ' +
       'NODE_COMPILE_CACHE, filled by a process before them, for the SDK alone as well; docs/sessions.md advises it, and ' +
       '`selvage work` has it by itself.',
