@@ -55,10 +55,10 @@ const BASE64_GROUP = 4
 
 /** In the order of the rows. EngineError CORRUPT names the entry that cannot be read. */
 export function readPage(database: Database, names: Names, rows: readonly PageRow[], runId: string): Entry[] {
-  const texts: (string | null)[] = []
+  const texts: string[] = []
   for (const row of rows) {
     const body = row[BODY]
-    texts.push(body === null || typeof body === 'string' ? body : readBody(database, { n: row[N], body }))
+    texts.push(typeof body === 'string' ? body : (readBody(database, { n: row[N], body }) ?? 'null'))
   }
   const bodies = parseAll(texts)
   if (bodies === undefined) return rows.map((row) => readOne(database, row, runId))
@@ -70,7 +70,7 @@ export function readPage(database: Database, names: Names, rows: readonly PageRo
     const row = rows[index] as PageRow
     entries.push(
       readHead(head, row, names, checks[index])
-        ? readParts(head, texts[index] === null ? undefined : bodies[index], runId)
+        ? readParts(head, row[BODY] === null ? undefined : bodies[index], runId)
         : readOne(database, row, runId),
     )
   }
@@ -123,9 +123,9 @@ function readHead(head: Writable<EntryHead>, row: PageRow, names: Names, check: 
 }
 
 /** Undefined: not each of them is a text of JSON. */
-function parseAll(texts: readonly (string | null)[]): readonly unknown[] | undefined {
+function parseAll(texts: readonly string[]): readonly unknown[] | undefined {
   try {
-    const values = JSON.parse(`[${texts.map((text) => text ?? 'null').join()}]`) as readonly unknown[]
+    const values = JSON.parse(`[${texts.join()}]`) as readonly unknown[]
     return values.length === texts.length ? values : undefined
   } catch {
     return undefined
