@@ -213,4 +213,22 @@ export const CORE: readonly Mutation[] = [
     test: 'programs/src/again.test.ts',
     title: 'behind an error that was caught, cleaned up after, and thrown again: all of that is made again',
   },
+  {
+    name: 'an engine without an index shows what came too late as the answer of a question',
+    breaks: 'I4',
+    file: 'core/src/engines/reading-engine.ts',
+    find: "({ status }) => status === 'open' || status === 'answered'",
+    put: '() => true',
+    test: 'core/src/engines/reading-engine.test.ts',
+    title: 'a question is answered by what was accepted, unless it is closed',
+  },
+  {
+    name: 'a stretch rests for what is over by its own time',
+    breaks: 'rule 6',
+    file: 'core/src/engines/stretch.ts',
+    find: 'if (until === undefined || until > this.at) await this.rest(names, until)',
+    put: 'await this.rest(names, until)',
+    test: 'core/src/engines/stretch.test.ts',
+    title: 'drives a run to its end, and rests where the program waits for what is not over',
+  },
 ]

@@ -11,6 +11,7 @@ import type {
   RunStatus,
   RunSummary,
 } from '../records.ts'
+import type { Advanced } from './advanced.ts'
 
 type WaitsFor = NonNullable<RunDescription['waitsFor']>
 
@@ -45,6 +46,30 @@ export function described(id: string, standing: Standing): RunDescription {
     ...(outcome !== undefined && { outcome, endedAt }),
     ...(status === 'suspended' && waitsFor !== undefined && { waitsFor: waitsOf(waitsFor) }),
     ...(note !== undefined && { note }),
+  }
+}
+
+/** What the engine's own record of a run tells, where nothing else is kept of it. */
+export interface Recorded {
+  /** Undefined while the run goes on. */
+  readonly outcome: Outcome | undefined
+  /** The newest advance that is over. */
+  readonly last: Advanced<unknown> | undefined
+  /** Another one has begun. */
+  readonly isAdvancing: boolean
+  /** Nobody has begun it, or begun it again, unless there is an advance. */
+  readonly isNew: boolean
+}
+
+export function standingBy(recorded: Recorded): Pick<Standing, 'status' | 'outcome' | 'waitsFor' | 'note'> {
+  const { outcome, last, isAdvancing, isNew } = recorded
+  const going = last?.kind === 'wait' && !isAdvancing ? 'suspended' : 'running'
+  const status = isNew && last === undefined && !isAdvancing ? 'pending' : going
+  return {
+    status: outcome === undefined ? status : endStatus(outcome),
+    outcome,
+    waitsFor: last?.kind === 'wait' ? last : undefined,
+    note: last?.status,
   }
 }
 

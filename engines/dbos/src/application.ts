@@ -32,7 +32,7 @@ export class Application {
     this.runs = new Runs(this.db)
   }
 
-  /** A workflow that drives the run from there, in the transaction of the client. */
+  /** The workflow that drives the run from there, in the transaction of the client. */
   async enqueue(client: pg.PoolClient, begin: Begin, start: Start, delayMs = 0): Promise<void> {
     const options = {
       workflowName: this.name,

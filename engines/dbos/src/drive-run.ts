@@ -3,11 +3,12 @@
  *
  *   advance     a step of DBOS, named after the step about to run; what the run is told meanwhile is offered to the live program
  *   waitFor     a step as well, but only for a while; what takes longer ends the workflow
- *   startAnew   a child workflow: the next generation, which DBOS starts at once, or keeps (DELAYED) until its time has come
+ *   startAnew   another workflow: the next generation, which DBOS starts at once, or keeps (DELAYED) until its time has come
  *
  * One step is outstanding at a time: DBOS finds the result of a step by its position. A suspended run is a row of DBOS's, and
- * nothing else: no process, no connection. Before a generation ends, its entries are kept in our own table, since DBOS may be
- * told to delete ended workflows.
+ * nothing else: no process, no connection. With the next generation, in one commit, the entries of the one before are kept in
+ * our own table, since DBOS may be told to delete ended workflows. Who comes second there, since two processes had the run,
+ * finds that it is done: what is handed on follows from what is recorded.
  *
  * When the worker dies, another one makes DBOS give the workflow to whoever is alive, and the recorded steps are passed over.
  * Who wakes up after that finds that its claim is void with the first checkpoint: it writes nothing, and starts nothing more.
@@ -32,7 +33,6 @@ export interface Driver {
 }
 
 const HUNDRED_YEARS_MS = 100 * 365 * 24 * 60 * 60 * 1_000
-const LOOK_AGAIN_MS = 20
 
 /** In place of an advance: the worker stops, so the run goes on elsewhere. */
 type Stopped = { readonly stopped: true }
@@ -108,22 +108,15 @@ export class Generation extends Stretch {
   protected override async handOn(): Promise<void> {
     const { driver, runId, begin, start, steps, at, cursor: entries } = this
     if (driver.isStopping) driver.host.evict(runId)
-    await this.insist(() => this.runs.journal.keep(runId, this.entries))
     const unread = this.signals.flatMap(({ id }) => this.numbers.get(id) ?? [])
     const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
-    const delayMs = Math.max(0, this.until - this.platform.now())
-    const workflow = await driver.sdk.next(next, start, delayMs)
-    const parked = delayMs > 0
-    await this.insist(() => this.runs.handOn(runId, begin.generation, { workflow, parked, entries }))
+    const delayMs = this.isWoken ? 0 : Math.max(0, this.until - this.platform.now())
+    const parked = await this.insist(() =>
+      this.runs.handOn(next, this.entries, delayMs, (client, ms) => driver.app.enqueue(client, next, start, ms)),
+    )
     probe('engine.after-suspend')
-    if (parked) {
-      // Who signals from here on wakes it; who did before, found it awake.
-      await this.insist(async () => {
-        const isCalled = this.isWoken || (await this.runs.signals(runId, heard)).length > 0
-        if (isCalled) await driver.app.wake(workflow, start)
-      })
-    }
+    if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.wake(parked, start))
     driver.touched(runId)
   }
 
@@ -170,14 +163,7 @@ export class Generation extends Stretch {
   private async claim(number: number): Promise<number> {
     const { runId, begin } = this
     const { generation } = begin
-    const claim = (): Promise<number | undefined> => this.runs.claim(runId, generation, `${generation}/${number}`)
-    let delivery = await claim()
-    // The generation before has begun this one, and its worker is about to say so, or whoever takes it over.
-    while (delivery === undefined && (await this.runs.row(runId)).generation < generation) {
-      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
-      await this.unlessLost()
-      delivery = await claim()
-    }
+    const delivery = await this.runs.claim(runId, generation, `${generation}/${number}`)
     // The run has ended, or goes on elsewhere: what this attempt would do is not recorded.
     if (delivery === undefined) return await new Promise<never>(() => {})
     this.warm = true

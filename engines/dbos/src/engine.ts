@@ -35,7 +35,7 @@ import { postgresBlobs } from './blobs.ts'
 import { endedByDbos, PLACE } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
-import { type Begin, workflowOf } from './names.ts'
+import type { Begin } from './names.ts'
 import { type DbosOptions, settingsOf } from './options.ts'
 import type { RunRow, Runs } from './runs.ts'
 import { Worker } from './worker.ts'
@@ -88,8 +88,8 @@ class OnDbos extends OutsideEngine implements DbosEngine {
   private async make(runId: string, start: Start, at: number, entries: readonly Entry[], delayMs = 0) {
     const counts = { entries: entries.length, steps: stepsIn(entries) }
     const begin: Begin = { runId, generation: 0, ...counts, heard: 0, at }
-    const place = { workflow: workflowOf(this.app.name, begin), parked: delayMs > 0, entries }
-    return await this.runs.start(runId, start, at, place, (client) => this.app.enqueue(client, begin, start, delayMs))
+    const place = { begin, parked: delayMs > 0, entries }
+    return await this.runs.start(start, at, place, (client) => this.app.enqueue(client, begin, start, delayMs))
   }
 
   protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
@@ -107,7 +107,6 @@ class OnDbos extends OutsideEngine implements DbosEngine {
         // What was accepted and not taken is heard now; what was taken, the program knows.
         const begin: Begin = { runId: id, generation, entries, steps: row.steps, heard: 0, at: reopen.at }
         await this.app.enqueue(client, begin, JSON.parse(row.start) as Start)
-        return workflowOf(this.app.name, begin)
       }),
     )
   }

@@ -30,53 +30,24 @@ interface Paging {
   readonly after?: string
 }
 
-/** The parts of a `where`, with their values. */
-class Where {
-  readonly values: unknown[] = []
-  private readonly parts: string[] = []
-
-  /** `sql` of the value's place; left out without a value. */
-  add(value: unknown, sql: (place: string) => string): void {
-    if (value === undefined) return
-    this.values.push(value)
-    this.parts.push(sql(`$${this.values.length}`))
-  }
-
-  /** Behind the last item of the page before. */
-  behind({ after }: Paging, at: string, id: string): void {
-    if (after === undefined) return
-    const [placeAt, placeId] = placeIn(after)
-    this.values.push(placeAt, placeId)
-    const [last, name] = [`$${this.values.length - 1}`, `$${this.values.length}`]
-    this.parts.push(`(${at} < ${last} or (${at} = ${last} and ${id} collate "C" > ${name}))`)
-  }
-
-  get sql(): string {
-    return this.parts.length === 0 ? '' : `where ${this.parts.join(' and ')}`
-  }
-}
+/** What is not asked for is null, and what is null is left out: nothing of it is left in the plan of the statement. */
+const RUNS = (schema: string): string => `
+  select * from ${schema}.run where ($1::text[] is null or status = any($1)) and ($2::text is null or program = $2)
+    and ($3::text is null or version = $3) and ($4::text is null or parent = $4) and ($5::text is null or tenant = $5)
+    and ($6::jsonb is null or tags @> $6) and ($7::bigint is null or created_at >= $7)
+    and ($8::bigint is null or created_at < $8)
+    and ($9::bigint is null or created_at < $9 or (created_at = $9 and id collate "C" > $10))
+  order by created_at desc, id collate "C" limit $11`
 
 export async function listRuns(db: Database, query: RunQuery): Promise<Page<RunSummary>> {
   const { status, program, version, parent, tenant, tag, createdFrom, createdBefore } = query
-  const where = new Where()
-  where.add(typeof status === 'string' ? [status] : status, (value) => `status = any(${value})`)
-  where.add(program, (value) => `program = ${value}`)
-  where.add(version, (value) => `version = ${value}`)
-  where.add(parent, (value) => `parent = ${value}`)
-  where.add(tenant, (value) => `tenant = ${value}`)
-  where.add(tag && { [tag.key]: tag.value }, (value) => `tags @> ${value}`)
-  where.add(createdFrom, (value) => `created_at >= ${value}`)
-  where.add(createdBefore, (value) => `created_at < ${value}`)
-  where.behind(query, 'created_at', 'id')
+  const statuses = typeof status === 'string' ? [status] : status
   const rows = await db.rows<RunRow>(
-    `select * from ${db.schema}.run ${where.sql} order by created_at desc, id collate "C" limit ${oneMore(query)}`,
-    where.values,
+    RUNS(db.schema),
+    valuesOf([statuses, program, version, parent, tenant, tagOf(tag), createdFrom, createdBefore], query),
   )
-  return pageOf(
-    rows.map((row) => summaryOf(describe(row))),
-    ({ createdAt, id }) => [createdAt, id],
-    query,
-  )
+  const runs = rows.map((row) => summaryOf(describe(row)))
+  return pageOf(runs, ({ createdAt, id }) => [createdAt, id], query)
 }
 
 /** Answered as soon as its answer is accepted, be it that nobody has taken it up yet; closed while its run is over. */
@@ -88,19 +59,17 @@ const ASKED = (schema: string): string => `
   from ${schema}.question join ${schema}.run on run.id = question.run
   left join ${schema}.signal as given on given.run = question.run and given.id = question.id`
 
+const QUESTIONS = (schema: string): string => `
+  select * from (${ASKED(schema)}) as asked where ($1::text is null or status = $1) and ($2::text is null or run = $2)
+    and ($3::text is null or assignee = $3) and ($4::text is null or kind = $4) and ($5::jsonb is null or tags @> $5)
+    and ($6::bigint is null or opened_at < $6 or (opened_at = $6 and id collate "C" > $7))
+  order by opened_at desc, id collate "C" limit $8`
+
 export async function listQuestions(db: Database, query: QuestionQuery): Promise<Page<QuestionRecord>> {
   const { status, runId, assignee, kind, tag } = query
-  const where = new Where()
-  where.add(status, (value) => `status = ${value}`)
-  where.add(runId, (value) => `run = ${value}`)
-  where.add(assignee, (value) => `assignee = ${value}`)
-  where.add(kind, (value) => `kind = ${value}`)
-  where.add(tag && { [tag.key]: tag.value }, (value) => `tags @> ${value}`)
-  where.behind(query, 'opened_at', 'id')
   const rows = await db.rows<QuestionRow>(
-    `select * from (${ASKED(db.schema)}) as asked ${where.sql}
-       order by opened_at desc, id collate "C" limit ${oneMore(query)}`,
-    where.values,
+    QUESTIONS(db.schema),
+    valuesOf([status, runId, assignee, kind, tagOf(tag)], query),
   )
   return pageOf(rows.map(recordOf), ({ openedAt, id }) => [openedAt, id], query)
 }
@@ -111,9 +80,15 @@ export async function findQuestion(db: Database, id: string): Promise<QuestionRe
   throw noQuestionIn(PLACE, id)
 }
 
-/** The last one says that there is another page; what is no limit is refused by `pageOf`. */
-function oneMore({ limit = 50 }: Paging): number {
-  return Number.isInteger(limit) && limit > 0 ? limit + 1 : 1
+/** Filters; the last item of the page before; and one item more than is wanted, which says that there is another page. */
+function valuesOf(filters: readonly unknown[], { limit = 50, after }: Paging): readonly unknown[] {
+  const [at, id] = after === undefined ? [] : placeIn(after)
+  // What is no limit is refused by `pageOf`.
+  return [...filters, at, id, Number.isInteger(limit) && limit > 0 ? limit + 1 : 1].map((value) => value ?? null)
+}
+
+function tagOf(tag: RunQuery['tag']): RunSummary['tags'] | undefined {
+  return tag && { [tag.key]: tag.value }
 }
 
 function recordOf({ run, key, opened_at, status, body, answer }: QuestionRow): QuestionRecord {

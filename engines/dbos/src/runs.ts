@@ -1,25 +1,18 @@
 /**
- * What is known of runs: our index of them, and their inboxes. A run is driven by one workflow of DBOS after the other, its generations:
+ * What is known of runs: our index of them, and their inboxes. A run is driven by one workflow of DBOS after the other, its
+ * generations:
  *
  *   start ──▶ generation 0 ──(waits for long, or its history is full)──▶ generation 1 ──▶ … ──▶ ended ──retry──▶ n + 1
  *
  * Whoever changes a run has its row locked, and rings the bell with it.
  */
 import type { Entry, Json, Outcome, RunDescription, RunStatus, Signal, SignalReceipt, Start } from '@selvage/core'
-import {
-  type Advanced,
-  described,
-  endStatus,
-  noRun,
-  type Reopen,
-  reopenEntry,
-  runEnded,
-  stepsIn,
-} from '@selvage/core/engines'
+import { type Advanced, described, endStatus, noRun, type Reopen, reopenEntry, runEnded } from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database, Row } from './database.ts'
 import { PLACE } from './errors.ts'
 import { Journal } from './journal.ts'
+import { type Begin, workflowOf } from './names.ts'
 
 export interface RunRow extends Row {
   readonly id: string
@@ -49,9 +42,10 @@ interface Stood {
 
 /** Of a run that is not there yet. */
 interface Beginning {
-  readonly workflow: string
-  readonly parked?: boolean
-  readonly entries?: readonly Entry[]
+  readonly begin: Begin
+  readonly parked: boolean
+  /** Its journal begins with them. */
+  readonly entries: readonly Entry[]
 }
 
 type Client = Pick<pg.PoolClient, 'query'>
@@ -70,17 +64,17 @@ export class Runs {
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * `enqueue` makes the workflow of generation 0 in the same commit. `entries`: its journal begins with them. Resolves with how
-   * the run was started that has the id already.
+   * `enqueue` makes the workflow of generation 0 in the same commit. Resolves with how the run was started that has the id
+   * already.
    */
   async start(
-    runId: string,
     start: Start,
     now: number,
-    { workflow, parked = false, entries = [] }: Beginning,
+    { begin, parked, entries }: Beginning,
     enqueue: (client: pg.PoolClient) => Promise<void>,
   ): Promise<Start | undefined> {
     const { program, version = null, parent, tenant = null, tags = {} } = start
+    const { runId, steps } = begin
     return await this.db.transaction(async (client) => {
       const { rowCount } = await client.query(
         `insert into ${this.s}.run (id, program, version, parent, tenant, tags, start, created_at, updated_at, status,
@@ -88,7 +82,7 @@ export class Runs {
            values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 'pending', 0, $9, $10, $11, $12) on conflict do nothing`,
         [
           ...[runId, program, version, parent?.runId ?? null, tenant, tags, JSON.stringify(start), now],
-          ...[workflow, parked, entries.length, stepsIn(entries)],
+          ...[workflowOf(this.s, begin), parked, entries.length, steps],
         ],
       )
       if (rowCount === 1) {
@@ -127,7 +121,7 @@ export class Runs {
   async reopen(
     runId: string,
     reopen: Reopen,
-    enqueue: (client: pg.PoolClient, run: RunRow) => Promise<string>,
+    enqueue: (client: pg.PoolClient, run: RunRow) => Promise<void>,
   ): Promise<boolean> {
     const { entries: at, at: now, voided } = reopen
     return await this.db.transaction(async (client) => {
@@ -135,11 +129,11 @@ export class Runs {
       if (run.outcome === null || run.entries !== at) return false
       await this.journal.keep(runId, [reopenEntry(reopen)], client)
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
-      const workflow = await enqueue(client, run)
+      await enqueue(client, run)
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
            workflow = $3, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,
-        [runId, now, workflow],
+        [runId, now, workflowOf(this.s, { runId, generation: run.generation + 1 })],
       )
       await this.ring(client, runId)
       return true
@@ -178,16 +172,34 @@ export class Runs {
     )
   }
 
-  /** The next generation is there. */
+  /**
+   * The next generation begins, of which `enqueue` makes the workflow in the same commit: after that time, unless somebody has
+   * called. The workflow where it waits; undefined where it does not, or has begun before.
+   */
   async handOn(
-    runId: string,
-    generation: number,
-    { workflow, parked, entries }: { readonly workflow: string; readonly parked: boolean; readonly entries: number },
-  ): Promise<void> {
-    await this.say(
-      [runId, generation, workflow, parked, entries],
-      `generation = $2 + 1, workflow = $3, parked = $4, entries = $5, claim = null`,
-    )
+    next: Begin,
+    entries: readonly Entry[],
+    delayMs: number,
+    enqueue: (client: pg.PoolClient, delayMs: number) => Promise<void>,
+  ): Promise<string | undefined> {
+    const { runId, generation, heard } = next
+    return await this.db.transaction(async (client) => {
+      const run = await this.locked(client, runId)
+      if (run.generation >= generation || run.outcome !== null) return undefined
+      await this.journal.keep(runId, entries, client)
+      const { rowCount } = await client.query(`select from ${this.s}.signal where run = $1 and seq >= $2 limit 1`, [
+        runId,
+        heard,
+      ])
+      const parked = delayMs > 0 && rowCount === 0
+      await enqueue(client, parked ? delayMs : 0)
+      const workflow = workflowOf(this.s, next)
+      await client.query(
+        `update ${this.s}.run set generation = $2, workflow = $3, parked = $4, entries = $5, claim = null where id = $1`,
+        [runId, generation, workflow, parked, next.entries],
+      )
+      return parked ? workflow : undefined
+    })
   }
 
   async end(runId: string, generation: number, { cursor, steps, at, note }: Stood, outcome: Outcome): Promise<void> {

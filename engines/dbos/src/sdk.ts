@@ -12,10 +12,10 @@ import { DBOSExecutor } from '@dbos-inc/dbos-sdk/internal/dbos-executor'
 import { migrateSystemDatabase } from '@dbos-inc/dbos-sdk/internal/system_database'
 import { GlobalLogger } from '@dbos-inc/dbos-sdk/internal/telemetry/logs'
 import { dbRetryConfig } from '@dbos-inc/dbos-sdk/internal/utils'
-import { EngineError, type Start } from '@selvage/core'
+import { EngineError } from '@selvage/core'
 import type { Application } from './application.ts'
 import { oneInAProcess } from './errors.ts'
-import { type Begin, queueOf, versionOf, workflowOf } from './names.ts'
+import { type Begin, versionOf } from './names.ts'
 
 export interface LaunchOptions {
   readonly app: Application
@@ -45,7 +45,6 @@ let isTaken = false
 
 export class Sdk {
   private readonly options: LaunchOptions
-  private readonly workflow: (begin: Begin) => Promise<string>
   private readonly queues = new Set<string>()
 
   /** Workflows of `queues` are given to this worker from the beginning. */
@@ -83,7 +82,7 @@ export class Sdk {
     this.options = options
     const { drive, app } = options
     const config = { name: app.name, serialization: 'portable', maxRecoveryAttempts: FOR_EVER } as const
-    this.workflow = DBOS.registerWorkflow(drive, config)
+    DBOS.registerWorkflow(drive, config)
   }
 
   /** From now on DBOS gives this worker what stands in that queue. */
@@ -100,20 +99,6 @@ export class Sdk {
     return await DBOS.runStep(body, { name })
   }
 
-  /** Only inside of a workflow: the workflow of the next generation, in the same commit as the record that it was started. */
-  async next(begin: Begin, start: Start, delayMs: number): Promise<string> {
-    const { name } = this.options.app
-    const [workflowID, queueName] = [workflowOf(name, begin), queueOf(name, start)]
-    const enqueueOptions = delayMs > 0 ? { delaySeconds: delayMs / 1_000 } : {}
-    await DBOS.startWorkflow(this.workflow, { workflowID, queueName, enqueueOptions })(begin)
-    return workflowID
-  }
-
-  /** What these executors had goes back to its queues, and their claims are void. */
-  async recover(executors: readonly string[]): Promise<void> {
-    await DBOSExecutor.globalInstance?.recoverPendingWorkflows([...executors])
-  }
-
   /** Takes nothing more up, and waits so long for what is going on. */
   async shutdown(graceMs: number): Promise<void> {
     try {
@@ -122,6 +107,11 @@ export class Sdk {
       isTaken = false
     }
   }
+}
+
+/** What these executors had goes back to its queues, and their claims are void. */
+export async function recover(executors: readonly string[]): Promise<void> {
+  await DBOSExecutor.globalInstance?.recoverPendingWorkflows([...executors])
 }
 
 /** Steps are recorded as JSON that every client of DBOS can read. */

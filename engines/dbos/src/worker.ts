@@ -20,7 +20,7 @@ import type { Bell } from './bell.ts'
 import { type Driver, Generation } from './drive-run.ts'
 import { type Begin, queueOf } from './names.ts'
 import type { RunRow } from './runs.ts'
-import { Sdk } from './sdk.ts'
+import { recover, Sdk } from './sdk.ts'
 
 export interface WorkerOptions {
   readonly app: Application
@@ -76,12 +76,13 @@ export class Worker implements Driver {
     const { app, executor, lock } = this
     const { leaseMs } = app.settings
     const { concurrency } = this.options
-    await this.beat()
     this.bell = await app.listen((runId) => this.rang(runId), lock)
+    // From the first run on it must be seen to live, be it that the launch takes longer than a lease.
+    await this.beat()
+    this.loops.push(this.every(leaseMs / BEATS, () => this.beatOn()))
     const drive = (begin: Begin): Promise<string> => this.drive(begin)
     this.sdk = await Sdk.launch({ app, executor, concurrency, drive }, this.queues)
     await this.watch()
-    this.loops.push(this.every(leaseMs / BEATS, () => this.beatOn()))
     this.loops.push(this.every(Math.min(LOOKS_MS, leaseMs / 2), () => this.watch()))
   }
 
@@ -166,7 +167,7 @@ export class Worker implements Driver {
       mine,
     )
     if (beaten.length > 0) return
-    await this.sdk.recover(mine)
+    await recover(mine)
     for (const generation of this.all) this.lose(generation, true)
     await this.beat()
   }
@@ -186,7 +187,7 @@ export class Worker implements Driver {
          and not exists (select from ${db.schema}.worker where executor = executor_id)`,
       [name],
     )
-    if (orphans.length > 0) await this.sdk.recover(orphans.map(({ executor_id }) => executor_id))
+    if (orphans.length > 0) await recover(orphans.map(({ executor_id }) => executor_id))
     const ended = await db.rows<RunRow & { readonly ended_as: string; readonly error: string | null }>(
       `select run.*, workflow_status.status as ended_as, error from dbos.workflow_status
          join ${db.schema}.run on workflow = workflow_uuid

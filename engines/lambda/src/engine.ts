@@ -103,11 +103,7 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
     this.large = new Large(blobs)
     this.records = new Records(this.service, this.names, this.large)
     this.post = new Post(this.service, this.names, this.records, onError)
-    this.station = {
-      post: this.post,
-      hostOf: ({ start }) => this.hostFor(start),
-      driver: (ctx) => this.driver(ctx),
-    }
+    this.station = { post: this.post, driver: (ctx) => this.driver(ctx) }
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ import {
   type DurableLambdaHandler,
   withDurableExecution,
 } from '@aws/durable-execution-sdk-js'
-import { type Host, UsageError } from '@selvage/core'
+import { UsageError } from '@selvage/core'
 import { type Driver, Generation } from './drive-run.ts'
 import type { Post } from './post.ts'
 import type { Payload, QueuedPayload, Result, RunPayload, SignalPayload } from './wire.ts'
@@ -18,8 +18,6 @@ import type { Payload, QueuedPayload, Result, RunPayload, SignalPayload } from '
 /** What an engine brings to its function. */
 export interface Station {
   readonly post: Post
-  /** The one that has the program of a run: those of `serve`. */
-  hostOf(payload: RunPayload): Host | undefined
   driver(ctx: DurableContext): Driver
 }
 

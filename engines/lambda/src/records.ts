@@ -4,13 +4,13 @@
  * that advance and how many there are, so its newest one tells how the run stands.
  */
 import type { Event } from '@aws-sdk/client-lambda'
-import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription, type RunStatus } from '@selvage/core'
-import { described, endStatus, noRun, reopenEntry } from '@selvage/core/engines'
+import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription } from '@selvage/core'
+import { described, noRun, reopenEntry, standingBy } from '@selvage/core/engines'
 import { endedOutside, PLACE } from './errors.ts'
 import type { Kept, Large } from './large.ts'
 import { type Inside, insideOf, type Names } from './names.ts'
 import type { Found, HistoryOptions, LambdaService } from './service.ts'
-import { type Advanced, type Failed, LOOK, type Result, type RunPayload } from './wire.ts'
+import { type Advanced, type Failed, LOOK, NO_PAST, type Result, type RunPayload } from './wire.ts'
 
 /** A run by its newest generation. */
 export interface Known {
@@ -188,30 +188,19 @@ function lostWith({ runId, execution: { status } }: Known): Outcome | undefined 
   return status === 'RUNNING' ? undefined : { error: errorToJson(endedOutside(runId, status, undefined)) }
 }
 
-function statusOf(known: Known, { last, isAdvancing }: Standing): RunStatus {
-  const outcome = outcomeOf(known)
-  if (outcome !== undefined) return endStatus(outcome)
-  const { generation, reopen } = known.payload
-  if (last === undefined && !isAdvancing) return generation === 0 || reopen !== undefined ? 'pending' : 'running'
-  return last?.kind === 'wait' && !isAdvancing ? 'suspended' : 'running'
-}
-
-function describe(known: Known, standing: Standing): RunDescription {
+function describe(known: Known, { last, isAdvancing, crashes }: Standing): RunDescription {
   const { runId, payload, execution, createdAt } = known
-  const { start, past, reopen } = payload
-  const { last, crashes } = standing
+  const { start, past = NO_PAST, reopen, generation } = payload
+  const isNew = generation === 0 || reopen !== undefined
   return described(runId, {
     start,
-    status: statusOf(known, standing),
     createdAt,
     updatedAt: last?.at ?? execution.startedAt,
-    entries: last?.cursor ?? (past?.entries ?? 0) + (reopen === undefined ? 0 : 1),
-    steps: last?.steps ?? past?.steps ?? 0,
+    entries: last?.cursor ?? past.entries + (reopen === undefined ? 0 : 1),
+    steps: last?.steps ?? past.steps,
     crashes,
-    outcome: outcomeOf(known),
     endedAt: execution.endedAt ?? last?.at,
-    waitsFor: last?.kind === 'wait' ? last : undefined,
-    note: last?.status,
+    ...standingBy({ outcome: outcomeOf(known), last, isAdvancing, isNew }),
   })
 }
 

@@ -5,8 +5,8 @@
  * journal of the invocation, which has an entry as soon as it is durable: the result of each `ctx.run` holds the entries of
  * that advance. A run that no worker has begun is the input of an invocation.
  */
-import type { Entry, RunDescription, RunStatus, Signal } from '@selvage/core'
-import { type Advanced, described, endStatus, noRun, reopenEntry, stepsIn } from '@selvage/core/engines'
+import type { Entry, RunDescription, Signal } from '@selvage/core'
+import { type Advanced, described, noRun, reopenEntry, standingBy, stepsIn } from '@selvage/core/engines'
 import { PLACE } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
 import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
@@ -180,32 +180,21 @@ export class Records {
   }
 }
 
-export function describe(known: Known): RunDescription {
-  const { runId, kept, going, claim, isAwaited } = known
-  const { start, createdAt } = kept
-  const last = going?.last
-  const live = going?.entries ?? []
-  const advance = `${kept.generation}/${going?.advances ?? 0}`
+export function describe({ runId, kept, going, claim, isAwaited }: Known): RunDescription {
+  const { start, createdAt, generation, over } = kept
+  const { entries = [], advances = 0, last, isAdvancing = false } = going ?? {}
+  const outcome = isAwaited ? undefined : over?.outcome
+  const isNew = over === undefined ? generation === 0 : over.outcome !== undefined
   return described(runId, {
     start,
-    status: statusOf(known),
     createdAt,
-    updatedAt: live.at(-1)?.at ?? kept.updatedAt,
-    entries: kept.entries + live.length,
-    steps: kept.steps + stepsIn(live),
-    crashes: claim?.advance === advance ? claim.count - 1 : 0,
-    outcome: isAwaited ? undefined : kept.over?.outcome,
-    waitsFor: last?.kind === 'wait' ? last : undefined,
-    note: last === undefined ? kept.note : last.status,
+    updatedAt: entries.at(-1)?.at ?? kept.updatedAt,
+    entries: kept.entries + entries.length,
+    steps: kept.steps + stepsIn(entries),
+    crashes: claim?.advance === `${generation}/${advances}` ? claim.count - 1 : 0,
+    ...standingBy({ outcome, last, isAdvancing, isNew }),
+    ...(last === undefined && { note: kept.note }),
   })
-}
-
-function statusOf({ kept, going, isAwaited }: Known): RunStatus {
-  const outcome = kept.over?.outcome
-  if (outcome !== undefined) return isAwaited ? 'pending' : endStatus(outcome)
-  const isNew = kept.generation === 0 && kept.over === undefined
-  if (isNew && !going?.isAdvancing && going?.last === undefined) return 'pending'
-  return going?.last?.kind === 'wait' && !going.isAdvancing ? 'suspended' : 'running'
 }
 
 /** `rows` of one invocation, in their order. */
