@@ -331,14 +331,17 @@ const ZEROS = '00000000'
 /** UUIDs that follow from the run: one hash, and a number for each message. */
 function naming(durable: Durable, prefix: string): NameMessage {
   let base: string | undefined
+  const begun: string[] = []
   return (of, n, index) => {
     base ??= uuidBase(durable.id('', `${prefix}messages`))
     const kind = KINDS[of]
     if (index > 0 || n >= 2 ** 32)
       return `${base}${(kind * 2 ** 44 + n * 2 ** 12 + index).toString(16).padStart(12, '0')}`
-    // The same, in small numbers: a resume names thousands.
+    // The same, in small numbers, the end of it first: a resume names thousands, and V8 keeps each piece of a long text.
+    begun[kind] ??= `${base}${kind}`
     const hex = n.toString(16)
-    return `${base}${kind}${ZEROS.slice(hex.length)}${hex}000`
+    const end = `${ZEROS.slice(hex.length)}${hex}000`
+    return begun[kind] + end
   }
 }
 

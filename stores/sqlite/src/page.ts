@@ -122,10 +122,13 @@ function readHead(head: Writable<EntryHead>, row: PageRow, names: Names, check: 
   return true
 }
 
-/** Undefined: not each of them is a text of JSON. */
-function parseAll(texts: readonly string[]): readonly unknown[] | undefined {
+/** Undefined: not each of them is a text of JSON. The texts are changed: brackets around what they are joined to would copy it. */
+function parseAll(texts: string[]): readonly unknown[] | undefined {
+  if (texts.length === 0) return []
+  texts[0] = `[${texts[0]}`
+  texts[texts.length - 1] += ']'
   try {
-    const values = JSON.parse(`[${texts.join()}]`) as readonly unknown[]
+    const values = JSON.parse(texts.join()) as readonly unknown[]
     return values.length === texts.length ? values : undefined
   } catch {
     return undefined
