@@ -265,21 +265,27 @@ export class Conversation {
     this.hasBegun = true
     if (actual === undefined && this.#pending === undefined && this.#input.length === 0) return
     const did = this.#isDropped ? NOTHING : (this.#pending?.did ?? NOTHING)
-    for (const changes of did) this.changeAgain(changes)
+    if (did.length > 0) for (const changes of did) this.changeAgain(changes)
     const implied = actual ?? this.#implied()
     const from = this.messages.length
-    for (const message of implied) {
+    // By index, here and where else a resume comes by thousands of times: in code this young an iterator makes an object for each.
+    for (let index = 0; index < implied.length; index++) {
+      const message = implied[index] as Message
       this.messages.push(message)
       this.shown.push(message)
     }
     this.#watch?.hold(this.messages, from)
     if (implied.length > 0) this.#since.push(implied)
+    if (did.length > 0) this.#takeDeeds(did)
+    this.#input = []
+    this.#pending = undefined
+  }
+
+  #takeDeeds(did: readonly Deeds[]): void {
     for (const { state, invocation } of did) {
       if (state !== undefined) this.patchState(state)
       if (invocation !== undefined) this.invocation.push(invocation)
     }
-    this.#input = []
-    this.#pending = undefined
   }
 
   #splice(change: Splice, actual: readonly Message[] | undefined): void {
@@ -311,7 +317,8 @@ export class Conversation {
   #foldPoint(base: number): void {
     this.base = base
     if (this.#pendingUsage.length === 0) return
-    for (const usage of this.#pendingUsage) {
+    for (let index = 0; index < this.#pendingUsage.length; index++) {
+      const usage = this.#pendingUsage[index]
       this.spent.push(usage)
       if (usage !== undefined) addInto(this.#committedUsage, usage)
     }
@@ -340,8 +347,9 @@ export class Conversation {
     const { message, n } = pending
     let isCalling = false
     const content: ToolResultBlock[] = []
-    for (const block of message.content) {
-      if (block.type !== 'toolUseBlock') continue
+    for (let index = 0; index < message.content.length; index++) {
+      const block = message.content[index]
+      if (block?.type !== 'toolUseBlock') continue
       isCalling = true
       const result = resultOf(pending, block.toolUseId)
       if (result !== undefined) content.push(result)
@@ -352,7 +360,7 @@ export class Conversation {
       trackingId === undefined
         ? new Message({ role: 'user', content })
         : new Message({ role: 'user', content, trackingId })
-    return [...this.#input, message, reply]
+    return this.#input.length === 0 ? [message, reply] : [...this.#input, message, reply]
   }
 
   /** Names a message of the agent as the fold will name it. */

@@ -94,7 +94,7 @@ function isUsageOnly(metadata: Json): boolean {
 
 function readBlocks(content: readonly JsonObject[]): ContentBlock[] {
   const blocks: ContentBlock[] = []
-  for (const data of content) blocks.push(readBlock(data))
+  for (let index = 0; index < content.length; index++) blocks.push(readBlock(content[index] as JsonObject))
   return blocks
 }
 
@@ -121,7 +121,8 @@ function commonContent(record: Json): ToolResultContent[] | undefined {
   const { content } = record
   if (!Array.isArray(content)) return undefined
   const blocks: ToolResultContent[] = []
-  for (const data of content as readonly JsonObject[]) {
+  for (let index = 0; index < content.length; index++) {
+    const data = content[index] as JsonObject
     const { text, json } = data
     if (typeof text === 'string') blocks.push(new TextBlock(text))
     else if (json !== undefined && !('text' in data)) blocks.push(new JsonBlock({ json: decode(json) as never }))
