@@ -22,8 +22,9 @@ export function copyCommon(message: Message): Message | undefined {
     return undefined
   if (!Array.isArray(content)) return undefined
   const blocks: ContentBlock[] = []
-  for (const block of content) {
-    const copy = copyCommonBlock(block)
+  // By index: a session that goes on copies thousands, and in code this young an iterator makes an object for each.
+  for (let index = 0; index < content.length; index++) {
+    const copy = copyCommonBlock(content[index] as ContentBlock)
     if (copy === undefined) return undefined
     blocks.push(copy)
   }
@@ -51,8 +52,8 @@ function copyCommonBlock(block: ContentBlock): ContentBlock | undefined {
       const { toolUseId, status, content } = block as ToolResultBlock
       if (typeof toolUseId !== 'string' || typeof status !== 'string') return undefined
       const inside: ToolResultContent[] = []
-      for (const part of content) {
-        const copy = copyCommonContent(part)
+      for (let index = 0; index < content.length; index++) {
+        const copy = copyCommonContent(content[index] as ToolResultContent)
         if (copy === undefined) return undefined
         inside.push(copy)
       }
