@@ -31,7 +31,7 @@ export const DEADLINE: Seconds = { quick: 98, whole: 19.3 * 60 }
 const AT_MOST = 1.3
 
 /**
- * In turn. First the one whose longest runs are minutes: they are never given up because of what came before them, and a
+ * In turn. First the one whose longest runs are minutes: they are never given up because of what other sections took, and a
  * machine that needs longer for them has less time for what can be less.
  */
 export const PLAN: readonly Planned[] = [

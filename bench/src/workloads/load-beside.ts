@@ -6,7 +6,7 @@ import { figure, ofRounds, type Table, withQuartiles } from '../report.ts'
 import { fewer } from '../rounds.ts'
 import { median, quantile, ratios, spread } from '../statistics.ts'
 import type { Options } from '../workload.ts'
-import { isPeer } from './step-beside.ts'
+import { isPeer, OURS } from './step-nearest.ts'
 
 export const FIELD: readonly string[] = [
   'selvage',
@@ -28,7 +28,6 @@ const ROUND_MS = { quick: 700, whole: 2_000 }
 const PATIENCE_MS = { quick: 1_500, whole: 5_000 }
 /** Who would take longer with the fewest steps is not begun with. */
 const LIMIT_MS = { quick: 3_000, whole: 24_000 }
-const OURS = 'selvage'
 
 export interface LoadBeside {
   readonly table: Table

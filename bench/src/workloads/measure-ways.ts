@@ -34,7 +34,7 @@ class Finding implements Found {
   }
 }
 
-/** By `performance.now()`: none begins behind `until`, and none lasts beyond `patience`. */
+/** By `performance.now()`: no round begins behind `until`, and no run lasts beyond `patience`. */
 export interface Limits {
   readonly until: number
   readonly patience: number
@@ -71,7 +71,8 @@ async function inRounds({ groups, why, ...size }: Rounds, limits: Limits, make: 
   return found
 }
 
-async function inLanes({ lanes, sizes }: Lanes, { until, patience }: Limits, make: Make): Promise<readonly Found[]> {
+/** Runs of minutes, and what stands beside them: begun as long as there is patience. */
+async function inLanes({ lanes, sizes }: Lanes, { patience }: Limits, make: Make): Promise<readonly Found[]> {
   const findings = sizes.map((size) => new Finding(size, size.why))
   const inTurn = async (jobs: readonly Job[]): Promise<void> => {
     for (const { way, size } of jobs) {
@@ -79,7 +80,7 @@ async function inLanes({ lanes, sizes }: Lanes, { until, patience }: Limits, mak
         (each) => each.size.cycles === size.cycles && each.size.resultBytes === size.resultBytes,
       )
       await found?.add(way, async () => {
-        if (performance.now() > until) throw new Error(`no time was left for "${way}"`)
+        if (performance.now() > patience) throw new Error(`no time was left for "${way}"`)
         return (await make(way, size)).run(patience)
       })
     }

@@ -1,7 +1,6 @@
 /** The step of issue and design beside what else a user might take, each on what it keeps its runs in. */
 import type { StepShape } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
-import { decisions } from '../decision.ts'
 import { Field } from '../field.ts'
 import { bars, type Plot } from '../plot.ts'
 import { figure, ofRounds, type Table, type Verdict, withQuartiles } from '../report.ts'
@@ -10,15 +9,14 @@ import type { Session } from '../session.ts'
 import { quantile, ratios, spread } from '../statistics.ts'
 import { countSyncs } from '../syncs.ts'
 import type { Options } from '../workload.ts'
+import { besideNearest, isPeer, OURS } from './step-nearest.ts'
 
-const PROMISED_FASTER = 3
 const TRACED_STEPS = 50
 const WARM_UP_MS = { quick: 400, whole: 1_200 }
 const BUDGET_MS = { quick: 1_500, whole: 13_000 }
 /** Who takes longer for a round makes fewer steps in it. */
 const ROUND_MS = 600
 const LEAST_STEPS = 10
-const OURS = 'selvage'
 const FIELD = [
   'bare-sqlite',
   OURS,
@@ -101,7 +99,7 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
       head: ['', 'µs a step', '× its floor', '× Selvage', 'p50 µs', 'p99 µs', 'steps/s', ...syncsHead, 'outlives'],
       rows,
     },
-    verdicts: [fastest(shape, times, syncs)],
+    verdicts: [besideNearest(shape, times, syncs)],
     notes: [
       `Beside peers each has had ${figure(steps * warmUp)} steps to warm up, or as many as it makes in ` +
         `${WARM_UP_MS[mode] / 1_000} s: by then SQLite’s log is written over and does not grow, for all alike.`,
@@ -131,49 +129,6 @@ async function syncsOf(session: Session): Promise<string> {
 function floorOf(name: string): string {
   if (name.includes('postgres') || name.includes('dbos')) return 'bare-postgres'
   return name.includes('restate') || name.includes('vercel') ? 'none' : 'bare-sqlite'
-}
-
-/** Beside the peer that comes nearest. */
-function fastest(
-  { bytes }: StepShape,
-  times: ReadonlyMap<string, readonly number[]>,
-  syncs: ReadonlyMap<string, string>,
-): Verdict {
-  const peers = [...times].filter(([name]) => isPeer(name) && contender(name).durability('full') !== undefined)
-  const [nearest] = peers
-    .map(([name, own]) => ({ name, ratio: spread(ratios(own, times.get(OURS) ?? [])) }))
-    .sort((a, b) => a.ratio.median - b.ratio.median)
-  return {
-    what: `a step of ${figure(bytes)} B beside any peer with the same durability`,
-    promised: `≥ ${PROMISED_FASTER} × faster`,
-    measured: nearest === undefined ? '–' : `${withQuartiles(nearest.ratio)}, ${contender(nearest.name).title}`,
-    kept: nearest !== undefined && nearest.ratio.median >= PROMISED_FASTER,
-    why:
-      nearest === undefined
-        ? 'no peer with the same durability came through all rounds'
-        : whyNear(nearest.name, times, syncs),
-  }
-}
-
-function whyNear(
-  name: string,
-  times: ReadonlyMap<string, readonly number[]>,
-  syncs: ReadonlyMap<string, string>,
-): string {
-  const micros = (of: string): number => spread(times.get(of) ?? []).median
-  const [peer, floor] = [micros(name), micros('bare-sqlite')]
-  const wanted = peer / PROMISED_FASTER
-  const counted = syncs.has(name) ? ` (syncs a step, counted: ${syncs.get(name)} there, ${syncs.get(OURS)} here)` : ''
-  return (
-    `${contender(name).title} takes ${figure(peer)} µs, we ${figure(micros(OURS))}, a bare commit ${figure(floor)}, medians of this run. ` +
-    `Both wait for the disk first of all${counted}: for ${PROMISED_FASTER} times as fast ours would have to take ${figure(wanted)} µs, ` +
-    `${wanted < floor ? 'less than the bare commit' : `${figure(wanted - floor)} beyond the bare commit`}. ` +
-    decisions('What ours computes', '0012')
-  )
-}
-
-export function isPeer(name: string): boolean {
-  return contender(name).peer !== undefined && !name.startsWith('bare-')
 }
 
 function plotOf({ bytes }: StepShape, times: ReadonlyMap<string, readonly number[]>): Plot {
