@@ -23,7 +23,7 @@ export const FIELD: readonly string[] = [
 const ROUNDS = 5
 /** Steps a run: as many of them as one round takes so long for, by what was seen before. */
 const STEPS = [20, 10, 5, 2, 1]
-const ROUND_MS = { quick: 700, whole: 2_000 }
+const ROUND_MS = { quick: 700, whole: 1_600 }
 /** Who takes longer for a round all the same has had it. */
 const PATIENCE_MS = { quick: 1_500, whole: 5_000 }
 /** Who would take longer with the fewest steps is not begun with. */
@@ -44,6 +44,11 @@ interface LoadTurn extends Turn {
   readonly each: number
 }
 
+/** As many steps a run as a round of so many runs has time for, at so many steps a second. */
+export function stepsFor(runs: number, rate: number, least: number, roundMs: number): number {
+  return STEPS.find((count) => count >= least && (runs * count * 1_000) / rate <= roundMs) ?? least
+}
+
 /** `rates`: what each has made before. `least`: fewer steps a run than these say more of the starts than of the steps. */
 export async function loadBeside(
   field: Field,
@@ -55,7 +60,7 @@ export async function loadBeside(
   const counts = new Map<string, number>()
   for (const name of field.names) {
     const rate = rates.get(name) ?? Number.POSITIVE_INFINITY
-    const each = STEPS.find((count) => count >= least && (runs * count * 1_000) / rate <= ROUND_MS[mode]) ?? least
+    const each = stepsFor(runs, rate, least, ROUND_MS[mode])
     const wholeMs = (runs * each * 1_000) / rate
     if (wholeMs <= LIMIT_MS[mode]) counts.set(name, each)
     else {

@@ -13,7 +13,7 @@ import { besideNearest, isPeer, OURS } from './step-nearest.ts'
 
 const TRACED_STEPS = 50
 const WARM_UP_MS = { quick: 400, whole: 1_200 }
-const BUDGET_MS = { quick: 1_500, whole: 13_000 }
+const BUDGET_MS = { quick: 1_500, whole: 11_000 }
 /** Who takes longer for a round makes fewer steps in it. */
 const ROUND_MS = 600
 const LEAST_STEPS = 10
