@@ -35,13 +35,13 @@ const AT_MOST = 1.3
  * machine that needs longer for them has less time for what can be less.
  */
 export const PLAN: readonly Planned[] = [
-  { workload: cycles, seconds: { quick: 14, whole: 625 }, grace: { quick: 6, whole: 300 } },
+  { workload: cycles, seconds: { quick: 14, whole: 623 }, grace: { quick: 6, whole: 300 } },
   { workload: step, seconds: { quick: 20, whole: 115 } },
   { workload: load, seconds: { quick: 16, whole: 158 } },
-  { workload: signals, seconds: { quick: 8, whole: 38 } },
-  { workload: recovery, seconds: { quick: 10, whole: 60 } },
-  { workload: session, seconds: { quick: 5, whole: 42 } },
-  { workload: sleepers, seconds: { quick: 6, whole: 34 } },
+  { workload: signals, seconds: { quick: 8, whole: 37 } },
+  { workload: recovery, seconds: { quick: 10, whole: 64 } },
+  { workload: session, seconds: { quick: 5, whole: 46 } },
+  { workload: sleepers, seconds: { quick: 6, whole: 30 } },
   { workload: many, seconds: { quick: 5, whole: 20 } },
 ]
 

@@ -8,8 +8,8 @@ import type { Options, Setting } from '../workload.ts'
 import { besideOthers, ourParts, type Taken, verdictOn } from './agent-recovery-tables.ts'
 import { KEPT, type Kept } from './kept-agents.ts'
 
-const CYCLES = { quick: [50, 500], whole: [50, 500, 5_000] }
-const OTHERS = { quick: [500], whole: [50, 5_000] }
+const CYCLES = { quick: [50, 200], whole: [50, 500, 5_000] }
+const OTHERS = { quick: [50], whole: [50, 5_000] }
 const ROUNDS = { quick: 2, whole: 5 }
 const OURS = 'Selvage, embedded engine'
 

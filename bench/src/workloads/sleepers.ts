@@ -8,7 +8,7 @@ import { median, quantile, spread } from '../statistics.ts'
 import type { Options, Workload } from '../workload.ts'
 
 const WHOLE = 100_000
-const QUICK = 2_000
+const QUICK = 1_000
 const FEW = 100
 const WOKEN = { quick: 30, whole: 90 }
 const PROMISED = { bytes: 1_024, memoryMiB: 10, wakeMs: 10 }
