@@ -11,7 +11,6 @@ import { type EntryHead, type EntryRow, fromParts, fromRow, ROW, unreadable } fr
 import type { Names } from './names.ts'
 import { fromText } from './text.ts'
 
-/** The columns of a `PageRow`. */
 const RADIX = 64
 const ATTEMPTS = 1_024
 const TOOK = 2 ** 30
@@ -23,6 +22,7 @@ const HEAD = `case
       then type + ${RADIX} * (op + ${RADIX} * (attempt + ${ATTEMPTS} * coalesce(took + 1, 0)))
   end`
 const CHECK = `case typeof("check") when 'blob' then hex("check") when 'text' then '=' || "check" end`
+/** The columns of a `PageRow`. */
 export const PAGE_ROW: string = `entry.n, entry.seq, ${HEAD} as head, at, key, name, ${CHECK} as hash, timeout, body`
 
 export type PageRow = readonly [
