@@ -39,4 +39,13 @@ export const LAMBDA: readonly Mutation[] = [
     title: 'of two with the same id one counts, and the second sender is told which',
     titleIn: 'testing/src/conformance/signals.ts',
   },
+  {
+    name: 'on Lambda a signal that is looked for gets the number behind those that rang meanwhile',
+    breaks: 'I4',
+    file: 'engines/lambda/src/queue.ts',
+    find: '      this.hear(number, letter)\n    }',
+    put: '      this.hear(this.end, letter)\n    }',
+    test: 'engines/lambda/src/queue.test.ts',
+    title: 'what is looked for keeps its number, though a bell rings for it and others meanwhile',
+  },
 ]

@@ -87,7 +87,7 @@ export class Generation extends Stretch {
     this.past = past
     this.queue = new Queue(runId, past, (number) => driver.queued(runId, number), driver.large)
     this.inbox = new Inbox(ctx, inboxName(runId), (text) => this.ring(text))
-    if (reopen !== undefined) this.kept.push([reopenEntry(reopen)] as unknown as Kept)
+    if (reopen !== undefined) this.kept.push([reopenEntry(reopen)])
   }
 
   /** Undefined: the next generation goes on. */
@@ -243,7 +243,6 @@ export class Generation extends Stretch {
       const isCalled = asked.kind === 'wait' && (this.isWoken || queue.end > end)
       const advanced: Advanced = {
         ...asked,
-        entries: asked.entries as unknown as Kept,
         reopenings: reopeningsOf(payload),
         heard: this.inbox.heard,
         taken: queue.takenWith((id) => this.isReceived(id, asked)),
@@ -278,7 +277,7 @@ export class Generation extends Stretch {
     const { taken } = this.queue
     const common = { cursor: seq + 1, next: [], received: [], at, steps, reopenings, heard, taken }
     this.evict()
-    return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] as unknown as Kept }
+    return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] }
   }
 
   /** What may be there without a bell: what came before this generation began, or when no callback was open. */

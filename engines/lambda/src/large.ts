@@ -7,7 +7,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import { ENVELOPE_BYTES, PAYLOAD_BYTES } from './limits.ts'
 
 /** Entries of an advance or a generation, or what stands for them. */
-export type Kept = Json
+export type Kept = readonly Entry[] | Json
 
 export class Large {
   readonly blobs: Blobs | undefined
@@ -34,9 +34,9 @@ export class Large {
   }
 
   /** CORRUPT if its blob is missing or damaged, or this process has no blobs. */
-  async unpack<T>(json: Json): Promise<T> {
-    if (this.blobs === undefined && Object.hasOwn(Object(json), TAG)) throw noBlobs()
-    return (await this.some.unpack(json)) as T
+  async unpack<T>(kept: Kept): Promise<T> {
+    if (this.blobs === undefined && Object.hasOwn(Object(kept), TAG)) throw noBlobs()
+    return (await this.some.unpack(kept as Json)) as T
   }
 
   async entries(kept: readonly Kept[]): Promise<readonly Entry[]> {

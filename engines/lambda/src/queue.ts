@@ -51,8 +51,12 @@ export class Queue {
 
   /** Those that nobody has rung for, as many as there are. */
   async look(): Promise<void> {
-    for (let letter = await this.fetch(this.end); letter !== undefined; letter = await this.fetch(this.end)) {
-      this.hear(this.end, letter)
+    for (;;) {
+      // Bells ring meanwhile: what is fetched is of this number, wherever the end is by then.
+      const number = this.end
+      const letter = await this.fetch(number)
+      if (letter === undefined) return
+      this.hear(number, letter)
     }
   }
 

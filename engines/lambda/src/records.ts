@@ -105,7 +105,7 @@ export class Records {
   async ownEntries(known: Known): Promise<readonly Entry[]> {
     const { reopen } = known.payload
     const kept: Kept[] = []
-    if (reopen !== undefined) kept.push([reopenEntry(reopen)] as unknown as Kept)
+    if (reopen !== undefined) kept.push([reopenEntry(reopen)])
     for await (const event of this.own(known, { data: true })) {
       const advanced = advancedIn(event)
       if (advanced !== undefined) kept.push(advanced.entries)
