@@ -22,7 +22,7 @@ export const FIELD: readonly string[] = [
 ]
 const ROUNDS = 5
 /** Steps a run: as many of them as one round takes so long for, by what was seen before. */
-const STEPS = [20, 10, 5, 2, 1]
+const STEPS = [20, 10, 5, 2]
 const ROUND_MS = { quick: 700, whole: 1_600 }
 /** Who takes longer for a round all the same has had it. */
 const PATIENCE_MS = { quick: 1_500, whole: 5_000 }

@@ -8,7 +8,7 @@ import { besideOneRun } from './load-one.ts'
 
 const SHAPE: StepShape = { durability: 'full', bytes: 300 }
 /** Runs at once, and the fewest steps that a run is worth starting for. */
-const FEW = { runs: 64, least: 1 }
+const FEW = { runs: 64, least: 2 }
 const MANY = { runs: 512, least: 2 }
 const EACH = 20
 const WARM_UP_STEPS = 4

@@ -106,8 +106,7 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
       ...(short.length === 0
         ? []
         : [
-            `${label}: who takes longer than ${ROUND_MS / 1_000} s for a round makes fewer steps in it (${short.join(', ')}): in its ` +
-              'favour, where a run looks through what it has done before.',
+            `${label}: who takes longer than ${ROUND_MS / 1_000} s for a round makes fewer steps in it (${short.join(', ')}).`,
           ]),
       ...field.absences,
       ...fewer(done, `${label}: the time of this section was over`),
