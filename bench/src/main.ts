@@ -49,11 +49,11 @@ const measures = new Map(planned.map(({ workload }) => [workload, prepared(workl
 await Promise.allSettled(measures.values())
 print(`(prepared: ${Math.round(elapsed())} s)`)
 for (const [index, { workload }] of planned.entries()) {
-  if (workload.besidePeers === true) await startServers(setting)
+  if (workload.withServers === true) await startServers(setting)
   measured.push(await measure(planned.slice(index)))
+  if (!planned.slice(index + 1).some((next) => next.workload.withServers)) await endServers()
   if (writes) writeResults(resultsNow())
 }
-await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
 const results = resultsNow()
 print(endText(results))
 print(`Took ${(results.seconds / 60).toFixed(1)} minutes.`)
@@ -71,6 +71,11 @@ function resultsNow(): Results {
 
 function elapsed(): number {
   return (performance.now() - began) / 1_000
+}
+
+/** Now, and not at the end: even idle they would take a part of the processor from what follows. */
+async function endServers(): Promise<void> {
+  await within(CLOSING_MS, 'the end of the servers', closeServers()).catch((error) => console.error(error))
 }
 
 async function prepared(workload: Workload): Promise<Measure> {

@@ -28,6 +28,8 @@ export interface Workload {
   readonly name: string
   /** Peers take part, and need to be there. */
   readonly besidePeers?: true
+  /** Some of them need servers, which run for as long as a section to come needs them: they are never quite idle. */
+  readonly withServers?: true
   /**
    * Makes what is measured later and is not timed itself: databases, runs that were killed. Those of all workloads are made
    * at once, before anything is timed.

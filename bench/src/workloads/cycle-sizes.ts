@@ -44,20 +44,17 @@ const WHOLE: readonly (Rounds | Lanes)[] = [
   { cycles: 50, resultBytes: 200, groups: [[ALL_WAYS, 5]] },
   { cycles: 500, resultBytes: 200, groups: [[BARS, 5]] },
   {
-    // The quadratic bars at once, a processor each; then the linear ones, a processor each as well.
+    // The quadratic bars at once, a processor each; then the linear ones. Two durable runs at once would share the disk.
     lanes: [
-      [...inTurn(LONG, 'plain', DURABLE, PLAIN, DURABLE, PLAIN, DURABLE), ...inTurn(LONG_4K, PLAIN)],
-      [
-        ...inTurn(LONG, 'durable, without the seam', PLAIN, DURABLE, PLAIN, DURABLE, PLAIN),
-        ...inTurn(LONG_4K, DURABLE),
-      ],
+      [...inTurn(LONG, 'plain', ...Array<WayName>(5).fill(DURABLE)), ...inTurn(LONG_4K, DURABLE)],
+      [...inTurn(LONG, 'durable, without the seam', ...Array<WayName>(8).fill(PLAIN)), ...inTurn(LONG_4K, PLAIN)],
     ],
     sizes: [
       {
         ...LONG,
         why:
           'the bars without the seam are quadratic and take minutes: they have one round, both at once, a processor each. Then ' +
-          `the others have theirs, two at a time, too. ${NEIGHBOUR}. SessionManager and checkpointing would write tens of ` +
+          `the others have theirs, a durable run beside one that is not, too. ${NEIGHBOUR}. SessionManager and checkpointing would write tens of ` +
           'gigabytes, and are left out',
       },
       {

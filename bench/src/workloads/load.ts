@@ -18,6 +18,7 @@ const SLOW = ['vercel-workflow', 'selvage-dbos', 'selvage-restate']
 export const load: Workload = {
   name: 'load',
   besidePeers: true,
+  withServers: true,
   async measure(options) {
     const own = await besideOneRun(SHAPE, { few: FEW.runs, many: MANY.runs, each: EACH }, withShare(options, 0.3))
     const parts: LoadBeside[] = []
@@ -43,12 +44,13 @@ export const load: Workload = {
       options.quick ? 500 : 1_500,
     )
     let rates: Rates = new Map([...warm].map(([name, { ms }]) => [name, (FEW.runs * WARM_UP_STEPS * 1_000) / ms]))
-    for (const size of [FEW, MANY]) {
+    for (const size of options.quick ? [FEW] : [FEW, MANY]) {
       parts.push(await loadBeside(field, size, rates, options))
       rates = parts.at(-1)?.rates ?? rates
       options.save(section())
     }
-    if (options.quick) notes.push('Left out (quick): those who are slow beside peers.')
+    if (options.quick)
+      notes.push(`Left out (quick): those who are slow beside peers, and ${MANY.runs} runs beside peers.`)
     notes.push(...field.absences)
     notes.push(`Beside peers, ${figure(await field.close())} steps were counted in what all have recorded.`)
     return section()

@@ -30,6 +30,7 @@ interface Waiting {
 export const signals: Workload = {
   name: 'approvals',
   besidePeers: true,
+  withServers: true,
   async measure({ quick, takesPart, until }) {
     const { signals } = contender('selvage')
     if (signals === undefined) throw new Error('no signals to measure')

@@ -17,6 +17,7 @@ interface Part {
 export const step: Workload = {
   name: 'step',
   besidePeers: true,
+  withServers: true,
   async measure(options) {
     const parts: Part[] = []
     const left: string[] = []
