@@ -49,10 +49,10 @@ export abstract class ReadingEngine extends OutsideEngine implements ListingEngi
   private async asked(asked: Asked): Promise<readonly QuestionRecord[]> {
     this.checkOpen()
     const records = await this.readQuestions(asked)
-    const may = records.filter(({ status }) => status === 'open' || status === 'answered')
-    const answers = await this.readAnswers(may)
+    const mayBeAnswered = ({ status }: QuestionRecord): boolean => status === 'open' || status === 'answered'
+    const answers = await this.readAnswers(records.filter(mayBeAnswered))
     return records.map((record): QuestionRecord => {
-      const answer = may.includes(record) ? answers.get(record.id) : undefined
+      const answer = mayBeAnswered(record) ? answers.get(record.id) : undefined
       return answer === undefined ? record : { ...record, status: 'answered', answer }
     })
   }

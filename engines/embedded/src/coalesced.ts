@@ -10,8 +10,8 @@ export function coalesced(work: () => Promise<void>): () => Promise<void> {
     return going
   }
   return () => {
-    if (going === undefined && next === undefined) return begin()
-    next ??= (going ?? Promise.resolve()).then(begin, begin)
+    if (going === undefined) return next ?? begin()
+    next ??= going.then(begin, begin)
     return next
   }
 }

@@ -311,7 +311,7 @@ export class Generation extends Stretch {
 }
 
 /** 1, 2, 4, … after the first, second, third failure. */
-export function backoffSeconds(failures: number): number {
+function backoffSeconds(failures: number): number {
   return Math.min(LONGEST_PAUSE_SECONDS, 2 ** Math.min(failures - 1, 20))
 }
 
