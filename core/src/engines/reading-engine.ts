@@ -49,11 +49,14 @@ export abstract class ReadingEngine extends OutsideEngine implements ListingEngi
   private async asked(asked: Asked): Promise<readonly QuestionRecord[]> {
     this.checkOpen()
     const records = await this.readQuestions(asked)
-    const mayBeAnswered = ({ status }: QuestionRecord): boolean => status === 'open' || status === 'answered'
     const answers = await this.readAnswers(records.filter(mayBeAnswered))
     return records.map((record): QuestionRecord => {
       const answer = mayBeAnswered(record) ? answers.get(record.id) : undefined
       return answer === undefined ? record : { ...record, status: 'answered', answer }
     })
   }
+}
+
+function mayBeAnswered({ status }: QuestionRecord): boolean {
+  return status === 'open' || status === 'answered'
 }

@@ -7,6 +7,7 @@ import type { Blobs } from '@selvage/core'
 import { hashedBlobs } from '@selvage/runtime-node'
 import { PLACE } from './errors.ts'
 import { COMMAND_OPTIONS } from './options.ts'
+import type { Partitions } from './partitions.ts'
 import { quoted, type RestateServer } from './server.ts'
 
 const KEY = 'base64'
@@ -23,15 +24,17 @@ export function blobObject(name: string): VirtualObjectDefinition<string, unknow
   })
 }
 
-export function restateBlobs(server: RestateServer, service: string): Blobs {
+export function restateBlobs(server: RestateServer, partitions: Partitions, service: string): Blobs {
   return hashedBlobs({
     place: PLACE,
     async write(hash, bytes) {
       await server.call({ service, key: hash, handler: 'put' }, Buffer.from(bytes).toString('base64'))
     },
     async read(hash) {
-      const from = `service_name = ${quoted(service)} and service_key = ${quoted(hash)} and key = ${quoted(KEY)}`
-      const [row] = await server.query<{ value_utf8: string }>(`select value_utf8 from state where ${from}`)
+      const isBlob = `${await partitions.among('service_key', [hash])} and service_name = ${quoted(service)}`
+      const [row] = await server.query<{ value_utf8: string }>(
+        `select value_utf8 from state where ${isBlob} and key = ${quoted(KEY)}`,
+      )
       return row && new Uint8Array(Buffer.from(JSON.parse(row.value_utf8), 'base64'))
     },
   })

@@ -37,8 +37,9 @@ import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import type { RestateOptions } from './options.ts'
+import { Partitions } from './partitions.ts'
 import { describe, Records } from './records.ts'
-import { quoted, RestateServer } from './server.ts'
+import { RestateServer } from './server.ts'
 import { Worker } from './worker.ts'
 
 export interface RestateEngine extends ListingEngine {
@@ -73,8 +74,9 @@ class OnRestate extends ReadingEngine implements RestateEngine {
     this.options = options
     this.services = servicesOf(checkedName(name))
     this.server = new RestateServer({ ingress: trimmed(ingress), admin: trimmed(admin), headers })
-    this.records = new Records(this.server, this.services)
-    this.blobs = restateBlobs(this.server, this.services.blobs)
+    const partitions = new Partitions(this.server)
+    this.records = new Records(this.server, partitions, this.services)
+    this.blobs = restateBlobs(this.server, partitions, this.services.blobs)
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,10 +140,8 @@ class OnRestate extends ReadingEngine implements RestateEngine {
   }
 
   protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {
-    const ofRun = 'runId' in asked && asked.runId !== undefined ? ` and service_key = ${quoted(asked.runId)}` : ''
-    const key = 'id' in asked ? `key = ${quoted(questionKey(asked.id))}` : `key like 'q:%'`
-    const rows = await this.records.state(`service_name = ${quoted(this.services.runs)} and ${key}${ofRun}`)
-    return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as QuestionRecord)
+    if ('id' in asked) return await this.records.questions(undefined, questionKey(asked.id))
+    return await this.records.questions(asked.runId, undefined)
   }
 
   protected async readAnswers(records: readonly QuestionRecord[]): Promise<ReadonlyMap<string, Signal>> {

@@ -5,11 +5,12 @@
  * journal of the invocation, which has an entry as soon as it is durable: the result of each `ctx.run` holds the entries of
  * that advance. A run that no worker has begun is the input of an invocation.
  */
-import type { Entry, RunDescription, Signal } from '@selvage/core'
+import type { Entry, QuestionRecord, RunDescription, Signal } from '@selvage/core'
 import { type Advanced, described, noRun, reopenEntry, standingBy, stepsIn } from '@selvage/core/engines'
 import { PLACE } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
 import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
+import type { Partitions } from './partitions.ts'
 import { quoted, type RestateServer } from './server.ts'
 import { inputOf, runResult } from './wire.ts'
 
@@ -51,10 +52,12 @@ const RUN_DONE = 'Notification: Run'
 
 export class Records {
   private readonly server: RestateServer
+  private readonly partitions: Partitions
   private readonly services: Services
 
-  constructor(server: RestateServer, services: Services) {
+  constructor(server: RestateServer, partitions: Partitions, services: Services) {
     this.server = server
+    this.partitions = partitions
     this.services = services
   }
 
@@ -79,9 +82,8 @@ export class Records {
   /** All runs, or that one. */
   async all(runId?: string): Promise<readonly Known[]> {
     const { runs, inbox } = this.services
-    const ofRun = (column: string): string => (runId === undefined ? 'true' : `${column} = ${quoted(runId)}`)
     const rows = await this.state(
-      `${ofRun('service_key')} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
+      `${await this.ofRun('service_key', runId)} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
         or (service_name = ${quoted(inbox)} and key = 'claim'))`,
     )
     const kept = keyed<KeptRun>(rows, runs)
@@ -89,7 +91,7 @@ export class Records {
     const each = [...kept.values()]
     const going = await this.going(each.filter((run) => !isOver(run)).map(({ invocation }) => invocation))
     const mayBeAwaited = runId === undefined || each.length === 0 || each.some(mayGoOn)
-    const unfinished = mayBeAwaited ? await this.unfinished(ofRun('target_service_key')) : []
+    const unfinished = mayBeAwaited ? await this.unfinished(await this.ofRun('target_service_key', runId)) : []
     const begun = new Set(each.map(({ invocation }) => invocation))
     const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
     const unbegun = [...awaited].map(([key, id]) => (kept.has(key) ? undefined : this.unbegun(key, id)))
@@ -116,7 +118,7 @@ export class Records {
   /** Entries `from` … `to` of generations that are over. */
   async stored(runId: string, from: number, to: number): Promise<readonly Entry[]> {
     const rows = await this.state(
-      `service_name = ${quoted(this.services.runs)} and service_key = ${quoted(runId)} and key like 'e%'`,
+      `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and key like 'e%'`,
     )
     const entries = rows.flatMap(({ value_utf8 }) => JSON.parse(value_utf8) as readonly Entry[])
     return entries.filter(({ seq }) => seq >= from && seq < to).sort((one, other) => one.seq - other.seq)
@@ -126,10 +128,11 @@ export class Records {
   async signals(wanted: readonly { readonly runId: string; readonly id: string }[]): Promise<readonly Signal[]> {
     if (wanted.length === 0) return []
     const keys = wanted.map(({ id }) => quoted(signalKey(id))).join(', ')
-    const runs = [...new Set(wanted.map(({ runId }) => quoted(runId)))].join(', ')
-    const rows = await this.state(
-      `service_name = ${quoted(this.services.inbox)} and service_key in (${runs}) and key in (${keys})`,
+    const ofRuns = await this.partitions.among(
+      'service_key',
+      wanted.map(({ runId }) => runId),
     )
+    const rows = await this.state(`${ofRuns} and service_name = ${quoted(this.services.inbox)} and key in (${keys})`)
     return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as Signal)
   }
 
@@ -141,7 +144,20 @@ export class Records {
     return rows[0] === undefined ? undefined : (inputOf(rows[0].raw) as T | undefined)
   }
 
-  state(where: string): Promise<readonly StateRow[]> {
+  /** The questions of all runs, or of that one, or the one of that key. */
+  async questions(runId: string | undefined, key: string | undefined): Promise<readonly QuestionRecord[]> {
+    const isQuestion = key === undefined ? `key like 'q:%'` : `key = ${quoted(key)}`
+    const rows = await this.state(
+      `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and ${isQuestion}`,
+    )
+    return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as QuestionRecord)
+  }
+
+  private async ofRun(column: string, runId: string | undefined): Promise<string> {
+    return runId === undefined ? 'true' : await this.partitions.among(column, [runId])
+  }
+
+  private state(where: string): Promise<readonly StateRow[]> {
     return this.server.query(`select service_name, service_key, key, value_utf8 from state where ${where}`)
   }
 
@@ -174,7 +190,7 @@ export class Records {
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */
   private unfinished(where: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
     return this.server.query(
-      `select id, target_service_key as key from sys_invocation where target_service_name = ${quoted(this.services.runs)}
+      `select id, target_service_key as key from sys_invocation_status where target_service_name = ${quoted(this.services.runs)}
         and status <> 'completed' and ${where} order by created_at desc`,
     )
   }
