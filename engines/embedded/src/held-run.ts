@@ -73,8 +73,8 @@ export class HeldRun {
   private readonly abort = new AbortController()
   /** Ends the advance in flight as far as we are concerned, whatever the host does. */
   private interrupt: (() => void) | undefined
-  /** Over when nothing is being written; whoever writes hears how that went. */
-  private appending: Promise<void> = Promise.resolve()
+  /** What is being written, or was last; whoever writes hears how that went. */
+  private appending: Promise<unknown> | undefined
   /** Effects `once` that are in flight: to withdraw now would leave their outcome unknown. */
   private readonly intents = new Set<string>()
 
@@ -122,7 +122,7 @@ export class HeldRun {
 
   /** Gives the run up until then, when any worker may try again: infrastructure failed. */
   async postpone(until: number): Promise<void> {
-    await this.appending
+    await this.settled()
     await this.writeSuspend({ signals: [], until })
   }
 
@@ -131,7 +131,7 @@ export class HeldRun {
     if (this.state === 'lost') return { kind: 'lost' }
     const { store, clock, touched } = this.holder
     this.withdraw()
-    await this.appending
+    await this.settled()
     try {
       await store.release(this.runId, this.claim.fence, clock.now())
     } catch (error) {
@@ -232,12 +232,19 @@ export class HeldRun {
   }
 
   private written<T, U>(writing: Promise<T>, after: (value: T) => U): Promise<U> {
-    const over = (): void => {}
-    this.appending = writing.then(over, over)
+    this.appending = writing
     return writing.then(after, (error: unknown) => {
       if (SelvageError.is(error, 'LEASE_LOST')) this.lose()
       throw error
     })
+  }
+
+  private async settled(): Promise<void> {
+    try {
+      await this.appending
+    } catch {
+      // Whoever wrote has heard.
+    }
   }
 
   private appended(at: number, entries: readonly Entry[]): void {

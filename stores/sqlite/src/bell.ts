@@ -3,7 +3,7 @@
  * ringing writes a byte to it after the commit, and `fs.watch` hears that within a millisecond. (The log itself must
  * not be watched: it is written before what it says can be read.)
  *
- * What somebody waits for rings at once; what readers follow (entries of a running run) at most every 20 ms, the last
+ * What somebody waits for rings at once; what readers follow (entries of a running run) at most every 50 ms, the last
  * one always. A hearer asks SQLite whether another connection has committed, so that its own ringing does not wake it.
  * Where the file system reports no changes (NFS, some container mounts), or a process died between commit and ring,
  * that question asked every 500 ms is the net. Nothing here keeps a process alive, or runs while nobody listens.
@@ -12,7 +12,7 @@ import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from
 import type { Ring } from './commit.ts'
 import type { Database } from './database.ts'
 
-const SOON_MS = 20
+const SOON_MS = 50
 const NET_MS = 500
 const DIN = new Uint8Array([10])
 

@@ -2,11 +2,15 @@
  * Group commit. What is to be written is queued as units; all units of one turn of the event loop share a transaction
  * and its fsync. A unit is settled after the commit, never before.
  *
- *   write() ──▶ queue ──setImmediate──▶ begin · unit · unit · … · commit ──▶ settle ──▶ ring
+ *   write() ──▶ queue ──setImmediate──▶ begin · unit · unit · … · commit ──▶ sync ──▶ settle ──▶ ring
  *                 ▲                        │ busy: wait, then the same again
  *                 └────────────────────────┘
  *
  * A unit that is alone and a single statement needs no `begin`: the statement is its own transaction.
+ *
+ * Who is alone waits for nothing but the disk: SQLite syncs the log inside of the commit, on this thread. Where many wait
+ * together, or a disk takes long, the log is synced behind the commit by a thread of Node's pool: what that costs is little
+ * beside the rest, and the event loop does not stand still while the disk does.
  *
  * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
  * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
@@ -23,6 +27,10 @@ import type { Turns } from './turns.ts'
 const GROUP_MS = 5
 /** So many units are settled in one turn: each lets a program go on to its next step, which takes some 0.1 ms. */
 const SETTLED = 32
+/** A commit that takes so long by itself waits for its disk, which need not hold the event loop. */
+const SLOW_MS = 2
+/** The part of a commit in what is known of how long they take. */
+const LATEST = 0.2
 
 /** As it was before a test of an author's faked it: a commit must not wait for its clock. */
 const immediate = setImmediate
@@ -63,6 +71,10 @@ export class Commits {
   #scheduled = false
   #restMs = 0
   #wait: (() => number) | undefined
+  /** How long a sync takes, lately. */
+  #syncMs = 0
+  /** A sync has failed: what the file holds is not known to be what the disk holds. */
+  #broken: EngineError | undefined
   #closed = false
   #idle: (() => void) | undefined
   readonly #onRollback: () => void
@@ -82,6 +94,7 @@ export class Commits {
    */
   write<T>(body: (alone: boolean) => T, options: UnitOptions = {}): Promise<T> {
     if (this.#closed) return Promise.reject(closedError(this.#database.path))
+    if (this.#broken !== undefined) return Promise.reject(this.#broken)
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({
         body,
@@ -131,7 +144,10 @@ export class Commits {
 
   readonly #flush = (): void => {
     const group: Unit[] = []
+    const began = performance.now()
+    let aside = false
     try {
+      aside = this.#log?.leaveSync(this.#queue.length > 1 || this.#syncMs > SLOW_MS) ?? false
       this.#commit(group)
     } catch (error) {
       this.#scheduled = false
@@ -142,8 +158,28 @@ export class Commits {
     if (group.length === this.#queue.length) this.#queue = []
     else this.#queue.splice(0, group.length)
     this.#wait = undefined
+    if (aside) this.#log?.sync((error) => this.#synced(group, performance.now(), error))
+    else this.#done(group, began)
+  }
+
+  #synced(group: readonly Unit[], began: number, error: Error | null): void {
+    if (error === null) {
+      this.#done(group, began)
+      return
+    }
+    const broken = unsynced(this.#database.path, error)
+    this.#broken = broken
+    for (const unit of [...group, ...this.#queue.splice(0)]) unit.reject(broken)
+    this.#scheduled = false
+    this.#next()
+  }
+
+  /** What the group has written is durable. */
+  #done(group: readonly Unit[], began: number): void {
     probe('store.after-commit')
-    this.#restMs = this.#turns.rest(performance.now())
+    const now = performance.now()
+    this.#syncMs += LATEST * (now - began - this.#syncMs)
+    this.#restMs = this.#turns.rest(now)
     this.#settle(group)
     if (this.#log?.committed(group.length) === true) this.#rest.push(() => this.#log?.checkpoint())
     this.#goOn()
@@ -254,4 +290,12 @@ function tell(group: readonly Unit[], from: number): void {
 
 function closedError(path: string): EngineError {
   return new EngineError('UNAVAILABLE', `The store ${path} is closed.`, { hint: 'Open it again.', details: { path } })
+}
+
+function unsynced(path: string, cause: Error): EngineError {
+  return new EngineError('UNAVAILABLE', `The log of ${path} could not be synced to its disk: ${cause.message}.`, {
+    hint: 'Look at the disk, then start this process again: it goes on from what the file holds.',
+    details: { path },
+    cause,
+  })
 }

@@ -67,6 +67,7 @@ export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
       survives: memory ? 'nothing' : durability === 'full' ? 'machine-crash' : 'process',
     })
   } catch (error) {
+    turns.close()
     database.close()
     throw failure(path, error)
   }
@@ -96,6 +97,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     await commits.close()
     bell.close()
     log?.close()
+    turns.close()
     database.checkpoint()
     database.close()
   }

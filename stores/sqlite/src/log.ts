@@ -1,5 +1,5 @@
 /**
- * The write-ahead log: room in it, and when it is moved into the file.
+ * The write-ahead log: room in it, when it is synced, and when it is moved into the file.
  *
  * Room. A commit that makes the log longer costs the file system a commit of its own journal, and with it half as much
  * again or twice as much as one that writes over what is there. SQLite writes over the log from the first checkpoint on;
@@ -9,11 +9,17 @@
  * then, or cuts it. Unlike the database itself the log may be opened and closed: nothing is locked in it
  * (https://sqlite.org/walformat.html).
  *
+ * Syncs. SQLite syncs the log inside of a commit (`synchronous` is `full`), and the thread waits for the disk. It can leave
+ * that out (`normal`); then the log is synced here, behind the commit and by another thread, which makes durable whatever
+ * was committed before it began. SQLite itself goes on to sync what holds log and file together: the beginning of a log, and
+ * both around a checkpoint. What is committed and not synced can be read, by other processes too, but what they make of it
+ * is behind it in the same log.
+ *
  * Checkpoints. SQLite would make them inside of the commit that finds the log long, and hold the event loop, and whoever
  * waits for that commit, for three syncs in a row. Here they are made behind it, in a turn of their own. How many pages a
  * unit takes is learned from one checkpoint to the next; where that is wrong, SQLite's own come a little later.
  */
-import { closeSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
 import type { Database } from './database.ts'
 
 /** One commit of that many more bytes is not felt. The first is smaller: most processes write little. */
@@ -50,6 +56,8 @@ export class Log {
   #looksIn = 0
   /** It cannot be opened. */
   #hasNone = false
+  /** SQLite leaves the syncs of commits to us. */
+  #aside = false
   #closed = false
 
   constructor(database: Database, options: LogOptions) {
@@ -62,6 +70,27 @@ export class Log {
     if (this.#options.synced) this.#lookForRoom()
     this.#units += units
     return this.#units >= this.#unitsToGo
+  }
+
+  /**
+   * Says how the next commit becomes durable: `aside` by `sync` behind it, else inside of it. Not inside of a transaction.
+   * False: inside, whatever was asked for, or no commit is synced.
+   */
+  leaveSync(aside: boolean): boolean {
+    if (!this.#options.synced) return false
+    const can = aside && this.#opened() !== undefined
+    if (can !== this.#aside) {
+      this.#database.run(can ? 'pragma synchronous = normal' : 'pragma synchronous = full')
+      this.#aside = can
+    }
+    return can
+  }
+
+  /** Tells when all that was committed until now is on the disk, as far as the system knows, or why it may not be. */
+  sync(told: (error: Error | null) => void): void {
+    const descriptor = this.#opened()
+    if (descriptor === undefined) told(new Error('it cannot be opened'))
+    else fdatasync(descriptor, told)
   }
 
   checkpoint(): void {
@@ -80,17 +109,12 @@ export class Log {
   }
 
   #lookForRoom(): void {
-    if (this.#descriptor === undefined && this.#hasNone) return
     if (this.#looksIn-- > 0) return
+    const descriptor = this.#opened()
+    if (descriptor === undefined) return
     try {
-      this.#descriptor ??= openSync(`${this.#database.path}-wal`, 'r+')
-    } catch {
-      this.#hasNone = true
-      return
-    }
-    try {
-      const { size } = fstatSync(this.#descriptor)
-      if (size !== this.#bytes && size < this.#options.roomBytes) this.#extend(this.#descriptor)
+      const { size } = fstatSync(descriptor)
+      if (size !== this.#bytes && size < this.#options.roomBytes) this.#extend(descriptor)
     } catch {
       // Nothing hangs on it: no space, or somebody else writes just now.
     }
@@ -101,6 +125,16 @@ export class Log {
     this.#closed = true
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
+  }
+
+  #opened(): number | undefined {
+    if (this.#descriptor !== undefined || this.#hasNone) return this.#descriptor
+    try {
+      this.#descriptor = openSync(`${this.#database.path}-wal`, 'r+')
+    } catch {
+      this.#hasNone = true
+    }
+    return this.#descriptor
   }
 
   #extend(descriptor: number): void {

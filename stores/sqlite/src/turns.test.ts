@@ -9,13 +9,18 @@ let folder: string
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'selvage-sqlite-'))
 })
-afterEach(() => rmSync(folder, { recursive: true }))
+const opened: Turns[] = []
+afterEach(() => {
+  for (const each of opened.splice(0)) each.close()
+  rmSync(folder, { recursive: true })
+})
 
 const busy = (): Error => Object.assign(new Error('database is locked'), { errcode: 5 })
 
 function turns(file: string | undefined = join(folder, 'turn')): Turns {
   const turns = new Turns('the.db', file)
   turns.open()
+  opened.push(turns)
   return turns
 }
 

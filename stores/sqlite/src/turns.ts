@@ -6,7 +6,7 @@
  * looks at that file every 10 ms and, if somebody else has touched it, rests for 2 ms: longer than the other one sleeps.
  * Alone, nobody rests.
  */
-import { closeSync, openSync, statSync, utimesSync } from 'node:fs'
+import { closeSync, fstatSync, futimesSync, openSync, utimesSync } from 'node:fs'
 import { EngineError } from '@selvage/core'
 import { isBusy } from './failure.ts'
 
@@ -21,6 +21,7 @@ const GIVE_UP_MS = 30_000
 export class Turns {
   readonly #path: string
   readonly #file: string | undefined
+  #descriptor: number | undefined
   #nextLook = 0
   #seen = 0
 
@@ -30,11 +31,16 @@ export class Turns {
     this.#file = file
   }
 
-  /** To be called once the folder exists. */
+  /** To be called once the folder exists. Until then turns can be asked for, and are given to nobody. */
   open(): void {
     if (this.#file === undefined) return
-    closeSync(openSync(this.#file, 'a'))
+    this.#descriptor = openSync(this.#file, 'a')
     this.#seen = this.#touchedAt()
+  }
+
+  close(): void {
+    if (this.#descriptor !== undefined) closeSync(this.#descriptor)
+    this.#descriptor = undefined
   }
 
   /** Tries until it is not refused as busy. */
@@ -72,7 +78,7 @@ export class Turns {
 
   /** Called after a commit: how long to rest (ms). */
   rest(now: number): number {
-    if (now < this.#nextLook || this.#file === undefined) return 0
+    if (now < this.#nextLook || this.#descriptor === undefined) return 0
     this.#nextLook = now + SLICE_MS
     const touched = this.#touchedAt()
     if (touched === this.#seen) return 0
@@ -84,7 +90,8 @@ export class Turns {
     if (this.#file === undefined) return
     try {
       const now = new Date()
-      utimesSync(this.#file, now, now)
+      if (this.#descriptor === undefined) utimesSync(this.#file, now, now)
+      else futimesSync(this.#descriptor, now, now)
       this.#seen = this.#touchedAt()
     } catch {
       // Without the file turns are taken by luck, as in plain SQLite.
@@ -92,6 +99,6 @@ export class Turns {
   }
 
   #touchedAt(): number {
-    return statSync(this.#file ?? '', { throwIfNoEntry: false })?.mtimeMs ?? 0
+    return this.#descriptor === undefined ? 0 : fstatSync(this.#descriptor).mtimeMs
   }
 }

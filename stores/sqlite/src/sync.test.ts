@@ -1,0 +1,127 @@
+/** When the log is synced, and by whom: inside of a commit by SQLite, or behind it by us. */
+import { onProbe } from '@selvage/core'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { claimed, enlisted, type Place, place, step } from '../test/place.ts'
+import { Database } from './database.ts'
+import { Log } from './log.ts'
+
+type Told = (error: Error | null) => void
+
+/** Syncs of the log by us. */
+let syncs = 0
+/** Called in place of a sync. */
+let onSync: ((told: Told, go: () => void) => void) | undefined
+vi.mock('node:fs', async (original) => {
+  const fs = await original<typeof import('node:fs')>()
+  const fdatasync = (descriptor: number, told: Told): void => {
+    syncs += 1
+    const go = (): void => fs.fdatasync(descriptor, told)
+    if (onSync === undefined) go()
+    else onSync(told, go)
+  }
+  return { ...fs, fdatasync }
+})
+
+let here: Place
+beforeEach(() => {
+  here = place()
+  syncs = 0
+})
+afterEach(() => {
+  onSync = undefined
+  return here.close()
+})
+
+it('I9: a group is told when the log is synced behind its commit, and not before', async () => {
+  const store = await here.open()
+  await enlisted(store)
+  const [a, b] = [await claimed(store, 'a'), await claimed(store, 'b')]
+  let release = (): void => {}
+  const held = new Promise<void>((resolve) => {
+    onSync = (_, go) => {
+      release = go
+      resolve()
+    }
+  })
+  const told: string[] = []
+  const appends = [a, b].map(async ({ runId, fence }) => {
+    await store.append(runId, fence, 1, [step(1)])
+    told.push(runId)
+  })
+  await held
+  // More than one turn of the event loop; meanwhile others may ask, and wait.
+  const third = store.append('a', a.fence, 2, [step(2)]).then(() => told.push('a again'))
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  expect((await store.load('a', 0)).length).toBe(2)
+  expect([told, syncs]).toEqual([[], 1])
+  onSync = undefined
+  release()
+  await Promise.all([...appends, third])
+  expect(told).toEqual(['a', 'b', 'a again'])
+  // Alone, it was synced inside of its commit.
+  expect(syncs).toBe(1)
+})
+
+it('a log that cannot be synced is said to be so, to all who wait and to all who come', async () => {
+  const store = await here.open()
+  await enlisted(store)
+  const [a, b] = [await claimed(store, 'a'), await claimed(store, 'b')]
+  onSync = (told) => setImmediate(told, new Error('EIO: i/o error, fdatasync'))
+  const appends = [a, b].map(({ runId, fence }) => store.append(runId, fence, 1, [step(1)]))
+  const failed = { name: 'EngineError', code: 'UNAVAILABLE', message: expect.stringContaining('EIO: i/o error') }
+  for (const append of appends) await expect(append).rejects.toMatchObject(failed)
+  await expect(store.append('a', a.fence, 2, [step(2)])).rejects.toMatchObject(failed)
+  expect((await store.load('a', 0)).length).toBe(2)
+  await store.close()
+  onSync = undefined
+  const again = await here.open()
+  expect((await again.load('b', 0)).length).toBe(2)
+})
+
+it('a disk that takes long does not hold the event loop, until it is fast again', async () => {
+  const store = await here.open()
+  await enlisted(store)
+  const { fence } = await claimed(store)
+  let seq = 0
+  const append = (): Promise<void> => store.append('r', fence, ++seq, [step(seq)])
+  const slow = onProbe((name) => {
+    if (name !== 'store.before-commit') return
+    const until = performance.now() + 30
+    while (performance.now() < until);
+  })
+  await append()
+  slow()
+  expect(syncs).toBe(0)
+  await append()
+  expect(syncs).toBe(1)
+  // Not for ever, unless this machine's disk is one of them.
+  onSync = (told) => setImmediate(told, null)
+  for (let more = 0; more < 100; more++) await append()
+  expect(syncs).toBeLessThan(100)
+})
+
+it('what is not synced at all is not synced behind a commit either', async () => {
+  const store = await here.open({ durability: 'normal' })
+  await enlisted(store)
+  const runs = await Promise.all(['a', 'b', 'c'].map((runId) => claimed(store, runId)))
+  await Promise.all(runs.map(({ runId, fence }) => store.append(runId, fence, 1, [step(1)])))
+  expect(syncs).toBe(0)
+})
+
+it('SQLite leaves out its syncs for as long as it is told to, and where there is a log', async () => {
+  await (await here.open()).close()
+  const database = new Database(here.path)
+  database.exec('pragma synchronous = full; begin immediate; commit')
+  const synchronous = (): unknown => database.get<{ synchronous: number }>('pragma synchronous')?.synchronous
+  const options = { pages: 1_000, roomBytes: 0 }
+  const log = new Log(database, { ...options, synced: true })
+  const [FULL, NORMAL] = [2, 1]
+  for (const aside of [true, false, true]) {
+    expect(log.leaveSync(aside)).toBe(aside)
+    expect(synchronous()).toBe(aside ? NORMAL : FULL)
+  }
+  expect(new Log(database, { ...options, synced: false }).leaveSync(false)).toBe(false)
+  expect(synchronous()).toBe(NORMAL)
+  log.close()
+  database.close()
+})
