@@ -69,6 +69,8 @@ export class Fiber implements Durable {
   replied: Entry[] = []
   /** Names that reply. */
   mark = ''
+  /** What was acknowledged last outlives this process, and is not durable yet. */
+  isBehind = false
   /** How many entries are on their way into a store. */
   appending = 0
   /** Entries that nobody else has yet. */

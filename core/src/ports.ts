@@ -448,10 +448,18 @@ export interface Journal {
   readonly keepsAll?: boolean
   load(from: number): Promise<readonly Entry[]>
   /** Only where the manifest says `store`. Compare-and-set on `at`; resolves when durable, in a later macrotask. LeaseLostError when fenced out. */
-  append?(at: number, entries: readonly Entry[]): Promise<void>
+  append?(at: number, entries: readonly Entry[], durability?: Durability): Promise<void>
+  /** Makes durable what was appended as `written`, and whatever else was before. Without it nothing may be. */
+  sync?(): Promise<void>
   /** Where the manifest says so: as `append`, of the one entry that `write` makes inside of the commit, and gives back. */
   transact?(at: number, write: TransactionWrite): Promise<Entry>
 }
+
+/**
+ * What an append resolves on. `durable` (default): it outlives whatever the store is opened for. `written`: it outlives this
+ * process; until the next durable write, or `sync`, nothing may be done that depends on it but asking the program what is next.
+ */
+export type Durability = 'durable' | 'written'
 
 /** Content-addressed bytes; `put` resolves when durable. */
 export interface Blobs {

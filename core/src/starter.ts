@@ -13,6 +13,8 @@ import { queueTransaction } from './transacting.ts'
 export class Starter {
   /** Entries that this advance has made durable: whoever got so far is not in a crash loop. */
   appended = 0
+  /** Something that was asked for waits until what it may depend on is durable. */
+  holdsBack = false
   private readonly fiber: Fiber
   private readonly request: Advance
   private readonly control: Control
@@ -36,6 +38,12 @@ export class Starter {
     if (this.storeKeepsJournal) fiber.startsAtOnce = (step) => this.startStep(step)
     else if (this.intendFirst()) return
     for (const step of fiber.steps.values()) this.startStep(step)
+  }
+
+  startHeldBack(): void {
+    if (!this.holdsBack || this.fiber.isBehind) return
+    this.holdsBack = false
+    this.start()
   }
 
   /** Before anything else: the reply to the request that acknowledges an intent must say how it went on. */
@@ -80,6 +88,11 @@ export class Starter {
       return
     }
     if (!this.isReady(step)) return
+    // An intent waits for its own commit, which makes durable what is before it.
+    if (fiber.isBehind && (step.op.effect !== 'once' || intent !== undefined || step.transact !== undefined)) {
+      this.holdsBack = true
+      return
+    }
     if (intent !== undefined) {
       step.attempt = intent.attempt
       if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)

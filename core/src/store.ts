@@ -13,7 +13,7 @@
 import type { Entry, Outcome, Signal, Start } from './entry.ts'
 import type { Json } from './json.ts'
 import type { OutboxStore } from './outbox.ts'
-import type { Blobs, DiscardOptions, SignalReceipt } from './ports.ts'
+import type { Blobs, DiscardOptions, Durability, SignalReceipt } from './ports.ts'
 import type { Pots } from './pots.ts'
 import type {
   Page,
@@ -116,7 +116,9 @@ export interface Store {
   /** Claims this run whatever its program, due or not. RUN_HELD if a live worker has it, NOT_FOUND, RUN_ENDED. */
   claimRun(workerId: string, runId: string, now: number): Promise<Claim>
   /** Group commit; resolves when durable. Compare-and-set on fence and `at` (JOURNAL_GAP). Projects `open`/`wait` to questions, `signal` to the inbox. */
-  append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void>
+  append(runId: string, fence: number, at: number, entries: readonly Entry[], durability?: Durability): Promise<void>
+  /** As that of a journal. A store that makes each write durable at once has none. */
+  sync?(): Promise<void>
   /** As `append`, of the one entry that `write` makes inside of the commit, beside the author's rows. */
   transact?(runId: string, fence: number, at: number, write: TransactionWrite): Promise<Entry>
   /** A commit of its own on the author's tables. Rejects with what `body` throws, and has then written nothing. */

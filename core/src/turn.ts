@@ -10,7 +10,7 @@ import { senderFor } from './deadline.ts'
 import type { Entry, EntryOf, Op, Outcome, Signal } from './entry.ts'
 import { LeaseLostError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
-import type { Advance, Control, Manifest, Progress, Seed } from './ports.ts'
+import type { Advance, Control, Journal, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
 import { Starter } from './starter.ts'
 import { earlier } from './time.ts'
@@ -24,7 +24,7 @@ const PATIENCE = 16
 /** Microtasks within which most programs ask for their next step. */
 const REACTIONS = 12
 
-type Append = (at: number, entries: readonly Entry[]) => Promise<void>
+type Append = NonNullable<Journal['append']>
 
 export class Turn {
   private readonly fiber: Fiber
@@ -36,7 +36,10 @@ export class Turn {
   private readonly begunAt: number
   private readonly starter: Starter
   private readonly appends: Append | undefined
+  private readonly sync: Journal['sync']
   private news = false
+  /** To what is not durable yet the program has had the time to react. */
+  private reacted = false
   private wake: (() => void) | undefined
   /** What was due by then (host time; milliseconds of this turn) has been looked at: what is due later needs a timer. */
   private seenUntil = 0
@@ -59,6 +62,7 @@ export class Turn {
     const { journal } = control
     this.starter = new Starter(fiber, request, control, manifest)
     this.appends = manifest.journal === 'store' ? journal.append?.bind(journal) : undefined
+    this.sync = this.appends && journal.sync?.bind(journal)
   }
 
   offer(signal: Signal): void {
@@ -92,6 +96,8 @@ export class Turn {
       this.seenUntil = fiber.clock()
       if (this.request.budget !== undefined) this.seenElapsed = this.elapsed
       if (fiber.known.outcome !== undefined) return this.done(fiber.known.outcome)
+      if (this.mustSync) await this.makeDurable()
+      this.starter.startHeldBack()
       if (fiber.agreement.disagreement === undefined) {
         const wasLive = fiber.live
         if (!wasLive && !(await this.catchUp())) continue
@@ -122,7 +128,7 @@ export class Turn {
         await this.transact()
         continue
       }
-      if (this.overBudget()) return this.reply({ kind: 'continue' })
+      if (!fiber.isBehind && this.overBudget()) return this.reply({ kind: 'continue' })
       if (fiber.needsDrain) {
         await this.react()
         continue
@@ -225,11 +231,14 @@ export class Turn {
     fiber.produced = []
     probe('host.before-append')
     fiber.appending = batch.length
-    return append(fiber.acknowledged, batch).then(
+    const durability = this.sync !== undefined && batch.every(isOutcomeOfOnce) ? 'written' : 'durable'
+    return append(fiber.acknowledged, batch, durability).then(
       () => {
         fiber.appending = 0
         probe('host.after-append')
         this.check()
+        fiber.isBehind = durability === 'written'
+        this.reacted = false
         this.starter.appended += batch.length
         fiber.drained()
         fiber.acknowledge(batch)
@@ -241,6 +250,21 @@ export class Turn {
         throw error
       },
     )
+  }
+
+  /**
+   * The program has been told what is written and not durable. What it has asked for by now, if that is another effect
+   * `once`, takes it along with its intent: one sync for both. Whatever else is next waits for a sync of its own.
+   */
+  private get mustSync(): boolean {
+    const { fiber, starter } = this
+    return fiber.isBehind && fiber.produced.length === 0 && (starter.holdsBack || this.reacted || !fiber.needsDrain)
+  }
+
+  private async makeDurable(): Promise<void> {
+    await this.sync?.()
+    this.check()
+    this.fiber.isBehind = false
   }
 
   /** A store writes the next transaction, and its entry, now. One that it cannot write stays here for the next advance. */
@@ -265,6 +289,7 @@ export class Turn {
     fiber.transactions.shift()
     this.check()
     this.starter.appended += 1
+    fiber.isBehind = false
     fiber.drained()
     fiber.acknowledge([entry])
   }
@@ -418,9 +443,14 @@ export class Turn {
     if (fiber.startsAtOnce !== undefined) {
       for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
         await null
-        if (fiber.inFlight > 0 && fiber.finished === undefined && !fiber.isLeft) return this.event()
+        if (this.starter.holdsBack) return
+        if (!fiber.isBehind && fiber.inFlight > 0 && fiber.finished === undefined && !fiber.isLeft) return this.event()
       }
       if (fiber.produced.length > 0) return
+    }
+    if (fiber.isBehind) {
+      this.reacted = true
+      return
     }
     let drained = false
     this.news = false
@@ -434,6 +464,11 @@ export class Turn {
     this.wake = undefined
     if (drained) fiber.drained()
   }
+}
+
+/** What the intent of the next one may take along. */
+function isOutcomeOfOnce(entry: Entry): boolean {
+  return entry.type === 'step' && entry.op.effect === 'once' && 'ok' in entry.outcome && entry.sent === undefined
 }
 
 type DistributiveTail<P> = P extends Progress ? Omit<P, 'cursor' | 'entries' | 'next' | 'received' | 'status'> : never

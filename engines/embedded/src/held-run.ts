@@ -15,6 +15,7 @@
 import {
   type Claim,
   type Clock,
+  type Durability,
   type Entry,
   type Host,
   LeaseLostError,
@@ -69,6 +70,8 @@ export class HeldRun {
   private cursor: number
   private signals: readonly Signal[]
   private delivery: number
+  /** Of the journal, as far as it was written here. */
+  private entries: number
   private status: Progress['status']
   private readonly abort = new AbortController()
   /** Ends the advance in flight as far as we are concerned, whatever the host does. */
@@ -85,6 +88,7 @@ export class HeldRun {
     this.cursor = claim.cursor
     this.signals = claim.signals
     this.delivery = claim.delivery
+    this.entries = claim.cursor
     this.offering = new Offering(
       (signal) => !this.advancing || holder.host.offer(this.runId, signal),
       (ms, act) => void setTimeout(act, ms).unref(),
@@ -201,7 +205,9 @@ export class HeldRun {
         heartbeat: () => {},
         journal: {
           load: (from: number) => holder.store.load(this.runId, from),
-          append: (at: number, entries: readonly Entry[]) => this.append(at, entries),
+          append: (at: number, entries: readonly Entry[], durability?: Durability) =>
+            this.append(at, entries, durability),
+          ...(holder.store.sync !== undefined && { sync: () => this.sync() }),
           transact: (at: number, write: TransactionWrite) => this.transact(at, write),
         },
         delivery,
@@ -214,11 +220,16 @@ export class HeldRun {
     })
   }
 
-  private append(at: number, entries: readonly Entry[]): Promise<void> {
+  private append(at: number, entries: readonly Entry[], durability?: Durability): Promise<void> {
     if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
     const { store } = this.holder
-    const appending = store.append(this.runId, this.claim.fence, at, entries)
-    return this.written(appending, () => this.appended(at, entries))
+    const appending = store.append(this.runId, this.claim.fence, at, entries, durability)
+    return this.written(appending, () => this.appended(at, entries, durability))
+  }
+
+  private async sync(): Promise<void> {
+    await this.holder.store.sync?.()
+    this.holder.touched(this.runId, { entries: this.entries })
   }
 
   private transact(at: number, write: TransactionWrite): Promise<Entry> {
@@ -247,13 +258,15 @@ export class HeldRun {
     }
   }
 
-  private appended(at: number, entries: readonly Entry[]): void {
+  private appended(at: number, entries: readonly Entry[], durability: Durability = 'durable'): void {
     for (const entry of entries) {
       if (entry.sent !== undefined) this.holder.sent()
       if (entry.type === 'intent') this.intents.add(entry.key)
       else if (entry.type === 'step' || entry.type === 'retry') this.intents.delete(entry.key)
     }
-    this.holder.touched(this.runId, { entries: at + entries.length })
+    this.entries = at + entries.length
+    // Nobody else is told of what a loss of power could take back.
+    if (durability === 'durable') this.holder.touched(this.runId, { entries: this.entries })
     if (this.state !== 'stopping' || this.intents.size > 0 || entries.at(-1)?.type === 'end') return
     // The durable point. What was appended stands; the program must not start more on it here.
     this.withdraw()

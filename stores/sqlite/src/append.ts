@@ -4,7 +4,7 @@
  * that is a client of this store. So an append of one entry that has its commit to itself is a single statement on a
  * single page; the row in `live` is written only now and then, and says that it is behind (live.ts).
  */
-import type { Entry, TransactionWrite } from '@selvage/core'
+import type { Durability, Entry, TransactionWrite } from '@selvage/core'
 import { gap } from '@selvage/core/stores'
 import { Author } from './author.ts'
 import type { Commits } from './commit.ts'
@@ -66,7 +66,13 @@ export class Appends {
     this.#names = names
   }
 
-  append(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
+  append(
+    runId: string,
+    fence: number,
+    at: number,
+    entries: readonly Entry[],
+    durability: Durability = 'durable',
+  ): Promise<void> {
     let steps = 0
     let projects = false
     let heard = false
@@ -87,7 +93,8 @@ export class Appends {
     if (rows.length === 0) return Promise.resolve()
     const batch: Batch = { runId, fence, at, entries, rows, steps, projects }
     return this.#commits.write((alone) => this.#write(batch, alone), {
-      ring: heard ? 'now' : 'soon',
+      ring: durability === 'written' ? 'none' : heard ? 'now' : 'soon',
+      durability,
       plain: !projects,
       isOneStatement: () => this.#isOneStatement(batch),
     })

@@ -17,7 +17,7 @@
  * most. The next begins in a later turn of the event loop, behind one for each 32 units more that are settled and one for
  * a checkpoint that is due: tokens and timers flow beside a store that never rests.
  */
-import { EngineError, probe, SelvageError } from '@selvage/core'
+import { type Durability, EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
@@ -40,6 +40,8 @@ export type Ring = 'none' | 'soon' | 'now'
 
 export interface UnitOptions {
   readonly ring?: Ring
+  /** Default `durable`. */
+  readonly durability?: Durability
   /** It refuses only before it has written anything: no savepoint is needed to take it back. */
   readonly plain?: boolean
   /** Asked when it is alone: whether its body, told so, is one statement. */
@@ -47,7 +49,9 @@ export interface UnitOptions {
 }
 
 interface Unit {
-  readonly body: (alone: boolean) => unknown
+  /** Undefined: nothing is to be written, but what was must be synced. */
+  readonly body: ((alone: boolean) => unknown) | undefined
+  readonly durability: Durability
   readonly ring: Ring
   readonly plain: boolean
   readonly isOneStatement: (() => boolean) | undefined
@@ -93,11 +97,21 @@ export class Commits {
    * is told whether its transaction is its own.
    */
   write<T>(body: (alone: boolean) => T, options: UnitOptions = {}): Promise<T> {
+    return this.#enter<T>(body, options)
+  }
+
+  /** Resolves when all that was written before is durable. */
+  sync(): Promise<void> {
+    return this.#enter<void>(undefined, { ring: 'soon', plain: true })
+  }
+
+  #enter<T>(body: ((alone: boolean) => T) | undefined, options: UnitOptions): Promise<T> {
     if (this.#closed) return Promise.reject(closedError(this.#database.path))
     if (this.#broken !== undefined) return Promise.reject(this.#broken)
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({
         body,
+        durability: options.durability ?? 'durable',
         ring: options.ring ?? 'none',
         plain: options.plain ?? false,
         isOneStatement: options.isOneStatement,
@@ -145,9 +159,11 @@ export class Commits {
   readonly #flush = (): void => {
     const group: Unit[] = []
     const began = performance.now()
-    let aside = false
+    const [first] = this.#queue
+    const aside = this.#queue.length > 1 || this.#syncMs > SLOW_MS
+    let isLeft = false
     try {
-      aside = this.#log?.leaveSync(this.#queue.length > 1 || this.#syncMs > SLOW_MS) ?? false
+      isLeft = this.#log?.leaveSync(aside || first?.durability === 'written' || first?.body === undefined) ?? false
       this.#commit(group)
     } catch (error) {
       this.#scheduled = false
@@ -158,13 +174,16 @@ export class Commits {
     if (group.length === this.#queue.length) this.#queue = []
     else this.#queue.splice(0, group.length)
     this.#wait = undefined
-    if (aside) this.#log?.sync((error) => this.#synced(group, performance.now(), error))
-    else this.#done(group, began)
+    if (!isLeft) this.#synced(group, began, null)
+    else if (group.every(({ durability }) => durability === 'written')) this.#done(group)
+    else if (aside) this.#log?.sync((error) => this.#synced(group, began, error))
+    else this.#synced(group, began, this.#log?.syncNow() ?? null)
   }
 
   #synced(group: readonly Unit[], began: number, error: Error | null): void {
     if (error === null) {
-      this.#done(group, began)
+      this.#syncMs += LATEST * (performance.now() - began - this.#syncMs)
+      this.#done(group)
       return
     }
     const broken = unsynced(this.#database.path, error)
@@ -174,12 +193,10 @@ export class Commits {
     this.#next()
   }
 
-  /** What the group has written is durable. */
-  #done(group: readonly Unit[], began: number): void {
-    probe('store.after-commit')
-    const now = performance.now()
-    this.#syncMs += LATEST * (now - began - this.#syncMs)
-    this.#restMs = this.#turns.rest(now)
+  /** What the group has written is as durable as its units ask. */
+  #done(group: readonly Unit[]): void {
+    if (group[0]?.body !== undefined || group.length > 1) probe('store.after-commit')
+    this.#restMs = this.#turns.rest(performance.now())
     this.#settle(group)
     if (this.#log?.committed(group.length) === true) this.#rest.push(() => this.#log?.checkpoint())
     this.#goOn()
@@ -208,6 +225,10 @@ export class Commits {
     const database = this.#database
     const [first] = this.#queue
     const alone = this.#queue.length === 1
+    if (alone && first !== undefined && first.body === undefined) {
+      group.push(first)
+      return
+    }
     if (alone && first?.isOneStatement?.() === true) {
       group.push(first)
       probe('store.before-commit')
@@ -228,7 +249,7 @@ export class Commits {
 
   #take(unit: Unit, alone: boolean): void {
     try {
-      unit.value = unit.body(alone)
+      unit.value = unit.body?.(alone)
       unit.refusal = undefined
     } catch (error) {
       if (!SelvageError.is(error)) throw error

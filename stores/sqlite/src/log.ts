@@ -19,13 +19,16 @@
  * waits for that commit, for three syncs in a row. Here they are made behind it, in a turn of their own. How many pages a
  * unit takes is learned from one checkpoint to the next; where that is wrong, SQLite's own come a little later.
  */
-import { closeSync, fdatasync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
 import type { Database } from './database.ts'
 
 /** One commit of that many more bytes is not felt. The first is smaller: most processes write little. */
 const FIRST_BYTES = 64 * 1024
 const BYTES = 256 * 1024
-/** Once there is room, it is looked after each so many commits whether there still is. */
+/**
+ * Once there is room, it is looked after each so many commits whether there still is. And so many in a row that need no sync
+ * of ours, and SQLite makes them again: to say so costs a statement.
+ */
 const SELDOM = 8
 /** A disk that has less than this free is left alone. */
 const FREE_BYTES = 256 * 1024 * 1024
@@ -57,7 +60,9 @@ export class Log {
   /** It cannot be opened. */
   #hasNone = false
   /** SQLite leaves the syncs of commits to us. */
-  #aside = false
+  #isLeft = false
+  /** Commits in a row that could have synced the log themselves. */
+  #couldSync = 0
   #closed = false
 
   constructor(database: Database, options: LogOptions) {
@@ -73,17 +78,18 @@ export class Log {
   }
 
   /**
-   * Says how the next commit becomes durable: `aside` by `sync` behind it, else inside of it. Not inside of a transaction.
-   * False: inside, whatever was asked for, or no commit is synced.
+   * Says whether the sync of the next commit is left out by SQLite. True: it is for the caller to make, if it is wanted.
+   * False: SQLite makes it, or the store is one that syncs nothing. Not inside of a transaction.
    */
-  leaveSync(aside: boolean): boolean {
-    if (!this.#options.synced) return false
-    const can = aside && this.#opened() !== undefined
-    if (can !== this.#aside) {
-      this.#database.run(can ? 'pragma synchronous = normal' : 'pragma synchronous = full')
-      this.#aside = can
+  leaveSync(wanted: boolean): boolean {
+    if (!this.#options.synced || (!wanted && !this.#isLeft)) return false
+    this.#couldSync = wanted ? 0 : this.#couldSync + 1
+    const isLeft = this.#couldSync < SELDOM && this.#opened() !== undefined
+    if (isLeft !== this.#isLeft) {
+      this.#database.run(isLeft ? 'pragma synchronous = normal' : 'pragma synchronous = full')
+      this.#isLeft = isLeft
     }
-    return can
+    return isLeft
   }
 
   /** Tells when all that was committed until now is on the disk, as far as the system knows, or why it may not be. */
@@ -91,6 +97,18 @@ export class Log {
     const descriptor = this.#opened()
     if (descriptor === undefined) told(new Error('it cannot be opened'))
     else fdatasync(descriptor, told)
+  }
+
+  /** The same, at once: what is wrong, or null. */
+  syncNow(): Error | null {
+    const descriptor = this.#opened()
+    if (descriptor === undefined) return new Error('it cannot be opened')
+    try {
+      fdatasyncSync(descriptor)
+      return null
+    } catch (error) {
+      return error as Error
+    }
   }
 
   checkpoint(): void {

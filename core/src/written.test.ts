@@ -1,0 +1,173 @@
+/**
+ * I2, I9: the outcome of an effect `once` may be written and not durable for as long as it takes the program to ask for the
+ * next one. Nothing else begins, waits or ends before it is durable.
+ */
+import { nodeRuntime } from '@selvage/runtime-node'
+import { expect, it } from 'vitest'
+import {
+  createHost,
+  type Durability,
+  type Durable,
+  type Entry,
+  type Manifest,
+  type Op,
+  type Progress,
+} from './index.ts'
+
+const MANIFEST: Manifest = {
+  name: 'memory',
+  limits: {},
+  journal: 'store',
+  affinity: false,
+  countsDeliveries: true,
+  survives: 'machine-crash',
+  abilities: { list: false, approvals: false, attach: false, rotate: false },
+}
+const once = (key: string): Op => ({ key, kind: 'code', name: key, effect: 'once' })
+const plain = (key: string): Op => ({ key, kind: 'code', name: key })
+
+interface Lived {
+  readonly progress: Progress
+  /** What was appended, synced and done, in that order. */
+  readonly log: readonly string[]
+}
+
+/** Lives until it waits or ends. `sync`: what becomes of a sync; without it the journal has none. */
+async function live(
+  run: (durable: Durable, effect: (op: Op) => Promise<unknown>) => Promise<unknown>,
+  sync: (() => Promise<void>) | 'none' = async () => {},
+): Promise<Lived> {
+  const log: string[] = []
+  const unused = async (): Promise<never> => {
+    throw new Error('not used here')
+  }
+  const program = {
+    name: 'p',
+    resume: 'replay' as const,
+    run: (durable: Durable) => run(durable, (op) => durable.step(op, () => void log.push(`do ${op.key}`))),
+  }
+  const host = createHost({
+    runtime: nodeRuntime(),
+    manifest: MANIFEST,
+    programs: () => [program],
+    outbound: { start: unused, signal: unused, cancel: unused },
+  })
+  const entries: Entry[] = []
+  const journal = {
+    load: async (from: number) => entries.slice(from),
+    append: async (_: number, more: readonly Entry[], durability: Durability = 'durable') => {
+      await new Promise((resolve) => void setImmediate(resolve))
+      entries.push(...more)
+      log.push(...more.map((entry) => `${durability} ${entry.type}${'key' in entry ? ` ${entry.key}` : ''}`))
+    },
+    ...(sync !== 'none' && {
+      sync: async () => {
+        await sync()
+        log.push('sync')
+      },
+    }),
+  }
+  const start = { program: 'p', input: null }
+  for (;;) {
+    const request = { runId: 'r', start, cursor: entries.length, signals: [], now: Date.now() }
+    const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
+    const progress = await host.advance(request, control).catch((error: unknown) => log.push(String(error)))
+    if (typeof progress === 'object' && progress.kind !== 'continue') return { progress, log }
+  }
+}
+
+it('the intent of the next one takes it along: one sync for both', async () => {
+  const { log } = await live(async (_, effect) => {
+    await effect(once('a'))
+    await effect(once('b'))
+  })
+  expect(log).toEqual([
+    ...['durable start', 'durable intent a', 'do a', 'written step a'],
+    ...['durable intent b', 'do b', 'written step b', 'sync', 'durable end'],
+  ])
+})
+
+it('another step does not begin before it is durable', async () => {
+  let release = (): void => {}
+  let asked = (): void => {}
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve
+  })
+  const done: string[] = []
+  const life = live(
+    async (durable, effect) => {
+      await effect(once('a'))
+      await durable.step(plain('b'), () => void done.push('b'))
+    },
+    () => {
+      asked()
+      return new Promise((resolve) => {
+        release = resolve
+      })
+    },
+  )
+  await isAsked
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  expect(done).toEqual([])
+  release()
+  const { log } = await life
+  expect(done).toEqual(['b'])
+  expect(log.slice(3)).toEqual(['written step a', 'sync', 'durable step b', 'durable end'])
+})
+
+it('nor does a wait, nor the rest beside what is in flight', async () => {
+  const waiting = await live(async (durable, effect) => {
+    await effect(once('a'))
+    await durable.wait('w', 'never')
+  })
+  expect(waiting.progress.kind).toBe('wait')
+  expect(waiting.log.slice(3)).toEqual(['written step a', 'sync'])
+  const beside = await live(async (durable, effect) => {
+    const sibling = Promise.withResolvers<void>()
+    const long = durable.step(plain('long'), () => sibling.promise)
+    await effect(once('a'))
+    // Longer than anything of ours takes to come to rest.
+    setTimeout(sibling.resolve, 50)
+    await long
+  })
+  expect(beside.log.slice(1)).toEqual([
+    ...['durable intent a', 'do a', 'written step a', 'sync', 'durable step long', 'durable end'],
+  ])
+})
+
+it('both of two that were asked for at once are held back, in their order', async () => {
+  const { log } = await live(async (_, effect) => {
+    await effect(once('a'))
+    await Promise.all([effect(plain('b')), effect(once('c')), effect(plain('d'))])
+  })
+  expect(log.slice(3)).toEqual([
+    ...['written step a', 'durable intent c', 'do b', 'do c', 'do d'],
+    ...['durable step b', 'durable step c', 'durable step d', 'durable end'],
+  ])
+})
+
+it('where the sync fails nothing begins; whoever advances next has claimed the run, and that is durable', async () => {
+  let fails = 1
+  const { log } = await live(
+    async (_, effect) => {
+      await effect(once('a'))
+      await effect(plain('b'))
+    },
+    async () => {
+      if (fails-- > 0) throw new Error('no disk')
+    },
+  )
+  expect(log.slice(3)).toEqual([...['written step a', 'Error: no disk', 'do b', 'durable step b', 'durable end']])
+})
+
+it('a failure is durable at once, and so is everything where the journal cannot do otherwise', async () => {
+  const failing = await live(async (durable) => {
+    const fail = (): never => {
+      throw new Error('declined')
+    }
+    await durable.step(once('a'), fail).catch(() => {})
+  })
+  expect(failing.log.slice(1)).toEqual(['durable intent a', 'durable step a', 'durable end'])
+  const plainly = await live(async (_, effect) => void (await effect(once('a'))), 'none')
+  expect(plainly.log.slice(1)).toEqual(['durable intent a', 'do a', 'durable step a', 'durable end'])
+})
