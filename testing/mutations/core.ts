@@ -231,4 +231,13 @@ export const CORE: readonly Mutation[] = [
     test: 'core/src/engines/stretch.test.ts',
     title: 'drives a run to its end, and rests where the program waits for what is not over',
   },
+  {
+    name: 'a step begins while what it depends on is written and not durable',
+    breaks: 'I2',
+    file: 'core/src/starter.ts',
+    find: 'if (fiber.isBehind && (step.op.effect',
+    put: 'if (!fiber.isBehind && fiber.dropped && (step.op.effect',
+    test: 'core/src/written.test.ts',
+    title: 'another step does not begin before it is durable',
+  },
 ]

@@ -151,4 +151,13 @@ export const SQLITE: readonly Mutation[] = [
     test: 'stores/sqlite/src/log.test.ts',
     title: 'is made longer while nobody else can write',
   },
+  {
+    name: 'a group is told before its log is synced',
+    breaks: 'I9',
+    file: 'stores/sqlite/src/commit.ts',
+    find: "group.every(({ durability }) => durability === 'written')",
+    put: 'group.length > 0',
+    test: 'stores/sqlite/src/sync.test.ts',
+    title: 'a group is told when the log is synced behind its commit, and not before',
+  },
 ]

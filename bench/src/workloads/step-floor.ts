@@ -20,7 +20,7 @@ const PROFILED = { ours: 75, bytes: 300 }
  * while ours has made room in it.
  */
 export function warmUpSteps({ quick }: Options): number {
-  return quick ? 1_200 : 2_000
+  return quick ? 1_200 : 5_000
 }
 
 interface BesideFloor {
@@ -77,7 +77,7 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
         own: median(times[index] ?? []),
         floor: median(base),
         cpu: (cpus[index] ?? 0) - (cpus[0] ?? 0),
-        commits: index === 2 ? 2 : 1,
+        isOnce: index === 2,
         ...{ bytes, promised },
       }),
     }
@@ -99,11 +99,10 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
   }
 }
 
-/** A durable step without a sync would be an error, not a footnote. */
+/** A durable step without a sync would be an error, not a footnote. Of an effect `once` it is that of its intent (decision 0052). */
 async function syncsOf(session: Session, { durability }: StepShape): Promise<number | undefined> {
   const syncs = await countSyncs(session, () => session.inOneRun(TRACED_STEPS))
-  const isOnce = session.label.includes('once')
-  if (durability === 'full' && syncs !== undefined && syncs < TRACED_STEPS * (isOnce ? 2 : 1)) {
+  if (durability === 'full' && syncs !== undefined && syncs < TRACED_STEPS) {
     throw new Error(`${session.label}: ${syncs} syncs for ${TRACED_STEPS} steps`)
   }
   return syncs
@@ -114,24 +113,23 @@ interface Over {
   readonly floor: number
   /** Of the process, beyond the floor's. */
   readonly cpu: number
-  readonly commits: 1 | 2
+  readonly isOnce: boolean
   readonly bytes: number
   readonly promised: number
 }
 
 /** Microseconds. What this run has measured, and what was profiled on another day, of 300 B and one commit. */
-function whyOver({ own, floor, cpu, commits, bytes, promised }: Over): string {
-  const beyond = own - commits * floor
+function whyOver({ own, floor, cpu, isOnce, bytes, promised }: Over): string {
+  const beyond = own - floor
   const rest = beyond - PROFILED.ours
-  const bare = commits === 1 ? 'the bare commit' : 'two bare commits, as the intent has one of its own,'
   const explained =
-    commits === 2 || bytes !== PROFILED.bytes
-      ? `a step of ${figure(bytes)} B${commits === 2 ? ' with its intent' : ''} has no profile of its own, so what is beyond that is not explained`
+    isOnce || bytes !== PROFILED.bytes
+      ? `a step of ${figure(bytes)} B${isOnce ? ' with its intent' : ''} has no profile of its own, so what is beyond that is not explained`
       : rest > 0
         ? `the other ${figure(rest)} of this run are not explained by it`
         : 'that is all there is to explain'
   return (
-    `in this run it takes ${figure(own)} µs, ${figure(beyond)} more than ${bare} at ${figure(floor)}; ${figure(floor * promised)} would be ` +
+    `in this run it takes ${figure(own)} µs, ${figure(beyond)} more than the bare commit at ${figure(floor)}; ${figure(floor * promised)} would be ` +
     `allowed. Its process takes ${figure(cpu)} µs of processor more than the floor’s, all threads together. On another day and at ` +
     `${PROFILED.bytes} B, ${PROFILED.ours} µs beyond the fsync were found to be ours: the store 17, the core 14, programs and engine 4, ` +
     'promises and the event loop 20, and V8 that finds code and memory cold behind each fsync; no single function took 2. ' +

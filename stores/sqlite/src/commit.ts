@@ -8,14 +8,14 @@
  *
  * A unit that is alone and a single statement needs no `begin`: the statement is its own transaction.
  *
- * Who is alone waits for nothing but the disk: SQLite syncs the log inside of the commit, on this thread. Where many wait
- * together, or a disk takes long, the log is synced behind the commit by a thread of Node's pool: what that costs is little
- * beside the rest, and the event loop does not stand still while the disk does.
+ * SQLite syncs the log inside of the commit, on this thread. Where a disk takes long, that is left to a thread of Node's pool:
+ * what the way there costs is little beside the disk, and the event loop does not stand still meanwhile. And what need not be
+ * durable yet is not synced at all, but with the next unit that must be.
  *
  * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
  * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
- * most. The next begins in a later turn of the event loop, behind one for each 32 units more that are settled and one for
- * a checkpoint that is due: tokens and timers flow beside a store that never rests.
+ * most. The next begins in a later turn of the event loop, behind one for each 32 units that are told and one for a
+ * checkpoint that is due: tokens and timers flow beside a store that never rests.
  */
 import { type Durability, EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
@@ -25,8 +25,10 @@ import type { Log } from './log.ts'
 import type { Turns } from './turns.ts'
 
 const GROUP_MS = 5
-/** So many units are settled in one turn: each lets a program go on to its next step, which takes some 0.1 ms. */
-const SETTLED = 32
+/** So many units are told in one turn of their own: each lets a program go on to its next step, which takes some 0.1 ms. */
+const TOLD = 32
+/** So many are told in that of the commit. */
+const FEW = 4
 /** A commit that takes so long by itself waits for its disk, which need not hold the event loop. */
 const SLOW_MS = 2
 /** The part of a commit in what is known of how long they take. */
@@ -160,7 +162,7 @@ export class Commits {
     const group: Unit[] = []
     const began = performance.now()
     const [first] = this.#queue
-    const aside = this.#queue.length > 1 || this.#syncMs > SLOW_MS
+    const aside = this.#syncMs > SLOW_MS
     let isLeft = false
     try {
       isLeft = this.#log?.leaveSync(aside || first?.durability === 'written' || first?.body === undefined) ?? false
@@ -267,14 +269,14 @@ export class Commits {
     this.#database.run('release unit')
   }
 
-  /** Whoever waited goes on at once, before the loop turns: so not all of many are told in one turn. */
+  /** Whoever is told goes on at once, before the loop turns: so not all of many are told in one turn. */
   #settle(group: readonly Unit[]): void {
     let ring: Ring = 'none'
     for (const unit of group) {
       if (unit.refusal === undefined && unit.ring !== 'none' && ring !== 'now') ring = unit.ring
     }
-    for (let from = SETTLED; from < group.length; from += SETTLED) this.#rest.push(() => tell(group, from))
-    tell(group, 0)
+    if (group.length <= FEW) tell(group, 0)
+    else for (let from = 0; from < group.length; from += TOLD) this.#rest.push(() => tell(group, from))
     this.#bell.ring(ring)
   }
 
@@ -301,7 +303,7 @@ export class Commits {
 }
 
 function tell(group: readonly Unit[], from: number): void {
-  const to = Math.min(group.length, from + SETTLED)
+  const to = Math.min(group.length, from + TOLD)
   for (let index = from; index < to; index++) {
     const { refusal, value, resolve, reject } = group[index] as Unit
     if (refusal === undefined) resolve(value)
