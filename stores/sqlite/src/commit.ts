@@ -29,10 +29,12 @@ const GROUP_MS = 5
 const TOLD = 32
 /** So many are told in that of the commit. */
 const FEW = 4
-/** A commit that takes so long by itself waits for its disk, which need not hold the event loop. */
+/** A disk that takes longer need not hold the event loop. */
 const SLOW_MS = 2
-/** The part of a commit in what is known of how long they take. */
+/** The part of the latest sync in what is known of how long they take. */
 const LATEST = 0.2
+/** One in so many is waited for on this thread all the same, to see whether the disk is still slow. */
+const TRIAL = 16
 
 /** As it was before a test of an author's faked it: a commit must not wait for its clock. */
 const immediate = setImmediate
@@ -79,6 +81,8 @@ export class Commits {
   #wait: (() => number) | undefined
   /** How long a sync takes, lately. */
   #syncMs = 0
+  /** Syncs that were left to another thread. */
+  #aside = 0
   /** A sync has failed: what the file holds is not known to be what the disk holds. */
   #broken: EngineError | undefined
   #closed = false
@@ -160,13 +164,13 @@ export class Commits {
 
   readonly #flush = (): void => {
     const group: Unit[] = []
-    const began = performance.now()
     const [first] = this.#queue
-    const aside = this.#syncMs > SLOW_MS
+    const aside = this.#syncMs > SLOW_MS && ++this.#aside % TRIAL > 0
     let isLeft = false
+    let ms = 0
     try {
       isLeft = this.#log?.leaveSync(aside || first?.durability === 'written' || first?.body === undefined) ?? false
-      this.#commit(group)
+      ms = this.#commit(group)
     } catch (error) {
       this.#scheduled = false
       this.#undo(group, error)
@@ -176,15 +180,27 @@ export class Commits {
     if (group.length === this.#queue.length) this.#queue = []
     else this.#queue.splice(0, group.length)
     this.#wait = undefined
-    if (!isLeft) this.#synced(group, began, null)
-    else if (group.every(({ durability }) => durability === 'written')) this.#done(group)
-    else if (aside) this.#log?.sync((error) => this.#synced(group, began, error))
-    else this.#synced(group, began, this.#log?.syncNow() ?? null)
+    if (!isLeft) {
+      this.#took(ms)
+      this.#done(group)
+    } else if (group.every(({ durability }) => durability === 'written')) this.#done(group)
+    else if (aside) this.#log?.sync((error) => this.#synced(group, error))
+    else this.#syncNow(group)
   }
 
-  #synced(group: readonly Unit[], began: number, error: Error | null): void {
+  #syncNow(group: readonly Unit[]): void {
+    const began = performance.now()
+    const error = this.#log?.syncNow() ?? null
+    this.#took(performance.now() - began)
+    this.#synced(group, error)
+  }
+
+  #took(ms: number): void {
+    this.#syncMs += LATEST * (ms - this.#syncMs)
+  }
+
+  #synced(group: readonly Unit[], error: Error | null): void {
     if (error === null) {
-      this.#syncMs += LATEST * (performance.now() - began - this.#syncMs)
       this.#done(group)
       return
     }
@@ -223,19 +239,21 @@ export class Commits {
     else this.#idle?.()
   }
 
-  #commit(group: Unit[]): void {
+  /** Returns how long the statement took that makes it durable, unless its sync is left out. */
+  #commit(group: Unit[]): number {
     const database = this.#database
     const [first] = this.#queue
     const alone = this.#queue.length === 1
     if (alone && first !== undefined && first.body === undefined) {
       group.push(first)
-      return
+      return 0
     }
     if (alone && first?.isOneStatement?.() === true) {
       group.push(first)
+      const began = performance.now()
       probe('store.before-commit')
       this.#take(first, true)
-      return
+      return performance.now() - began
     }
     database.run('begin immediate')
     const until = performance.now() + GROUP_MS
@@ -245,8 +263,10 @@ export class Commits {
       else this.#takeAtomically(unit, alone)
       if (performance.now() > until) break
     }
+    const began = performance.now()
     probe('store.before-commit')
     database.run('commit')
+    return performance.now() - began
   }
 
   #take(unit: Unit, alone: boolean): void {
