@@ -1,7 +1,7 @@
 import type { Effect, Entry, ErrorJson, Json, JsonObject, Op, OpKind, Question } from '@selvage/core'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claimed, enlisted, type StorePlace } from './place.ts'
+import { claimed, enlisted, type StorePlace, step } from './place.ts'
 
 export function entries(place: () => StorePlace): void {
   /** Any string of UTF-16 units, halves of pairs and quotation marks in front among them. */
@@ -181,6 +181,19 @@ export function entries(place: () => StorePlace): void {
         outcome: { ok: null },
       }
       await expect(store.append('r', fence, 1, [entry])).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    })
+
+    it('that need only be written is there as others are, under the same fence, and others follow it', async () => {
+      const store = await here.open()
+      await enlisted(store)
+      const { fence } = await claimed(store)
+      await store.append('r', fence, 1, [step(1)], 'written')
+      await expect(store.append('r', fence + 1, 2, [step(2)], 'written')).rejects.toMatchObject({ code: 'LEASE_LOST' })
+      await expect(store.append('r', fence, 1, [step(1)], 'written')).rejects.toMatchObject({ code: 'JOURNAL_GAP' })
+      expect((await (await here.open()).load('r', 0)).map(({ seq }) => seq)).toEqual([0, 1])
+      await store.sync?.()
+      await store.append('r', fence, 2, [step(2)])
+      expect((await store.describe('r')).entries).toBe(3)
     })
   })
 
