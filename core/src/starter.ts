@@ -14,7 +14,7 @@ export class Starter {
   /** Entries that this advance has made durable: whoever got so far is not in a crash loop. */
   appended = 0
   /** Something that was asked for waits until what it may depend on is durable. */
-  holdsBack = false
+  private holdsBack = false
   private readonly fiber: Fiber
   private readonly request: Advance
   private readonly control: Control

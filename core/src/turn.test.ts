@@ -1,17 +1,8 @@
 /** Time passes while a turn looks around: nothing that becomes due meanwhile is missed. */
 import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, test } from 'vitest'
-import { type Clock, createHost, type Durable, type Entry, type Manifest, type Outcome, type Program } from './index.ts'
-
-const MANIFEST: Manifest = {
-  name: 'memory',
-  limits: {},
-  journal: 'store',
-  affinity: false,
-  countsDeliveries: true,
-  survives: 'nothing',
-  abilities: { list: false, approvals: false, attach: false, rotate: false },
-}
+import { IN_MEMORY, NOWHERE } from '../test/in-memory.ts'
+import { type Clock, createHost, type Durable, type Entry, type Outcome, type Program } from './index.ts'
 
 /** A millisecond passes each time that somebody looks at it. */
 function glancingClock(): Clock {
@@ -32,11 +23,8 @@ function glancingClock(): Clock {
 async function runToEnd(program: Program, cancelGraceMs = 30_000, cancelled = false): Promise<Outcome> {
   const clock = glancingClock()
   const runtime = { ...nodeRuntime(), clock }
-  const unused = async (): Promise<never> => {
-    throw new Error('not used here')
-  }
-  const outbound = { start: unused, signal: unused, cancel: unused }
-  const host = createHost({ runtime, manifest: MANIFEST, programs: () => [program], outbound, cancelGraceMs })
+  const programs = () => [program]
+  const host = createHost({ runtime, manifest: IN_MEMORY, programs, outbound: NOWHERE, cancelGraceMs })
   const entries: Entry[] = []
   const journal = {
     load: async (from: number) => entries.slice(from),

@@ -257,8 +257,8 @@ export class Turn {
    * `once`, takes it along with its intent: one sync for both. Whatever else is next waits for a sync of its own.
    */
   private get mustSync(): boolean {
-    const { fiber, starter } = this
-    return fiber.isBehind && fiber.produced.length === 0 && (starter.holdsBack || this.reacted || !fiber.needsDrain)
+    const { fiber } = this
+    return fiber.isBehind && fiber.produced.length === 0 && (this.reacted || !fiber.needsDrain)
   }
 
   private async makeDurable(): Promise<void> {
@@ -443,7 +443,6 @@ export class Turn {
     if (fiber.startsAtOnce !== undefined) {
       for (let turn = 0; turn < REACTIONS && fiber.produced.length === 0; turn++) {
         await null
-        if (this.starter.holdsBack) return
         if (!fiber.isBehind && fiber.inFlight > 0 && fiber.finished === undefined && !fiber.isLeft) return this.event()
       }
       if (fiber.produced.length > 0) return

@@ -4,25 +4,19 @@
  */
 import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, it } from 'vitest'
+import { IN_MEMORY, NOWHERE } from '../test/in-memory.ts'
 import {
+  type Advance,
   createHost,
   type Durability,
   type Durable,
+  EngineError,
   type Entry,
-  type Manifest,
   type Op,
   type Progress,
+  SelvageError,
 } from './index.ts'
 
-const MANIFEST: Manifest = {
-  name: 'memory',
-  limits: {},
-  journal: 'store',
-  affinity: false,
-  countsDeliveries: true,
-  survives: 'machine-crash',
-  abilities: { list: false, approvals: false, attach: false, rotate: false },
-}
 const once = (key: string): Op => ({ key, kind: 'code', name: key, effect: 'once' })
 const plain = (key: string): Op => ({ key, kind: 'code', name: key })
 
@@ -32,15 +26,18 @@ interface Lived {
   readonly log: readonly string[]
 }
 
-/** Lives until it waits or ends. `sync`: what becomes of a sync; without it the journal has none. */
+interface Circumstances {
+  /** What becomes of a sync. `none`: the journal has none. */
+  readonly sync?: (() => Promise<void>) | 'none'
+  readonly budget?: Advance['budget']
+}
+
+/** Lives until it waits or ends. */
 async function live(
   run: (durable: Durable, effect: (op: Op) => Promise<unknown>) => Promise<unknown>,
-  sync: (() => Promise<void>) | 'none' = async () => {},
+  { sync = async () => {}, budget }: Circumstances = {},
 ): Promise<Lived> {
   const log: string[] = []
-  const unused = async (): Promise<never> => {
-    throw new Error('not used here')
-  }
   const program = {
     name: 'p',
     resume: 'replay' as const,
@@ -48,9 +45,9 @@ async function live(
   }
   const host = createHost({
     runtime: nodeRuntime(),
-    manifest: MANIFEST,
+    manifest: { ...IN_MEMORY, abilities: { ...IN_MEMORY.abilities, outbox: true } },
     programs: () => [program],
-    outbound: { start: unused, signal: unused, cancel: unused },
+    outbound: NOWHERE,
   })
   const entries: Entry[] = []
   const journal = {
@@ -69,10 +66,18 @@ async function live(
   }
   const start = { program: 'p', input: null }
   for (;;) {
-    const request = { runId: 'r', start, cursor: entries.length, signals: [], now: Date.now() }
+    const request = {
+      ...{ runId: 'r', start, cursor: entries.length, signals: [], now: Date.now() },
+      ...(budget !== undefined && { budget }),
+    }
     const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
-    const progress = await host.advance(request, control).catch((error: unknown) => log.push(String(error)))
-    if (typeof progress === 'object' && progress.kind !== 'continue') return { progress, log }
+    const progress = await host.advance(request, control).catch((error: unknown) => {
+      if (!SelvageError.is(error)) throw error
+      return log.push(error.code)
+    })
+    if (typeof progress === 'number') continue
+    if (progress.kind !== 'continue') return { progress, log }
+    log.push('continue')
   }
 }
 
@@ -99,11 +104,13 @@ it('another step does not begin before it is durable', async () => {
       await effect(once('a'))
       await durable.step(plain('b'), () => void done.push('b'))
     },
-    () => {
-      asked()
-      return new Promise((resolve) => {
-        release = resolve
-      })
+    {
+      sync: () => {
+        asked()
+        return new Promise((resolve) => {
+          release = resolve
+        })
+      },
     },
   )
   await isAsked
@@ -146,18 +153,45 @@ it('both of two that were asked for at once are held back, in their order', asyn
   ])
 })
 
-it('where the sync fails nothing begins; whoever advances next has claimed the run, and that is durable', async () => {
+it('where the sync fails nothing begins before the next advance has made it', async () => {
   let fails = 1
   const { log } = await live(
     async (_, effect) => {
       await effect(once('a'))
       await effect(plain('b'))
     },
-    async () => {
-      if (fails-- > 0) throw new Error('no disk')
+    {
+      sync: async () => {
+        if (fails-- > 0) throw new EngineError('UNAVAILABLE', 'No disk.')
+      },
     },
   )
-  expect(log.slice(3)).toEqual([...['written step a', 'Error: no disk', 'do b', 'durable step b', 'durable end']])
+  expect(log.slice(3)).toEqual([...['written step a', 'UNAVAILABLE', 'sync', 'do b', 'durable step b', 'durable end']])
+})
+
+it('each time anew', async () => {
+  const { log } = await live(async (durable, effect) => {
+    await effect(once('a'))
+    await effect(plain('b'))
+    await effect(once('c'))
+    await effect(once('d'))
+    await durable.wait('w', 'never')
+  })
+  expect(log.slice(3)).toEqual([
+    ...['written step a', 'sync', 'do b', 'durable step b'],
+    ...['durable intent c', 'do c', 'written step c', 'durable intent d', 'do d', 'written step d', 'sync'],
+  ])
+})
+
+it('nor does the engine have it before, or the outbox', async () => {
+  const handed = await live((_, effect) => effect(once('a')), { budget: { entries: 1 } })
+  expect(handed.log.slice(1)).toEqual([
+    ...['continue', 'durable intent a', 'do a', 'written step a', 'sync', 'continue', 'durable end'],
+  ])
+  const sending = await live(async (durable) => {
+    await durable.step(once('a'), ({ send }) => send('mail', 'to: somebody'))
+  })
+  expect(sending.log.slice(1)).toEqual(['durable intent a', 'durable step a', 'durable end'])
 })
 
 it('a failure is durable at once, and so is everything where the journal cannot do otherwise', async () => {
@@ -168,6 +202,6 @@ it('a failure is durable at once, and so is everything where the journal cannot 
     await durable.step(once('a'), fail).catch(() => {})
   })
   expect(failing.log.slice(1)).toEqual(['durable intent a', 'durable step a', 'durable end'])
-  const plainly = await live(async (_, effect) => void (await effect(once('a'))), 'none')
+  const plainly = await live(async (_, effect) => void (await effect(once('a'))), { sync: 'none' })
   expect(plainly.log.slice(1)).toEqual(['durable intent a', 'do a', 'durable step a', 'durable end'])
 })

@@ -26,9 +26,11 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-async function place(programs: readonly Program[], clock?: FakeClock): Promise<Place> {
+/** `sync`: what the store does to make durable what it has written. */
+async function place(programs: readonly Program[], clock?: FakeClock, sync?: () => Promise<void>): Promise<Place> {
   const runtime = nodeRuntime(clock === undefined ? {} : { clock })
-  const store = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
+  const onDisk = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
+  const store = sync === undefined ? onDisk : { ...onDisk, sync }
   const errors: unknown[] = []
   const engine = embeddedEngine({ store, runtime, stopGraceMs: 200, onError: (error) => errors.push(error) })
   opened.push(engine)
@@ -320,6 +322,34 @@ describe('changed', () => {
     await claimed
     await engine.changed('r', { status: 'running' })
     expect((await engine.describe('r')).status).toBe('suspended')
+  })
+
+  it('I9: is told of an outcome when it is durable, not when it is written', async () => {
+    const done = Promise.withResolvers<void>()
+    const paying = program('pay', (durable) =>
+      durable.step({ key: 'pay', kind: 'code', name: 'pay', effect: 'once' }, () => done.promise),
+    )
+    const syncing = Promise.withResolvers<void>()
+    const synced = Promise.withResolvers<void>()
+    const { engine, host } = await place([paying], undefined, () => {
+      syncing.resolve()
+      return synced.promise
+    })
+    await engine.serve(host)
+    await engine.start('r', { program: 'pay', input: null })
+    const intended = await until(engine, 'r', (run) => (run.entries === 2 ? run : undefined))
+    let isTold = false
+    const told = engine.changed('r', intended).then(() => {
+      isTold = true
+    })
+    // It has looked at the run by then.
+    await engine.describe('r')
+    done.resolve()
+    await syncing.promise
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect([(await engine.describe('r')).entries, isTold]).toEqual([3, false])
+    synced.resolve()
+    await told
   })
 
   it('is told of changes of another engine', async () => {

@@ -17,7 +17,7 @@ interface Hashed {
 
 export class Partitions {
   private readonly server: RestateServer
-  private isAsHere: Promise<boolean | undefined> | undefined
+  private isAsHere: boolean | undefined
 
   constructor(server: RestateServer) {
     this.server = server
@@ -33,15 +33,8 @@ export class Partitions {
 
   /** Whether the server hashes as it is done here. Not known while it holds nothing, or could not be asked. */
   private async known(): Promise<boolean> {
-    this.isAsHere ??= this.compared()
-    try {
-      const isAsHere = await this.isAsHere
-      if (isAsHere === undefined) this.isAsHere = undefined
-      return isAsHere ?? false
-    } catch (error) {
-      this.isAsHere = undefined
-      throw error
-    }
+    this.isAsHere ??= await this.compared()
+    return this.isAsHere ?? false
   }
 
   private async compared(): Promise<boolean | undefined> {

@@ -169,7 +169,7 @@ export class Commits {
     let isLeft = false
     let ms = 0
     try {
-      isLeft = this.#log?.leaveSync(aside || first?.durability === 'written' || first?.body === undefined) ?? false
+      isLeft = this.#log?.leaveSync(aside || first?.durability === 'written') ?? false
       ms = this.#commit(group)
     } catch (error) {
       this.#scheduled = false

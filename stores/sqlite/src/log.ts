@@ -26,8 +26,8 @@ import type { Database } from './database.ts'
 const FIRST_BYTES = 64 * 1024
 const BYTES = 256 * 1024
 /**
- * Once there is room, it is looked after each so many commits whether there still is. And so many in a row that need no sync
- * of ours, and SQLite makes them again: to say so costs a statement.
+ * Once there is room, it is looked after each so many commits whether there still is. And so many syncs of ours in a row that
+ * SQLite could have made, and it makes them again: to say so costs a statement.
  */
 const SELDOM = 8
 /** A disk that has less than this free is left alone. */
@@ -61,8 +61,8 @@ export class Log {
   #hasNone = false
   /** SQLite leaves the syncs of commits to us. */
   #isLeft = false
-  /** Commits in a row that could have synced the log themselves. */
-  #couldSync = 0
+  /** Syncs of ours since SQLite was last to leave one out. */
+  #ownSyncs = 0
   #closed = false
 
   constructor(database: Database, options: LogOptions) {
@@ -80,11 +80,13 @@ export class Log {
   /**
    * Says whether the sync of the next commit is left out by SQLite. True: it is for the caller to make, if it is wanted.
    * False: SQLite makes it, or the store is one that syncs nothing. Not inside of a transaction.
+   *
+   * SQLite syncs nothing where a commit has written nothing. So it is left to it only when all that was committed is synced.
    */
   leaveSync(wanted: boolean): boolean {
     if (!this.#options.synced || (!wanted && !this.#isLeft)) return false
-    this.#couldSync = wanted ? 0 : this.#couldSync + 1
-    const isLeft = this.#couldSync < SELDOM && this.#opened() !== undefined
+    if (wanted) this.#ownSyncs = 0
+    const isLeft = this.#ownSyncs < SELDOM && this.#opened() !== undefined
     if (isLeft !== this.#isLeft) {
       this.#database.run(isLeft ? 'pragma synchronous = normal' : 'pragma synchronous = full')
       this.#isLeft = isLeft
@@ -95,8 +97,14 @@ export class Log {
   /** Tells when all that was committed until now is on the disk, as far as the system knows, or why it may not be. */
   sync(told: (error: Error | null) => void): void {
     const descriptor = this.#opened()
-    if (descriptor === undefined) told(new Error('it cannot be opened'))
-    else fdatasync(descriptor, told)
+    if (descriptor === undefined) {
+      told(new Error('it cannot be opened'))
+      return
+    }
+    fdatasync(descriptor, (error) => {
+      if (error === null) this.#ownSyncs += 1
+      told(error)
+    })
   }
 
   /** The same, at once: what is wrong, or null. */
@@ -105,6 +113,7 @@ export class Log {
     if (descriptor === undefined) return new Error('it cannot be opened')
     try {
       fdatasyncSync(descriptor)
+      this.#ownSyncs += 1
       return null
     } catch (error) {
       return error as Error
