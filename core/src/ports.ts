@@ -376,12 +376,13 @@ export interface Engine {
   journal(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
   /**
    * Resolves when the run's status is no longer `status`, or with the abort of the signal; with `entries` also when its
-   * journal no longer holds so many. Leave them out where only the status matters: who waits for a result must not
-   * cost anything per step.
+   * journal no longer holds so many, with `worker` also when that is no longer its owner, where the engine tells of takeovers
+   * (`RunDescription.claims`). Leave them out where only the status matters: who waits for a result must not cost anything
+   * per step.
    */
   changed(
     runId: string,
-    since: { readonly status: RunStatus; readonly entries?: number },
+    since: { readonly status: RunStatus; readonly entries?: number; readonly worker?: string },
     abortSignal?: AbortSignal,
   ): Promise<void>
   list?(query: RunQuery): Promise<Page<RunSummary>>

@@ -15,6 +15,8 @@ class Remote {
   tell: () => void = () => {}
   note: (note: LiveNote) => void = () => {}
   watchers = 0
+  /** What whoever waits last has seen. */
+  since: Parameters<Engine['changed']>[1] | undefined
 
   append(body: EntryBody): void {
     this.entries.push({ ...body, seq: this.entries.length, at: 0 })
@@ -60,8 +62,9 @@ class Remote {
           ...(claims ? { claims: [...this.claims] } : {}),
         }
       },
-      changed: (_id: string, _since: unknown, abortSignal: AbortSignal) => {
+      changed: (_id: string, since: Parameters<Engine['changed']>[1], abortSignal: AbortSignal) => {
         this.watchers += 1
+        this.since = since
         return new Promise<void>((resolve) => {
           this.tell = resolve
           abortSignal.addEventListener('abort', () => resolve())
@@ -131,6 +134,8 @@ test('a takeover is told between what was recorded before it and after it, live 
   expect([await next(live), await next(live)]).toEqual(['runStarted', 'stepCompleted a'])
   const told = next(live)
   await remote.change(() => {
+    // A takeover need not change anything else.
+    expect(remote.since).toEqual({ status: 'running', entries: 2, worker: 'w1' })
     remote.claim()
     remote.claim()
     remote.step('b')

@@ -86,7 +86,9 @@ class Reader {
         if (hasEnded(run.status)) return
         yield* this.#status(run)
         yield* this.#notes.all(this.#seen)
-        yield* live(engine, runId, run.status, this.#notes, this.#seen, abortSignal)
+        const { status, owner } = run
+        const since = { status, entries: this.#seen.entries, ...(owner !== undefined && { worker: owner.worker }) }
+        yield* live(engine, runId, since, this.#notes, this.#seen, abortSignal)
       }
     } finally {
       release()
@@ -174,7 +176,7 @@ class Reader {
 async function* live(
   engine: Engine,
   runId: string,
-  status: RunStatus,
+  since: Parameters<Engine['changed']>[1],
   notes: LiveNotes,
   seen: Position,
   abortSignal: AbortSignal,
@@ -183,7 +185,7 @@ async function* live(
   let changed = false
   let failure: { readonly error: unknown } | undefined
   engine
-    .changed(runId, { entries: seen.entries, status }, AbortSignal.any([abortSignal, left.signal]))
+    .changed(runId, since, AbortSignal.any([abortSignal, left.signal]))
     .then(
       () => {
         changed = true

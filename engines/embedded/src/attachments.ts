@@ -35,7 +35,7 @@ export class Attachments {
     const attached = new AttachedRun(this.parts, claim, host)
     this.attached.set(runId, attached)
     this.held.add(attached.run)
-    this.parts.changes.touched(runId, { status: 'running' })
+    this.parts.changes.touched(runId)
     this.silence ??= this.parts.bell.listen(() => this.onBell())
     void attached.over.then(() => this.over(attached))
     if (this.held.signalsSeen !== signalsSeen) await this.held.handOver([attached.run])

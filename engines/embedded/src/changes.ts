@@ -10,6 +10,8 @@ export interface Seen {
   readonly status: RunStatus
   /** Left out by who only follows the status. */
   readonly entries?: number
+  /** Who had the run. Left out by who does not follow takeovers, of which neither status nor journal need say anything. */
+  readonly worker?: string
 }
 
 /** What is known of a run that this process has just changed. */
@@ -72,8 +74,8 @@ export class Changes {
   private async look(waiter: Waiter): Promise<void> {
     try {
       const seen = await this.store.describe(waiter.runId)
-      const { status, entries = seen.entries } = waiter.since
-      if (seen.entries !== entries || seen.status !== status) waiter.resolve()
+      const { status, entries = seen.entries, worker = seen.owner?.worker } = waiter.since
+      if (seen.entries !== entries || seen.status !== status || seen.owner?.worker !== worker) waiter.resolve()
     } catch (error) {
       waiter.reject(error)
     }

@@ -352,6 +352,23 @@ describe('changed', () => {
     await told
   })
 
+  it('is told that another worker has the run, though status and journal are what they were', async () => {
+    const { engine } = await place([])
+    const { store } = await place([])
+    const now = Date.now()
+    await engine.start('r', { program: 'p', input: null })
+    for (const id of ['w1', 'w2']) await store.enlist({ id, pid: process.pid, host: 'here' }, 60_000, now)
+    const { fence } = await store.claimRun('w1', 'r', now)
+    const { status, entries } = await engine.describe('r')
+    const taken = engine.changed('r', { status, entries, worker: 'w1' })
+    // It has looked at the run by then.
+    await engine.describe('r')
+    // At once: in one commit, so that nobody sees the run between the two.
+    await Promise.all([store.release('r', fence, now), store.claimRun('w2', 'r', now)])
+    await taken
+    expect(await engine.describe('r')).toMatchObject({ status, entries, owner: { worker: 'w2' } })
+  })
+
   it('is told of changes of another engine', async () => {
     const a = await place([])
     const b = await place([])

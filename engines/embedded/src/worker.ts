@@ -225,7 +225,7 @@ export class Worker {
     const run = new HeldRun(claim, this.holder)
     if (this.stopping) run.stop()
     this.held.add(run)
-    this.parts.changes.touched(run.runId, { status: 'running' })
+    this.parts.changes.touched(run.runId)
     const work = this.work(run)
     this.working.add(work)
     void work.then(() => this.working.delete(work))
