@@ -157,4 +157,48 @@ describe('entries that stand behind the row of their run', () => {
     await appendAlone({ ...claim, cursor: 5 }, 40)
     expect((await store.load('r', 0)).map(({ seq }) => seq)).toEqual(Array.from({ length: 45 }, (_, seq) => seq))
   })
+
+  it('are kept where more runs are known than a process can remember', async () => {
+    const claim = await claimed(store)
+    await appendAlone(claim, 3)
+    expect(liveRow().behind).toBe(1)
+    const few = Array.from({ length: 500 }, (_, n) => n)
+    for (let block = 0; block < 21; block++) {
+      const others = few.map((n) => claimed(store, `other ${block} ${n}`))
+      await Promise.all(others.map(async (other) => appendAlone(await other, 1)))
+    }
+    const other = await claimed(store, 'other')
+    await Promise.all([appendAlone({ ...claim, cursor: 4 }, 1), appendAlone(other, 1)])
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    await store.release('r', claim.fence, 3_000)
+    expect(await store.describe('r')).toMatchObject({ entries: 5, steps: 4 })
+    expect((await store.claimRun('w', 'r', 3_000)).cursor).toBe(5)
+  })
+
+  it('are counted by the heartbeat where something else was refused meanwhile, or the heartbeat itself was', async () => {
+    const claim = await claimed(store)
+    await appendAlone(claim, 5)
+    await expect(store.claimRun('w', 'r', Date.now())).rejects.toMatchObject({ code: 'RUN_HELD' })
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(liveRow()).toEqual({ length: 6, behind: 0 })
+    await appendAlone({ ...claim, cursor: 6 }, 5)
+    const database = new DatabaseSync(here.path)
+    database.exec(`create trigger full before insert on inbox begin select raise(rollback, 'disk I/O error'); end`)
+    // They share a transaction, which is taken back as a whole.
+    const together = [
+      store.heartbeat('w', LEASE_MS, Date.now()),
+      store.signal('r', { id: 's', name: 'n', payload: 1 }, 5),
+    ]
+    expect((await Promise.allSettled(together)).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    expect(liveRow()).toEqual({ length: 7, behind: 1 })
+    database.exec('drop trigger full')
+    database.close()
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(liveRow()).toEqual({ length: 11, behind: 0 })
+    await appendAlone({ ...claim, cursor: 11 }, 40)
+    expect((await store.load('r', 0)).map(({ seq }) => seq)).toEqual(Array.from({ length: 51 }, (_, seq) => seq))
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    await store.heartbeat('w', LEASE_MS, Date.now())
+    expect(liveRow()).toEqual({ length: 51, behind: 0 })
+  })
 })

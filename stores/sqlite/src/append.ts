@@ -13,13 +13,13 @@ import { columnsOf, type EntryValues, isFinalStep, isOneRow, toRow } from './ent
 import type { Guard } from './guard.ts'
 import { recordSignal } from './inbox.ts'
 import { INSERT, insertEntry, insertRest } from './journal.ts'
-import { liveOf } from './live.ts'
+import { catchUp, liveOf } from './live.ts'
 import type { Names } from './names.ts'
 import { enqueue } from './outbox.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
 import { refused } from './refusals.ts'
 
-/** So many tails may be known before all are forgotten. */
+/** So many tails may be known before those are forgotten that say nothing more than their rows. */
 const KNOWN_TAILS = 10_000
 /** Entries that the row in `live` may lack. Readers look through them; writing it in one commit of 32 costs nothing. */
 const BEHIND = 32
@@ -27,7 +27,9 @@ const BEHIND = 32
 /** The columns of the entry; its seq and the entry before it; run and fence. */
 const APPEND = `${INSERT}
   select run, ?11, ?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 from live where run = ?13 and fence = ?14`
-const GROW = 'update live set length = ?, steps = ?, last = ?, behind = ? where run = ? and fence = ?'
+/** A row never goes back. */
+const GROW =
+  'update live set length = ?1, steps = ?2, last = ?3, behind = ?4 where run = ?5 and fence = ?6 and length <= ?1'
 
 /** Where the journal of a claimed run ends. */
 interface KnownTail {
@@ -57,8 +59,10 @@ export class Appends {
   readonly #names: Names
   /** By run id. */
   readonly #tails: Map<string, KnownTail> = new Map()
-  /** Those whose row in `live` says that it is behind. */
-  readonly #behind: Set<KnownTail> = new Set()
+  /** By run: those whose row in `live` says that it is behind. Each is in `#tails`: one that is behind is never known twice. */
+  readonly #behind: Map<number, KnownTail> = new Map()
+  /** Other runs whose row may be behind, and nobody knows by how much. */
+  readonly #unknown: Set<number> = new Set()
 
   constructor(commits: Commits, database: Database, names: Names) {
     this.#commits = commits
@@ -127,11 +131,23 @@ export class Appends {
 
   /** Inside a unit: no row in `live` is behind for longer than from one heartbeat to the next. */
   catchUp(): void {
-    for (const tail of this.#behind) this.#grow(tail, false)
+    for (const n of this.#unknown) catchUp(this.#database, n)
+    this.#unknown.clear()
+    const caughtUp = [...this.#behind.values()]
+    for (const tail of caughtUp) this.#grow(tail, false)
+    // To be looked at once more: this unit may be taken back.
+    for (const { n } of caughtUp) this.#unknown.add(n)
+  }
+
+  /** The run was given up: what becomes of its row is not for us any more. */
+  leave(runId: string, fence: number): void {
+    const tail = this.#tails.get(runId)
+    if (tail?.fence === fence) this.#drop(runId, tail)
   }
 
   /** What was written was taken back. */
   forget(): void {
+    for (const n of this.#behind.keys()) this.#unknown.add(n)
     this.#tails.clear()
     this.#behind.clear()
   }
@@ -161,7 +177,7 @@ export class Appends {
   #insertFirst(runId: string, { n, fence, length, last }: KnownTail, row: EntryValues): number {
     const entry = this.#database.insertIf(APPEND, [...columnsOf(row, this.#names), length, last, n, fence])
     if (entry === undefined) {
-      this.#tails.delete(runId)
+      this.leave(runId, fence)
       throw refused(this.#database, runId, fence)
     }
     if (row.rest.length > 0) insertRest(this.#database, entry, row.rest)
@@ -173,8 +189,9 @@ export class Appends {
     const { n, fence, length, steps, last } = tail
     this.#database.run(GROW, length, steps, last, behind ? 1 : 0, n, fence)
     tail.written = behind ? length : undefined
-    if (behind) this.#behind.add(tail)
-    else this.#behind.delete(tail)
+    this.#unknown.delete(n)
+    if (behind) this.#behind.set(n, tail)
+    else this.#behind.delete(n)
   }
 
   #tailOf(runId: string, fence: number): KnownTail {
@@ -182,9 +199,20 @@ export class Appends {
     if (known?.fence === fence) return known
     const { n, length, steps, last } = liveOf(this.#database, runId, fence)
     const tail: KnownTail = { n, fence, length, steps, last, written: undefined }
-    if (this.#tails.size >= KNOWN_TAILS) this.#tails.clear()
+    if (known !== undefined) this.#drop(runId, known)
+    if (this.#tails.size >= KNOWN_TAILS) this.#forgetSome()
     this.#tails.set(runId, tail)
     return tail
+  }
+
+  #forgetSome(): void {
+    for (const [runId, tail] of this.#tails) if (!this.#behind.has(tail.n)) this.#tails.delete(runId)
+  }
+
+  #drop(runId: string, tail: KnownTail): void {
+    this.#tails.delete(runId)
+    this.#behind.delete(tail.n)
+    this.#unknown.delete(tail.n)
   }
 }
 

@@ -42,7 +42,7 @@ export interface SqliteStoreOptions {
    * death of the process; a crash of the machine may take the last moments back, in order. About 7 times as fast.
    */
   readonly durability?: 'full' | 'normal'
-  /** Upper limit of the database file in bytes, rounded down to pages of 4,096; beyond it writes reject with DISK_FULL. */
+  /** Upper limit of the database file in bytes, rounded down to pages of 2,048; beyond it writes reject with DISK_FULL. */
   readonly maxBytes?: number
 }
 
@@ -122,9 +122,19 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     ...(synced && { sync: () => commits.sync() }),
     transact: (runId, fence, at, write) => appends.transact(guard, runId, fence, at, write),
     transaction: (body) => transaction(commits, database, guard, body),
-    suspend: (runId, fence, waits, note, now) => suspend(commits, database, runId, fence, waits, note, now),
-    release: (runId, fence, now) => release(commits, database, runId, fence, now),
-    finish: (runId, fence, outcome, now) => finish(commits, database, names, runId, fence, outcome, now),
+    async suspend(runId, fence, waits, note, now) {
+      const isSuspended = await suspend(commits, database, runId, fence, waits, note, now)
+      if (isSuspended) appends.leave(runId, fence)
+      return isSuspended
+    },
+    async release(runId, fence, now) {
+      await release(commits, database, runId, fence, now)
+      appends.leave(runId, fence)
+    },
+    async finish(runId, fence, outcome, now) {
+      await finish(commits, database, names, runId, fence, outcome, now)
+      appends.leave(runId, fence)
+    },
     reopen: (runId, at, voided, now) => reopen(commits, database, names, runId, at, voided, now),
     discard: (runId, options, now) => discard(commits, database, runId, options, now),
     signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),

@@ -74,9 +74,14 @@ export function enliven(database: Database, n: number): void {
   )
 }
 
+/** Brings the row of a run up to date, if it has one and that is behind. */
+export function catchUp(database: Database, n: number): void {
+  database.run(CATCH_UP, n)
+}
+
 /** The run is given up: what was known here goes back to its row. */
 export function leave(database: Database, n: number): void {
-  database.run(CATCH_UP, n)
+  catchUp(database, n)
   database.run(
     `update run set (length, steps, last) = (select length, steps, last from live where live.run = run.n) where n = ?`,
     n,
