@@ -10,8 +10,10 @@
  * is drained, so whatever it asks for it asks because of the entry before, and replay finds the same.
  */
 export class Consequences {
-  /** Failed steps and waits, in their order, with what was asked for because of each. */
-  readonly #failures = new Map<string, Set<string>>()
+  /** Failed steps and waits, in their order. */
+  readonly #failures = new Set<string>()
+  /** Of what was asked for because of a failure, however far behind it: what the program had been given last. */
+  readonly #causes = new Map<string, string>()
   /** What the program was given last. */
   #cause: string | undefined
 
@@ -20,21 +22,23 @@ export class Consequences {
   }
 
   failed(key: string): void {
-    if (!this.#failures.has(key)) this.#failures.set(key, new Set())
+    this.#failures.add(key)
   }
 
   asked(key: string): void {
-    if (this.#failures.size === 0 || this.#cause === undefined) return
-    for (const [failure, keys] of this.#failures) {
-      if (failure !== key && (failure === this.#cause || keys.has(this.#cause))) keys.add(key)
-    }
+    const cause = this.#cause
+    if (this.#failures.size === 0 || cause === undefined) return
+    this.#causes.delete(key)
+    if (cause !== key && (this.#failures.has(cause) || this.#causes.has(cause))) this.#causes.set(key, cause)
   }
 
   /** What is void with that failure. */
   of(failure: string): readonly string[] {
-    const order = [...this.#failures.keys()]
-    const own = this.#failures.get(failure) ?? []
-    const others = order.slice(order.indexOf(failure) + 1).filter((key) => this.#failures.get(key)?.size === 0)
+    const own = new Set<string>()
+    for (const [key, cause] of this.#causes) if (key !== failure && (cause === failure || own.has(cause))) own.add(key)
+    const order = [...this.#failures]
+    const hasLed = new Set(this.#causes.values())
+    const others = order.slice(order.indexOf(failure) + 1).filter((key) => !hasLed.has(key))
     return [...new Set([...own, ...others])]
   }
 }
