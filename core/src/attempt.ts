@@ -208,16 +208,18 @@ function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknow
       succeedSending(fiber, step, startedAt, value, step.sent)
       return
     }
-    const json = fiber.env.offload.pack(encode(value, resultOf(fiber, step)))
-    if (json instanceof Promise) {
-      json.then(
-        (packed) => record(fiber, step, startedAt, { ok: packed }),
-        (error: unknown) => fiber.breakDown(error),
-      )
-    } else record(fiber, step, startedAt, { ok: json })
+    const ok = encode(value, resultOf(fiber, step))
+    const json = fiber.env.offload.pack(ok)
+    if (json instanceof Promise) succeedLater(fiber, step, startedAt, ok, json)
+    else record(fiber, step, startedAt, { ok: json })
   } catch (error) {
     record(fiber, step, startedAt, { error: errorToJson(error) })
   }
+}
+
+function succeedLater(fiber: Fiber, step: AskedStep, startedAt: number, ok: Json, first: Promise<Json>): void {
+  const again = (): Promise<Json> | Json => fiber.env.offload.pack(ok)
+  fiber.owed.watch(fiber.owed.given(first, again, (packed) => record(fiber, step, startedAt, { ok: packed })))
 }
 
 function succeedSending(
@@ -229,9 +231,10 @@ function succeedSending(
 ): void {
   const { offload } = fiber.env
   const ok = encode(value, resultOf(fiber, step))
-  Promise.all([offload.pack(ok), packMessages(offload, sent)]).then(
-    ([packed, messages]) => record(fiber, step, startedAt, { ok: packed }, messages),
-    (error: unknown) => fiber.breakDown(error),
+  const pack = async (): Promise<readonly [Json, readonly OutboxMessage[]]> =>
+    Promise.all([offload.pack(ok), packMessages(offload, sent)])
+  fiber.owed.watch(
+    fiber.owed.given(pack(), pack, ([packed, messages]) => record(fiber, step, startedAt, { ok: packed }, messages)),
   )
 }
 

@@ -17,7 +17,7 @@ import { decode, encode, errorToJson } from './codec.ts'
 import { Consequences } from './consequences.ts'
 import { limitOf, type RunLimit } from './deadline.ts'
 import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
-import { CancelledError, LeaseLostError, UsageError } from './errors.ts'
+import { CancelledError, LeaseLostError, SelvageError, UsageError } from './errors.ts'
 import { Failures } from './failures.ts'
 import { ForkView } from './fork-view.ts'
 import type { Json, JsonObject } from './json.ts'
@@ -26,6 +26,7 @@ import { cancelledOutcome, Known, madeAgain, standing } from './known.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
+import { Owed } from './owed.ts'
 import type {
   Durable,
   LiveNote,
@@ -93,8 +94,7 @@ export class Fiber implements Durable {
   dropped = false
   /** How the program ended, before the entry `end` says so. */
   finished: { readonly value: unknown } | { readonly error: unknown } | undefined
-  /** A recorded value could not be read. */
-  fault: unknown
+  readonly owed: Owed = new Owed(() => this.onEvent())
 
   /** Whether code follows the journal. */
   agreement: Agreement
@@ -385,7 +385,7 @@ export class Fiber implements Durable {
     this.settledAt = Math.max(this.settledAt, at)
   }
 
-  /** A promise only where the value has to be fetched. Throws, or rejects, if it cannot be read. */
+  /** A promise only where the value has to be fetched, or cannot be read: then it rejects, and is owed. */
   private deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
     this.given(entry.at, entry.key)
     step.behaviour.settled?.(entry.outcome)
@@ -394,10 +394,20 @@ export class Fiber implements Durable {
       step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
       return undefined
     }
-    const json = this.env.offload.unpack(entry.outcome.ok)
-    if (json instanceof Promise) return json.then((whole) => step.resolve(decode(whole)))
-    step.resolve(decode(json))
-    return undefined
+    const { ok } = entry.outcome
+    try {
+      const json = this.env.offload.unpack(ok)
+      if (json instanceof Promise) return this.deliverLater(step, ok, json)
+      step.resolve(decode(json))
+      return undefined
+    } catch (error) {
+      return this.deliverLater(step, ok, Promise.reject(error))
+    }
+  }
+
+  private deliverLater(step: AskedStep, ok: Json, first: Promise<Json>): Promise<void> {
+    const again = (): Promise<Json> | Json => this.env.offload.unpack(ok)
+    return this.owed.given(first, again, (json) => step.resolve(decode(json)))
   }
 
   /** Mostly nothing has to be fetched, and they are given back as they are: journals are long. */
@@ -472,20 +482,6 @@ export class Fiber implements Durable {
     return true
   }
 
-  /** A recorded value that cannot be read is nobody's answer: the advance fails with it. */
-  guard(deliver: () => Promise<void> | undefined): void {
-    try {
-      deliver()?.catch((error: unknown) => this.breakDown(error))
-    } catch (error) {
-      this.breakDown(error)
-    }
-  }
-
-  breakDown(error: unknown): void {
-    this.fault = error
-    this.onEvent()
-  }
-
   /** Forgets a step that recorded nothing: its key can be asked for again. No advance ends before its caller has reacted. */
   withdraw(step: AskedStep): void {
     this.steps.delete(step.op.key)
@@ -553,7 +549,7 @@ export class Fiber implements Durable {
     const passed = this.known.steps.get(op.key)
     if (passed !== undefined) {
       this.known.steps.delete(op.key)
-      if (this.agreement.matches(op, passed)) this.guard(() => this.deliver(step, passed))
+      if (this.agreement.matches(op, passed)) this.owed.watch(this.deliver(step, passed))
       return promise
     }
     this.steps.set(op.key, step)
@@ -712,6 +708,8 @@ export class Fiber implements Durable {
     try {
       return { ok: await this.env.offload.pack(encode(finished.value, `the result of run ${this.runId}`)) }
     } catch (error) {
+      // Blobs that are away are nobody's failure.
+      if (SelvageError.is(error) && error.name === 'EngineError') throw error
       return this.failureOutcome(error)
     }
   }

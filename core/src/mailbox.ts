@@ -89,7 +89,7 @@ export class Mailbox {
       const ended = waits.get(key)
       if (ended !== undefined) {
         waits.delete(key)
-        fiber.guard(() => this.answer(wait, ended))
+        fiber.owed.watch(this.answer(wait, ended))
         return
       }
       this.waits.set(key, wait)
@@ -156,8 +156,10 @@ export class Mailbox {
       wait.resolve({ ok: false, at })
       return
     }
-    const payload = await this.payloadOf(signal)
-    wait.resolve({ ok: true, value: decode(payload), signal: { ...signal, payload } })
+    const read = (): Promise<Json> => this.payloadOf(signal)
+    await this.fiber.owed.given(read(), read, (payload) => {
+      wait.resolve({ ok: true, value: decode(payload), signal: { ...signal, payload } })
+    })
   }
 
   /** The result of a child is packed inside the outcome that its signal brings. */

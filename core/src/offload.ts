@@ -115,8 +115,12 @@ function isArray(json: Json): json is readonly Json[] {
 async function write(blobs: Blobs, runtime: OffloadOptions['runtime'], bytes: Uint8Array): Promise<Json> {
   const deflated = runtime.deflate(bytes)
   const small = deflated.length <= bytes.length * (1 - WORTH)
-  const hash = await blobs.put(small ? flagged(DEFLATED, deflated) : flagged(PLAIN, bytes))
-  return { [TAG]: ['blob', hash, bytes.length] }
+  try {
+    const hash = await blobs.put(small ? flagged(DEFLATED, deflated) : flagged(PLAIN, bytes))
+    return { [TAG]: ['blob', hash, bytes.length] }
+  } catch (error) {
+    throw away(error, `A value of ${bytes.length} bytes could not be stored as a blob`)
+  }
 }
 
 function flagged(flag: number, bytes: Uint8Array): Uint8Array {
@@ -127,19 +131,37 @@ function flagged(flag: number, bytes: Uint8Array): Uint8Array {
 }
 
 async function read(blobs: Blobs, runtime: OffloadOptions['runtime'], { hash, bytes }: Reference): Promise<Json> {
+  const blob = await blobs.get(hash).catch((error: unknown) => {
+    if (isMissing(error)) throw damaged(hash, bytes, error)
+    throw away(error, `Blob ${hash} could not be read`)
+  })
   try {
-    const blob = await blobs.get(hash)
     const body = blob.subarray(1)
     const text = blob[0] === PLAIN ? body : blob[0] === DEFLATED ? runtime.inflate(body) : undefined
     if (text?.length !== bytes) throw new Error(`Expected ${bytes} bytes of JSON, got ${text?.length}`)
     return JSON.parse(new TextDecoder().decode(text))
   } catch (error) {
-    // A store that is away says nothing about what is in it.
-    if (SelvageError.is(error) && error.code !== 'NOT_FOUND' && error.code !== 'CORRUPT') throw error
-    throw new EngineError('CORRUPT', `Blob ${hash}, to which a journal refers, is missing or damaged.`, {
-      hint: 'Restore the blobs from the same backup as the journal.',
-      details: { hash, bytes },
-      cause: error,
-    })
+    throw damaged(hash, bytes, error)
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return SelvageError.is(error, 'NOT_FOUND') || SelvageError.is(error, 'CORRUPT')
+}
+
+function damaged(hash: string, bytes: number, cause: unknown): EngineError {
+  return new EngineError('CORRUPT', `Blob ${hash}, to which a journal refers, is missing or damaged.`, {
+    hint: 'Restore the blobs from the same backup as the journal.',
+    details: { hash, bytes },
+    cause,
+  })
+}
+
+/** Blobs that are away say nothing about what is in them: the same can be tried again. */
+function away(error: unknown, what: string): SelvageError {
+  if (SelvageError.is(error)) return error
+  return new EngineError('UNAVAILABLE', `${what}: ${error instanceof Error ? error.message : String(error)}.`, {
+    hint: 'Look at the blob store. Workers try again by themselves.',
+    cause: error,
+  })
 }

@@ -78,6 +78,7 @@ export class Turn {
     control.abortSignal.addEventListener('abort', lost)
     if (control.abortSignal.aborted) lost()
     try {
+      if (!fiber.owed.isNothing) await fiber.owed.pay()
       return await this.loop()
     } finally {
       control.abortSignal.removeEventListener('abort', lost)
@@ -160,7 +161,8 @@ export class Turn {
   private check(): void {
     const { fiber } = this
     if (fiber.dropped) throw new LeaseLostError('LEASE_LOST', `Run ${fiber.runId} was taken from this host.`)
-    if (fiber.fault !== undefined) throw fiber.fault
+    const fault = fiber.owed.takeFault()
+    if (fault !== undefined) throw fault.error
   }
 
   private produceStart(): void {
