@@ -61,7 +61,7 @@ export class Attachments {
   async close(): Promise<void> {
     await Promise.all([...this.attached.values()].map((attached) => attached.detach()))
     const lease = await this.leasing
-    if (lease !== undefined) await this.parts.leases.leave(lease, this.actsOn)
+    if (lease !== undefined) await this.parts.leases.leave(lease, this.actsOn).catch(this.parts.report)
   }
 
   /** Undefined: it has ended. */

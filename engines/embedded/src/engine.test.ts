@@ -1,7 +1,16 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, type Durable, type Engine, type Host, type Outcome, type Program, type Store } from '@selvage/core'
+import {
+  createHost,
+  type Durable,
+  type Engine,
+  EngineError,
+  type Host,
+  type Outcome,
+  type Program,
+  type Store,
+} from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { type FakeClock, fakeClock } from '@selvage/testing'
@@ -26,11 +35,15 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-/** `sync`: what the store does to make durable what it has written. */
-async function place(programs: readonly Program[], clock?: FakeClock, sync?: () => Promise<void>): Promise<Place> {
+/** `over`: what the store does otherwise. */
+async function place(
+  programs: readonly Program[],
+  clock?: FakeClock,
+  over: (store: Store) => Partial<Store> = () => ({}),
+): Promise<Place> {
   const runtime = nodeRuntime(clock === undefined ? {} : { clock })
   const onDisk = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
-  const store = sync === undefined ? onDisk : { ...onDisk, sync }
+  const store = { ...onDisk, ...over(onDisk) }
   const errors: unknown[] = []
   const engine = embeddedEngine({ store, runtime, stopGraceMs: 200, onError: (error) => errors.push(error) })
   opened.push(engine)
@@ -199,6 +212,24 @@ describe('signal', () => {
     await engine.serve(host)
     expect(await ended(engine, 'r')).toEqual({ ok: 'said early' })
   })
+
+  it('wakes a suspended program that asks for more, also where the store is away for a moment', async () => {
+    const later = Promise.withResolvers<void>()
+    const racing = program('race', (durable) => {
+      const late = later.promise.then(() => durable.step({ key: 'late', kind: 'code', name: 'late' }, () => 'late'))
+      return Promise.race([late, durable.wait('never', 'never')])
+    })
+    let away = 2
+    const { engine, host } = await place([racing], undefined, (store) => ({
+      claimRun: (...asked) =>
+        away-- > 0 ? Promise.reject(new EngineError('UNAVAILABLE', 'For a moment.')) : store.claimRun(...asked),
+    }))
+    await engine.serve(host)
+    await engine.start('r', { program: 'race', input: null })
+    await suspended(engine, 'r')
+    later.resolve()
+    expect(await ended(engine, 'r')).toEqual({ ok: 'late' })
+  })
 })
 
 describe('cancel', () => {
@@ -331,10 +362,11 @@ describe('changed', () => {
     )
     const syncing = Promise.withResolvers<void>()
     const synced = Promise.withResolvers<void>()
-    const { engine, host } = await place([paying], undefined, () => {
+    const sync = (): Promise<void> => {
       syncing.resolve()
       return synced.promise
-    })
+    }
+    const { engine, host } = await place([paying], undefined, () => ({ sync }))
     await engine.serve(host)
     await engine.start('r', { program: 'pay', input: null })
     const intended = await until(engine, 'r', (run) => (run.entries === 2 ? run : undefined))
@@ -390,6 +422,21 @@ describe('close', () => {
     await rejected
     await expect(engine.describe('r')).rejects.toMatchObject({ code: 'UNAVAILABLE' })
     await expect(engine.start('s', { program: 'p', input: null })).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  })
+
+  it('closes the store whatever it cannot write any more', async () => {
+    const sleeper = program('sleep', (durable) => durable.wait('never', 'never'))
+    let closed = 0
+    const { engine, host, errors } = await place([sleeper], undefined, (store) => ({
+      dismiss: () => Promise.reject(new EngineError('DISK_FULL', 'There is no space left.')),
+      close: () => {
+        closed += 1
+        return store.close()
+      },
+    }))
+    await engine.attach?.('r', { program: 'sleep', input: null }, host)
+    await engine.close()
+    expect([closed, errors.map((error) => (error as Error).message)]).toEqual([1, ['There is no space left.']])
   })
 
   it('stops a worker that was only just beginning', async () => {

@@ -280,10 +280,13 @@ class EmbeddedEngine implements Engine {
 
   private async shutDown(): Promise<void> {
     await Promise.allSettled(this.openings)
-    await Promise.all([...this.workers].map((worker) => worker.stop()))
-    await this.attachments.close()
-    this.changes.close()
-    await this.store.close()
+    try {
+      await Promise.all([...this.workers].map((worker) => worker.stop()))
+      await this.attachments.close()
+    } finally {
+      this.changes.close()
+      await this.store.close()
+    }
   }
 
   /** What `close` waits for before it closes what was opened. */

@@ -191,14 +191,15 @@ export class Worker {
     const { store, runtime } = this.parts
     for (const runId of this.woken) {
       if (this.held.size >= this.concurrency) return
-      this.woken.delete(runId)
       try {
         const claim = await store.claimRun(this.lease.workerId, runId, runtime.clock.now())
         probe('engine.after-claim')
         this.hold(claim)
       } catch (error) {
+        // Where the store is away for a moment the next look asks again: nobody else would wake it.
         if (!isTaken(error)) throw error
       }
+      this.woken.delete(runId)
     }
   }
 
