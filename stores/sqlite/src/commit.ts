@@ -19,6 +19,7 @@
  */
 import { type Durability, EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
 import type { Log } from './log.ts'
@@ -73,9 +74,10 @@ export class Commits {
   readonly #turns: Turns
   readonly #bell: Bell
   readonly #log: Log | undefined
+  readonly #checkpoints: Checkpoints | undefined
   #queue: Unit[] = []
   /** What is left to be done of the last commit. */
-  readonly #rest: (() => void)[] = []
+  readonly #rest: (() => Promise<void> | void)[] = []
   #scheduled = false
   #restMs = 0
   #wait: (() => number) | undefined
@@ -90,11 +92,18 @@ export class Commits {
   readonly #onRollback: () => void
 
   /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
-  constructor(database: Database, turns: Turns, bell: Bell, log: Log | undefined, onRollback: () => void) {
+  constructor(
+    database: Database,
+    turns: Turns,
+    bell: Bell,
+    behind: { readonly log: Log | undefined; readonly checkpoints: Checkpoints | undefined },
+    onRollback: () => void,
+  ) {
     this.#database = database
     this.#turns = turns
     this.#bell = bell
-    this.#log = log
+    this.#log = behind.log
+    this.#checkpoints = behind.checkpoints
     this.#onRollback = onRollback
   }
 
@@ -216,7 +225,9 @@ export class Commits {
     if (group[0]?.body !== undefined || group.length > 1) probe('store.after-commit')
     this.#restMs = this.#turns.rest(performance.now())
     this.#settle(group)
-    if (this.#log?.committed(group.length) === true) this.#rest.push(() => this.#log?.checkpoint())
+    this.#log?.committed()
+    const checkpoint = this.#checkpoints?.committed(group.length)
+    if (checkpoint !== undefined) this.#rest.push(checkpoint)
     this.#goOn()
   }
 
@@ -229,8 +240,9 @@ export class Commits {
       return
     }
     immediate(() => {
-      task()
-      this.#goOn()
+      const pending = task()
+      if (pending === undefined) this.#goOn()
+      else void pending.then(() => this.#goOn())
     })
   }
 

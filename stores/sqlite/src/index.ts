@@ -12,6 +12,7 @@ import { question, questions } from './asked.ts'
 import { transaction } from './author.ts'
 import { Bell } from './bell.ts'
 import { blobs } from './blobs.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { claim, claimRun, nextDue } from './claims.ts'
 import { Commits } from './commit.ts'
 import type { Database } from './database.ts'
@@ -23,7 +24,7 @@ import { pendingSignals, signal } from './inbox.ts'
 import { load } from './journal.ts'
 import { Log } from './log.ts'
 import { Names } from './names.ts'
-import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase } from './open.ts'
+import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase, syncing } from './open.ts'
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
 import { describe, list } from './queries.ts'
@@ -81,9 +82,11 @@ interface Place {
 function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): Store {
   const names = new Names(database)
   const synced = place.survives === 'machine-crash'
-  const options = { synced, pages: CHECKPOINT_PAGES, roomBytes: LOG_ROOM_BYTES }
-  const log = place.survives === 'nothing' ? undefined : new Log(database, options)
-  const commits = new Commits(database, turns, bell, log, () => {
+  const hasLog = place.survives !== 'nothing'
+  const log = hasLog ? new Log(database, { synced, roomBytes: LOG_ROOM_BYTES }) : undefined
+  const pragmas = syncing(synced ? 'full' : 'normal')
+  const checkpoints = hasLog ? new Checkpoints(database, { pages: CHECKPOINT_PAGES, pragmas }) : undefined
+  const commits = new Commits(database, turns, bell, { log, checkpoints }, () => {
     names.forget()
     appends.forget()
   })
@@ -95,6 +98,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
   async function close(): Promise<void> {
     await workers.close()
     await commits.close()
+    await checkpoints?.close()
     bell.close()
     log?.close()
     turns.close()

@@ -1,5 +1,5 @@
 /**
- * The write-ahead log: room in it, when it is synced, and when it is moved into the file.
+ * The write-ahead log: room in it, and when it is synced. When it is moved into the file: checkpoints.ts.
  *
  * Room. A commit that makes the log longer costs the file system a commit of its own journal, and with it half as much
  * again or twice as much as one that writes over what is there. SQLite writes over the log from the first checkpoint on;
@@ -14,10 +14,6 @@
  * was committed before it began. SQLite itself goes on to sync what holds log and file together: the beginning of a log, and
  * both around a checkpoint. What is committed and not synced can be read, by other processes too, but what they make of it
  * is behind it in the same log.
- *
- * Checkpoints. SQLite would make them inside of the commit that finds the log long, and hold the event loop, and whoever
- * waits for that commit, for three syncs in a row. Here they are made behind it, in a turn of their own. How many pages a
- * unit takes is learned from one checkpoint to the next; where that is wrong, SQLite's own come a little later.
  */
 import { closeSync, fdatasync, fdatasyncSync, fstatSync, ftruncateSync, openSync, statfsSync, writeSync } from 'node:fs'
 import type { Database } from './database.ts'
@@ -32,15 +28,10 @@ const BYTES = 256 * 1024
 const SELDOM = 8
 /** A disk that has less than this free is left alone. */
 const FREE_BYTES = 256 * 1024 * 1024
-/** Units until the first checkpoint, which says how many pages they took. */
-const FIRST_UNITS = 128
-const MOST_UNITS = 4_000
 
 export interface LogOptions {
   /** Commits are synced: room is worth having. */
   readonly synced: boolean
-  /** So many pages, and they are moved into the file. */
-  readonly pages: number
   /** Behind the place from which a checkpoint lets the log begin anew. */
   readonly roomBytes: number
 }
@@ -48,10 +39,6 @@ export interface LogOptions {
 export class Log {
   readonly #database: Database
   readonly #options: LogOptions
-  #units = 0
-  #unitsToGo = FIRST_UNITS
-  /** Pages that the last checkpoint left, as somebody reads them. */
-  #pagesLeft = 0
   #descriptor: number | undefined
   /** How long the log was when it was looked at: longer, and a commit has made it so; shorter, and somebody has cut it. */
   #bytes = 0
@@ -63,18 +50,15 @@ export class Log {
   #isLeft = false
   /** Syncs of ours since SQLite was last to leave one out. */
   #ownSyncs = 0
-  #closed = false
 
   constructor(database: Database, options: LogOptions) {
     this.#database = database
     this.#options = options
   }
 
-  /** Called after a commit of so many units, outside of any transaction. True: a checkpoint is due. */
-  committed(units: number): boolean {
+  /** Called after a commit, outside of any transaction. */
+  committed(): void {
     if (this.#options.synced) this.#lookForRoom()
-    this.#units += units
-    return this.#units >= this.#unitsToGo
   }
 
   /**
@@ -120,21 +104,6 @@ export class Log {
     }
   }
 
-  checkpoint(): void {
-    if (this.#closed) return
-    const units = this.#units
-    this.#units = 0
-    try {
-      const done = this.#database.get<{ log: number; checkpointed: number }>('pragma wal_checkpoint(passive)')
-      if (done === undefined || done.log <= 0) return
-      const pages = done.log > this.#pagesLeft ? done.log - this.#pagesLeft : done.log
-      this.#pagesLeft = done.checkpointed === done.log ? 0 : done.log
-      this.#unitsToGo = Math.max(1, Math.min(MOST_UNITS, Math.floor((units * this.#options.pages) / pages)))
-    } catch {
-      // Another process does the same, or there is no space: the log stays, and with it everything.
-    }
-  }
-
   #lookForRoom(): void {
     if (this.#looksIn-- > 0) return
     const descriptor = this.#opened()
@@ -149,7 +118,6 @@ export class Log {
   }
 
   close(): void {
-    this.#closed = true
     if (this.#descriptor !== undefined) closeSync(this.#descriptor)
     this.#descriptor = undefined
   }

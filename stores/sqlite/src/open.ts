@@ -18,7 +18,7 @@ export const PAGE_BYTES = 2048
 const CACHE_KIB = 16 * 1024
 /** A write-ahead log that grew beyond this is cut back when it is reused. */
 const LOG_BYTES = 16 * 1024 * 1024
-/** So many pages in the log, and they are moved into the file (log.ts). */
+/** So many pages in the log, and they are moved into the file (checkpoints.ts). */
 export const CHECKPOINT_PAGES = 1000
 /** Of the log when it is checkpointed, and of the commit that lets it be. */
 export const LOG_ROOM_BYTES: number = 1.25 * CHECKPOINT_PAGES * (PAGE_BYTES + 24)
@@ -47,10 +47,7 @@ function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
   refuseStrangers(database)
   database.exec(`pragma page_size = ${PAGE_BYTES}`)
   database.exec('pragma journal_mode = wal')
-  database.exec(`pragma synchronous = ${durability}`)
-  // Elsewhere than on macOS these two do nothing; there fsync alone leaves data in the cache of the drive.
-  database.exec(`pragma fullfsync = ${durability === 'full'}`)
-  database.exec(`pragma checkpoint_fullfsync = ${durability === 'full'}`)
+  database.exec(syncing(durability))
   database.exec(`pragma journal_size_limit = ${LOG_BYTES}`)
   database.exec(`pragma wal_autocheckpoint = ${2 * CHECKPOINT_PAGES}`)
   database.exec(`pragma cache_size = -${CACHE_KIB}`)
@@ -58,6 +55,13 @@ function prepare(database: Database, { durability, maxBytes }: Pragmas): void {
   database.exec('pragma foreign_keys = off')
   if (maxBytes !== undefined) database.exec(`pragma max_page_count = ${Math.max(1, Math.floor(maxBytes / PAGE_BYTES))}`)
   migrate(database)
+}
+
+/** Pragmas of every connection. */
+export function syncing(durability: Pragmas['durability']): string {
+  // Elsewhere than on macOS the others do nothing; there fsync alone leaves data in the cache of the drive.
+  const isFull = durability === 'full'
+  return `pragma synchronous = ${durability}; pragma fullfsync = ${isFull}; pragma checkpoint_fullfsync = ${isFull}`
 }
 
 /** Before anything is changed in the file. One read transaction: another process may be creating the schema meanwhile. */

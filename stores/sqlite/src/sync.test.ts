@@ -165,7 +165,7 @@ it('SQLite leaves out its syncs for as long as it is told to, and where there is
   const database = new Database(here.path)
   database.exec('pragma synchronous = full; begin immediate; commit')
   const synchronous = (): unknown => database.get<{ synchronous: number }>('pragma synchronous')?.synchronous
-  const options = { pages: 1_000, roomBytes: 0 }
+  const options = { roomBytes: 0 }
   const log = new Log(database, { ...options, synced: true })
   const [FULL, NORMAL] = [2, 1]
   expect([log.leaveSync(false), synchronous()]).toEqual([false, FULL])

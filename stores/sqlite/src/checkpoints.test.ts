@@ -1,0 +1,142 @@
+/** The log is moved into the file by a thread, and begins anew, whatever becomes of that thread. */
+import { spawnSync } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import type { Worker } from 'node:worker_threads'
+import type { Entry, Store } from '@selvage/core'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { claimed, enlisted, type Place, place } from '../test/place.ts'
+import { LOG_ROOM_BYTES } from './open.ts'
+
+const threads: Worker[] = []
+let mayStart = true
+/** Called in place of asking a thread. */
+let onAsk: ((asked: unknown, ask: () => void, thread: Worker) => void) | undefined
+vi.mock('node:worker_threads', async (original) => {
+  const node = await original<typeof import('node:worker_threads')>()
+  class Watched extends node.Worker {
+    constructor(...given: ConstructorParameters<typeof Worker>) {
+      if (!mayStart) throw new Error('Access to this API has been restricted')
+      super(...given)
+      threads.push(this)
+    }
+    override postMessage(asked: unknown): void {
+      const ask = (): void => super.postMessage(asked)
+      if (onAsk === undefined) ask()
+      else onAsk(asked, ask, this)
+    }
+  }
+  return { ...node, Worker: Watched }
+})
+
+let here: Place
+beforeEach(() => {
+  here = place()
+})
+afterEach(async () => {
+  onAsk = undefined
+  mayStart = true
+  await here.close()
+  threads.length = 0
+})
+
+const logBytes = (): number => statSync(`${here.path}-wal`).size
+/** Some seven pages. */
+const large = (seq: number): Entry => ({ seq, at: 5, type: 'state', key: 'k', patch: { text: 'x'.repeat(8_000) } })
+/** Of which the log would have 20 MB. */
+const MANY = 1_500
+/** What is written while the thread starts, and while it moves what is there, comes on top. */
+const BOUND = 4 * LOG_ROOM_BYTES
+
+async function writer(): Promise<{ readonly store: Store; append(): Promise<void> }> {
+  const store = await here.open({ durability: 'normal' })
+  await enlisted(store)
+  const { fence } = await claimed(store)
+  let seq = 0
+  return {
+    store,
+    append: () => {
+      seq += 1
+      return store.append('r', fence, seq, [large(seq)])
+    },
+  }
+}
+
+it('the log begins anew under writing without pause', async () => {
+  const { store, append } = await writer()
+  for (let n = 0; n < MANY; n++) await append()
+  expect(threads.length).toBe(1)
+  expect(logBytes()).toBeLessThan(BOUND)
+  expect((await store.load('r', 0, 10_000)).length).toBe(MANY + 1)
+  await store.close()
+  expect(existsSync(`${here.path}-wal`)).toBe(false)
+})
+
+it('also where no thread may be started', async () => {
+  mayStart = false
+  const { append } = await writer()
+  for (let n = 0; n < MANY; n++) await append()
+  expect(threads.length).toBe(0)
+  expect(logBytes()).toBeLessThan(BOUND)
+})
+
+it('and where the thread dies, before it is done or while it is waited for', async () => {
+  for (const last of [1, 2]) {
+    let asks = 0
+    onAsk = (_, ask, thread) => {
+      if (++asks < last) ask()
+      else void thread.terminate()
+    }
+    const { store, append } = await writer()
+    for (let n = 0; n < MANY; n++) await append()
+    expect(asks).toBe(last)
+    expect(logBytes()).toBeLessThan(BOUND)
+    await store.close()
+    await here.close()
+    here = place()
+  }
+})
+
+it('commits go on while the most of it is moved, and wait while the rest is; the event loop goes on', async () => {
+  const { append } = await writer()
+  const held: (() => void)[] = []
+  onAsk = (asked, ask) => {
+    if (asked === 'move') held.push(ask)
+    else ask()
+  }
+  while (held.length < 1) await append()
+  for (let n = 0; n < 20; n++) await append()
+  held[0]?.()
+  while (held.length < 2) {
+    await append()
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  const order: string[] = []
+  const waiting = append().then(() => order.push('commit'))
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  order.push('timer')
+  held[1]?.()
+  await waiting
+  expect(order).toEqual(['timer', 'commit'])
+})
+
+it.each([
+  ['while the thread starts', 220],
+  ['after it', MANY],
+])('a process that ends %s without closing is not kept alive by it, but for a commit', (_, entries) => {
+  const source = `
+    const { sqliteStore } = await import('@selvage/store-sqlite')
+    const store = await sqliteStore({ path: process.argv[1], durability: 'normal' })
+    await store.enlist({ id: 'w', pid: process.pid, host: 'child' }, 60_000, Date.now())
+    await store.create({ runId: 'r', start: { program: 'p', input: null }, salt: '', inputHash: '', at: 1 })
+    const { fence, cursor } = await store.claimRun('w', 'r', Date.now())
+    const patch = { text: 'x'.repeat(8_000) }
+    for (let at = cursor; at < cursor + ${entries}; at++)
+      await store.append('r', fence, at, [{ seq: at, at: 5, type: 'state', key: 'k', patch }])
+    console.log('written')`
+  const { stdout, stderr, status } = spawnSync(
+    process.execPath,
+    ['--conditions=@selvage/source', '--input-type=module', '--eval', source, here.path],
+    { cwd: import.meta.dirname, encoding: 'utf8', timeout: 60_000 },
+  )
+  expect([stdout, stderr.match(/SQLite is an experimental/g)?.length ?? 0, status]).toEqual(['written\n', 0, 0])
+})
