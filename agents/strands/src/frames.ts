@@ -36,8 +36,8 @@ export class Nest {
   readonly waits: boolean
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void
-  /** Puts gates around an inner agent; false if it is durable by itself. */
-  readonly adopt: (agent: Agent) => boolean
+  /** Puts gates around an inner agent, which stands there (places.ts); false if it is durable by itself. */
+  readonly adopt: (agent: Agent, place: string) => boolean
   /** Errors that are recorded outcomes, with the error of their step. */
   readonly outcomes: WeakMap<object, unknown> = new WeakMap()
   /** Of agents that keep their context from call to call, by prefix. */

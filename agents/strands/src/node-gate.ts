@@ -33,6 +33,7 @@ import {
 } from '@strands-agents/sdk/multiagent'
 import { markReplayed } from './events.ts'
 import { Frame, frameNow, inFrame, type Nest, segment } from './frames.ts'
+import { placeOfNode } from './places.ts'
 import type { StatePatch } from './record.ts'
 import { pump, relay, type Send } from './relay.ts'
 import { restoreMetrics } from './seams.ts'
@@ -60,13 +61,16 @@ interface NodeRecord {
 
 const gated = new WeakSet<Node>()
 
-/** Puts gates around all nodes, and those of orchestrators among them. UsageError for agents that cannot be durable. */
-export function gateNodes(orchestrator: Orchestrator, adopt: (agent: Agent) => boolean): void {
+/**
+ * Puts gates around all nodes, and those of orchestrators among them; `outer`: where such a one stands (places.ts).
+ * UsageError for agents that cannot be durable.
+ */
+export function gateNodes(orchestrator: Orchestrator, adopt: Nest['adopt'], outer?: string): void {
   for (const node of orchestrator.nodes.values()) {
     if (gated.has(node)) continue
     gated.add(node)
     const original: Handle = node.handle.bind(node)
-    const isOpen = opens(node, adopt)
+    const isOpen = opens(node, adopt, placeOfNode(outer, node.id))
     node.handle = (input, state, options) => {
       const frame = frameNow()
       if (frame === undefined || frame.nest.durable.current() !== undefined) return original(input, state, options)
@@ -85,10 +89,10 @@ export function agentsOf(orchestrator: Orchestrator): Agent[] {
 }
 
 /** Whether what is inside of a node passes gates of its own. */
-function opens(node: Node, adopt: (agent: Agent) => boolean): boolean {
-  if (node instanceof AgentNode) return node.agent instanceof Agent && adopt(node.agent)
+function opens(node: Node, adopt: Nest['adopt'], place: string): boolean {
+  if (node instanceof AgentNode) return node.agent instanceof Agent && adopt(node.agent, place)
   if (!(node instanceof MultiAgentNode) || !isOrchestrator(node.orchestrator)) return false
-  gateNodes(node.orchestrator, adopt)
+  gateNodes(node.orchestrator, adopt, place)
   return true
 }
 

@@ -60,7 +60,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
         const { runId, start, abortSignal } = durable
         const orchestrator: Orchestrator = await factory({ runId, tenant: start.tenant, input, abortSignal })
         check(what, kind, orchestrator)
-        const adopt: Nest['adopt'] = (agent) => bindInner(agent, { linear, log, durable })
+        const adopt: Nest['adopt'] = (agent, place) => bindInner(agent, place, { linear, log, durable })
         const nest = new Nest(durable, { policy, saga, waits: true, onCodeChange, log, adopt })
         gateNodes(orchestrator, adopt)
         const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))

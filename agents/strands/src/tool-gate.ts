@@ -37,6 +37,7 @@ import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { toolCall, toolTicket } from './metering.ts'
+import { placeOfTool } from './places.ts'
 import { interruptKey, policyInterrupt } from './questions.ts'
 import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
@@ -135,7 +136,7 @@ async function* madeOnce(call: Call, ask: string): Events {
     input: input as Json,
   }
   const inner = agentOfTool(ctx.tool)
-  if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent))
+  if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent, placeOfTool(scope.agent, name)))
     return yield* madeByAgent(call, op, inner.keepsContext)
   // A result that the journal tells of this step, and not a person of an unknown outcome.
   let isRecorded = false
