@@ -96,6 +96,13 @@ export class Nest {
     this.#spent.set(key, usage ?? NO_USAGE)
   }
 
+  /** Somebody inside of the run wrote what is not there in another process. */
+  tellLost(who: string, keys: string): void {
+    this.log(
+      `${who} of run ${this.durable.runId} wrote ${keys}, which cannot be recorded: it is not there when the run goes on in another process.`,
+    )
+  }
+
   /** Tokens of all such calls of the run, those of processes that died included. */
   get usage(): Usage {
     let sum = NO_USAGE

@@ -83,8 +83,11 @@ async function made(nest: Nest, orchestrator: Orchestrator, input: MultiAgentInp
   const { durable } = nest
   const root = nest.frame('')
   const asked = new Map<string, number>()
+  // One for all passes, as in a process that makes them anew.
+  const invocationState = {}
   const invoke = async (given: MultiAgentInput): Promise<MultiAgentResult> => {
-    const events = inFrame(root, () => orchestrator.stream(given, { cancelSignal: durable.abortSignal }))
+    const options = { invocationState, cancelSignal: durable.abortSignal }
+    const events = inFrame(root, () => orchestrator.stream(given, options))
     let next = await events.next()
     while (!next.done) next = await events.next()
     return next.value
