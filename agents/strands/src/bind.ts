@@ -41,7 +41,8 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
     agent,
     watch,
     open: binding.open,
-    nest: (durable) => new Nest(durable, { ...binding, adopt: (inner) => bindInner(inner, { ...binding, durable }) }),
+    nest: (durable) =>
+      new Nest(durable, { ...binding, adopt: (inner, place) => bindInner(inner, place, { ...binding, durable }) }),
     begins: (durable) => {
       bindInnerOf(agent, { ...binding, durable })
       const tools = toolsWithin(agent)

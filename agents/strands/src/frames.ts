@@ -36,8 +36,8 @@ export class Nest {
   readonly waits: boolean
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void
-  /** Puts gates around an inner agent; false if it is durable by itself. */
-  readonly adopt: (agent: Agent) => boolean
+  /** Puts gates around an inner agent, which stands there (places.ts); false if it is durable by itself. */
+  readonly adopt: (agent: Agent, place: string) => boolean
   /** Errors that are recorded outcomes, with the error of their step. */
   readonly outcomes: WeakMap<object, unknown> = new WeakMap()
   /** Of agents that keep their context from call to call, by prefix. */
@@ -94,6 +94,13 @@ export class Nest {
   /** A model call of an inner agent, or one past the stages, has an answer. */
   spend(key: string, usage: Usage | undefined): void {
     this.#spent.set(key, usage ?? NO_USAGE)
+  }
+
+  /** Somebody inside of the run wrote what is not there in another process. */
+  tellLost(who: string, keys: string): void {
+    this.log(
+      `${who} of run ${this.durable.runId} wrote ${keys}, which cannot be recorded: it is not there when the run goes on in another process.`,
+    )
   }
 
   /** Tokens of all such calls of the run, those of processes that died included. */

@@ -8,6 +8,7 @@ import { type Frame, frameNow } from './frames.ts'
 import { hasGates, putGates } from './gates.ts'
 import { recordInput } from './input.ts'
 import { recordMcp } from './mcp.ts'
+import { placeOfTool, setPlace } from './places.ts'
 import type { Policy } from './policy.ts'
 import { agentOfTool, type Invocation, usedSoFar } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
@@ -23,7 +24,7 @@ export interface InnerBinding {
 const inner = new WeakSet<Agent>()
 
 /** False for an agent that is durable by itself: its run is another one. UsageError for one that cannot be durable. */
-export function bindInner(agent: Agent, binding: InnerBinding): boolean {
+export function bindInner(agent: Agent, place: string, binding: InnerBinding): boolean {
   if (inner.has(agent)) return true
   if (hasGates(agent)) return false
   let active: Turns | undefined
@@ -54,6 +55,7 @@ export function bindInner(agent: Agent, binding: InnerBinding): boolean {
         invoke(original, ...given),
   })
   inner.add(agent)
+  setPlace(agent, place)
   recordMcp(agent, binding.durable)
   bindInnerOf(agent, binding)
   return true
@@ -63,7 +65,7 @@ export function bindInner(agent: Agent, binding: InnerBinding): boolean {
 export function bindInnerOf(agent: Agent, binding: InnerBinding): void {
   for (const tool of agent.tools) {
     const found = agentOfTool(tool)
-    if (found !== undefined) bindInner(found.agent, binding)
+    if (found !== undefined) bindInner(found.agent, placeOfTool(agent, tool.name), binding)
   }
 }
 

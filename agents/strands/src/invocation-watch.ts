@@ -1,6 +1,7 @@
 /**
- * Notices what the body of a tool writes to the invocationState, which belongs to the caller of the agent and is shared by
- * all tools and hooks of an invocation. A tool that is recorded is not run again, so what it wrote is recorded with it.
+ * Notices what is written to the invocationState in the body of a tool, in an agent that is a tool, or in a node. It belongs
+ * to the caller of the agent and is shared by all tools and hooks of an invocation, those of agents inside included. What is
+ * recorded as a whole is not run again, so what it wrote is recorded with it; agents inside have a watch within a watch.
  *
  * Keys are watched, not objects: a key that was written, or whose plain object or array is not what it was when the body
  * read it. Values that cannot be recorded (connections, functions) are told of; they are there again when whoever invokes
@@ -13,13 +14,17 @@ import type { StatePatch } from './record.ts'
 export interface WatchedInvocation {
   /** What the body is given in place of the state. */
   readonly state: InvocationState
-  /** What was written, and the keys of what cannot be recorded. */
-  take(): { readonly patch: StatePatch | undefined; readonly lost: readonly string[] }
+  /** What was written. `tell` is told which of it cannot be recorded. */
+  take(tell: (keys: string) => void): StatePatch | undefined
 }
 
 export function watchInvocation(given: InvocationState): WatchedInvocation {
-  const written = new Set<string>()
+  /** Keys, and whether they were there before. */
+  const written = new Map<string, boolean>()
   const read = new Map<string, string | undefined>()
+  const note = (key: string | symbol): void => {
+    if (typeof key === 'string' && !written.has(key)) written.set(key, key in given)
+  }
   const state = new Proxy(given, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key)
@@ -27,21 +32,21 @@ export function watchInvocation(given: InvocationState): WatchedInvocation {
       return value
     },
     set(target, key, value) {
-      if (typeof key === 'string') written.add(key)
+      note(key)
       return Reflect.set(target, key, value)
     },
     deleteProperty(target, key) {
-      if (typeof key === 'string') written.add(key)
+      note(key)
       return Reflect.deleteProperty(target, key)
     },
   })
   return {
     state,
-    take() {
-      for (const [key, before] of read) if (textOf(given[key]) !== before) written.add(key)
+    take(tell) {
+      for (const [key, before] of read) if (textOf(given[key]) !== before && !written.has(key)) written.set(key, true)
       const set: Record<string, Json> = {}
       const lost: string[] = []
-      for (const key of written) {
+      for (const key of written.keys()) {
         if (!(key in given)) continue
         try {
           set[key] = encode(given[key], `invocationState.${key}`)
@@ -49,13 +54,13 @@ export function watchInvocation(given: InvocationState): WatchedInvocation {
           lost.push(key)
         }
       }
-      const remove = [...written].filter((key) => !(key in given))
-      const isEmpty = remove.length === 0 && Object.keys(set).length === 0
-      const patch = {
+      if (lost.length > 0) tell(lost.map((key) => `invocationState.${key}`).join(', '))
+      const remove = [...written].flatMap(([key, wasThere]) => (wasThere && !(key in given) ? [key] : []))
+      if (remove.length === 0 && Object.keys(set).length === 0) return undefined
+      return {
         ...(Object.keys(set).length > 0 && { set }),
         ...(remove.length > 0 && { remove }),
       }
-      return { patch: isEmpty ? undefined : patch, lost }
     },
   }
 }

@@ -1,13 +1,15 @@
 /** Servers of tools: what they told is recorded, and one that is down blocks nobody who does not need it. */
-import type { Entry } from '@selvage/core'
+import type { Entry, Program } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { McpClient } from '@strands-agents/sdk'
+import { type Agent, type AgentConfig, McpClient } from '@strands-agents/sdk'
+import { Graph } from '@strands-agents/sdk/multiagent'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent } from '../test/agents.ts'
 import { type How, MemoryEngine } from '../test/memory-engine.ts'
 import { keysOf } from '../test/scenario.ts'
 import { createAgentProgram } from './agent-program.ts'
 import { MESSAGE } from './fold.ts'
+import { createOrchestratorProgram } from './orchestrator-program.ts'
 import { createSessionProgram, ReplyReader } from './session-program.ts'
 import type { Script } from './testing/index.ts'
 
@@ -16,14 +18,27 @@ const runtime = nodeRuntime()
 interface Message {
   readonly id?: number
   readonly method?: string
-  readonly params?: { readonly protocolVersion?: string; readonly name?: string; readonly arguments?: unknown }
+  readonly params?: { readonly protocolVersion?: string; readonly name?: string; readonly cursor?: string }
 }
 
-/** A server with two pages of tools, behind the transport that a client is given. */
+type Page = readonly { readonly name: string; readonly annotations?: unknown }[]
+
+/** A server with pages of tools, behind the transport that a client is given. */
 class Server {
   isUp = true
   connects = 0
   readonly asked: string[] = []
+  readonly called: string[] = []
+  readonly #pages: readonly Page[]
+
+  constructor(
+    pages: readonly Page[] = [
+      [{ name: 'look', annotations: { readOnlyHint: true } }],
+      [{ name: 'buy', annotations: { destructiveHint: true } }],
+    ],
+  ) {
+    this.#pages = pages
+  }
 
   client(): McpClient {
     const transport = {
@@ -48,17 +63,12 @@ class Server {
       const { protocolVersion } = params ?? {}
       return { protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'shop', version: '1' } }
     }
-    const tool = (name: string, annotations: unknown): unknown => ({
-      name,
-      inputSchema: { type: 'object' },
-      annotations,
-    })
     if (method === 'tools/list') {
-      const isFirst = !('cursor' in (params ?? {}))
-      return isFirst
-        ? { tools: [tool('look', { readOnlyHint: true })], nextCursor: 'more' }
-        : { tools: [tool('buy', { destructiveHint: true })] }
+      const at = Number(params?.cursor ?? 0)
+      const tools = (this.#pages[at] ?? []).map((tool) => ({ ...tool, inputSchema: { type: 'object' } }))
+      return at + 1 < this.#pages.length ? { tools, nextCursor: String(at + 1) } : { tools }
     }
+    if (method === 'tools/call') this.called.push(params?.name ?? '')
     return method === 'tools/call' ? { content: [{ type: 'text', text: `did ${params?.name}` }] } : undefined
   }
 }
@@ -117,6 +127,146 @@ describe('an agent with an MCP server', () => {
     const server = new Server()
     server.isUp = false
     expect((await play(server)).how).toMatchObject({ outcome: { error: { message: 'connection refused' } } })
+  })
+})
+
+/** What two servers were asked to do. */
+interface Shops {
+  readonly search: Server
+  readonly charge: Server
+}
+
+function shops(): Shops {
+  return { search: new Server([[{ name: 'search' }]]), charge: new Server([[{ name: 'charge' }]]) }
+}
+
+/** Sees the tools that it is given, and calls the one that it wants. */
+function buyer(ledger: Ledger, wanted: string, server: Server, config: AgentConfig = {}): Agent {
+  const script: Script = (_, { answer, options }) => {
+    ledger.tools.push((options?.toolSpecs ?? []).map(({ name }) => name).join())
+    return answer % 2 === 1 ? { tools: [{ name: wanted, input: {} }] } : `${wanted} done.`
+  }
+  return makeAgent(ledger, script, { tools: [server.client()], ...config }).agent
+}
+
+const TEAMS: Readonly<Record<string, (ledger: Ledger, shops: Shops) => Program>> = {
+  'nodes of a graph': (ledger, { search, charge }) =>
+    createOrchestratorProgram(
+      'graph',
+      'team',
+      () =>
+        new Graph({
+          nodes: [buyer(ledger, 'search', search, { id: 'a' }), buyer(ledger, 'charge', charge, { id: 'b' })],
+          edges: [['a', 'b']],
+        }),
+      { log: () => {} },
+    ),
+  'nodes of a graph within a graph': (ledger, { search, charge }) =>
+    createOrchestratorProgram(
+      'graph',
+      'team',
+      () => {
+        const team = (id: string, node: Agent): Graph => new Graph({ id, nodes: [node], edges: [] })
+        return new Graph({
+          nodes: [
+            team('one', buyer(ledger, 'search', search, { id: 'a' })),
+            team('two', buyer(ledger, 'charge', charge, { id: 'a' })),
+          ],
+          edges: [['one', 'two']],
+        })
+      },
+      { log: () => {} },
+    ),
+  'an agent and its tool': (ledger, { search, charge }) =>
+    createAgentProgram(
+      'team',
+      () => {
+        const helper = buyer(ledger, 'charge', charge).asTool({ name: 'helper' })
+        const script: Script = [
+          { tools: [{ name: 'search', input: {} }] },
+          { tools: [{ name: 'helper', input: { input: 'go' } }] },
+          'Done.',
+        ]
+        return makeAgent(ledger, script, { tools: [search.client(), helper] }).agent
+      },
+      { log: () => {} },
+    ),
+  'tools of one agent': (ledger, { search, charge }) =>
+    createAgentProgram(
+      'team',
+      () => {
+        const script: Script = [
+          { tools: [{ name: 'finder', input: { input: 'go' } }] },
+          { tools: [{ name: 'payer', input: { input: 'go' } }] },
+          'Done.',
+        ]
+        return makeAgent(ledger, script, {
+          tools: [
+            buyer(ledger, 'search', search).asTool({ name: 'finder' }),
+            buyer(ledger, 'charge', charge).asTool({ name: 'payer' }),
+          ],
+        }).agent
+      },
+      { log: () => {} },
+    ),
+}
+
+async function playTeam(team: string, prefix: readonly Entry[] = []) {
+  const [ledger, servers] = [new Ledger(), shops()]
+  const engine = new MemoryEngine(runtime)
+  await engine.start('r', { program: 'team', input: 'go' }, prefix)
+  const make = TEAMS[team] as (typeof TEAMS)[string]
+  const how = await engine.execute('r', make(ledger, servers))
+  const { search, charge } = servers
+  const called = [...search.called, ...charge.called]
+  return { how, entries: engine.entries('r'), seen: ledger.tools, called, servers }
+}
+
+/** As runs of before wrote them: by the name of the agent alone. */
+function withOldKeys(entries: readonly Entry[]): Entry[] {
+  return entries.map((entry) =>
+    entry.type === 'state' && entry.key.startsWith('mcp:') ? { ...entry, key: entry.key.replace(/@.*$/, '') } : entry,
+  )
+}
+
+describe('two agents of one name, each with an MCP server', () => {
+  it.each(Object.keys(TEAMS))('have their own tools in every process: %s', async (team) => {
+    const whole = await playTeam(team)
+    expect(whole.how).toMatchObject({ outcome: { ok: {} } })
+    expect(whole.called).toEqual(['search', 'charge'])
+    for (let length = 1; length < whole.entries.length; length++) {
+      const prefix = whole.entries.slice(0, length)
+      for (const journal of [prefix, withOldKeys(prefix)]) {
+        const again = await playTeam(team, journal)
+        const where = `behind entry ${length - 1}: ${JSON.stringify(journal.at(-1)).slice(0, 150)}`
+        expect(again.how, where).toEqual(whole.how)
+        expect(again.seen, where).toEqual(whole.seen.slice(whole.seen.length - again.seen.length))
+        expect(again.called, where).toEqual(whole.called.slice(whole.called.length - again.called.length))
+      }
+    }
+  })
+
+  it('take what a run of before has recorded where only one can have written it', async () => {
+    const node = (server: Server) => (ledger: Ledger) =>
+      createOrchestratorProgram(
+        'graph',
+        'team',
+        () => new Graph({ nodes: [buyer(ledger, 'search', server, { id: 'a' })], edges: [] }),
+        { log: () => {} },
+      )
+    const play = async (server: Server, prefix: readonly Entry[] = []) => {
+      const engine = new MemoryEngine(runtime)
+      await engine.start('r', { program: 'team', input: 'go' }, prefix)
+      const how = await engine.execute('r', node(server)(new Ledger()))
+      return { how, entries: engine.entries('r') }
+    }
+    const whole = await play(shops().search)
+    const behindCall = whole.entries.findIndex((entry) => entry.type === 'step' && entry.op.kind === 'tool') + 1
+    const { search } = shops()
+    search.isUp = false
+    const again = await play(search, withOldKeys(whole.entries.slice(0, behindCall)))
+    expect(again.how).toEqual(whole.how)
+    expect(search.asked).toEqual([])
   })
 })
 

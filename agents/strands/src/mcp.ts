@@ -3,13 +3,18 @@
  * that is down would block a run that no longer needs it. What the servers told is recorded; a process that goes on with
  * the run takes it from the journal, and connects to a server when a tool of it is called.
  *
- *   mcp:<agent>#<n>   state: what server n of that agent told
+ *   mcp:<agent>#<n>           state: what server n of that agent told
+ *   mcp:<agent>#<n>@<place>   the same of an agent inside of the run (places.ts): its name need not be its own
+ *
+ * Runs of before wrote the first for both. An agent inside of such a run takes that only where no other can have written
+ * it, and asks its server else.
  *
  * A session, which lives for long, asks anew in each process, and takes what is recorded where a server does not answer.
  * Invocations of `durable()` begin once the SDK has asked the servers: there nothing can be done.
  */
-import type { Durable, Json } from '@selvage/core'
+import type { Durable, Entry, Json } from '@selvage/core'
 import type { Agent, McpClient } from '@strands-agents/sdk'
+import { placeOf } from './places.ts'
 import { mcpClientsOf } from './seams.ts'
 
 type List = McpClient['listTools']
@@ -20,29 +25,58 @@ export interface McpOptions {
   readonly asksAgain?: boolean
 }
 
-/** Called before the agent's first invocation in this process. */
+/** Called before the agent's first invocation in this process; for agents inside of a run, before that of any of them. */
 export function recordMcp(agent: Agent, durable: Durable, { asksAgain = false }: McpOptions = {}): void {
   for (const [index, client] of mcpClientsOf(agent).entries()) {
-    const key = `mcp:${agent.name}#${index}`
-    const entry = durable.history.findLast((entry) => entry.type === 'state' && entry.key === key)
-    const told = entry?.type === 'state' ? (entry.patch.pages as unknown as Page[]) : undefined
+    const told = recordOf(agent, index, durable, asksAgain)
     const list: List = client.listTools.bind(client)
     // The first time only: servers may tell later that their tools have changed.
     client.listTools = async (options) => {
       Reflect.deleteProperty(client, 'listTools')
-      if (told !== undefined && !asksAgain) return await listedFrom(told, client, () => list(options))
+      const known = told.find()
+      if (known !== undefined && !asksAgain) return await listedFrom(known, client, () => list(options))
       const pages: Page[] = []
       try {
         const tools = await watched(pages, client, () => list(options))
-        if (pages.length > 0 && JSON.stringify(pages) !== JSON.stringify(told))
-          void durable.state(key, { pages: JSON.parse(JSON.stringify(pages)) as Json })
+        if (pages.length > 0 && JSON.stringify(pages) !== JSON.stringify(known))
+          void durable.state(told.key, { pages: JSON.parse(JSON.stringify(pages)) as Json })
         return tools
       } catch (error) {
-        if (told === undefined) throw error
-        return await listedFrom(told, client, () => list(options))
+        if (known === undefined) throw error
+        return await listedFrom(known, client, () => list(options))
       }
     }
   }
+}
+
+/** Of each run: how many agents would have written a key of before. */
+const claims = new WeakMap<Durable, Map<string, number>>()
+
+/** What is recorded of a server. To be looked for when it is needed: until then other agents are found. */
+function recordOf(
+  agent: Agent,
+  index: number,
+  durable: Durable,
+  asksAgain: boolean,
+): { readonly key: string; find(): readonly Page[] | undefined } {
+  const old = `mcp:${agent.name}#${index}`
+  const claimed = claims.get(durable) ?? new Map<string, number>()
+  claims.set(durable, claimed.set(old, (claimed.get(old) ?? 0) + 1))
+  const place = placeOf(agent)
+  const isOf = (key: string) => (entry: Entry) => entry.type === 'state' && entry.key === key
+  const { history } = durable
+  if (place === undefined) {
+    // Asked before those inside of it are, so the first is its own; a session, which asks again, takes the newest.
+    const find = () => pagesOf(asksAgain ? history.findLast(isOf(old)) : history.find(isOf(old)))
+    return { key: old, find }
+  }
+  const key = `${old}@${place}`
+  const findOld = () => (claimed.get(old) === 1 ? history.findLast(isOf(old)) : undefined)
+  return { key, find: () => pagesOf(history.findLast(isOf(key)) ?? findOld()) }
+}
+
+function pagesOf(entry: Entry | undefined): readonly Page[] | undefined {
+  return entry?.type === 'state' ? (entry.patch.pages as unknown as Page[]) : undefined
 }
 
 /** The SDK makes its tools of what was told before; nobody is connected to. */

@@ -20,7 +20,13 @@ import {
   type Op,
   StepError,
 } from '@selvage/core'
-import { Agent, type ContentBlockData, contentBlockFromData, type Usage } from '@strands-agents/sdk'
+import {
+  Agent,
+  type ContentBlockData,
+  contentBlockFromData,
+  type InvocationState,
+  type Usage,
+} from '@strands-agents/sdk'
 import {
   AgentNode,
   Graph,
@@ -33,6 +39,8 @@ import {
 } from '@strands-agents/sdk/multiagent'
 import { markReplayed } from './events.ts'
 import { Frame, frameNow, inFrame, type Nest, segment } from './frames.ts'
+import { applyInvocation, type WatchedInvocation, watchInvocation } from './invocation-watch.ts'
+import { placeOfNode } from './places.ts'
 import type { StatePatch } from './record.ts'
 import { pump, relay, type Send } from './relay.ts'
 import { restoreMetrics } from './seams.ts'
@@ -56,22 +64,29 @@ interface NodeRecord {
   readonly error?: ErrorJson
   /** What the body of a node wrote to the state of the orchestrator. */
   readonly app?: StatePatch
+  /** What was written in it to the invocationState, values as the codec writes them. */
+  readonly invocation?: StatePatch
 }
 
 const gated = new WeakSet<Node>()
 
-/** Puts gates around all nodes, and those of orchestrators among them. UsageError for agents that cannot be durable. */
-export function gateNodes(orchestrator: Orchestrator, adopt: (agent: Agent) => boolean): void {
+/**
+ * Puts gates around all nodes, and those of orchestrators among them; `outer`: where such a one stands (places.ts).
+ * UsageError for agents that cannot be durable.
+ */
+export function gateNodes(orchestrator: Orchestrator, adopt: Nest['adopt'], outer?: string): void {
   for (const node of orchestrator.nodes.values()) {
     if (gated.has(node)) continue
     gated.add(node)
     const original: Handle = node.handle.bind(node)
-    const isOpen = opens(node, adopt)
+    const isOpen = opens(node, adopt, placeOfNode(outer, node.id))
     node.handle = (input, state, options) => {
       const frame = frameNow()
       if (frame === undefined || frame.nest.durable.current() !== undefined) return original(input, state, options)
-      const visit: Visit = { frame, node, state, isOpen, original: () => original(input, state, options) }
-      return visited(visit, options?.cancelSignal)
+      const invocationState = options?.invocationState ?? {}
+      const invocation = watchInvocation(invocationState)
+      const body = (): Events => original(input, state, { ...options, invocationState: invocation.state })
+      return visited({ frame, node, state, invocationState, invocation, isOpen, body }, options?.cancelSignal)
     }
   }
 }
@@ -85,10 +100,10 @@ export function agentsOf(orchestrator: Orchestrator): Agent[] {
 }
 
 /** Whether what is inside of a node passes gates of its own. */
-function opens(node: Node, adopt: (agent: Agent) => boolean): boolean {
-  if (node instanceof AgentNode) return node.agent instanceof Agent && adopt(node.agent)
+function opens(node: Node, adopt: Nest['adopt'], place: string): boolean {
+  if (node instanceof AgentNode) return node.agent instanceof Agent && adopt(node.agent, place)
   if (!(node instanceof MultiAgentNode) || !isOrchestrator(node.orchestrator)) return false
-  gateNodes(node.orchestrator, adopt)
+  gateNodes(node.orchestrator, adopt, place)
   return true
 }
 
@@ -96,8 +111,11 @@ interface Visit {
   readonly frame: Frame
   readonly node: Node
   readonly state: MultiAgentState
+  /** Of whoever invokes the orchestrator, and the same as the node has it. */
+  readonly invocationState: InvocationState
+  readonly invocation: WatchedInvocation
   readonly isOpen: boolean
-  readonly original: () => Events
+  readonly body: () => Events
 }
 
 async function* visited(visit: Visit, cancelSignal: AbortSignal | undefined): Events {
@@ -119,7 +137,7 @@ async function* visited(visit: Visit, cancelSignal: AbortSignal | undefined): Ev
   const inside = frameOf(visit, op)
   let update: NodeResultUpdate
   try {
-    update = yield* inFrame(inside, visit.original)
+    update = yield* inFrame(inside, visit.body)
   } catch (error) {
     if (inside.fatal !== undefined) {
       frame.nest.fatal ??= inside.fatal
@@ -136,7 +154,8 @@ async function* visited(visit: Visit, cancelSignal: AbortSignal | undefined): Ev
   frame.visits.set(node.id, count)
   frame.nest.forget(inside)
   // What it did are steps of their own.
-  return fromRecord(await durable.step({ ...op, effect: 'read' }, () => recordOf(update)))
+  const record = { ...recordOf(update), ...writtenIn(visit) }
+  return fromRecord(await durable.step({ ...op, effect: 'read' }, () => record))
 }
 
 /** An agent that keeps its context from visit to visit has one scope for all of them. */
@@ -149,34 +168,35 @@ function frameOf({ frame, node }: Visit, { key }: Op): Frame {
 
 /** A node that is neither agent nor orchestrator: its body is recorded as a whole. */
 async function* asStep(visit: Visit, op: Op): Events {
-  const { frame, state, original } = visit
+  const { frame, state, body } = visit
   const { durable } = frame.nest
   const isLost = (): boolean => durable.abortSignal.aborted && LeaseLostError.is(durable.abortSignal.reason)
   const watch = watchOf(state, durable)
   let ran = false
-  const body = (send: Send<MultiAgentStreamEvent>): Promise<NodeRecord> =>
+  const made = (send: Send<MultiAgentStreamEvent>): Promise<NodeRecord> =>
     durable.step(op, async (at) => {
       ran = true
-      const update = await pump(original(), send)
+      const update = await pump(body(), send)
       const app = watch.take(at.key)
-      return { ...recordOf(update), ...(app !== undefined && { app }) }
+      return { ...recordOf(update), ...(app !== undefined && { app }), ...writtenIn(visit) }
     })
   try {
-    const record = yield* relay(body, isLost)
-    if (!ran && record.app !== undefined) watch.apply(record.app)
+    const record = yield* relay(made, isLost)
+    if (!ran) writeAgain(visit, record)
     return fromRecord(record)
   } catch (error) {
     throw causeOf(frame.nest, error)
   }
 }
 
-async function recalled({ frame, node, state }: Visit, op: Op): Promise<NodeResultUpdate> {
-  const { nest } = frame
+async function recalled(visit: Visit, op: Op): Promise<NodeResultUpdate> {
+  const { node } = visit
+  const { nest } = visit.frame
   try {
     const record = await nest.durable.step<NodeRecord>(op, () => {
       throw new Error(`Node ${op.key} is recorded.`)
     })
-    if (record.app !== undefined) watchOf(state, nest.durable).apply(record.app)
+    writeAgain(visit, record)
     // The SDK tells of an agent's usage in all of its visits.
     if (record.usage !== undefined && node instanceof AgentNode && node.agent instanceof Agent)
       restoreMetrics(node.agent, record.usage, 0, [])
@@ -184,6 +204,16 @@ async function recalled({ frame, node, state }: Visit, op: Op): Promise<NodeResu
   } catch (error) {
     throw causeOf(nest, error)
   }
+}
+
+function writtenIn({ frame, node, invocation }: Visit): Pick<NodeRecord, 'invocation'> {
+  const written = invocation.take((keys) => frame.nest.tellLost(`Node ${node.id}`, keys))
+  return written === undefined ? {} : { invocation: written }
+}
+
+function writeAgain({ frame, state, invocationState }: Visit, { app, invocation }: NodeRecord): void {
+  if (app !== undefined) watchOf(state, frame.nest.durable).apply(app)
+  if (invocation !== undefined) applyInvocation(invocationState, invocation)
 }
 
 /** The error of a node stays what it was; a retry begins at the step inside that failed, or at the node. */

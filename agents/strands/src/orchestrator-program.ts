@@ -60,7 +60,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
         const { runId, start, abortSignal } = durable
         const orchestrator: Orchestrator = await factory({ runId, tenant: start.tenant, input, abortSignal })
         check(what, kind, orchestrator)
-        const adopt: Nest['adopt'] = (agent) => bindInner(agent, { linear, log, durable })
+        const adopt: Nest['adopt'] = (agent, place) => bindInner(agent, place, { linear, log, durable })
         const nest = new Nest(durable, { policy, saga, waits: true, onCodeChange, log, adopt })
         gateNodes(orchestrator, adopt)
         const tools = agentsOf(orchestrator).flatMap((agent) => toolsWithin(agent))
@@ -83,8 +83,11 @@ async function made(nest: Nest, orchestrator: Orchestrator, input: MultiAgentInp
   const { durable } = nest
   const root = nest.frame('')
   const asked = new Map<string, number>()
+  // One for all passes, as in a process that makes them anew.
+  const invocationState = {}
   const invoke = async (given: MultiAgentInput): Promise<MultiAgentResult> => {
-    const events = inFrame(root, () => orchestrator.stream(given, { cancelSignal: durable.abortSignal }))
+    const options = { invocationState, cancelSignal: durable.abortSignal }
+    const events = inFrame(root, () => orchestrator.stream(given, options))
     let next = await events.next()
     while (!next.done) next = await events.next()
     return next.value

@@ -37,6 +37,7 @@ import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { toolCall, toolTicket } from './metering.ts'
+import { placeOfTool } from './places.ts'
 import { interruptKey, policyInterrupt } from './questions.ts'
 import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
@@ -135,7 +136,7 @@ async function* madeOnce(call: Call, ask: string): Events {
     input: input as Json,
   }
   const inner = agentOfTool(ctx.tool)
-  if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent))
+  if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent, placeOfTool(scope.agent, name)))
     return yield* madeByAgent(call, op, inner.keepsContext)
   // A result that the journal tells of this step, and not a person of an unknown outcome.
   let isRecorded = false
@@ -221,9 +222,10 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
   const frame = keepsContext
     ? new Frame(scope.nest, scope.key(`agent:${segment(name)}/`), id)
     : new Frame(scope.nest, scope.key(`call:${segment(id)}/`))
+  const watched = watchInvocation(ctx.invocationState)
   let block: ToolResultBlock
   try {
-    const { result } = yield* inFrame(frame, () => next(ctx))
+    const { result } = yield* inFrame(frame, () => next({ ...ctx, invocationState: watched.state }))
     block = result
   } catch (error) {
     if (isInterruptError(error)) return raise(call, error.interrupts.map(interruptJson))
@@ -234,14 +236,16 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
     throw frame.fatal.error
   }
   if (frame.interrupts.length > 0) return raise(call, frame.interrupts)
+  const invocation = watched.take((keys) => tellLost(call, keys))
   // What it did are steps of their own.
-  const record = await scope.durable.step({ ...op, effect: 'read' }, () => ({
+  const record = await scope.durable.step<ToolRecord>({ ...op, effect: 'read' }, () => ({
     ...recordResult(block),
+    ...(invocation !== undefined && { invocation }),
     ...(call.edited !== undefined && { edited: call.edited }),
   }))
   scope.loops?.saw(op.key, op.check ?? '', record)
   const recorded = resultBlock(record, toolUseId)
-  scope.conversation.result(cycle, toolUseId, recorded)
+  scope.conversation.result(cycle, toolUseId, recorded, record)
   return block.error === undefined ? recorded : withError(recorded, block.error)
 }
 
@@ -283,15 +287,14 @@ async function runBody(
   /** What the body has done to the agent, with its result. */
   function recordOf(block: ToolResultBlock): ToolRecord {
     const state = scope.watch.take(at.key)
-    const written = invocation.take()
-    if (written.lost.length > 0) tellLost(call, written.lost)
+    const written = invocation.take((keys) => tellLost(call, keys))
     const changes = scope.conversation.changedByTool(messagesOf(scope.agent), hasAgent)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
     return {
       ...recordResult(block),
       ...(state !== undefined && { state }),
-      ...(written.patch !== undefined && { invocation: written.patch }),
+      ...(written !== undefined && { invocation: written }),
       ...changes,
       ...(cancelled && { cancelled: true as const }),
       ...(call.edited !== undefined && { edited: call.edited }),
@@ -311,11 +314,8 @@ function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock):
   if (record.cancelled) scope.agent.cancel()
 }
 
-function tellLost({ scope, ctx }: Call, keys: readonly string[]): void {
-  const which = keys.map((key) => `invocationState.${key}`).join(', ')
-  scope.nest.log(
-    `Tool ${ctx.toolUse.name} of run ${scope.durable.runId} wrote ${which}, which cannot be recorded: it is not there when the run goes on in another process.`,
-  )
+function tellLost({ scope, ctx }: Call, keys: string): void {
+  scope.nest.tellLost(`Tool ${ctx.toolUse.name}`, keys)
 }
 
 /**
