@@ -61,7 +61,7 @@ describe('a SessionManager is refused before anything is done', () => {
   it('of an agent that is a node', async () => {
     const ledger = new Ledger()
     const make = (): Graph =>
-      new Graph({ nodes: [makeAgent(ledger, ['Done.'], { id: 'a', ...managed() }).agent], edges: [] })
+      new Graph({ nodes: [makeAgent(ledger, ['Done.'], { id: 'a', ...managed() }).agent], edges: [], maxSteps: 5 })
     const engine = new MemoryEngine(runtime)
     await engine.start('r', { program: 'team', input: 'go' })
     const how = await engine.execute('r', createOrchestratorProgram('graph', 'team', make, { log: () => {} }))
