@@ -22,6 +22,8 @@ export interface Binding {
   /** See linear.ts. */
   readonly linear: boolean
   readonly writesEnds: boolean
+  /** Whether the agent may have a SessionManager. Default false. */
+  readonly keepsSession?: boolean
 }
 
 export interface Bound {

@@ -1,11 +1,15 @@
 /** Tools that are called past the stages, and tools that live in the process. */
 import { nodeRuntime } from '@selvage/runtime-node'
-import { AfterToolCallEvent, type Agent } from '@strands-agents/sdk'
+import { AfterToolCallEvent, type Agent, type AgentConfig, type Tool, tool } from '@strands-agents/sdk'
+import { BeforeNodeCallEvent, Graph } from '@strands-agents/sdk/multiagent'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { describe, expect, it } from 'vitest'
-import { noting } from '../test/agents.ts'
+import { Ledger, makeAgent, noting } from '../test/agents.ts'
+import { type How, MemoryEngine } from '../test/memory-engine.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { keysOf, outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
+import { createOrchestratorProgram } from './orchestrator-program.ts'
+import { agentOfTool } from './seams.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -25,6 +29,16 @@ function lookingAgain(seen: string[]): (agent: Agent) => void {
       seen.push(JSON.stringify(result?.toJSON().toolResult.content))
     })
   }
+}
+
+function innerAgent(ledger: Ledger, script: Script, config: AgentConfig): Agent {
+  return makeAgent(ledger, script, { name: 'inner', id: 'inner', ...config }).agent
+}
+
+async function playGraph(make: () => Graph): Promise<How> {
+  const engine = new MemoryEngine(runtime)
+  await engine.start('r', { program: 'team', input: 'go' })
+  return await engine.execute('r', createOrchestratorProgram('graph', 'team', make, { log: () => {} }))
 }
 
 describe('a direct call', () => {
@@ -56,6 +70,62 @@ describe('a direct call', () => {
   })
 })
 
+describe('a direct call of an agent inside of a run', () => {
+  const outside = expect.stringContaining(
+    'agent.tool.look was called outside of an invocation of durable agent "inner"',
+  )
+  const direct = { recordDirectToolCall: false }
+
+  it('is refused in a hook of its graph, which is no invocation of it', async () => {
+    const ledger = new Ledger()
+    const make = (): Graph => {
+      const inner = innerAgent(ledger, ['Done.'], { tools: [noting(ledger, 'look')] })
+      const graph = new Graph({ nodes: [inner], edges: [], maxSteps: 5 })
+      graph.addHook(BeforeNodeCallEvent, async () => void (await inner.tool.look?.invoke({ n: 1 }, direct)))
+      return graph
+    }
+    expect(await playGraph(make)).toMatchObject({ outcome: { error: { message: outside } } })
+    expect(ledger.tools).toEqual([])
+  })
+
+  it('is refused in a hook of the agent that has it', async () => {
+    const refused: unknown[] = []
+    const scenario: Scenario = {
+      script: [{ tools: [{ name: 'look', input: { n: 1 } }] }, 'Done.'],
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look'), innerAgent(ledger, ['never'], { tools: [noting(ledger, 'look')] })],
+      }),
+      prepare: (agent) => {
+        const inner = agentOfTool(agent.toolRegistry.get('inner') as Tool)?.agent
+        agent.addHook(AfterToolCallEvent, async () => {
+          await inner?.tool.look?.invoke({ n: 2 }, direct).catch((error: unknown) => refused.push(error))
+        })
+      },
+    }
+    const { ledger } = await play(runtime, scenario)
+    expect(refused).toEqual([expect.objectContaining({ code: 'UNSUPPORTED', message: outside })])
+    expect(ledger.tools).toEqual(['look:1'])
+  })
+
+  it('is a part of the step in the body of a tool, and a plain call where no run is', async () => {
+    const ledger = new Ledger()
+    const inner = innerAgent(ledger, ['never'], { tools: [noting(ledger, 'look')] })
+    const peek = tool({
+      name: 'peek',
+      description: 'Looks by the other one.',
+      inputSchema: { type: 'object' },
+      callback: async () => String((await inner.tool.look?.invoke({ n: 3 }, direct))?.status),
+    })
+    const { how } = await play(runtime, {
+      script: [{ tools: [{ name: 'peek', input: {} }] }, 'Done.'],
+      config: () => ({ tools: [peek, inner] }),
+    })
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    await inner.tool.look?.invoke({ n: 4 })
+    expect(ledger.tools).toEqual(['look:3', 'look:4'])
+  })
+})
+
 describe('the live bash tool', () => {
   const scenario: Scenario = { script: ['Done.'], config: () => ({ tools: [bash] }) }
 
@@ -63,6 +133,45 @@ describe('the live bash tool', () => {
     const { how, ledger } = await play(runtime, scenario)
     expect(how).toMatchObject({ outcome: { error: { code: 'UNSUPPORTED' } } })
     expect(ledger.modelCalls).toBe(0)
+  })
+
+  const shells = (): AgentConfig => ({ plugins: [{ name: 'shells', initAgent() {}, getTools: () => [bash] }] })
+  const refused = { outcome: { error: { code: 'UNSUPPORTED', message: expect.stringContaining('live bash tool') } } }
+
+  it.each([
+    ['that a plugin brings', ['Done.'], shells],
+    [
+      'that a plugin brings to an agent that is a tool',
+      [{ tools: [{ name: 'inner', input: { input: 'x' } }] }, 'Done.'],
+      (ledger: Ledger) => ({ tools: [innerAgent(ledger, ['never'], shells())] }),
+    ],
+  ] as [string, Script, (ledger: Ledger) => AgentConfig][])('is refused %s', async (_, script, config) => {
+    const { how } = await play(runtime, { script, config })
+    expect(how).toMatchObject(refused)
+  })
+
+  it('is refused that a plugin brings to a node', async () => {
+    const ledger = new Ledger()
+    const make = (): Graph => new Graph({ nodes: [innerAgent(ledger, ['never'], shells())], edges: [], maxSteps: 5 })
+    expect(await playGraph(make)).toMatchObject(refused)
+    expect(ledger.modelCalls).toBe(0)
+  })
+
+  it('is refused when it is called that has come during the run', async () => {
+    const arm = tool({
+      name: 'arm',
+      description: 'Brings the tool.',
+      inputSchema: { type: 'object' },
+      callback: (_, context) => {
+        context?.agent.toolRegistry.add(bash)
+        return 'armed'
+      },
+    })
+    const { how } = await play(runtime, {
+      script: [{ tools: [{ name: 'arm', input: {} }] }, { tools: [{ name: 'bash', input: {} }] }, 'Done.'],
+      config: () => ({ tools: [arm] }),
+    })
+    expect(how).toMatchObject(refused)
   })
 
   it('is let by where its author has declared its effect', async () => {

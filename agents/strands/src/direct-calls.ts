@@ -1,29 +1,33 @@
 /**
  * Direct calls of tools, `agent.tool.search.invoke(…)`, which pass the stages by. Inside of an invocation (in a hook or in
  * middleware) such a call is a step like the body of a tool; in the body of a step it is a part of that. Outside of any
- * invocation nothing would record it, and a program that is started again would make it again: it is refused.
+ * invocation nothing would record it, and a program that is started again would make it again: it is refused. So it is of an
+ * agent inside of a run while another part of that run goes on: a hook of its graph, or of the agent that has it as a tool.
+ * Where no run is, an inner agent is an ordinary one.
  *
  *   direct:<tool>:<hash of the input>@<n>[~2]   n: model outcomes recorded by then; ~2: the second there
  */
 import { encode, LeaseLostError, type Op, UsageError } from '@selvage/core'
 import { effectStep } from '@selvage/programs'
 import type { Agent, ToolResultBlock } from '@strands-agents/sdk'
+import { frameNow } from './frames.ts'
 import { recordResult, resultBlock, type ToolRecord } from './record.ts'
 import { pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
+import { invocationNow } from './within.ts'
 
 type Handle = Agent['tool'][string]
 type Given = Parameters<NonNullable<Handle>['stream']>
 type Event = ReturnType<NonNullable<Handle>['stream']> extends AsyncGenerator<infer E, unknown, unknown> ? E : never
 type Events = AsyncGenerator<Event, ToolResultBlock, undefined>
 
-/** `refuses`: calls outside of an invocation, for agents that have a run of their own. */
-export function gateDirectCalls(agent: Agent, scopeNow: () => Scope | undefined, refuses: boolean): void {
+/** `isOwn`: the agent has a run of its own, to which whatever it does belongs. */
+export function gateDirectCalls(agent: Agent, scopeNow: () => Scope | undefined, isOwn: boolean): void {
   const original = agent.tool
   const stream = (name: string, ...given: Given): Events => {
     const plain = (): Events => (original[name] as NonNullable<Handle>).stream(...given) as Events
     const scope = scopeNow()
-    if (scope === undefined && refuses) throw outside(agent, name)
+    if (scope === undefined && (isOwn || isBesideStep())) throw outside(agent, name)
     const [input, options] = given
     // The SDK refuses to put it among the messages of a turn that is under way.
     const isKept = options?.recordDirectToolCall !== false
@@ -43,6 +47,12 @@ export function gateDirectCalls(agent: Agent, scopeNow: () => Scope | undefined,
     get: (target, name) => (typeof name === 'string' && name !== 'then' ? handle(name) : Reflect.get(target, name)),
   })
   Object.defineProperty(agent, 'tool', { value: tool, configurable: true })
+}
+
+/** Inside of a run, and not in the body of one of its steps. */
+function isBesideStep(): boolean {
+  const durable = invocationNow()?.scope.durable ?? frameNow()?.nest.durable
+  return durable !== undefined && durable.current() === undefined
 }
 
 async function* asStep(scope: Scope, asked: string, given: unknown, plain: () => Events): Events {
@@ -81,7 +91,7 @@ function outside(agent: Agent, name: string): UsageError {
     'UNSUPPORTED',
     `agent.tool.${name} was called outside of an invocation of durable agent "${agent.name}": nothing would record it.`,
     {
-      hint: 'Call the function behind the tool, or make the call in a hook with recordDirectToolCall: false.',
+      hint: 'Call the function behind the tool, or make the call in a hook of that agent with recordDirectToolCall: false.',
     },
   )
 }

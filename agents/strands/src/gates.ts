@@ -6,7 +6,14 @@ import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
 import { knowRunOf } from './run-of.ts'
 import type { Scope } from './scope.ts'
-import { hasBackgroundTasks, hasCheckpointing, type Invocation, makeOutermost, wrapInvocation } from './seams.ts'
+import {
+  hasBackgroundTasks,
+  hasCheckpointing,
+  hasSessionManager,
+  type Invocation,
+  makeOutermost,
+  wrapInvocation,
+} from './seams.ts'
 import { toolGate } from './tool-gate.ts'
 import { enterStreams, scopeBehind } from './within.ts'
 
@@ -19,6 +26,8 @@ export interface Gates {
   readonly log: (line: string) => void
   /** The agent of a run, and not one inside of it. */
   readonly isOwn: boolean
+  /** Whether it may have a SessionManager: see `refuseSession`. */
+  readonly keepsSession?: boolean
 }
 
 /** Before every other hook: a message must have its name when others see it. */
@@ -27,8 +36,12 @@ const FIRST = -1_000
 const gated = new WeakSet<Agent>()
 
 /** UsageError for agents that cannot be durable, or are so already. Called before the agent's first durable invocation. */
-export function putGates(agent: unknown, { scope, wrap, linear, log, isOwn }: Gates): asserts agent is Agent {
+export function putGates(
+  agent: unknown,
+  { scope, wrap, linear, log, isOwn, keepsSession = false }: Gates,
+): asserts agent is Agent {
   checkAgent(agent)
+  if (!keepsSession) refuseSession(agent)
   gated.add(agent)
   knowRunOf(agent, () => scope() ?? scopeBehind(agent))
   const gate = modelGate(scope)
@@ -78,6 +91,22 @@ export function checkAgent(agent: unknown): asserts agent is Agent {
       },
     )
   }
+}
+
+/**
+ * A SessionManager loads its own state into each new agent, newer than what the journal folds to, and knows nothing of a
+ * turn that is open: messages would be there twice, and its appState never. Only `durable()`, where one conversation may
+ * have many runs, lets it be.
+ */
+function refuseSession(agent: Agent): void {
+  if (!hasSessionManager(agent)) return
+  throw new UsageError(
+    'UNSUPPORTED',
+    `Agent "${agent.name}" has a SessionManager, which would load a state of its own over that of the run.`,
+    {
+      hint: 'Leave it out: the journal keeps more than a session does. Many messages under one id are selvage.agent(…).session(id).',
+    },
+  )
 }
 
 /** Whether an agent has gates, of whatever kind. */

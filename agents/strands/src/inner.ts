@@ -119,6 +119,8 @@ function turnsIn(frame: Frame, agent: Agent, watch: StateWatch, args: Parameters
       ...(!keepsContext && { before: usedSoFar(agent) }),
       open: async () => ({ durable: nest.durable }),
       nest: () => nest,
+      // Now its plugins have brought their tools.
+      begins: () => nest.policy.refuseLive(agent.name, agent.tools),
       // The journal has it already: in the call of the tool, or in what came before the node.
       firstInput: keepsContext ? undefined : recordInput(args),
       writesEnds: keepsContext,

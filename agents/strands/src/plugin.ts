@@ -19,6 +19,7 @@ import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 import { warn } from './program-options.ts'
+import { hasSessionManager } from './seams.ts'
 import type { Session } from './turns.ts'
 
 export interface DurableOptions extends ToolPolicies {
@@ -87,9 +88,10 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
         open: () => run.attach(bound.name),
         linear,
         writesEnds: true,
+        keepsSession: true,
       })
       release = () => turns.release()
-      if (bound.sessionManager !== undefined) {
+      if (hasSessionManager(bound)) {
         log(
           `Agent "${bound.name}" has a SessionManager beside durable(): both keep the conversation, and each resume loads both. One of them is enough.`,
         )

@@ -24,6 +24,7 @@ import {
   ModelRouter,
   Offload,
   type Plugin,
+  SessionManager,
   SummarizingConversationManager,
   TextBlock,
   type ToolContext,
@@ -43,6 +44,7 @@ import {
   hasCheckpointing,
   hasDefaultRetry,
   hasOtherStages,
+  hasSessionManager,
   interruptJson,
   isHookInterrupt,
   isInterruptError,
@@ -240,11 +242,15 @@ describe('interrupts', () => {
 })
 
 describe('what stands around us', () => {
-  it('background tasks and checkpoints are seen', () => {
+  it('background tasks, checkpoints and session managers are seen', () => {
     expect(hasBackgroundTasks(agentWith())).toBe(false)
     expect(hasBackgroundTasks(agentWith({ backgroundTasks: true }))).toBe(true)
     expect(hasCheckpointing(agentWith())).toBe(false)
     expect(hasCheckpointing(agentWith({ checkpointing: true }))).toBe(true)
+    const sessionManager = new SessionManager({ sessionId: 's' })
+    expect(hasSessionManager(agentWith())).toBe(false)
+    expect(hasSessionManager(agentWith({ sessionManager }))).toBe(true)
+    expect(hasSessionManager(agentWith({ plugins: [sessionManager] }))).toBe(true)
   })
 
   it('a handler becomes the outermost', async () => {

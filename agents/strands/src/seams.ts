@@ -21,6 +21,7 @@ import {
   Message,
   Model,
   ModelRetryStrategy,
+  SessionManager,
   SNAPSHOT_SCHEMA_VERSION,
   type Usage,
 } from '@strands-agents/sdk'
@@ -460,13 +461,20 @@ function fieldsOf(value: object): unknown[] {
 
 // ── the SDK's own retries ───────────────────────────────────────────────────────────────────────────────────────────
 
+/** The plugins of an agent, initialised or not, with those that the SDK makes of other options. */
+function pluginsOf(agent: Agent): unknown[] {
+  const { _pluginRegistry } = agent as unknown as { readonly _pluginRegistry: object }
+  return fieldsOf(_pluginRegistry).flatMap((field) => (typeof field === 'object' && field ? fieldsOf(field) : []))
+}
+
+/** Whether an agent has one, as its option or in its list of plugins. */
+export function hasSessionManager(agent: Agent): boolean {
+  return agent.sessionManager !== undefined || pluginsOf(agent).some((plugin) => plugin instanceof SessionManager)
+}
+
 /** Strategies by which the loop asks a model again. */
 function retryStrategiesOf(agent: Agent): ModelRetryStrategy[] {
-  const { _pluginRegistry } = agent as unknown as { readonly _pluginRegistry: object }
-  const values = fieldsOf(_pluginRegistry).flatMap((field) =>
-    typeof field === 'object' && field ? fieldsOf(field) : [],
-  )
-  return values.filter((value) => value instanceof ModelRetryStrategy)
+  return pluginsOf(agent).filter((plugin) => plugin instanceof ModelRetryStrategy)
 }
 
 /** Whether model calls of that agent are made again as the SDK does it where its author has said nothing. */

@@ -135,6 +135,7 @@ async function* madeOnce(call: Call, ask: string): Events {
     check: checkOf(call),
     input: input as Json,
   }
+  refuseLive(call, op)
   const inner = agentOfTool(ctx.tool)
   if (inner !== undefined && !scope.hasStep(op.key) && scope.nest.adopt(inner.agent, placeOfTool(scope.agent, name)))
     return yield* madeByAgent(call, op, inner.keepsContext)
@@ -195,6 +196,17 @@ async function* madeOnce(call: Call, ask: string): Events {
   if (isRecorded) scope.conversation.result(cycle, toolUseId, block, did)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
+}
+
+/** What has come during the run was not seen when it began. */
+function refuseLive({ scope, ctx }: Call, { key }: Op): void {
+  if (ctx.tool === undefined || scope.hasStep(key)) return
+  try {
+    scope.policy.refuseLive(scope.agent.name, [ctx.tool])
+  } catch (error) {
+    scope.fail(error)
+    throw error
+  }
 }
 
 function checkOf({ scope, ctx }: Call): string {

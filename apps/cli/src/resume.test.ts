@@ -1,15 +1,21 @@
 import type { Entry } from '@selvage/core'
 import { expect, test } from 'vitest'
-import { resumeOf } from './resume.ts'
+import { resumeOf, resumeWords } from './resume.ts'
 
 const state = (key: string): Entry => ({ seq: 1, at: 0, type: 'state', key, patch: {} })
 const start: Entry = { seq: 0, at: 0, type: 'start', start: { program: 'p', input: null }, salt: 's' }
 
 test.each([
-  ['an agent', [start, state('agent')], 'fold'],
-  ['an agent inside of a node of a graph', [start, state('node:a#1/agent')], 'fold'],
-  ['a workflow', [start, state('patience'), state('user-agent')], 'replay'],
-  ['a run that has done nothing', [start], undefined],
-] as const)('%s', (_what, entries, way) => {
+  ['an agent', [start, state('agent')], 'fold', /^folding its journal/],
+  ['an agent with another one as a tool', [start, state('agent'), state('call:t@1/agent')], 'fold', /^folding/],
+  ['an agent inside of a node of a graph', [start, state('node:a#1/agent')], 'fold', /^running from the top/],
+  ['a workflow', [start, state('patience'), state('user-agent')], 'replay', /^replaying its function/],
+] as const)('%s', (_what, entries, way, words) => {
   expect(resumeOf(entries)).toBe(way)
+  expect(resumeWords(entries)).toMatch(words)
+})
+
+test('a run that has done nothing', () => {
+  expect(resumeOf([start])).toBeUndefined()
+  expect(resumeWords([start])).toBeUndefined()
 })

@@ -3,7 +3,7 @@ import type { Approval, Run, RunState, RunSummary } from 'selvage/core'
 import { unknownLines } from './effects.ts'
 import { moneyFacts } from './money.ts'
 import type { Output } from './output.ts'
-import { RESUMES, type Resume, resumeOf } from './resume.ts'
+import { resumeOf, resumeWords } from './resume.ts'
 import type { Row, RowState } from './row.ts'
 import { quote, type Session } from './session.ts'
 import { standing } from './standing.ts'
@@ -23,16 +23,22 @@ export async function show({ selvage, output, again }: Session, run: Run): Promi
   const questions = [...open.items, ...callbacks.items].toSorted((a, b) => a.openedAt - b.openedAt)
   const unknown = await selvage.effects({ runId: run.id, state: 'unknown' })
   const rows = timeline(entries, state.claims)
-  const resume = resumeOf(entries)
   const usage = await run.usage()
   const tree = children.items.length === 0 ? undefined : await run.usage({ tree: true })
   if (output.json) {
     const money = { usage, ...(tree !== undefined && { treeUsage: tree }) }
     const asked = { questions, unknown: unknown.items }
-    return output.document({ run: state, resume, ...money, timeline: rows, ...asked, children: children.items })
+    return output.document({
+      run: state,
+      resume: resumeOf(entries),
+      ...money,
+      timeline: rows,
+      ...asked,
+      children: children.items,
+    })
   }
-  for (const line of header(output, state, resume, [...originFacts(entries), ...moneyFacts(usage, tree, state.budget)]))
-    output.line(line)
+  const facts = [...originFacts(entries), ...moneyFacts(usage, tree, state.budget), ...resumeFacts(entries)]
+  for (const line of header(output, state, facts)) output.line(line)
   output.line()
   for (const line of rowLines(output, rows, state)) output.line(line)
   if (children.items.length > 0) output.line()
@@ -57,12 +63,12 @@ function originFacts([first]: readonly Entry[]): (readonly [string, string])[] {
   return origin === undefined ? [] : [['forked from', `${brief(origin.runId, 500)}, before its entry ${origin.at}`]]
 }
 
-function header(
-  output: Output,
-  state: RunState,
-  resume: Resume | undefined,
-  money: readonly (readonly [string, string])[],
-): string[] {
+function resumeFacts(entries: readonly Entry[]): (readonly [string, string])[] {
+  const words = resumeWords(entries)
+  return words === undefined ? [] : [['goes on by', words]]
+}
+
+function header(output: Output, state: RunState, more: readonly (readonly [string, string])[]): string[] {
   const now = Date.now()
   const dim = (text: string) => output.style('dim', text)
   const version = state.version === undefined ? '' : ` v${state.version}`
@@ -72,8 +78,7 @@ function header(
     ['', times.join(', ')],
     ['', `${plural(state.steps, 'step')}, ${plural(state.entries, 'journal entry', 'journal entries')}`],
   ]
-  facts.push(...money)
-  if (resume !== undefined) facts.push(['goes on by', RESUMES[resume]])
+  facts.push(...more)
   if (state.parent !== undefined) facts.push(['parent', state.parent])
   if (state.tenant !== undefined) facts.push(['tenant', state.tenant])
   const tags = Object.entries(state.tags).map(([key, value]) => `${key}=${value}`)
