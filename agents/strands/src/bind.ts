@@ -52,7 +52,7 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
       refuseOneStep(binding.policy, tools)
       for (const line of binding.policy.remarks(agent.name, tools)) binding.log(line)
     },
-    firstInput: binding.firstInput,
+    firstInput: () => binding.firstInput,
     writesEnds: binding.writesEnds,
     isUnwatched: unwatched(agent),
   })
@@ -60,6 +60,7 @@ export function bindAgent(agent: unknown, binding: Binding): Bound {
     ...binding,
     isOwn: true,
     scope,
+    ahead: () => turns.ahead(),
     wrap: (original) => (args, options, state, continuation) =>
       turns.invoke(args, options, state, (given, goesOn) =>
         original(given, options, state, goesOn ? undefined : continuation),

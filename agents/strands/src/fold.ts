@@ -151,7 +151,7 @@ export class Fold {
   readonly #entries: readonly Entry[]
   readonly #prefix: string
   readonly #checks = new Map<number, string>()
-  readonly #first: Json | undefined
+  readonly #first: () => Json | undefined
   /** Of a session: inputs by the id of the signal that brought them. */
   readonly #messages = new Map<string, Json>()
   /** Of a session: the message that is being answered. */
@@ -162,7 +162,7 @@ export class Fold {
   #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
 
   /** `first`: the input of a first turn that has no entry of its own. */
-  constructor(entries: readonly Entry[], prefix: string, conversation: Conversation, first?: Json) {
+  constructor(entries: readonly Entry[], prefix: string, conversation: Conversation, first: () => Json | undefined) {
     this.#entries = entries
     this.#prefix = prefix
     this.conversation = conversation
@@ -201,6 +201,21 @@ export class Fold {
 
   get #hasEnded(): boolean {
     return this.#turn?.end !== undefined
+  }
+
+  /**
+   * Whether an answer of the turn is recorded that comes next, or of that message or call: asked before it begins, when
+   * `conversation` may not have come to it yet.
+   */
+  hasAnswerAhead(call: string | undefined): boolean {
+    const isBegin = (entry: Entry): boolean =>
+      takenMessage(entry) === call || (entry.type === 'state' && (entry.patch as { call?: string }).call === call)
+    const from = call === undefined ? this.#at : this.#entries.findLastIndex(isBegin)
+    if (from < 0) return false
+    return this.#entries.slice(from).some((entry) => {
+      const key = entry.type === 'step' ? this.#own(entry.key) : undefined
+      return key !== undefined && isNumbered(key, MODEL)
+    })
   }
 
   /** The recorded check of model call `n`, if it is one of the tail. */
@@ -311,7 +326,7 @@ export class Fold {
   #beginFirst(): void {
     if (this.#turn !== undefined) return
     const taken = this.#taken
-    if (taken === undefined) this.#beginTurn(1, this.#first ?? [])
+    if (taken === undefined) this.#beginTurn(1, this.#first() ?? [])
     else this.#beginTurn(this.#turns + 1, this.#messages.get(taken) ?? [], taken)
   }
 
@@ -367,7 +382,7 @@ function isAnswer(entry: Entry): boolean {
 
 function foldedFrom(entries: readonly Entry[], prefix: string, input?: Json): Conversation {
   const conversation = new Conversation()
-  const fold = new Fold(entries, prefix, conversation, input)
+  const fold = new Fold(entries, prefix, conversation, () => input)
   while (fold.nextTurn({ looks: true })?.end !== undefined) {
     // On to the next one.
   }

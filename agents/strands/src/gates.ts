@@ -15,12 +15,14 @@ import {
   wrapInvocation,
 } from './seams.ts'
 import { toolGate } from './tool-gate.ts'
-import { enterStreams, scopeBehind } from './within.ts'
+import { type Ahead, enterHooks, scopeAround } from './within.ts'
 
 export interface Gates {
   /** That of the invocation under way, if it is durable: without one the gates are not there. */
   readonly scope: () => Scope | undefined
   readonly wrap: (original: Invocation) => Invocation
+  /** Asked before the hooks of BeforeInvocation: of an invocation that is to be durable. */
+  readonly ahead: () => Promise<Ahead | undefined>
   /** See linear.ts. */
   readonly linear: boolean
   readonly log: (line: string) => void
@@ -38,12 +40,12 @@ const gated = new WeakSet<Agent>()
 /** UsageError for agents that cannot be durable, or are so already. Called before the agent's first durable invocation. */
 export function putGates(
   agent: unknown,
-  { scope, wrap, linear, log, isOwn, keepsSession = false }: Gates,
+  { scope, wrap, ahead, linear, log, isOwn, keepsSession = false }: Gates,
 ): asserts agent is Agent {
   checkAgent(agent)
   if (!keepsSession) refuseSession(agent)
   gated.add(agent)
-  knowRunOf(agent, () => scope() ?? scopeBehind(agent))
+  knowRunOf(agent, () => scope() ?? scopeAround(agent))
   const gate = modelGate(scope)
   const model = linear ? makeLinear(agent, gate, log, () => scope()?.answersNext === true) : gate
   const tool = toolGate(scope)
@@ -58,7 +60,11 @@ export function putGates(
   agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
   gateDirectCalls(agent, scope, isOwn)
   wrapInvocation(agent, wrap)
-  enterStreams(agent)
+  if (!enterHooks(agent, ahead)) {
+    log(
+      `Agent "${agent.name}": this version of the Strands SDK calls hooks in a way that Selvage does not know; those of Before- and AfterInvocation are no part of the run.`,
+    )
+  }
 }
 
 /** Refuses what no gate can make durable. */

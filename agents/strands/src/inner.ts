@@ -35,7 +35,7 @@ export function bindInner(agent: Agent, place: string, binding: InnerBinding): b
     const [args, options, state, continuation] = given
     const frame = frameFor(agent)
     if (frame === undefined) return yield* original(...given)
-    const turns = turnsIn(frame, agent, watch, args)
+    const turns = turnsIn(frame, agent, watch)
     active = turns
     const pass: Pass = (input, goesOn) => original(input, options, state, goesOn ? undefined : continuation)
     try {
@@ -49,6 +49,10 @@ export function bindInner(agent: Agent, place: string, binding: InnerBinding): b
     ...binding,
     isOwn: false,
     scope,
+    ahead: async () => {
+      const frame = frameFor(agent)
+      return frame === undefined ? undefined : await turnsIn(frame, agent, watch).ahead(frame)
+    },
     wrap:
       (original) =>
       (...given) =>
@@ -107,7 +111,7 @@ function frameFor(agent: Agent): Frame | undefined {
   return frame.agent === agent ? frame : undefined
 }
 
-function turnsIn(frame: Frame, agent: Agent, watch: StateWatch, args: Parameters<Invocation>[0]): Turns {
+function turnsIn(frame: Frame, agent: Agent, watch: StateWatch): Turns {
   const { nest, prefix, call } = frame
   const keepsContext = call !== undefined
   const turns =
@@ -122,7 +126,7 @@ function turnsIn(frame: Frame, agent: Agent, watch: StateWatch, args: Parameters
       // Now its plugins have brought their tools.
       begins: () => nest.policy.refuseLive(agent.name, agent.tools),
       // The journal has it already: in the call of the tool, or in what came before the node.
-      firstInput: keepsContext ? undefined : recordInput(args),
+      firstInput: (args) => (keepsContext ? undefined : recordInput(args)),
       writesEnds: keepsContext,
       isUnwatched: () => false,
     })

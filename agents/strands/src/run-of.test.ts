@@ -217,7 +217,7 @@ describe('where there is no run', () => {
     expect(runOf(agent)).toBeUndefined()
   })
 
-  it('is there behind an invocation, and not before it', async () => {
+  it('is there before an invocation, and behind it', async () => {
     const seen: unknown[] = []
     await play(runtime, {
       script: ['Done.'],
@@ -226,6 +226,6 @@ describe('where there is no run', () => {
         agent.addHook(AfterInvocationEvent, (event) => void seen.push(runOf(event)?.runId))
       },
     })
-    expect(seen).toEqual([undefined, 'r'])
+    expect(seen).toEqual(['r', 'r'])
   })
 })

@@ -5,6 +5,8 @@
  * a step says where it was made, in words that are the same in every process:
  *
  *   hook:<event>:<name>@<n>[:<tool use id>][~2]     n: model outcomes recorded by then; ~2: the second there
+ *   hook:<event>:<name>@<message or call>[~2]       before the first turn of a session's message, or of a call of an agent
+ *                                                   that keeps its context: those before it need not have been counted
  *
  * An event of a tool call is told apart by the tool use, so that calls that run side by side may ask in any order.
  */
@@ -57,8 +59,8 @@ export function knowRunOf(agent: Agent, scope: () => Scope | undefined): void {
 }
 
 /**
- * The run that an agent is invoked in. Undefined where there is none: the agent is not durable, or is not being invoked
- * (BeforeInvocation lies outside of the run; for AfterInvocation see docs/durable.md).
+ * The run that an agent is invoked in, from BeforeInvocation to the last hook behind. Undefined where there is none: the
+ * agent is not durable, is not being invoked, or has stopped with its turn open (see docs/durable.md).
  *
  *   agent.addHook(AfterToolCallEvent, async (event) => {
  *     await runOf(event)?.step('audit', () => audit(event.toolUse))
@@ -84,6 +86,7 @@ class RunOfAgent implements AgentRun {
   get isReplaying(): boolean {
     const { conversation, fold } = this.#scope
     const { toolUse, type } = this.#of
+    if (type === 'beforeInvocationEvent') return fold.hasAnswerAhead(this.#scope.ahead)
     if (toolUse !== undefined) return this.#scope.hasRecorded(toolUse.toolUseId, conversation.cycle)
     if (type === 'afterModelCallEvent') return conversation.answers <= fold.recorded
     return conversation.answers < fold.recorded
@@ -151,9 +154,9 @@ class RunOfAgent implements AgentRun {
   }
 
   #counted(name: string): string {
-    const { conversation } = this.#scope
+    const { conversation, ahead } = this.#scope
     const { type = 'agent', toolUse } = this.#of
     const place = toolUse === undefined ? '' : `:${toolUse.toolUseId}`
-    return this.#scope.nextOf(`hook:${type.replace(/Event$/, '')}:${name}@${conversation.answers}${place}`)
+    return this.#scope.nextOf(`hook:${type.replace(/Event$/, '')}:${name}@${ahead ?? conversation.answers}${place}`)
   }
 }

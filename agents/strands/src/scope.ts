@@ -38,8 +38,8 @@ export interface ScopeOptions {
   /** `''`, or that of a frame. */
   readonly prefix: string
   readonly watch: StateWatch
-  /** The input of a first turn that has no entry of its own. */
-  readonly firstInput: Json | undefined
+  /** The input of a first turn that has no entry of its own. Asked for when a turn begins. */
+  readonly firstInput: () => Json | undefined
 }
 
 export interface ModelRequest {
@@ -68,6 +68,8 @@ export class Scope implements Answers {
   readonly answeredHere: Set<string> = new Set()
   /** The consumer of the stream has left: nothing new begins. Whether it had cancelled the agent before. */
   hasLeft: false | 'open' | 'cancelled' = false
+  /** Before the first turn of a message of a session, or of a call of an agent that keeps its context: which one. */
+  ahead: string | undefined
   /** The run was given up behind the turn: nothing of it settles here any more. */
   isClosed = false
   /** What ends the run, whatever the model would make of it. */

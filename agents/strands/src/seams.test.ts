@@ -320,6 +320,35 @@ describe('what is done to all messages in each cycle', () => {
     expect(order.join(' ')).toContain('before hook behind')
   })
 
+  it('something stands around the hooks of an invocation that has begun: before, behind each pass, and at the end', async () => {
+    const order: unknown[] = []
+    const types = new Set(['beforeInvocationEvent', 'afterInvocationEvent', 'agentResultEvent'])
+    let resumed = 0
+    const agent = agentWith(
+      {
+        plugins: [
+          {
+            name: 'late',
+            initAgent: (local) => {
+              const around = async (hooks: () => Promise<unknown>, type: string | undefined): Promise<unknown> => {
+                order.push(type)
+                return await hooks()
+              }
+              expect(aroundHooks(local as Agent, around, types)).toBe(true)
+            },
+          },
+        ],
+      },
+      ['one', 'two'],
+    )
+    agent.addHook(AfterInvocationEvent, (event) => {
+      if (resumed++ < 1) event.resume = 'and more'
+    })
+    await agent.invoke('go')
+    const pass = ['beforeInvocationEvent', 'afterInvocationEvent']
+    expect(order).toEqual([...pass, ...pass, 'agentResultEvent'])
+  })
+
   it('only stages that have handlers count', () => {
     const agent = agentWith()
     expect(hasOtherStages(agent, [])).toBe(false)

@@ -237,16 +237,24 @@ export function hasOtherStages(agent: Agent, stages: readonly object[]): boolean
 
 /**
  * Puts something around the hooks of an event: those that an agent has are called, one after the other, by
- * `invokeCallbacks(event)` of its registry. False where this version does so otherwise.
+ * `invokeCallbacks(event)` of its registry; that of `Agent.stream` itself as well, in a stream that has begun before.
+ * `types`: of these events, also where they have no hooks; default: of each that has any. False where this version does
+ * so otherwise.
  */
-export function aroundHooks(agent: Agent, around: (hooks: () => Promise<unknown>) => Promise<unknown>): boolean {
+export function aroundHooks(
+  agent: Agent,
+  around: (hooks: () => Promise<unknown>, type: string | undefined) => Promise<unknown>,
+  types?: ReadonlySet<string | undefined>,
+): boolean {
   const registry = inside(agent)._hooksRegistry
   const { invokeCallbacks, getCallbacksFor } = registry ?? {}
   if (registry === undefined || typeof invokeCallbacks !== 'function' || typeof getCallbacksFor !== 'function')
     return false
   registry.invokeCallbacks = (event) => {
     const hooks = (): Promise<unknown> => invokeCallbacks.call(registry, event)
-    return getCallbacksFor.call(registry, event).length === 0 ? hooks() : around(hooks)
+    const { type } = event as { readonly type?: string }
+    const isFor = types === undefined ? getCallbacksFor.call(registry, event).length > 0 : types.has(type)
+    return isFor ? around(hooks, type) : hooks()
   }
   return true
 }

@@ -46,7 +46,7 @@ import {
 } from './seams.ts'
 import type { StateWatch } from './state-watch.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
-import { within } from './within.ts'
+import { type Ahead, within } from './within.ts'
 
 /** A fiber that runs the agent. */
 export interface Session {
@@ -71,7 +71,7 @@ export interface TurnsOptions {
   /** Called when a session has been opened. */
   readonly begins?: (durable: Durable) => void
   /** The input of the first turn, where it is that of the run and needs no entry of its own. */
-  readonly firstInput: Json | undefined
+  readonly firstInput: (args: InvokeArgs | undefined) => Json | undefined
   /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
   readonly writesEnds: boolean
   /** Whether nobody sees the events of an invocation with these options. */
@@ -89,6 +89,8 @@ interface Open {
   readonly session: Session
   readonly scope: Scope
   readonly unlessLost: UnlessLost
+  /** The code has been looked at. */
+  isChecked: boolean
 }
 
 export class Turns {
@@ -98,6 +100,10 @@ export class Turns {
   #open: Open | undefined
   #isRunning = false
   #isUnwatched = false
+  /** What the first invocation was given, as `firstInput` sees it. */
+  #first: { readonly input: Json | undefined } | undefined
+  /** Which message or call the last turn was of. */
+  #lastCall: string | undefined
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
   /** The loop of a turn runs, or was left in the middle. */
@@ -131,8 +137,9 @@ export class Turns {
     frame?: Frame,
   ): Events {
     this.#frame = frame
-    this.#open ??= await this.#begin(frame)
-    const open = this.#open
+    this.#first ??= { input: this.#options.firstInput(args) }
+    const open = await this.#opened(frame)
+    await this.#check(open, frame)
     const { scope } = open
     scope.fatal = undefined
     const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
@@ -156,6 +163,14 @@ export class Turns {
       stop()
       if (!isOver) await this.#endCancelled(scope).finally(() => this.#leave(scope))
     }
+  }
+
+  /** The run, for hooks before the pass. Of an invocation that answers a message or a call, their steps are of that. */
+  async ahead(frame?: Frame): Promise<Ahead> {
+    this.#frame = frame
+    const open = await this.#opened(frame)
+    open.scope.ahead = this.#call === this.#lastCall ? undefined : this.#call
+    return open
   }
 
   /** Of a session: the next invocation answers the message of that id. */
@@ -198,20 +213,38 @@ export class Turns {
 
   // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  async #opened(frame: Frame | undefined): Promise<Open> {
+    this.#open ??= await this.#begin(frame)
+    return this.#open
+  }
+
   async #begin(frame: Frame | undefined): Promise<Open> {
-    const { agent, watch, prefix = '', firstInput } = this.#options
+    const { agent, watch, prefix = '' } = this.#options
     const session = await this.#options.open()
     try {
       const nest = this.#options.nest(session.durable)
-      const scope = new Scope({ agent, nest, prefix, watch, firstInput })
+      const scope = new Scope({ agent, nest, prefix, watch, firstInput: () => this.#first?.input })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
-      this.#options.begins?.(session.durable)
-      checkCode(scope, nest.onCodeChange, nest.log)
-      return { session, scope, unlessLost: unlessRejected(session.lost) }
+      return { session, scope, unlessLost: unlessRejected(session.lost), isChecked: false }
     } catch (error) {
       // Whoever asked an inner agent must not take that for its answer.
       if (frame !== undefined) frame.fatal = { error }
       await session.close?.()
+      throw error
+    }
+  }
+
+  /** Once for each session, behind the hooks of BeforeInvocation: those may give the agent prompt and tools. */
+  async #check(open: Open, frame: Frame | undefined): Promise<void> {
+    if (open.isChecked) return
+    const { session, scope } = open
+    try {
+      this.#options.begins?.(session.durable)
+      checkCode(scope, scope.nest.onCodeChange, scope.nest.log)
+      open.isChecked = true
+    } catch (error) {
+      if (frame !== undefined) frame.fatal = { error }
+      await this.#leave(scope)
       throw error
     }
   }
@@ -227,6 +260,8 @@ export class Turns {
 
   async *#turn(scope: Scope, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
     scope.durable.abortSignal.throwIfAborted()
+    this.#lastCall = this.#call
+    scope.ahead = undefined
     const recorded = this.#nextTurn(scope)
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
@@ -275,7 +310,8 @@ export class Turns {
 
   /** Begins a turn that is not in the journal. */
   async #write(scope: Scope, n: number, input: Json): Promise<void> {
-    const { firstInput, agent } = this.#options
+    const { agent } = this.#options
+    const firstInput = this.#first?.input
     scope.beginTurn(n, inputMessages(input as RecordedInput))
     this.#before = { turn: n, messages: [...messagesOf(agent)] }
     const unwritten = this.#unwritten

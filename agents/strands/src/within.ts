@@ -3,8 +3,9 @@
  *
  * A model does not know which agent calls it, and one model serves many agents. So each pass of an invocation is entered
  * around every step of its generator: hooks, conversation managers and whatever else the loop calls find it here, the
- * consumer of the stream does not. BeforeInvocation lies outside; AfterInvocation is inside where the agent was made durable
- * before its stream was asked for: everywhere but in the first invocation of `durable()`.
+ * consumer of the stream does not. The hooks around the passes are entered one by one, for the plugin `durable()` is put to
+ * an agent whose first stream has begun. Before the first pass a hook has the scope and no invocation: its steps are the
+ * run's, what it asks models is not.
  *
  * `node:async_hooks` is imported here and not had through core's Runtime port: that port carries steps, and is given to
  * hosts; an agent that is not yet in any run has none. Bun, Deno and workerd have the module, too.
@@ -12,8 +13,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Agent, StateStore } from '@strands-agents/sdk'
 import { entered } from './entered.ts'
+import type { UnlessLost } from './guards.ts'
 import type { Scope } from './scope.ts'
-import type { Invocation } from './seams.ts'
+import { aroundHooks, type Invocation } from './seams.ts'
 
 type Events = ReturnType<Invocation>
 
@@ -38,36 +40,62 @@ export interface LoopCall {
   abortSignal?: AbortSignal
 }
 
+/** What the hooks of BeforeInvocation are given, where the invocation is to be durable. */
+export interface Ahead {
+  readonly scope: Scope
+  readonly unlessLost: UnlessLost
+}
+
 /**
- * A whole call of `agent.stream()`, its passes and what the SDK does around them. Before the first pass it has no run; from
+ * The hooks around the passes of one call of `agent.stream()`. Before the first pass they are inside of no invocation; from
  * then on hooks of AfterInvocation, and whatever they call, are inside of the run as well.
  */
 class Around {
   readonly agent: Agent
   /** Where the stream was asked for. */
   readonly #outer: Invoked | undefined
+  #scope: Scope | undefined
+  #unlessLost: UnlessLost = (pending) => pending
   #inside: { scope: Scope; isOver: boolean; readonly over: Promise<void>; readonly isRouting: false } | undefined
   readonly #over = Promise.withResolvers<void>()
+  isOver = false
+  /** The last pass has a result: another one may follow. */
+  hasResult = false
 
   constructor(agent: Agent, outer: Invoked | undefined) {
     this.agent = agent
     this.#outer = outer
   }
 
+  /** A pass is about to begin. */
+  begin(ahead: Ahead | undefined): void {
+    this.#scope = ahead?.scope
+    this.#unlessLost = ahead?.unlessLost ?? ((pending) => pending)
+    this.hasResult = false
+  }
+
   /** A pass has begun. */
   hasRun(scope: Scope): void {
+    this.#scope = scope
     this.#inside = { scope, isOver: false, over: this.#over.promise, isRouting: false }
   }
 
   get now(): Invoked | undefined {
-    return this.scope === undefined ? this.#outer : this.#inside
+    return this.#inside?.scope.isClosed === false ? this.#inside : this.#outer
   }
 
   get scope(): Scope | undefined {
-    return this.#inside?.scope.isClosed === false ? this.#inside.scope : undefined
+    return this.#scope?.isClosed === false ? this.#scope : undefined
+  }
+
+  /** Calls hooks, which may wait for steps of the run. */
+  async call(hooks: () => Promise<unknown>): Promise<unknown> {
+    const called = invoked.run(this, hooks)
+    return await (this.scope === undefined ? called : this.#unlessLost(called))
   }
 
   end(): void {
+    this.isOver = true
     if (this.#inside !== undefined) this.#inside.isOver = true
     this.#over.resolve()
   }
@@ -82,39 +110,55 @@ export function invocationNow(): Invoked | undefined {
   return now?.isOver ? undefined : now
 }
 
-/** The scope of the pass that is behind the caller: a hook of AfterInvocation of that agent. */
-export function scopeBehind(agent: object): Scope | undefined {
+/** The scope of the pass that is before or behind the caller: a hook of Before- or AfterInvocation of that agent. */
+export function scopeAround(agent: object): Scope | undefined {
   const store = invoked.getStore()
   return store instanceof Around && store.agent === agent ? store.scope : undefined
 }
 
-/** From now on the streams of an agent are entered as a whole. One that has begun already is not. */
-export function enterStreams(agent: Agent): void {
-  const stream = agent.stream.bind(agent)
-  agent.stream = async function* (args, options) {
-    const around = new Around(agent, invocationNow())
+const arounds = new WeakMap<object, Around>()
+
+const AROUND: ReadonlySet<string | undefined> = new Set([
+  'beforeInvocationEvent',
+  'afterInvocationEvent',
+  'agentResultEvent',
+])
+
+/**
+ * From now on the hooks around the invocations of an agent know where they are. `ahead` is asked before each pass. False
+ * where this version of the SDK calls hooks otherwise.
+ */
+export function enterHooks(agent: Agent, ahead: () => Promise<Ahead | undefined>): boolean {
+  const around = async (hooks: () => Promise<unknown>, type: string | undefined): Promise<unknown> => {
+    const before = arounds.get(agent)
+    const now = before === undefined || before.isOver ? new Around(agent, invocationNow()) : before
+    arounds.set(agent, now)
+    let goesOn = false
     try {
-      return yield* entered(
-        (step) => invoked.run(around, step),
-        () => stream(args, options),
-      )
+      if (type === 'beforeInvocationEvent') now.begin(await ahead())
+      const called = await now.call(hooks)
+      goesOn = type === 'beforeInvocationEvent' || (type === 'afterInvocationEvent' && now.hasResult)
+      return called
     } finally {
-      around.end()
+      if (!goesOn) now.end()
     }
   }
+  return aroundHooks(agent, around, AROUND)
 }
 
 /** Runs an invocation of the scope's agent as one that its code can find. */
 export async function* within(scope: Scope, events: Events): Events {
   const { promise: over, resolve } = Promise.withResolvers<void>()
   const now = { scope, isOver: false, over, isRouting: false }
-  const around = invoked.getStore()
-  if (around instanceof Around) around.hasRun(scope)
+  const around = arounds.get(scope.agent)
+  around?.hasRun(scope)
   try {
-    return yield* entered(
+    const result = yield* entered(
       (step) => invoked.run(now, step),
       () => events,
     )
+    if (around !== undefined) around.hasResult = true
+    return result
   } finally {
     now.isOver = true
     resolve()
