@@ -228,6 +228,7 @@ export class Turns {
   async *#turn(scope: Scope, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
     scope.durable.abortSignal.throwIfAborted()
     const recorded = this.#nextTurn(scope)
+    await scope.tellAdded()
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
     const responses = interruptResponses(args)
