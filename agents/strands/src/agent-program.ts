@@ -51,6 +51,7 @@ export function createAgentProgram(name: string, factory: AgentFactory, options:
           onCodeChange,
           log,
           open: async () => ({ durable }),
+          sessionId: durable.id('', 'session'),
           firstInput: recordInput(args),
           linear,
           writesEnds: false,

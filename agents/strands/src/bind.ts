@@ -6,6 +6,7 @@ import { Nest } from './frames.ts'
 import { checkAgent, putGates } from './gates.ts'
 import { bindInner, bindInnerOf, refuseOneStep, toolsWithin } from './inner.ts'
 import type { Policy } from './policy.ts'
+import { setSessionId } from './seams.ts'
 import { StateWatch } from './state-watch.ts'
 import { type Session, Turns } from './turns.ts'
 import { unwatched } from './unwatched.ts'
@@ -18,6 +19,8 @@ export interface Binding {
   readonly onCodeChange: 'continue' | 'stop'
   readonly log: (line: string) => void
   readonly open: () => Promise<Session>
+  /** Where that is known before the agent is initialised: the same in each process. */
+  readonly sessionId?: string
   readonly firstInput?: Json
   /** See linear.ts. */
   readonly linear: boolean
@@ -37,6 +40,7 @@ export interface Bound {
  */
 export function bindAgent(agent: unknown, binding: Binding): Bound {
   checkAgent(agent)
+  if (binding.sessionId !== undefined) setSessionId(agent, binding.sessionId)
   const scope = (): Turns['scope'] => turns.scope
   const watch = new StateWatch(agent.appState, () => scope()?.durable.current()?.key)
   const turns: Turns = new Turns({

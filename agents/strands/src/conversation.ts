@@ -19,7 +19,7 @@
  * whatever the SDK's loop remembers inside a cycle is as it was.
  */
 import type { Json } from '@selvage/core'
-import { Message, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import { Message, type MessageData, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
 import { type Edit, MessageWatch } from './message-watch.ts'
 import type { StatePatch, ToolRecord } from './record.ts'
 import { isBlockAsSeen, type SeenBlock, type SeenMessage, saysTheSame, see, seeBlock } from './seen-message.ts'
@@ -33,6 +33,8 @@ export interface Difference {
   readonly messages?: Splice
   /** The last answer was not taken. */
   readonly dropped?: true
+  /** What was added since the last agreement, if it is not what is implied: for those who hear of each message once. */
+  readonly added?: readonly MessageData[]
 }
 
 interface Pending {
@@ -81,6 +83,8 @@ export class Conversation {
   shown: Message[] = []
   /** Committed model outcomes of this turn and their usage: for limits that count them. */
   spent: (Usage | undefined)[] = []
+  /** While a run is folded for somebody who hears of each message once: those that were added, as they were. */
+  added: Message[] | undefined
   readonly #name: NameMessage | undefined
   #turn = 0
   #input: Message[] = []
@@ -232,7 +236,10 @@ export class Conversation {
       this.#since.push('dropped')
       return
     }
-    this.commit()
+    this.commit(
+      undefined,
+      difference.added?.map((data) => Message.fromMessageData(data)),
+    )
     if (difference.messages !== undefined) this.#splice(difference.messages, actual)
     this.#foldPoint(n - 1)
     this.syncedFor = n
@@ -260,13 +267,15 @@ export class Conversation {
     this.syncedFor = 0
   }
 
-  /** Takes what is implied into the messages; `actual`: the agent's own objects for it. */
-  commit(actual?: readonly Message[]): void {
+  /** Takes what is implied into the messages; `actual`: the agent's own objects for it; `added`: what was heard of. */
+  commit(actual?: readonly Message[], added?: readonly Message[]): void {
     this.hasBegun = true
+    if (added !== undefined) this.added?.push(...added)
     if (actual === undefined && this.#pending === undefined && this.#input.length === 0) return
     const did = this.#isDropped ? NOTHING : (this.#pending?.did ?? NOTHING)
     if (did.length > 0) for (const changes of did) this.changeAgain(changes)
     const implied = actual ?? this.#implied()
+    if (added === undefined) this.added?.push(...implied)
     const from = this.messages.length
     // By index, here and where else a resume comes by thousands of times: in code this young an iterator makes an object for each.
     for (let index = 0; index < implied.length; index++) {
@@ -388,6 +397,16 @@ export class Conversation {
   #rename(message: Message, of: 'answer' | 'results' | 'input', n: number, index: number): void {
     if (this.#name === undefined) return
     ;(message as { trackingId: string }).trackingId = this.#name(of, n, index)
+  }
+
+  /** Whether a message that the agent adds, behind so many of what is implied, says what is implied there. */
+  implies(message: Message, behind: number): boolean {
+    return isSame(message, this.#implied()[behind]) && this.#isAsGiven(message)
+  }
+
+  /** Whether so many are implied. */
+  impliesAll(count: number): boolean {
+    return this.#implied().length === count
   }
 
   // ── comparing ─────────────────────────────────────────────────────────────────────────────────────────────────────

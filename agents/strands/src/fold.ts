@@ -11,7 +11,7 @@
  *   sync#n       what of the agent, before model call n, the steps do not imply
  */
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
-import type { AgentResult, MessageData } from '@strands-agents/sdk'
+import type { AgentResult, Message, MessageData } from '@strands-agents/sdk'
 import { Conversation, type Difference } from './conversation.ts'
 import { byPrefix, localKey } from './frames.ts'
 import { readAnswer, readResult } from './from-journal.ts'
@@ -27,6 +27,8 @@ export interface SyncPatch {
   readonly dropped?: true
   readonly state?: StatePatch
   readonly modelState?: Json
+  /** Only where somebody hears of each message once: see scope.ts. */
+  readonly added?: readonly MessageData[]
 }
 
 export interface TurnEnd extends SyncPatch {
@@ -152,6 +154,7 @@ export class Fold {
   readonly #prefix: string
   readonly #checks = new Map<number, string>()
   readonly #first: () => Json | undefined
+  readonly #added: Message[] | undefined
   /** Of a session: inputs by the id of the signal that brought them. */
   readonly #messages = new Map<string, Json>()
   /** Of a session: the message that is being answered. */
@@ -161,12 +164,19 @@ export class Fold {
   #at = 0
   #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
 
-  /** `first`: the input of a first turn that has no entry of its own. */
-  constructor(entries: readonly Entry[], prefix: string, conversation: Conversation, first: () => Json | undefined) {
+  /** `first`: the input of a first turn that has no entry of its own. `keepsAdded`: for `takeAdded`. */
+  constructor(
+    entries: readonly Entry[],
+    prefix: string,
+    conversation: Conversation,
+    first: () => Json | undefined,
+    keepsAdded = false,
+  ) {
     this.#entries = entries
     this.#prefix = prefix
     this.conversation = conversation
     this.#first = first
+    if (keepsAdded) this.#added = []
     const told = entries.findLast((entry) => entry.type === 'state' && entry.key === `${prefix}agent`)
     if (told?.type === 'state') this.identity = told.patch as unknown as Identity
   }
@@ -177,6 +187,7 @@ export class Fold {
    */
   nextTurn({ looks = false }: { readonly looks?: boolean } = {}): RecordedTurn | undefined {
     const { conversation } = this
+    conversation.added = this.#added
     this.#turn = undefined
     for (; this.#at < this.#entries.length; this.#at++) {
       const entry = this.#entries[this.#at] as Entry
@@ -189,10 +200,16 @@ export class Fold {
     }
     if (looks && this.#taken !== undefined && this.#turn === undefined) this.#beginFirst()
     const turn = this.#current
+    conversation.added = undefined
     if (turn === undefined) return undefined
     if (turn.end === undefined && !looks) conversation.rewind()
     this.check = this.#checks.get(conversation.base) ?? this.check
     return turn
+  }
+
+  /** Messages that the turns so far have added, as they were then, since this was asked before. */
+  takeAdded(): Message[] {
+    return this.#added?.splice(0) ?? []
   }
 
   get #current(): RecordedTurn | undefined {

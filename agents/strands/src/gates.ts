@@ -57,7 +57,7 @@ export function putGates(
       `Agent "${agent.name}": middleware that was added before Selvage's stands outside of it, and is done again when a run goes on.`,
     )
   }
-  agent.addHook(MessageAddedEvent, ({ message }) => scope()?.conversation.name(message), { order: FIRST })
+  agent.addHook(MessageAddedEvent, ({ message }) => scope()?.added(message), { order: FIRST })
   gateDirectCalls(agent, scope, isOwn)
   wrapInvocation(agent, wrap)
   if (!enterHooks(agent, ahead)) {

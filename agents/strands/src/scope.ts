@@ -19,7 +19,7 @@ import {
   type Question,
 } from '@selvage/core'
 import type { ApprovalAnswer } from '@selvage/programs'
-import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
+import type { Agent, InvokeModelContext, Message, MessageData } from '@strands-agents/sdk'
 import { type Answers, askingGate } from './asking.ts'
 import { Conversation, type NameMessage } from './conversation.ts'
 import { markReplayed } from './events.ts'
@@ -30,6 +30,7 @@ import { LoopGuard } from './loop-guard.ts'
 import { beforeTaken, messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
 import { ConsumerLeft } from './relay.ts'
+import { hasStash, storeAgain } from './stash.ts'
 import type { StateWatch } from './state-watch.ts'
 
 export interface ScopeOptions {
@@ -91,6 +92,8 @@ export class Scope implements Answers {
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
   #caughtUp: Promise<void> | undefined
+  /** What was added since agent and journal last agreed. Undefined where nobody hears of each message once. */
+  readonly #heard: { added: MessageData[]; areImplied: boolean } | undefined
   /** Undefined: somebody may have the agent's messages. */
   #unmarked: (readonly Message[])[] | undefined
 
@@ -106,7 +109,8 @@ export class Scope implements Answers {
     this.#prefix = prefix
     this.#entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
     this.conversation = new Conversation(naming(nest.durable, prefix))
-    this.fold = new Fold(this.#entries, prefix, this.conversation, options.firstInput)
+    if (hasStash(this.agent)) this.#heard = { added: [], areImplied: true }
+    this.fold = new Fold(this.#entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
     this.asking = askingGate(nest.durable, this)
     const { loopGuard } = nest.policy
     this.loops = loopGuard === undefined ? undefined : new LoopGuard(this, loopGuard, this.#entries)
@@ -172,6 +176,36 @@ export class Scope implements Answers {
     for (const messages of lists) this.markReplayed(messages)
   }
 
+  /** The agent adds a message: it gets its name before others see it. */
+  added(message: Message): void {
+    const { conversation } = this
+    conversation.name(message)
+    const heard = this.#heard
+    if (heard === undefined) return
+    heard.areImplied &&= conversation.implies(message, heard.added.length)
+    heard.added.push(message.toJSON())
+  }
+
+  /** Of what was added: what the steps do not imply. */
+  #unimplied(): readonly MessageData[] | undefined {
+    const heard = this.#heard
+    if (heard === undefined) return undefined
+    const areImplied = heard.areImplied && this.conversation.impliesAll(heard.added.length)
+    return areImplied ? undefined : heard.added
+  }
+
+  #forgetAdded(): void {
+    const heard = this.#heard
+    if (heard === undefined) return
+    heard.added = []
+    heard.areImplied = true
+  }
+
+  /** Those who hear of each message once are told of those that the fold has put in place. */
+  async tellAdded(): Promise<void> {
+    await storeAgain(this.agent, this.fold.takeAdded())
+  }
+
   /** At the end of a turn: what the steps do not imply, with everything compared. */
   lastSync(): SyncPatch {
     return this.#differences(this.conversation.answers + 1, true) ?? {}
@@ -194,6 +228,7 @@ export class Scope implements Answers {
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
       conversation.dropPending()
+      this.#forgetAdded()
       replaceMessages(this.agent, conversation.messages)
       this.watch.restore(conversation.state, conversation.removedState)
     } else {
@@ -207,15 +242,20 @@ export class Scope implements Answers {
 
   #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>): SyncPatch | undefined {
     const { conversation, agent, watch } = this
+    const added = this.#unimplied()
     const difference = conversation.compare(messagesOf(agent), thorough, changed)
     const state = watch.take()
     const modelState = this.#newModelState()
-    if (difference === undefined && state === undefined && modelState === undefined) return undefined
+    const isDropped = difference?.dropped === true
+    if (!isDropped) this.#forgetAdded()
+    const isHeard = added !== undefined && !isDropped
+    if (difference === undefined && state === undefined && modelState === undefined && !isHeard) return undefined
     conversation.differ(difference ?? {}, n, messagesOf(agent))
     if (state !== undefined) conversation.patchState(state)
     if (modelState !== undefined) conversation.modelState = modelState
     return {
       ...difference,
+      ...(isHeard && { added }),
       ...(state !== undefined && { state }),
       ...(modelState !== undefined && { modelState }),
     }

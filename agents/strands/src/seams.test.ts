@@ -58,6 +58,8 @@ import {
   respond,
   restoreMetrics,
   resumeInterrupts,
+  setSessionId,
+  stashOf,
   throwIfCancelled,
   traceOnlyRecording,
   usedSoFar,
@@ -543,6 +545,31 @@ describe('modelsAround', () => {
     const data = Array.from({ length: 100_000 }, (_, index) => ({ index }))
     const agent = agentWith({ plugins: [{ name: 'mine', initAgent: () => {}, data, model: named('mine') } as Plugin] })
     expect(modelIds(agent).toSorted()).toEqual(['mine', 'scripted'])
+  })
+})
+
+describe('the stash of a context manager', () => {
+  it.skipIf(Offload === undefined)('lies under the session id, and keeps a message under references', async () => {
+    const keys: string[] = []
+    const storage = {
+      write: async (key: string) => void keys.push(key),
+      read: async () => null,
+      delete: async () => {},
+      list: async () => [],
+    }
+    const agent = agentWith({ contextManager: 'auto', storage })
+    setSessionId(agent, 'mine')
+    expect(stashOf(agent)).toBeUndefined()
+    await agent.initialize()
+    const message = new Message({ role: 'user', content: [new TextBlock('one')], trackingId: 'm' })
+    await stashOf(agent)?.storeMessage(message, new Set())
+    expect(keys).toEqual(['context/mine/scopes/agent/agent/m_0'])
+    expect(stashOf(agent)?.refsFor(new TextBlock('one'), message, 0)).toEqual(['m_0'])
+    expect(await stashOf(agent)?.list()).toEqual([])
+  })
+
+  it('is not there without one', () => {
+    expect(stashOf(agentWith())).toBeUndefined()
   })
 })
 

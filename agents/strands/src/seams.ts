@@ -9,6 +9,7 @@ import {
   Agent,
   type AgentResult,
   type AgentStreamEvent,
+  type ContentBlock,
   DefaultModelRetryStrategy,
   type ExecuteToolContext,
   type Interrupt,
@@ -271,6 +272,29 @@ export function agentOfTool(tool: object | undefined): { agent: Agent; keepsCont
 /** The MCP servers that an agent was given. Not readable in public. */
 export function mcpClientsOf(agent: Agent): readonly McpClient[] {
   return inside(agent)._mcpClients ?? []
+}
+
+/** Where a context manager keeps what it takes out of the conversation. Its class is not exported. */
+export interface Stash {
+  list(): Promise<string[]>
+  /** The names of what `storeMessage` keeps of a block. */
+  refsFor(block: ContentBlock, message: Message, index: number): string[]
+  /** Writes over what is there. Results of these tool calls it does not keep. */
+  storeMessage(message: Message, except: ReadonlySet<string>): Promise<void>
+}
+
+/** There once the agent is initialised. Versions before 1.18 have none. */
+export function stashOf(agent: Agent): Stash | undefined {
+  return (agent as { readonly contextManager?: { readonly stash?: Stash } }).contextManager?.stash
+}
+
+/**
+ * A stash lies under the agent's `sessionId`, which is random, and made when somebody first asks for it. Called before
+ * that; one of a SessionManager goes before.
+ */
+export function setSessionId(agent: Agent, sessionId: string): void {
+  const self = agent as unknown as { _sessionId?: string }
+  self._sessionId ??= sessionId
 }
 
 /** What an agent has used so far, in all invocations of this process. */

@@ -45,6 +45,7 @@ export function createSessionProgram(name: string, factory: AgentFactory, option
         onCodeChange,
         log,
         open: async () => ({ durable }),
+        sessionId: durable.id('', 'session'),
         linear,
         writesEnds: true,
       })

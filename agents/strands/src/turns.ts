@@ -263,6 +263,7 @@ export class Turns {
     this.#lastCall = this.#call
     scope.ahead = undefined
     const recorded = this.#nextTurn(scope)
+    await scope.tellAdded()
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
     const responses = interruptResponses(args)
