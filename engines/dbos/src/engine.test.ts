@@ -184,6 +184,25 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(effects).toEqual(['charge'])
   })
 
+  it('wakes many parked runs at once, with fewer connections than runs', async () => {
+    const parked = Array.from({ length: 6 }, (_, index) => `c${index}`)
+    const first = await working({ lingerMs: 0 })
+    for (const id of parked) await first.start(id, { program: 'charge', input: null })
+    for (const id of parked) await until(first, id, isSuspended)
+    await first.close()
+    const { engine: client } = await open({ poolSize: 2 })
+    const signals = [...parked, ...parked.map(() => 'c0')].map((id, index) =>
+      client.signal(id, { id: `go ${index}`, name: 'go', payload: null }),
+    )
+    for (const receipt of await Promise.all(signals)) expect(receipt).toEqual({ accepted: true })
+  })
+
+  it('makes its tables, and works, with the fewest connections', async () => {
+    const engine = await working({ url: await server.createDatabase(), poolSize: 2 })
+    await engine.start('r', { program: 'count', input: 5 })
+    expect(await ended(engine, 'r')).toEqual({ ok: 15 })
+  })
+
   it('a worker that stops leaves what it has to the next one at once', async () => {
     const first = await working()
     await first.start('r', { program: 'count', input: 60 })
