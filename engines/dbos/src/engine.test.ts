@@ -13,7 +13,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DATABASE, openIn } from '../test/under-test.ts'
 import type { DbosEngine } from './engine.ts'
-import type { DbosOptions } from './options.ts'
+import { type DbosOptions, settingsOf } from './options.ts'
 
 const LARGE = 8 * 1_024 * 1_024
 
@@ -201,6 +201,20 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const engine = await working({ url: await server.createDatabase(), poolSize: 2 })
     await engine.start('r', { program: 'count', input: 5 })
     expect(await ended(engine, 'r')).toEqual({ ok: 15 })
+  })
+
+  it('an option that is undefined is not given, and one that is no number is refused', async () => {
+    const names = ['name', 'namesSteps', 'leaseMs', 'pollMs', 'lingerMs', 'poolSize', 'stopGraceMs']
+    const nothing: object = Object.fromEntries(names.map((name) => [name, undefined]))
+    expect(settingsOf({ url, ...nothing })).toEqual(settingsOf({ url }))
+    for (const option of ['leaseMs', 'pollMs', 'lingerMs', 'poolSize', 'stopGraceMs']) {
+      await expect(openIn(folder, { [option]: Number.NaN })).rejects.toMatchObject({
+        code: 'BAD_INPUT',
+        message: expect.stringContaining(option),
+      })
+    }
+    await expect(openIn(folder, { poolSize: 1 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    await expect(openIn(folder, { leaseMs: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
   it('a worker that stops leaves what it has to the next one at once', async () => {
