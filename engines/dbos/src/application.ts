@@ -71,7 +71,7 @@ export class Application {
   private async dbos(): Promise<DBOSClient> {
     this.client ??= DBOSClient.create({
       systemDatabaseUrl: this.settings.url,
-      systemDatabasePool: this.db.pool,
+      systemDatabasePool: this.db.aside,
       applicationName: this.name,
       logger: loggerOf(this.platform.report),
     })

@@ -1,4 +1,4 @@
-/** The pool of connections to the database that DBOS and our own tables share, and who makes both schemas. */
+/** The connections to the database that DBOS and our own tables share, and who makes both schemas. */
 import pg from 'pg'
 import { schemaTooNew, toSelvage } from './errors.ts'
 import { SCHEMA_VERSION, schemaSql } from './schema.ts'
@@ -18,27 +18,28 @@ export type Row = { readonly [column: string]: unknown }
 const FIRST_AGAIN_MS = 50
 const LONGEST_AGAIN_MS = 2_000
 
+/** Connections of `aside`, which are held for a statement or three. */
+const ASIDE = 2
+
 export class Database {
   readonly pool: pg.Pool
+  /**
+   * For what DBOS's client does in commits of its own while a transaction of ours holds a connection of `pool`: it must not
+   * wait for another one of those, which may all be held by transactions that wait like it.
+   */
+  readonly aside: pg.Pool
   readonly schema: string
   readonly where: string
   private readonly options: DatabaseOptions
   private prepared: Promise<void> | undefined
 
   constructor(options: DatabaseOptions) {
-    const { url, schema, poolSize, idleInTransactionMs, report } = options
+    const { url, schema, poolSize } = options
     this.options = options
     this.schema = schema
     this.where = withoutPassword(url)
-    this.pool = new pg.Pool({
-      connectionString: url,
-      max: poolSize,
-      idle_in_transaction_session_timeout: idleInTransactionMs,
-      allowExitOnIdle: true,
-    })
-    // Of connections that nobody uses: the next one that is needed is made anew.
-    this.pool.on('error', report)
-    this.pool.on('connect', (client) => client.on('error', () => {}))
+    this.pool = poolOf(options, poolSize)
+    this.aside = poolOf(options, ASIDE)
   }
 
   /** Rows of one statement. */
@@ -80,8 +81,8 @@ export class Database {
     }
   }
 
-  close(): Promise<void> {
-    return this.pool.end()
+  async close(): Promise<void> {
+    await Promise.all([this.pool.end(), this.aside.end()])
   }
 
   /** On the tables of DBOS and ours, which are made where they are not there yet. */
@@ -101,7 +102,7 @@ export class Database {
   private async migrate(): Promise<void> {
     const { schema } = this
     const wanted = `${SCHEMA_VERSION} ${SDK_VERSION}`
-    const found = await this.migrated()
+    const found = await this.migrated(this.pool)
     if (found === wanted) return
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
@@ -110,7 +111,7 @@ export class Database {
     const client = await this.pool.connect()
     try {
       await this.alone(client)
-      if ((await this.migrated()) === wanted) return
+      if ((await this.migrated(client)) === wanted) return
       if (found !== undefined) await makeTables(this.options.url, this.options.report)
       await client.query(schemaSql(schema))
       const set = 'on conflict (key) do update set value = excluded.value'
@@ -131,9 +132,9 @@ export class Database {
   }
 
   /** Undefined: there is no such database; empty: nothing in it is ours. */
-  private async migrated(): Promise<string | undefined> {
+  private async migrated(client: Pick<pg.PoolClient, 'query'>): Promise<string | undefined> {
     try {
-      const { rows } = await this.pool.query(`select value from ${this.schema}.meta where key = 'version'`)
+      const { rows } = await client.query(`select value from ${this.schema}.meta where key = 'version'`)
       return rows[0]?.value ?? ''
     } catch (error) {
       const { code } = error as { code?: unknown }
@@ -142,6 +143,19 @@ export class Database {
       throw error
     }
   }
+}
+
+function poolOf({ url, idleInTransactionMs, report }: DatabaseOptions, max: number): pg.Pool {
+  const pool = new pg.Pool({
+    connectionString: url,
+    max,
+    idle_in_transaction_session_timeout: idleInTransactionMs,
+    allowExitOnIdle: true,
+  })
+  // Of connections that nobody uses: the next one that is needed is made anew.
+  pool.on('error', report)
+  pool.on('connect', (client) => client.on('error', () => {}))
+  return pool
 }
 
 function withoutPassword(url: string): string {

@@ -13,7 +13,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { DATABASE, openIn } from '../test/under-test.ts'
 import type { DbosEngine } from './engine.ts'
-import type { DbosOptions } from './options.ts'
+import { type DbosOptions, settingsOf } from './options.ts'
 
 const LARGE = 8 * 1_024 * 1_024
 
@@ -182,6 +182,39 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const second = await working()
     expect(await ended(second, 'c')).toEqual({ ok: 'charged' })
     expect(effects).toEqual(['charge'])
+  })
+
+  it('wakes many parked runs at once, with fewer connections than runs', async () => {
+    const parked = Array.from({ length: 6 }, (_, index) => `c${index}`)
+    const first = await working({ lingerMs: 0 })
+    for (const id of parked) await first.start(id, { program: 'charge', input: null })
+    for (const id of parked) await until(first, id, isSuspended)
+    await first.close()
+    const { engine: client } = await open({ poolSize: 2 })
+    const signals = [...parked, ...parked.map(() => 'c0')].map((id, index) =>
+      client.signal(id, { id: `go ${index}`, name: 'go', payload: null }),
+    )
+    for (const receipt of await Promise.all(signals)) expect(receipt).toEqual({ accepted: true })
+  })
+
+  it('makes its tables, and works, with the fewest connections', async () => {
+    const engine = await working({ url: await server.createDatabase(), poolSize: 2 })
+    await engine.start('r', { program: 'count', input: 5 })
+    expect(await ended(engine, 'r')).toEqual({ ok: 15 })
+  })
+
+  it('an option that is undefined is not given, and one that is no number is refused', async () => {
+    const names = ['name', 'namesSteps', 'leaseMs', 'pollMs', 'lingerMs', 'poolSize', 'stopGraceMs']
+    const nothing: object = Object.fromEntries(names.map((name) => [name, undefined]))
+    expect(settingsOf({ url, ...nothing })).toEqual(settingsOf({ url }))
+    for (const option of ['leaseMs', 'pollMs', 'lingerMs', 'poolSize', 'stopGraceMs']) {
+      await expect(openIn(folder, { [option]: Number.NaN })).rejects.toMatchObject({
+        code: 'BAD_INPUT',
+        message: expect.stringContaining(option),
+      })
+    }
+    await expect(openIn(folder, { poolSize: 1 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
+    await expect(openIn(folder, { leaseMs: 0 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
   })
 
   it('a worker that stops leaves what it has to the next one at once', async () => {

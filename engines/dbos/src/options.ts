@@ -1,4 +1,5 @@
 /** What a user may set. */
+import { UsageError } from '@selvage/core'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
 
 /** `clock`: DBOS's own delays go by the system's. */
@@ -15,7 +16,7 @@ export interface DbosOptions extends NodePlatformOptions {
    * program asks for it; without, all go by the program's name. Default true.
    */
   readonly namesSteps?: boolean
-  /** After so long without a sign of life a worker has lost its runs. Milliseconds; default 5,000. */
+  /** After so long without a sign of life a worker has lost its runs. Milliseconds, at least 100; default 5,000. */
   readonly leaseMs?: number
   /** How often a worker looks into each queue of its programs. Milliseconds; default 200. */
   readonly pollMs?: number
@@ -23,24 +24,36 @@ export interface DbosOptions extends NodePlatformOptions {
   readonly lingerMs?: number
   /** When a run begins a new workflow: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
-  /** Connections at most; default 10. A worker has two more, on which it listens. */
+  /** Connections at most; at least 2, default 10. Two more wake parked runs, and on another one a worker listens. */
   readonly poolSize?: number
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
 }
 
-export type Settings = Omit<DbosOptions, keyof typeof DEFAULTS> & Required<Pick<DbosOptions, keyof typeof DEFAULTS>>
+export type Settings = DbosOptions & Required<Omit<DbosOptions, 'url' | 'rotateAfter' | keyof NodePlatformOptions>>
 
+/** BAD_INPUT. */
 export function settingsOf(options: DbosOptions): Settings {
-  return { ...DEFAULTS, ...options }
+  const { name = 'selvage', namesSteps = true } = options
+  const { leaseMs = 5_000, pollMs = 200, lingerMs = 10_000, poolSize = 10, stopGraceMs = 10_000 } = options
+  atLeast(SHORTEST_LEASE_MS, { leaseMs })
+  atLeast(1, { pollMs })
+  atLeast(0, { lingerMs, stopGraceMs })
+  atLeast(FEWEST_CONNECTIONS, { poolSize })
+  return { ...options, name, namesSteps, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs }
 }
 
-const DEFAULTS = {
-  name: 'selvage',
-  namesSteps: true,
-  leaseMs: 5_000,
-  pollMs: 200,
-  lingerMs: 10_000,
-  poolSize: 10,
-  stopGraceMs: 10_000,
+const SHORTEST_LEASE_MS = 100
+
+/** DBOS listens on one for as long as a worker works. */
+const FEWEST_CONNECTIONS = 2
+
+function atLeast(least: number, options: { readonly [name: string]: number }): void {
+  for (const [name, got] of Object.entries(options)) {
+    if (Number.isFinite(got) && got >= least) continue
+    throw new UsageError('BAD_INPUT', `The option ${name} of the engine on DBOS is ${String(got)}.`, {
+      hint: `Give a number of at least ${least}.`,
+      details: { option: name, got },
+    })
+  }
 }

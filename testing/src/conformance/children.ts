@@ -4,6 +4,9 @@ import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
 import type { Section } from './section.ts'
 
+/** More than an engine has connections, or places for what it does at once. */
+const CROWD = 24
+
 export const children: Section = {
   title: 'children',
   register({ under }) {
@@ -25,7 +28,11 @@ export const children: Section = {
       ctx.child(part, -1).catch((error: Error & { code: string; cause: Error }) => [error.code, error.cause.message]),
     )
     const parent = createWorkflow('parent', (ctx) => ctx.child(waiting, null))
-    const opened = inside(under, [part, waiting, whole, careful, parent])
+    const crowded = createWorkflow('crowded', async (ctx) => {
+      const asked = Array.from({ length: CROWD }, (_, index) => ctx.child(waiting, null, { key: `waiting-${index}` }))
+      return await Promise.all(asked)
+    })
+    const opened = inside(under, [part, waiting, whole, careful, parent, crowded])
 
     test('their results come back in the order of the calls, and each is a run', async () => {
       expect(await opened().play('r1', 'whole', [3, 1, 2])).toEqual({ ok: [9, 1, 4] })
@@ -52,6 +59,15 @@ export const children: Section = {
       await opened().workAnew()
       await opened().signal('r3/waiting#1', 'go', 'woken')
       expect(await opened().ended('r3')).toEqual({ ok: 'woken' })
+    })
+
+    test('many children that are told to go on at once all end, and so does their parent', async () => {
+      const all = Array.from({ length: CROWD }, (_, index) => index)
+      await opened().start('r5', 'crowded')
+      await opened().suspended('r5')
+      for (const index of all) await opened().suspended(`r5/waiting-${index}`)
+      await Promise.all(all.map((index) => opened().signal(`r5/waiting-${index}`, 'go', index)))
+      expect(await opened().ended('r5')).toEqual({ ok: all })
     })
 
     test('a cancel of the parent reaches its children', async () => {
