@@ -27,12 +27,12 @@ import { Model, type StreamOptions } from '@strands-agents/sdk'
 import { estimateOtherCall } from './estimate.ts'
 import { markReplayed, modelEvents } from './events.ts'
 import { afterRefusal, metered } from './metering.ts'
+import { PartialMessage } from './partial-message.ts'
 import {
   type AnswerRecord,
   answerMessage,
   answerResult,
   isModelOutcome,
-  modelOutcomeError,
   recordAnswer,
   stateNow,
   takeState,
@@ -132,9 +132,11 @@ async function* asked(
   const op = { key: scope.key(local), kind: 'model', name, check } as const
   const store = options?.modelState
   const before = stateNow(store)
+  const partial = new PartialMessage(scope, local)
   const live: { error?: unknown; made?: Promise<AnswerRecord> | undefined } = {}
 
   const make = async (send: Send<Event>): Promise<AnswerRecord> => {
+    partial.throwIfKept()
     const estimate = (by: Model) => estimateOtherCall(scope, by, [options?.systemPrompt, options?.toolSpecs, messages])
     const call = async (by: Model, begun: () => void): Promise<AnswerRecord> => {
       const sendOn: Send<Event> = (event) => {
@@ -152,7 +154,7 @@ async function* asked(
       if (error instanceof UnrecordedError) throw error
       if (!isModelOutcome(error)) throw new UnrecordedError(error)
       live.error = error
-      throw error
+      throw partial.thrownOf(error)
     }
   }
   const ask = (send: Send<Event>): Promise<AnswerRecord> => {
@@ -179,7 +181,8 @@ async function* asked(
     try {
       record = yield* relay(ask, () => scope.isLost)
     } catch (thrown) {
-      const error = await afterRefusal(scope, local, thrown instanceof UnrecordedError ? thrown.cause : thrown)
+      const cause = thrown instanceof UnrecordedError ? thrown.cause : thrown
+      const error = (await kept(cause)) ? undefined : await afterRefusal(scope, local, cause)
       if (error !== undefined) throw notAsked(error)
       live.made = undefined
     }
@@ -193,9 +196,14 @@ async function* asked(
   }
   return answerResult(record, message)
 
+  /** Behind the end of the invocation nothing is kept any more. */
+  async function kept(error: unknown): Promise<boolean> {
+    return !now.isOver && (await Promise.race([partial.keep(error), now.over.then(() => false)]))
+  }
+
   function notAsked(error: unknown): unknown {
     if (StepError.is(error, 'STEP_FAILED')) {
-      const outcome = live.error ?? modelOutcomeError(error.cause)
+      const outcome = live.error ?? partial.rebuilt(error.cause)
       if (outcome === undefined) return error
       scope.outcomes.set(outcome as object, error)
       return outcome

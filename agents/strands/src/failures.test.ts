@@ -12,7 +12,7 @@ import {
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { MemoryEngine } from '../test/memory-engine.ts'
-import { keysOf, play, type Scenario } from '../test/scenario.ts'
+import { keysOf, outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { createAgentProgram } from './agent-program.ts'
 import { type Script, throttled } from './testing/index.ts'
 
@@ -80,6 +80,61 @@ describe('failures of a model', () => {
     const third = await play(runtime, failing([]), [...first.entries, reopened])
     expect(third.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
     expect(keysOf(third.entries)).toEqual(['model#1', 'tool:call_1_1@1', 'model#2', 'model#2'])
+  })
+
+  describe('a partial message of 100 kB', () => {
+    const long = (word: string): Message =>
+      new Message({ role: 'assistant', content: [new TextBlock(`${word} `.repeat(20_000))] })
+    const cut = (word: string, seen: unknown[] = []): Scenario => ({
+      ...failing([]),
+      script: (_, { answer }) =>
+        answer === 1
+          ? { tools: [{ name: 'look', input: { n: 1 } }] }
+          : { error: new MaxTokensError(`too many: ${word}`, long(word)) },
+      prepare: (agent) =>
+        agent.addHook(AfterModelCallEvent, ({ error }) => {
+          if (error instanceof MaxTokensError) seen.push([error.message, plain([error.partialMessage])])
+        }),
+    })
+    const whole = (word: string): unknown => [`too many: ${word}`, plain([long(word)])]
+
+    it('is whole in every process', async () => {
+      const seen: unknown[] = []
+      const first = await playAllPrefixes(runtime, cut('half', seen), (again, first, prefix) => {
+        expect(outcomeOf(again)).toEqual(outcomeOf(first))
+        expect(again.ledger.modelCalls).toBe(first.ledger.modelCalls - recordedSteps(prefix, 'model'))
+      })
+      expect(first.how).toMatchObject({ outcome: { step: 'model#2' } })
+      expect(keysOf(first.entries)).toEqual(['model#1', 'tool:call_1_1@1', 'partial:model#2', 'model#2'])
+      expect(seen).toEqual(Array(first.entries.length).fill(whole('half')))
+    })
+
+    it('is that of the newest call, once the run was retried', async () => {
+      const seen: unknown[] = []
+      const first = await play(runtime, cut('half', seen))
+      const reopened = { seq: first.entries.length, at: 2_000_000, type: 'reopen', voided: ['model#2'] } as const
+      const second = await play(runtime, cut('more', seen), [...first.entries, reopened])
+      expect(second.ledger.modelCalls).toBe(1)
+      const third = await play(runtime, cut('never', seen), second.entries.slice(0, -1))
+      expect(third.ledger.modelCalls).toBe(0)
+      expect(seen).toEqual([whole('half'), whole('more'), whole('more')])
+    })
+
+    it('goes where large values go', async () => {
+      const stored = new Map<string, Uint8Array>()
+      const blobs = {
+        put: async (bytes: Uint8Array) => {
+          stored.set(`b${stored.size}`, bytes)
+          return `b${stored.size - 1}`
+        },
+        get: async (hash: string) => stored.get(hash) as Uint8Array,
+      }
+      const seen: unknown[] = []
+      const first = await play(runtime, cut('half', seen), [], blobs)
+      expect(JSON.stringify(first.entries).length).toBeLessThan(10_000)
+      await play(runtime, cut('never', seen), first.entries.slice(0, -1), blobs)
+      expect(seen).toEqual([whole('half'), whole('half')])
+    })
   })
 
   it('a model that is not there is told by its own error', async () => {

@@ -42,6 +42,8 @@ export interface TurnEnd extends SyncPatch {
   readonly answer?: number
   /** In place of a result: the error that the invocation rejected with. */
   readonly error?: ErrorJson
+  /** The step that has what the error has no room for: partial-message.ts. */
+  readonly partial?: string
 }
 
 export interface RecordedTurn {

@@ -26,12 +26,12 @@ import { attemptKey } from './frames.ts'
 import { afterRefusal, metered } from './metering.ts'
 import { ModelAttempts } from './model-attempts.ts'
 import { throwIfFailure } from './model-faults.ts'
+import { PartialMessage } from './partial-message.ts'
 import {
   type AnswerRecord,
   answerMessage,
   answerResult,
   isModelOutcome,
-  modelOutcomeError,
   recordAnswer,
   takeState,
   usageOf,
@@ -57,6 +57,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
       check: request.check,
     } as const
     const live: { ran: boolean; error?: unknown } = { ran: false }
+    const partial = new PartialMessage(scope, local)
     const loop: LoopCall = {}
     const now = invocationNow()
     const attempts = attemptsOf(scope, op.key, ctx)
@@ -66,6 +67,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
         { ...op, ...timeLimit(scope) },
         async (at) => {
           live.ran = true
+          partial.throwIfKept()
           live.error = undefined
           let answered: InvokeModelResult | undefined
           const make = async (model: typeof ctx.model, begun: () => void): Promise<AnswerRecord> => {
@@ -99,7 +101,7 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
             if (error instanceof UnrecordedError || error instanceof FailedResult) throw error
             if (!isModelOutcome(error)) throw new UnrecordedError(error)
             live.error = error
-            throw error
+            throw partial.thrownOf(error)
           }
         },
         { retryAfterMs: attempts.after },
@@ -110,8 +112,9 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
       try {
         record = yield* relay(ask, () => scope.isLost)
       } catch (error) {
+        if (await partial.keep(error)) continue
         const thrown = await afterRefusal(scope, local, error)
-        if (thrown !== undefined) throw refusal(scope, request, thrown, live.error)
+        if (thrown !== undefined) throw refusal(scope, request, thrown, live.error, partial)
       }
     }
     const message = takeAnswer(scope, request, record)
@@ -159,9 +162,15 @@ function takeAnswer(scope: Scope, { n }: ModelRequest, record: AnswerRecord): Me
 }
 
 /** What the loop is told when there is no answer. A recorded error is of its class again: `instanceof` drives recovery. */
-function refusal(scope: Scope, { n }: ModelRequest, error: unknown, liveError: unknown): unknown {
+function refusal(
+  scope: Scope,
+  { n }: ModelRequest,
+  error: unknown,
+  liveError: unknown,
+  partial: PartialMessage,
+): unknown {
   const outcome = StepError.is(error, 'STEP_FAILED')
-    ? (liveError ?? modelOutcomeError(error.cause) ?? timeOut(error.cause))
+    ? (liveError ?? partial.rebuilt(error.cause) ?? timeOut(error.cause))
     : undefined
   if (outcome !== undefined) {
     scope.conversation.answer(n, undefined, undefined)

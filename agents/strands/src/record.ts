@@ -152,18 +152,25 @@ export function isModelOutcome(error: unknown): error is ContextWindowOverflowEr
   return error instanceof ContextWindowOverflowError || error instanceof MaxTokensError
 }
 
-/** The error again, of its class: `instanceof` drives the SDK's recovery. Undefined for errors that are no outcome. */
-export function modelOutcomeError(recorded: unknown): Error | undefined {
+/**
+ * The error again, of its class: `instanceof` drives the SDK's recovery. Undefined for errors that are no outcome. `partial`:
+ * the message of a MaxTokensError that was recorded without it (partial-message.ts).
+ */
+export function modelOutcomeError(
+  recorded: unknown,
+  partial: () => MessageData | undefined = () => undefined,
+): Error | undefined {
   if (!(recorded instanceof Error)) return undefined
   if (recorded.name === 'ContextWindowOverflowError') return new ContextWindowOverflowError(recorded.message)
   if (recorded.name !== 'MaxTokensError') return undefined
   const { partialMessage } = recorded as Error & { partialMessage?: MessageData }
-  // Core leaves out properties above 32 Ki characters.
-  const data = partialMessage ?? {
-    role: 'assistant',
-    content: [{ text: '[The partial message was too long to be recorded.]' }],
-  }
-  return new MaxTokensError(recorded.message, Message.fromMessageData(data))
+  return new MaxTokensError(recorded.message, Message.fromMessageData(partialMessage ?? partial() ?? NOT_RECORDED))
+}
+
+/** In journals of before, and behind an invocation that was over. */
+const NOT_RECORDED: MessageData = {
+  role: 'assistant',
+  content: [{ text: '[The partial message was too long to be recorded.]' }],
 }
 
 // ── tools ───────────────────────────────────────────────────────────────────────────────────────────────────────────

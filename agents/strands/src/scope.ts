@@ -8,6 +8,7 @@
  *   model#n                      tool:<toolUseId>@<cycle>, made again after an interrupt or by a hook: …~2, …~3
  *   approve:<toolUseId>@<cycle>  interrupt:<interruptId>@<cycle>
  *   hook:…                       steps of the author's code: run-of.ts
+ *   partial:<call>               a long message of a call that failed: partial-message.ts
  */
 import {
   type Durable,
@@ -56,6 +57,8 @@ export class Scope implements Answers {
   readonly watch: StateWatch
   /** Whether an open question is waited for here; else the invocation ends with stopReason `interrupt`. */
   readonly waits: boolean
+  /** Of the journal of this scope, as it was when this process went on with the run. */
+  readonly entries: readonly Entry[]
   readonly conversation: Conversation
   readonly fold: Fold
   /** Errors that are recorded outcomes, with the error of their step. */
@@ -80,7 +83,6 @@ export class Scope implements Answers {
   /** Steps whose key the author's code has chosen. */
   readonly chosen: Map<string, Promise<unknown>> = new Map()
   readonly #prefix: string
-  readonly #entries: readonly Entry[]
   readonly #asks = new Map<string, number>()
   /** Steps of the author's code since the last model outcome. */
   readonly #places = new Map<string, number>()
@@ -107,13 +109,13 @@ export class Scope implements Answers {
     this.waits = nest.waits
     this.outcomes = nest.outcomes
     this.#prefix = prefix
-    this.#entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
+    this.entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
     this.conversation = new Conversation(naming(nest.durable, prefix))
     if (hasStash(this.agent)) this.#heard = { added: [], areImplied: true }
-    this.fold = new Fold(this.#entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
+    this.fold = new Fold(this.entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
     this.asking = askingGate(nest.durable, this)
     const { loopGuard } = nest.policy
-    this.loops = loopGuard === undefined ? undefined : new LoopGuard(this, loopGuard, this.#entries)
+    this.loops = loopGuard === undefined ? undefined : new LoopGuard(this, loopGuard, this.entries)
   }
 
   key(local: string): string {
@@ -316,14 +318,14 @@ export class Scope implements Answers {
 
   /** Whether the journal had an outcome of that step when this process went on with the run. */
   hasStep(key: string): boolean {
-    this.#recorded ??= stepKeys(this.#entries)
+    this.#recorded ??= stepKeys(this.entries)
     return this.#recorded.has(key)
   }
 
   /** Failed attempts of that step in the journal, as it was when this process went on with the run. */
   attemptsOf(key: string): readonly EntryOf<'retry'>[] {
     this.#retries ??= Map.groupBy(
-      this.#entries.filter((entry) => entry.type === 'retry'),
+      this.entries.filter((entry) => entry.type === 'retry'),
       (entry) => entry.key,
     )
     return this.#retries.get(key) ?? []

@@ -17,6 +17,7 @@ import { bindAgent } from './bind.ts'
 import { type DonePatch, doneNumber, isDoneKey, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
+import { isPartialKey } from './partial-message.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
 import { toJson } from './scope.ts'
@@ -113,6 +114,8 @@ export class ReplyReader {
   #isOurs = false
   #usage: Usage = NO_USAGE
   #answers = new Map<number, AnswerRecord>()
+  /** Of calls that failed: by the keys of their steps. */
+  readonly #partials = new Map<string, MessageData>()
   #end: TurnEnd | undefined
 
   constructor(runId: string, messageId: string) {
@@ -132,7 +135,9 @@ export class ReplyReader {
   }
 
   #takeStep({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
-    if (!this.#isOurs || op.kind !== 'model' || !('ok' in outcome)) return
+    if (!this.#isOurs || !('ok' in outcome)) return
+    if (isPartialKey(key)) this.#partials.set(key, decode(outcome.ok) as MessageData)
+    if (op.kind !== 'model') return
     const record = decode(outcome.ok) as AnswerRecord
     this.#usage = addUsage(this.#usage, usageOf(record))
     const n = /^model#(\d+)$/.exec(key)?.[1]
@@ -149,7 +154,7 @@ export class ReplyReader {
       return {
         error: new RunError('RUN_FAILED', message, {
           hint,
-          cause: modelOutcomeError(cause) ?? cause,
+          cause: modelOutcomeError(cause, () => this.#partials.get(end.partial ?? '')) ?? cause,
           details: { runId: this.#runId, message: this.#messageId },
         }),
       }

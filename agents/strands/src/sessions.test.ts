@@ -6,7 +6,10 @@ import {
   type Agent,
   type AgentConfig,
   BeforeInvocationEvent,
+  MaxTokensError,
+  Message,
   SlidingWindowConversationManager,
+  TextBlock,
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
@@ -226,6 +229,16 @@ describe('a session', () => {
     await one.engine.execute('s', one.program)
     expect(textOf(one, 'm1')).toBe('not today')
     expect(one.ledger.modelCalls).toBe(0)
+  })
+
+  it('whose turn was cut short tells how far it came, however far', async () => {
+    const partial = new Message({ role: 'assistant', content: [new TextBlock('half '.repeat(20_000))] })
+    const talk = chat(() => ({ error: new MaxTokensError('too many', partial) }))
+    await send(talk, 'm1', 'hi')
+    await talk.engine.execute('s', talk.program)
+    const { error } = replyTo(talk, 'm1') as { error: Error }
+    expect(error.cause).toBeInstanceOf(MaxTokensError)
+    expect(plain([(error.cause as MaxTokensError).partialMessage])).toEqual(plain([partial]))
   })
 
   it('whose factory fails has failed, and says why', async () => {

@@ -113,8 +113,8 @@ describe('turns', () => {
     }
   })
 
-  it('that failed with a recorded error are over, and the next goes on', async () => {
-    const partial = new Message({ role: 'assistant', content: [new TextBlock('half')] })
+  it.each([1, 20_000])('that failed with a recorded error are over, and the next goes on (%i)', async (n) => {
+    const partial = new Message({ role: 'assistant', content: [new TextBlock('half '.repeat(n))] })
     const script: Script = (messages) =>
       messages.length === 1 ? { error: new MaxTokensError('too many', partial) } : `answer ${messages.length}`
     const engine = await engineWith(runtime, [])

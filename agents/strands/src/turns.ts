@@ -32,6 +32,7 @@ import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
+import { partialAt, partialStepOf } from './partial-message.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
 import { Scope, toJson } from './scope.ts'
@@ -360,7 +361,7 @@ export class Turns {
     this.#ended = n
     if (end.error !== undefined) {
       const error = errorFromJson(end.error)
-      throw modelOutcomeError(error) ?? error
+      throw modelOutcomeError(error, () => partialAt(scope, end.partial)) ?? error
     }
     const lastMessage =
       end.message === undefined ? conversation.messages.at(end.last ?? -1) : Message.fromMessageData(end.message)
@@ -427,7 +428,8 @@ export class Turns {
       stepErrorOf(scope, error) !== undefined || ((isAnswer || isReply) && !scope.durable.abortSignal.aborted)
     if (!this.#options.writesEnds || !ends) return false
     if (isReply) closeAfter(scope.agent, error)
-    const end: TurnEnd = { ...scope.lastSync(), error: errorToJson(error) }
+    const partial = partialStepOf(error)
+    const end: TurnEnd = { ...scope.lastSync(), error: errorToJson(error), ...(partial !== undefined && { partial }) }
     scope.conversation.endTurn()
     this.#ended++
     await scope.durable.state(scope.key(`turn#${this.#ended}.end`), toJson(end))

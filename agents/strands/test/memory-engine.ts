@@ -4,6 +4,7 @@
  */
 import {
   type Attachment,
+  type Blobs,
   createHost,
   type Engine,
   type Entry,
@@ -57,6 +58,8 @@ export class MemoryEngine {
   now = 1_000_000
   /** The process that has a run dies behind so many entries, and what is beyond is lost. */
   diesBehind: number | undefined
+  /** Where large values go, if anywhere. */
+  blobs: Blobs | undefined
   readonly #runtime: Runtime
 
   constructor(runtime: Runtime) {
@@ -83,7 +86,14 @@ export class MemoryEngine {
   }
 
   host(programs: () => readonly Program[]): Host {
-    return createHost({ runtime: this.#runtime, manifest: MANIFEST, programs, outbound: this.engine })
+    const { blobs } = this
+    return createHost({
+      runtime: this.#runtime,
+      manifest: MANIFEST,
+      programs,
+      outbound: this.engine,
+      ...(blobs && { blobs }),
+    })
   }
 
   async start(id: string, start: Start, entries: readonly Entry[] = []): Promise<{ created: boolean }> {

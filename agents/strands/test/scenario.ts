@@ -3,7 +3,7 @@
  * of its journal, as if the process had died behind that entry; nothing that is recorded may be done again, and what
  * comes out may not differ.
  */
-import type { Entry, Json, Program, Question, Runtime } from '@selvage/core'
+import type { Blobs, Entry, Json, Program, Question, Runtime } from '@selvage/core'
 import type { Agent, AgentConfig } from '@strands-agents/sdk'
 import { createAgentProgram } from '../src/agent-program.ts'
 import type { AgentOptions } from '../src/program-options.ts'
@@ -33,7 +33,12 @@ export interface Played {
 }
 
 /** Runs a scenario in as many processes as it takes, from a prefix of a journal if one is given. */
-export async function play(runtime: Runtime, scenario: Scenario, prefix: readonly Entry[] = []): Promise<Played> {
+export async function play(
+  runtime: Runtime,
+  scenario: Scenario,
+  prefix: readonly Entry[] = [],
+  blobs?: Blobs,
+): Promise<Played> {
   const { script, config, prepare, options, input = 'go', answer } = scenario
   const ledger = new Ledger()
   const agents: Agent[] = []
@@ -48,6 +53,7 @@ export async function play(runtime: Runtime, scenario: Scenario, prefix: readonl
     { log: () => {}, ...options },
   )
   const engine = new MemoryEngine(runtime)
+  engine.blobs = blobs
   await engine.start('r', { program: 'agent', input }, prefix)
   let how = await engine.execute('r', program)
   while ('waits' in how && answer !== undefined) {
