@@ -27,6 +27,8 @@ export interface SyncPatch {
   readonly dropped?: true
   readonly state?: StatePatch
   readonly modelState?: Json
+  /** `null`: none. */
+  readonly systemPrompt?: Json
 }
 
 export interface TurnEnd extends SyncPatch {
@@ -338,6 +340,7 @@ export class Fold {
     conversation.differ(patch as Difference, n)
     if (patch.state !== undefined) conversation.patchState(patch.state)
     if (patch.modelState !== undefined) conversation.modelState = patch.modelState
+    if (patch.systemPrompt !== undefined) conversation.systemPrompt = patch.systemPrompt
   }
 }
 

@@ -32,6 +32,7 @@ import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
+import { PromptWatch } from './prompt-watch.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
 import { Scope, toJson } from './scope.ts'
@@ -96,6 +97,8 @@ export class Turns {
   #message: { readonly id: string; turns: number } | undefined
   readonly #options: TurnsOptions
   #open: Open | undefined
+  /** Of all sessions: begins with what the agent has when the first one does. */
+  #prompt: PromptWatch | undefined
   #isRunning = false
   #isUnwatched = false
   /** Turns that have ended, as this process has seen them. */
@@ -203,7 +206,8 @@ export class Turns {
     const session = await this.#options.open()
     try {
       const nest = this.#options.nest(session.durable)
-      const scope = new Scope({ agent, nest, prefix, watch, firstInput })
+      this.#prompt ??= new PromptWatch(agent)
+      const scope = new Scope({ agent, nest, prefix, watch, prompt: this.#prompt, firstInput })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
       this.#options.begins?.(session.durable)
       checkCode(scope, nest.onCodeChange, nest.log)
