@@ -1,4 +1,7 @@
-/** Noticing that an agent's code is not what the run began with. Recorded answers stand all the same. */
+/**
+ * Noticing that an agent's code is not what the run began with: another process has other code, where recorded answers
+ * stand all the same, or a tool has given its agent some while it ran, which no other process will have.
+ */
 import { RunError } from '@selvage/core'
 import type { Agent } from '@strands-agents/sdk'
 import type { Identity } from './fold.ts'
@@ -34,10 +37,37 @@ export function checkCode(scope: Scope, onCodeChange: 'continue' | 'stop', log: 
 }
 
 function identityOf(scope: Scope, agent: Agent): Identity {
-  const hash = (value: unknown): string => scope.durable.id('', JSON.stringify(value) ?? '').slice(0, 12)
+  const hash = (text = ''): string => scope.durable.id('', text).slice(0, 12)
   return {
     model: agent.model.modelId ?? '',
-    prompt: hash(agent.systemPrompt),
-    tools: hash(agent.toolRegistry.list().map((tool) => tool.toolSpec)),
+    // What the run has made of it is no change of code.
+    prompt: hash(scope.prompt.given),
+    tools: hash(JSON.stringify(agent.toolRegistry.list().map((tool) => tool.toolSpec))),
   }
+}
+
+/** The model and the tools of an agent. */
+export interface Code {
+  readonly model: Agent['model']
+  readonly tools: ReadonlySet<string>
+}
+
+export function codeOf({ model, toolRegistry }: Agent): Code {
+  return { model, tools: new Set(toolRegistry.list().map(({ name }) => name)) }
+}
+
+/** In words, what the agent has got and lost since then. */
+export function codeChanges(agent: Agent, before: Code): string[] {
+  const { model, tools } = codeOf(agent)
+  const added = [...tools].filter((name) => !before.tools.has(name))
+  const lost = [...before.tools].filter((name) => !tools.has(name))
+  return [
+    ...(model === before.model ? [] : ['got another model']),
+    ...(added.length > 0 ? [`got ${toolsCalled(added)}`] : []),
+    ...(lost.length > 0 ? [`lost ${toolsCalled(lost)}`] : []),
+  ]
+}
+
+function toolsCalled(names: readonly string[]): string {
+  return `the ${names.length === 1 ? 'tool' : 'tools'} ${names.join(', ')}`
 }

@@ -51,7 +51,7 @@ interface Pending {
 }
 
 /** What the body of a tool did to its agent. */
-export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'edits' | 'messages'>
+export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'edits' | 'messages' | 'systemPrompt'>
 
 /** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
 export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
@@ -69,6 +69,8 @@ export class Conversation {
   readonly state: Map<string, unknown> = new Map()
   readonly removedState: Set<string> = new Set()
   modelState: Json | undefined
+  /** What entries say that the system prompt is (`null`: none); undefined: what code gave the agent. */
+  systemPrompt: Json | undefined
   /** Recorded model outcomes, errors included. */
   answers = 0
   /** Of them, those before the fold point: the tail begins with the next. */
@@ -291,9 +293,10 @@ export class Conversation {
   }
 
   #takeDeeds(did: readonly Deeds[]): void {
-    for (const { state, invocation } of did) {
+    for (const { state, invocation, systemPrompt } of did) {
       if (state !== undefined) this.patchState(state)
       if (invocation !== undefined) this.invocation.push(invocation)
+      if (systemPrompt !== undefined) this.systemPrompt = systemPrompt
     }
   }
 

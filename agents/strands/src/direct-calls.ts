@@ -71,7 +71,12 @@ async function* asStep(scope: Scope, asked: string, given: unknown, plain: () =>
       async (at) => {
         live = await pump(plain(), send)
         const state = watch.take(at.key)
-        return { ...recordResult(live), ...(state !== undefined && { state }) }
+        const systemPrompt = scope.prompt.changed()
+        return {
+          ...recordResult(live),
+          ...(state !== undefined && { state }),
+          ...(systemPrompt !== undefined && { systemPrompt }),
+        }
       },
       scope.policy.effectOf(name, tool),
       undefined,
@@ -83,6 +88,8 @@ async function* asStep(scope: Scope, asked: string, given: unknown, plain: () =>
     watch.apply(record.state)
     conversation.patchState(record.state)
   }
+  // It is the agent's with the next model call, as where the body has run.
+  if (live === undefined && record.systemPrompt !== undefined) scope.prompt.give(record.systemPrompt)
   return resultBlock(record, `direct_${durable.id('', local).slice(0, 16)}`)
 }
 

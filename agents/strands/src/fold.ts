@@ -29,6 +29,8 @@ export interface SyncPatch {
   readonly modelState?: Json
   /** Only where somebody hears of each message once: see scope.ts. */
   readonly added?: readonly MessageData[]
+  /** `null`: none. */
+  readonly systemPrompt?: Json
 }
 
 export interface TurnEnd extends SyncPatch {
@@ -372,6 +374,7 @@ export class Fold {
     conversation.differ(patch as Difference, n)
     if (patch.state !== undefined) conversation.patchState(patch.state)
     if (patch.modelState !== undefined) conversation.modelState = patch.modelState
+    if (patch.systemPrompt !== undefined) conversation.systemPrompt = patch.systemPrompt
   }
 }
 

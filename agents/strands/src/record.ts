@@ -191,6 +191,8 @@ export interface ToolRecord {
   /** Messages that the body edited in place, and then how it changed the agent's list of them. */
   readonly edits?: readonly Edit[]
   readonly messages?: Splice
+  /** The body gave the agent this system prompt; `null`: none. */
+  readonly systemPrompt?: Json
   /** The body cancelled the agent. */
   readonly cancelled?: true
   /** A person has put these arguments in place of the model's. */
@@ -243,7 +245,18 @@ export function errorRecord(text: string): ToolRecord {
   return { status: 'error', content: [{ text }] }
 }
 
-const RECORD_KEYS = ['content', 'status', 'error', 'state', 'invocation', 'edits', 'messages', 'cancelled', 'edited']
+const RECORD_KEYS = [
+  'content',
+  'status',
+  'error',
+  'state',
+  'invocation',
+  'edits',
+  'messages',
+  'systemPrompt',
+  'cancelled',
+  'edited',
+]
 
 function isToolRecord(value: unknown): value is ToolRecord {
   if (typeof value !== 'object' || value === null || !('content' in value) || !Array.isArray(value.content))

@@ -30,6 +30,7 @@ import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
 import { beforeTaken, messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
+import type { PromptWatch } from './prompt-watch.ts'
 import { ConsumerLeft } from './relay.ts'
 import { hasStash, storeAgain } from './stash.ts'
 import type { StateWatch } from './state-watch.ts'
@@ -40,6 +41,7 @@ export interface ScopeOptions {
   /** `''`, or that of a frame. */
   readonly prefix: string
   readonly watch: StateWatch
+  readonly prompt: PromptWatch
   /** The input of a first turn that has no entry of its own. Asked for when a turn begins. */
   readonly firstInput: () => Json | undefined
 }
@@ -55,6 +57,7 @@ export class Scope implements Answers {
   readonly nest: Nest
   readonly policy: Policy
   readonly watch: StateWatch
+  readonly prompt: PromptWatch
   /** Whether an open question is waited for here; else the invocation ends with stopReason `interrupt`. */
   readonly waits: boolean
   /** Of the journal of this scope, as it was when this process went on with the run. */
@@ -106,6 +109,7 @@ export class Scope implements Answers {
     this.durable = nest.durable
     this.policy = nest.policy
     this.watch = options.watch
+    this.prompt = options.prompt
     this.waits = nest.waits
     this.outcomes = nest.outcomes
     this.#prefix = prefix
@@ -156,7 +160,7 @@ export class Scope implements Answers {
       if (areUntaken) this.#unmarked = []
       return areUntaken
     })
-    this.watch.restore(conversation.state, conversation.removedState)
+    this.#restore()
     if (conversation.modelState !== undefined) {
       agent.modelState.clear()
       for (const [key, value] of Object.entries(conversation.modelState as JsonObject))
@@ -164,6 +168,12 @@ export class Scope implements Answers {
     }
     this.#check = this.fold.check
     this.#forced = conversation.syncedFor
+  }
+
+  #restore(): void {
+    const { state, removedState, systemPrompt } = this.conversation
+    this.watch.restore(state, removedState)
+    if (systemPrompt !== undefined) this.prompt.apply(systemPrompt)
   }
 
   /** Messages of the journal that nobody is shown: they are marked when somebody else is about to have them. */
@@ -232,7 +242,7 @@ export class Scope implements Answers {
       conversation.dropPending()
       this.#forgetAdded()
       replaceMessages(this.agent, conversation.messages)
-      this.watch.restore(conversation.state, conversation.removedState)
+      this.#restore()
     } else {
       const patch = this.#differences(n, false, changedPlaces(ctx.messages))
       if (patch !== undefined) await durable.state(this.key(`sync#${n}`), toJson(patch))
@@ -248,18 +258,25 @@ export class Scope implements Answers {
     const difference = conversation.compare(messagesOf(agent), thorough, changed)
     const state = watch.take()
     const modelState = this.#newModelState()
+    const systemPrompt = this.prompt.changed()
     const isDropped = difference?.dropped === true
     if (!isDropped) this.#forgetAdded()
     const isHeard = added !== undefined && !isDropped
-    if (difference === undefined && state === undefined && modelState === undefined && !isHeard) return undefined
+    const isAsKnown = state === undefined && modelState === undefined && systemPrompt === undefined
+    if (difference === undefined && isAsKnown && !isHeard) return undefined
     conversation.differ(difference ?? {}, n, messagesOf(agent))
     if (state !== undefined) conversation.patchState(state)
     if (modelState !== undefined) conversation.modelState = modelState
+    if (systemPrompt !== undefined) {
+      conversation.systemPrompt = systemPrompt
+      this.prompt.knows(systemPrompt)
+    }
     return {
       ...difference,
       ...(isHeard && { added }),
       ...(state !== undefined && { state }),
       ...(modelState !== undefined && { modelState }),
+      ...(systemPrompt !== undefined && { systemPrompt }),
     }
   }
 

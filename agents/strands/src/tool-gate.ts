@@ -32,6 +32,7 @@ import {
 import { approveCall, editOf } from './approve-call.ts'
 import { Unanswered } from './asking.ts'
 import { chunkOf } from './chunks.ts'
+import { type Code, codeChanges, codeOf } from './code-change.ts'
 import { markReplayed } from './events.ts'
 import { Frame, inFrame, segment } from './frames.ts'
 import { applyInvocation, watchInvocation } from './invocation-watch.ts'
@@ -194,6 +195,7 @@ async function* madeOnce(call: Call, ask: string): Events {
   // What was done to the messages the body has done, or it is done again below.
   const { edits: _, messages: __, ...did } = record
   if (isRecorded) scope.conversation.result(cycle, toolUseId, block, did)
+  if (isRecorded && did.systemPrompt !== undefined) scope.prompt.knows(did.systemPrompt)
   if (isRecorded && live === undefined) redo(call, record, block)
   return block
 }
@@ -276,6 +278,7 @@ async function runBody(
     return send(event)
   }
   const invocation = watchInvocation(ctx.invocationState)
+  const code = codeOf(scope.agent)
   let hasAgent = scope.conversation.messages.length <= FEW_MESSAGES
   const taken = (): void => {
     hasAgent = true
@@ -300,6 +303,8 @@ async function runBody(
   function recordOf(block: ToolResultBlock): ToolRecord {
     const state = scope.watch.take(at.key)
     const written = invocation.take((keys) => tellLost(call, keys))
+    const systemPrompt = scope.prompt.changed()
+    tellCode(call, code)
     const changes = scope.conversation.changedByTool(messagesOf(scope.agent), hasAgent)
     // By the body, or by somebody who meant the agent; not by the end of the run.
     const cancelled = ctx.cancelSignal.aborted && !scope.durable.abortSignal.aborted && scope.fatal === undefined
@@ -308,6 +313,7 @@ async function runBody(
       ...(state !== undefined && { state }),
       ...(written !== undefined && { invocation: written }),
       ...changes,
+      ...(systemPrompt !== undefined && { systemPrompt }),
       ...(cancelled && { cancelled: true as const }),
       ...(call.edited !== undefined && { edited: call.edited }),
     }
@@ -323,11 +329,21 @@ function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock):
     replaceMessages(scope.agent, scope.conversation.messages)
   }
   if (record.state !== undefined) scope.watch.apply(record.state)
+  if (record.systemPrompt !== undefined) scope.prompt.apply(record.systemPrompt)
   if (record.cancelled) scope.agent.cancel()
 }
 
 function tellLost({ scope, ctx }: Call, keys: string): void {
   scope.nest.tellLost(`Tool ${ctx.toolUse.name}`, keys)
+}
+
+/** Tools and models are code, which the next process has from where the agent is made. */
+function tellCode({ scope, ctx }: Call, before: Code): void {
+  const changes = codeChanges(scope.agent, before)
+  if (changes.length === 0) return
+  scope.nest.log(
+    `While tool ${ctx.toolUse.name} of run ${scope.durable.runId} ran, agent "${scope.agent.name}" ${changes.join(' and ')}, which is code and cannot be recorded: it is undone when the run goes on in another process. Do it where the agent is made.`,
+  )
 }
 
 /**

@@ -33,6 +33,7 @@ import { inputMessages, interruptResponses, isSameInput, type RecordedInput, rec
 import { applyInvocation } from './invocation-watch.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
+import { PromptWatch } from './prompt-watch.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
 import { Scope, toJson } from './scope.ts'
@@ -99,6 +100,8 @@ export class Turns {
   #message: { readonly id: string; turns: number } | undefined
   readonly #options: TurnsOptions
   #open: Open | undefined
+  /** Of all sessions: begins with what the agent has when the first one does. */
+  #prompt: PromptWatch | undefined
   #isRunning = false
   #isUnwatched = false
   /** What the first invocation was given, as `firstInput` sees it. */
@@ -224,7 +227,9 @@ export class Turns {
     const session = await this.#options.open()
     try {
       const nest = this.#options.nest(session.durable)
-      const scope = new Scope({ agent, nest, prefix, watch, firstInput: () => this.#first?.input })
+      this.#prompt ??= new PromptWatch(agent)
+      const first = (): Json | undefined => this.#first?.input
+      const scope = new Scope({ agent, nest, prefix, watch, prompt: this.#prompt, firstInput: first })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
       return { session, scope, unlessLost: unlessRejected(session.lost), isChecked: false }
     } catch (error) {
