@@ -81,6 +81,9 @@ export class Conversation {
   lastUsage: Usage | undefined
   /** Whether the turn has taken its input into the messages: then it is not given to the agent again. */
   hasBegun = false
+  /** Whether the messages are kept that there are when a turn begins: a copy of all, for each turn. */
+  keepsStart = false
+  start: readonly Message[] = []
   /** Of the turn: messages that were committed, in order, for whoever watches a stream that is resumed. */
   shown: Message[] = []
   /** Committed model outcomes of this turn and their usage: for limits that count them. */
@@ -123,6 +126,7 @@ export class Conversation {
   /** `named`: the input has its names already. */
   beginTurn(turn: number, input: readonly Message[], named = false): void {
     this.#turn = turn
+    if (this.keepsStart) this.start = [...this.messages]
     this.#input = [...input]
     if (!named) for (const [index, message] of this.#input.entries()) this.#rename(message, 'input', turn, index)
     this.hasBegun = false

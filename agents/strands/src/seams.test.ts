@@ -31,6 +31,7 @@ import {
   tool,
 } from '@strands-agents/sdk'
 import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/steering'
+import { GoalLoop } from '@strands-agents/sdk/vended-plugins/goal'
 import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
 import {
@@ -51,6 +52,7 @@ import {
   isOnlyHandler,
   makeOutermost,
   mcpClientsOf,
+  missingGoalStart,
   modelsAround,
   muteRetries,
   raiseInterrupts,
@@ -349,6 +351,33 @@ describe('what is done to all messages in each cycle', () => {
     await agent.invoke('go')
     const pass = ['beforeInvocationEvent', 'afterInvocationEvent']
     expect(order).toEqual([...pass, ...pass, 'agentResultEvent'])
+  })
+
+  it('a goal loop that hides earlier attempts takes for their start what it has been told before the model call', async () => {
+    const goal = { goal: () => false, maxAttempts: 2 }
+    const given: string[] = []
+    const known: boolean[] = []
+    const agentFor = (preserveContext: boolean): Agent => {
+      const script: Script = (messages) => {
+        given.push(JSON.stringify(messages.map((message) => message.content)))
+        return 'one'
+      }
+      const agent = agentWith({ plugins: [new GoalLoop({ ...goal, preserveContext })] }, script)
+      agent.addHook(MessageAddedEvent, ({ message }) => {
+        const tell = missingGoalStart(agent)
+        known.push(tell !== undefined)
+        if (message.role === 'user') tell?.([new Message({ role: 'user', content: [new TextBlock('started so')] })])
+      })
+      return agent
+    }
+    await agentFor(false).invoke('go')
+    // Of each attempt: its input, the answer.
+    expect(known).toEqual([true, false, false, false])
+    expect(given[1]).toMatch(/^\[\[{"text":"started so"}\],\[{"text":"Your previous attempt/)
+    known.length = 0
+    await agentFor(true).invoke('go')
+    expect(known).toEqual([false, false, false, false])
+    expect(missingGoalStart(agentWith())).toBeUndefined()
   })
 
   it('only stages that have handlers count', () => {

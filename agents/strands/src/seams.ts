@@ -24,6 +24,7 @@ import {
   ModelRetryStrategy,
   SessionManager,
   SNAPSHOT_SCHEMA_VERSION,
+  type Snapshot,
   type Usage,
 } from '@strands-agents/sdk'
 import { addInto } from './usage.ts'
@@ -160,6 +161,8 @@ function probeInterrupt(ctx: ExecuteToolContext): Error & { interrupts: Interrup
   throw new Error('This version of the Strands SDK answered an interrupt that nobody had raised.')
 }
 
+const NO_INTERRUPTS = { interrupts: {}, activated: false }
+
 /**
  * The interrupt state of a new agent: nothing is pending, for the loop begins at the model call, and the gates answer for
  * what has been done since.
@@ -169,7 +172,7 @@ export function resetInterrupts(agent: Agent): void {
     scope: 'agent',
     schemaVersion: SNAPSHOT_SCHEMA_VERSION,
     createdAt: '',
-    data: { interrupts: { interrupts: {}, activated: false } },
+    data: { interrupts: NO_INTERRUPTS },
     appData: {},
   })
 }
@@ -531,6 +534,34 @@ export function muteRetries(agent: Agent, isMuted: () => boolean): void {
     const decide = open.computeRetryDecision.bind(strategy)
     open.computeRetryDecision = (event) => (muted.get(strategy)?.() ? { retry: false } : decide(event))
   }
+}
+
+// ── goal loops ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface GoalLoopInside {
+  readonly _preserveContext: boolean
+  readonly _runs: WeakMap<object, { initialSnapshot?: Snapshot }>
+}
+
+/**
+ * A GoalLoop with `preserveContext: false` keeps what the agent is at the first model call of an invocation, in a field of
+ * its run, and gives the agent that back before each other attempt. Undefined where the agent has no such plugin, or that
+ * has it already; else what tells it the messages of that model call.
+ */
+export function missingGoalStart(agent: Agent): ((messages: readonly Message[]) => void) | undefined {
+  const plugin = pluginsOf(agent).find(isForgetfulGoalLoop)
+  const run = plugin?._runs.get(agent)
+  if (run === undefined || run.initialSnapshot !== undefined) return undefined
+  return (messages) => {
+    const { data, ...snapshot } = agent.takeSnapshot({ include: ['systemPrompt', 'modelState'] })
+    const shown = messages.map((message) => message.toJSON() as never)
+    run.initialSnapshot = { ...snapshot, data: { ...data, messages: shown, interrupts: NO_INTERRUPTS } }
+  }
+}
+
+function isForgetfulGoalLoop(plugin: unknown): plugin is GoalLoopInside {
+  const { _preserveContext, _runs } = (plugin ?? {}) as Partial<GoalLoopInside>
+  return _preserveContext === false && _runs instanceof WeakMap
 }
 
 // ── structured output ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -41,6 +41,7 @@ import {
   answerHooks,
   type Invocation,
   interruptJson,
+  missingGoalStart,
   resetInterrupts,
   restoreMetrics,
   resumeInterrupts,
@@ -272,6 +273,7 @@ export class Turns {
     await scope.tellAdded()
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
+    if (recorded !== undefined) this.#lookBack(scope, recorded)
     const responses = interruptResponses(args)
     if (responses.length > 0) await this.#answer(scope, recorded, responses)
     else if (recorded !== undefined) checkInput(scope, recorded, recordInput(args))
@@ -304,15 +306,34 @@ export class Turns {
 
   /** The recorded turn that is to be made. An agent that keeps its context may have ended others that nobody asks for again. */
   #nextTurn(scope: Scope): RecordedTurn | undefined {
+    const { conversation, fold } = scope
     const call = this.#call
-    let recorded = scope.fold.nextTurn()
+    conversation.keepsStart = call !== undefined && missingGoalStart(this.#options.agent) !== undefined
+    let recorded = fold.nextTurn()
     if (call === undefined || recorded === undefined || recorded.call === call) return recorded
     while (recorded?.end !== undefined && recorded.call !== call) {
       this.#ended = recorded.n
-      recorded = scope.fold.nextTurn()
+      recorded = fold.nextTurn()
     }
+    if (recorded !== undefined && conversation.keepsStart)
+      this.#before = { turn: recorded.n, messages: conversation.start }
     this.#load(scope)
     return recorded
+  }
+
+  /**
+   * What the agent was before a recorded turn: another attempt of the turn begins there, and the loop does not come by again
+   * for a goal loop to see.
+   */
+  #lookBack(scope: Scope, { n, input, end }: RecordedTurn): void {
+    const { agent } = this.#options
+    const { conversation } = scope
+    const isOpen = end === undefined
+    if (isOpen && this.#before?.turn !== n) this.#before = { turn: n, messages: [...messagesOf(agent)] }
+    const tell = isOpen && !conversation.hasBegun ? undefined : missingGoalStart(agent)
+    if (tell === undefined) return
+    const messages = this.#before?.turn === n ? this.#before.messages : messagesOf(agent)
+    tell([...messages, ...inputMessages(input as RecordedInput, (index) => conversation.nameOfInput(n, index))])
   }
 
   /** Begins a turn that is not in the journal. */
