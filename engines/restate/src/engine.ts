@@ -32,13 +32,13 @@ import {
 import { nodePlatform } from '@selvage/runtime-node'
 import { restateBlobs } from './blobs.ts'
 import type { Driver } from './drive-run.ts'
-import { PLACE } from './errors.ts'
+import { journalGone, PLACE } from './errors.ts'
 import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import type { RestateOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
-import { describe, Records } from './records.ts'
+import { describe, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
 import { Worker } from './worker.ts'
 
@@ -105,14 +105,18 @@ class OnRestate extends ReadingEngine implements RestateEngine {
   }
 
   protected override async reopenings(runId: string): Promise<number> {
-    return (await this.records.known(runId)).kept.reopenings
+    return reopeningsOf(await this.records.known(runId))
   }
 
   protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
-    const { kept } = await this.records.known(runId)
+    const known = await this.records.known(runId)
+    const { kept, isLost, going } = known
+    if (isLost && going === undefined) throw journalGone(runId)
     const generation = kept.generation + 1
-    const { status } = await this.drive(runId, { generation, reopen }, `retry#${generation}`)
-    return status === 'Accepted' && kept.entries === reopen.entries
+    const entries = unkept(known)
+    const left = isLost ? { left: { invocation: kept.invocation, entries } } : {}
+    const { status } = await this.drive(runId, { generation, reopen, ...left }, `retry#${generation}`)
+    return status === 'Accepted' && kept.entries + entries.length === reopen.entries
   }
 
   private drive(runId: string, begin: Begin, idempotencyKey: string): ReturnType<RestateServer['send']> {
