@@ -282,6 +282,16 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     }
   })
 
+  it('warns of workers at another address than those before: a run goes on where it began', async () => {
+    const told: unknown[] = []
+    const onError = (error: unknown): void => void told.push(error)
+    await working({ onError })
+    await working({ onError })
+    expect(told).toEqual([])
+    await working({ onError, listen: { port: 0 } })
+    expect(told).toMatchObject([{ code: 'BAD_INPUT', message: expect.stringContaining('were registered at') }])
+  })
+
   it('says what is wrong with its options, and where a server should be', async () => {
     await expect(open({ name: 'my app' })).rejects.toMatchObject({ code: 'BAD_INPUT' })
     const nobody = await openOn({ ingress: server.ingress, admin: server.admin }, folder)

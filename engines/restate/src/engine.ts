@@ -32,7 +32,7 @@ import {
 import { nodePlatform } from '@selvage/runtime-node'
 import { restateBlobs } from './blobs.ts'
 import type { Driver } from './drive-run.ts'
-import { journalGone, PLACE } from './errors.ts'
+import { journalGone, movedAddress, PLACE } from './errors.ts'
 import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
@@ -179,12 +179,20 @@ class OnRestate extends ReadingEngine implements RestateEngine {
       await worker.close()
     }
     try {
-      if (register) await this.server.register(advertise ?? `http://127.0.0.1:${worker.port}`)
+      if (register) await this.register(advertise ?? `http://127.0.0.1:${worker.port}`)
     } catch (error) {
       await stop()
       throw error
     }
     return stop
+  }
+
+  private async register(uri: string): Promise<void> {
+    const before = await this.server.registered(this.services.runs)
+    if (before !== undefined && trimmed(before) !== trimmed(uri)) {
+      this.platform.report(movedAddress(this.services.runs, trimmed(before), trimmed(uri)))
+    }
+    await this.server.register(uri)
   }
 
   private driver(host: Host, places: Places): Driver {

@@ -1,5 +1,5 @@
 /** What Restate answers when it does not do as it is asked, as errors of ours. */
-import { EngineError, RunError } from '@selvage/core'
+import { EngineError, RunError, UsageError } from '@selvage/core'
 
 /** Where its runs lie, for people. */
 export const PLACE = 'Restate'
@@ -24,6 +24,14 @@ export function refused(url: string, status: number, text: string): EngineError 
   return new EngineError('UNAVAILABLE', `Restate answered ${status} at ${url}: ${text.slice(0, 500)}`, {
     ...(hint !== undefined && { hint }),
     details: { url, status },
+  })
+}
+
+/** A warning: what began there is called there. */
+export function movedAddress(name: string, before: string, uri: string): UsageError {
+  return new UsageError('BAD_INPUT', `Workers of '${name}' were registered at ${before}, and now are at ${uri}.`, {
+    hint: `Runs that began at the old address go on only there. Give all workers one: restateEngine({ advertise }).`,
+    details: { before, uri },
   })
 }
 
