@@ -31,4 +31,13 @@ export const RESTATE: readonly Mutation[] = [
     titleIn: 'testing/src/conformance/takeover.ts',
     processes: true,
   },
+  {
+    name: 'on Restate a killed run that is retried forgets what its invocation had recorded',
+    breaks: 'I1',
+    file: 'engines/restate/src/drive-run.ts',
+    find: 'this.store(run.entries - left.length, left)',
+    put: '',
+    test: 'engines/restate/src/engine.test.ts',
+    title: 'a run that is killed in the console has failed, and goes on with what is recorded when it is retried',
+  },
 ]

@@ -29,6 +29,7 @@ import {
   type Platform,
   reopeningsIn,
   Stretch,
+  stepsIn,
 } from '@selvage/core/engines'
 import type { Claimed, Claiming } from './inbox.ts'
 import { type Begin, entriesKey, type KeptRun, newRun, questionKey, RUN_KEY } from './kept.ts'
@@ -65,12 +66,27 @@ export async function driveRun(ctx: ObjectContext, begin: Begin, driver: Driver)
 }
 
 /** Undefined: the same was asked for twice. */
-function begun(invocation: string, kept: KeptRun | null, { generation, first, reopen }: Begin): KeptRun | undefined {
-  if (kept === null && first !== undefined) return newRun(first, invocation)
-  if (kept?.over === undefined || kept.generation + 1 !== generation) return undefined
-  if ((reopen === undefined) !== (kept.over.outcome === undefined)) return undefined
-  const { over: _, ...rest } = kept
-  return { ...rest, generation, invocation }
+function begun(
+  invocation: string,
+  kept: KeptRun | null,
+  { generation, first, reopen, left }: Begin,
+): KeptRun | undefined {
+  if (kept === null) return first && newRun(first, invocation)
+  if (kept.generation + 1 !== generation) return undefined
+  const { over, ...rest } = kept
+  const next = { ...rest, generation, invocation }
+  if (left !== undefined) {
+    if (over !== undefined || left.invocation !== kept.invocation) return undefined
+    const { entries } = left
+    return {
+      ...next,
+      entries: kept.entries + entries.length,
+      steps: kept.steps + stepsIn(entries),
+      reopenings: kept.reopenings + reopeningsIn(entries),
+    }
+  }
+  if (over === undefined || (reopen === undefined) !== (over.outcome === undefined)) return undefined
+  return next
 }
 
 class Generation extends Stretch {
@@ -97,13 +113,15 @@ class Generation extends Stretch {
 
   async live(): Promise<void> {
     const { ctx, run, begin, driver } = this
+    const left = begin.left?.entries ?? []
+    this.store(run.entries - left.length, left)
     ctx.set(RUN_KEY, run)
     if (begin.first?.startAt !== undefined) {
       // Until it may start, or is cancelled.
       await driver.claim(ctx.key, this.claiming(-1))
       await this.waitFor([], begin.first.startAt)
     }
-    await this.show(this.entries)
+    await this.show([...left, ...this.entries])
     const outcome = await this.drive(run.start)
     if (outcome !== undefined) {
       probe('engine.before-finish')
@@ -218,12 +236,7 @@ class Generation extends Stretch {
   /** This generation is over. */
   private keep(over: NonNullable<KeptRun['over']>): void {
     const { ctx, run, entries, cursor, steps, signals, note } = this
-    for (let from = 0; from < entries.length; ) {
-      let to = from
-      for (let bytes = 0; to < entries.length && bytes < CHUNK_BYTES; to++) bytes += JSON.stringify(entries[to]).length
-      ctx.set(entriesKey(run.entries + from), entries.slice(from, to))
-      from = to
-    }
+    this.store(run.entries, entries)
     ctx.set(RUN_KEY, {
       ...run,
       updatedAt: entries.at(-1)?.at ?? run.updatedAt,
@@ -236,6 +249,16 @@ class Generation extends Stretch {
       over,
       ...(note !== undefined && { note }),
     } satisfies KeptRun)
+  }
+
+  /** The first of them has the number `first`. */
+  private store(first: number, entries: readonly Entry[]): void {
+    for (let from = 0; from < entries.length; ) {
+      let to = from
+      for (let bytes = 0; to < entries.length && bytes < CHUNK_BYTES; to++) bytes += JSON.stringify(entries[to]).length
+      this.ctx.set(entriesKey(first + from), entries.slice(from, to))
+      from = to
+    }
   }
 }
 

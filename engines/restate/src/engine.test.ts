@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { ended, enginePrograms, until } from '@selvage/testing'
+import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
 import { noRestate, RestateTestServer } from '@selvage/testing/servers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { openOn, URLS } from '../test/under-test.ts'
@@ -61,6 +61,15 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
       body: JSON.stringify({ query: sql }),
     })
     return ((await response.json()) as { rows: readonly Row[] }).rows
+  }
+
+  /** What a person does there with the invocation that drives the run. */
+  async function console_(runId: string, act: 'cancel' | 'kill' | 'purge'): Promise<void> {
+    const [row] = await query<{ id: string }>(
+      `select id from sys_invocation where target_service_key = '${runId}' and target_handler_name = 'drive'`,
+    )
+    const { status } = await fetch(`${server.admin}/invocations/${row?.id}/${act}`, { method: 'PATCH' })
+    expect(status).toBeLessThan(300)
   }
 
   it('I1: a step in flight is joined when the server was killed and is there again', async () => {
@@ -167,11 +176,58 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     const engine = await working({}, () => begun.resolve())
     await engine.start('c', { program: 'patient', input: null })
     await begun.promise
-    const [row] = await query<{ id: string }>(`select id from sys_invocation where target_service_key = 'c'
-      and target_handler_name = 'drive'`)
-    const { status } = await fetch(`${server.admin}/invocations/${row?.id}/cancel`, { method: 'PATCH' })
-    expect(status).toBeLessThan(300)
+    await console_('c', 'cancel')
     expect(await ended(engine, 'c')).toMatchObject({ cancelled: 'cancelled in Restate' })
+  })
+
+  it('a run that was cancelled and retried can be cancelled again', async () => {
+    const engine = await working()
+    await engine.start('again', { program: 'charge', input: null })
+    for (const reason of ['one', 'two', 'three']) {
+      await until(engine, 'again', isSuspended)
+      await engine.cancel('again', reason)
+      expect(await ended(engine, 'again')).toMatchObject({ cancelled: reason })
+      await engine.retry('again')
+    }
+  })
+
+  it('a run that is killed in the console has failed, and goes on with what is recorded when it is retried', async () => {
+    const engine = await working({ onError: () => {} })
+    await engine.start('k', { program: 'charge', input: null })
+    await engine.signal('k', { id: 'go', name: 'go', payload: null })
+    const { entries } = await until(engine, 'k', ({ status, steps }) => status === 'suspended' && steps === 1)
+    await console_('k', 'kill')
+    const failed = { error: { code: 'RUN_FAILED', message: expect.stringContaining('Restate ended') } }
+    expect(await ended(engine, 'k')).toMatchObject(failed)
+    expect((await engine.journal('k', 0)).slice(entries)).toMatchObject([
+      { seq: entries, type: 'end', outcome: failed },
+    ])
+    await expect(engine.signal('k', { id: 'end', name: 'end', payload: null })).rejects.toMatchObject({
+      code: 'RUN_ENDED',
+    })
+    expect((await engine.list({ program: 'charge', status: 'failed' })).items.map(({ id }) => id)).toContain('k')
+    await engine.retry('k')
+    await engine.signal('k', { id: 'end', name: 'end', payload: null })
+    expect(await ended(engine, 'k')).toEqual({ ok: 'charged' })
+    expect(effects).toEqual(['charge'])
+    const journal = await engine.journal('k', 0)
+    expect(journal.map(({ seq }) => seq)).toEqual(journal.map((_, index) => index))
+    expect(await engine.describe('k')).toMatchObject({ entries: journal.length, steps: 1 })
+  })
+
+  it('a run whose invocation is gone has failed, and says that there is nothing to go on with', async () => {
+    const engine = await working({ onError: () => {} })
+    await engine.start('gone', { program: 'charge', input: null })
+    await until(engine, 'gone', isSuspended)
+    await console_('gone', 'kill')
+    await ended(engine, 'gone')
+    await console_('gone', 'purge')
+    const rows = `select j.index from sys_journal j join state s on s.value_utf8 like '%' || j.id || '%'
+      where s.service_key = 'gone' and s.key = 'run'`
+    while ((await query(rows)).length > 0) {}
+    expect(await ended(engine, 'gone')).toMatchObject({ error: { code: 'RUN_FAILED' } })
+    expect((await engine.list({ status: 'failed' })).items.map(({ id }) => id)).toContain('gone')
+    await expect(engine.retry('gone')).rejects.toMatchObject({ code: 'CORRUPT' })
   })
 
   it('a large value lies beside the journal', async () => {
@@ -224,6 +280,16 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
       for (const engine of opened.splice(0)) await engine.close()
       await signing.close()
     }
+  })
+
+  it('warns of workers at another address than those before: a run goes on where it began', async () => {
+    const told: unknown[] = []
+    const onError = (error: unknown): void => void told.push(error)
+    await working({ onError })
+    await working({ onError })
+    expect(told).toEqual([])
+    await working({ onError, listen: { port: 0 } })
+    expect(told).toMatchObject([{ code: 'BAD_INPUT', message: expect.stringContaining('were registered at') }])
   })
 
   it('says what is wrong with its options, and where a server should be', async () => {

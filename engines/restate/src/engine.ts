@@ -32,13 +32,13 @@ import {
 import { nodePlatform } from '@selvage/runtime-node'
 import { restateBlobs } from './blobs.ts'
 import type { Driver } from './drive-run.ts'
-import { PLACE } from './errors.ts'
+import { journalGone, movedAddress, PLACE } from './errors.ts'
 import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import type { RestateOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
-import { describe, Records } from './records.ts'
+import { describe, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
 import { Worker } from './worker.ts'
 
@@ -105,14 +105,18 @@ class OnRestate extends ReadingEngine implements RestateEngine {
   }
 
   protected override async reopenings(runId: string): Promise<number> {
-    return (await this.records.known(runId)).kept.reopenings
+    return reopeningsOf(await this.records.known(runId))
   }
 
   protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
-    const { kept } = await this.records.known(runId)
+    const known = await this.records.known(runId)
+    const { kept, isLost, going } = known
+    if (isLost && going === undefined) throw journalGone(runId)
     const generation = kept.generation + 1
-    const { status } = await this.drive(runId, { generation, reopen }, `retry#${generation}`)
-    return status === 'Accepted' && kept.entries === reopen.entries
+    const entries = unkept(known)
+    const left = isLost ? { left: { invocation: kept.invocation, entries } } : {}
+    const { status } = await this.drive(runId, { generation, reopen, ...left }, `retry#${generation}`)
+    return status === 'Accepted' && kept.entries + entries.length === reopen.entries
   }
 
   private drive(runId: string, begin: Begin, idempotencyKey: string): ReturnType<RestateServer['send']> {
@@ -175,12 +179,20 @@ class OnRestate extends ReadingEngine implements RestateEngine {
       await worker.close()
     }
     try {
-      if (register) await this.server.register(advertise ?? `http://127.0.0.1:${worker.port}`)
+      if (register) await this.register(advertise ?? `http://127.0.0.1:${worker.port}`)
     } catch (error) {
       await stop()
       throw error
     }
     return stop
+  }
+
+  private async register(uri: string): Promise<void> {
+    const before = await this.server.registered(this.services.runs)
+    if (before !== undefined && trimmed(before) !== trimmed(uri)) {
+      this.platform.report(movedAddress(this.services.runs, trimmed(before), trimmed(uri)))
+    }
+    await this.server.register(uri)
   }
 
   private driver(host: Host, places: Places): Driver {

@@ -1,5 +1,5 @@
-/** What Restate answers when it does not do as it is asked, as errors of ours: all of it is infrastructure. */
-import { EngineError } from '@selvage/core'
+/** What Restate answers when it does not do as it is asked, as errors of ours. */
+import { EngineError, RunError, UsageError } from '@selvage/core'
 
 /** Where its runs lie, for people. */
 export const PLACE = 'Restate'
@@ -24,5 +24,28 @@ export function refused(url: string, status: number, text: string): EngineError 
   return new EngineError('UNAVAILABLE', `Restate answered ${status} at ${url}: ${text.slice(0, 500)}`, {
     ...(hint !== undefined && { hint }),
     details: { url, status },
+  })
+}
+
+/** A warning: what began there is called there. */
+export function movedAddress(name: string, before: string, uri: string): UsageError {
+  return new UsageError('BAD_INPUT', `Workers of '${name}' were registered at ${before}, and now are at ${uri}.`, {
+    hint: `Runs that began at the old address go on only there. Give all workers one: restateEngine({ advertise }).`,
+    details: { before, uri },
+  })
+}
+
+/** Its invocation was killed, or is gone. */
+export function endedByRestate(runId: string): RunError {
+  return new RunError('RUN_FAILED', `Restate ended the invocation of run ${runId} before the run had ended.`, {
+    hint: 'It was killed or purged there. While it keeps the journal, a day by default, a retry goes on with what is recorded.',
+    details: { runId },
+  })
+}
+
+export function journalGone(runId: string): EngineError {
+  return new EngineError('CORRUPT', `Run ${runId} cannot be retried: Restate no longer has its journal.`, {
+    hint: 'What it did is not known any more: look at its effects, and start a run with another id.',
+    details: { runId },
   })
 }

@@ -1,5 +1,5 @@
 /** What Restate keeps of a run, and under which names. */
-import type { Json, Outcome, QuestionRecord, Signal, Start } from '@selvage/core'
+import type { Entry, Json, Outcome, QuestionRecord, Signal, Start } from '@selvage/core'
 import type { Reopen } from '@selvage/core/engines'
 
 /** Names of the three objects. */
@@ -27,6 +27,8 @@ export interface Begin {
   }
   /** The run had ended and goes on. */
   readonly reopen?: Reopen
+  /** Restate had ended it: what that invocation had recorded and not kept, and the end behind it. */
+  readonly left?: { readonly invocation: string; readonly entries: readonly Entry[] }
 }
 
 /** The state `run` of a run: written when a generation begins and when it ends. Its entries lie in `e<number of the first>`. */

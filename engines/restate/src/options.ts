@@ -14,7 +14,11 @@ export interface RestateOptions extends NodePlatformOptions {
   /** Of the virtual object, and how those of its inbox and its blobs begin; default `selvage`. One for each application. */
   readonly name?: string
   readonly listen?: ListenOptions
-  /** Where the server reaches the workers: a load balancer, say. Default: http://127.0.0.1 and the port listened on. */
+  /**
+   * Where the server reaches the workers: one address for all of a `name` (a load balancer; on one machine a port that they
+   * share by `reusePort`). Restate calls a run where it began: with an address for each worker, nobody goes on with the runs
+   * of one that is gone. Default: http://127.0.0.1 and the port listened on.
+   */
   readonly advertise?: string
   /** False: the workers are made known by other means (`restate deployments register`). */
   readonly register?: boolean

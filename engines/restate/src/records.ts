@@ -4,10 +4,20 @@
  * A generation that is over lies in the state of its run (`run`, `e…`). The one that goes on is read from Restate's own
  * journal of the invocation, which has an entry as soon as it is durable: the result of each `ctx.run` holds the entries of
  * that advance. A run that no worker has begun is the input of an invocation.
+ *
+ * A generation that is not over, and whose invocation is, was ended by Restate (killed, purged): its run has failed, with
+ * what the journal still has, and a retry goes on with that.
  */
-import type { Entry, QuestionRecord, RunDescription, Signal } from '@selvage/core'
-import { type Advanced, described, noRun, reopenEntry, standingBy, stepsIn } from '@selvage/core/engines'
-import { PLACE } from './errors.ts'
+import {
+  type Entry,
+  errorToJson,
+  type Outcome,
+  type QuestionRecord,
+  type RunDescription,
+  type Signal,
+} from '@selvage/core'
+import { type Advanced, described, noRun, reopenEntry, reopeningsIn, standingBy, stepsIn } from '@selvage/core/engines'
+import { endedByRestate, PLACE } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
 import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
 import type { Partitions } from './partitions.ts'
@@ -45,10 +55,16 @@ export interface Known {
   readonly claim?: Claim | undefined
   /** It had ended and was retried, or is to go on in a new generation, which no worker has begun. */
   readonly isAwaited: boolean
+  /** Restate has ended its invocation; without `going` it no longer has its journal either. */
+  readonly isLost: boolean
 }
 
 const RUN_COMMAND = 'Command: Run'
 const RUN_DONE = 'Notification: Run'
+
+/** What Restate shows of a run may be of two moments: looked at again, but not for ever. */
+const LOOKS = 50
+const LOOK_AGAIN_MS = 20
 
 export class Records {
   private readonly server: RestateServer
@@ -73,14 +89,14 @@ export class Records {
     for (let looks = 1; ; looks++) {
       const [known] = await this.all(runId)
       // It may have begun between two looks, or ended, and its journal with it.
-      const isWhole =
-        known === undefined ? looks > 1 : isOver(known.kept) || known.isAwaited || known.going !== undefined
-      if (isWhole) return known
+      const isWhole = known === undefined ? looks > 1 : isSettled(known) || known.going !== undefined
+      if (isWhole || looks === LOOKS) return known
+      if (looks > 1) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
     }
   }
 
-  /** All runs, or that one. */
-  async all(runId?: string): Promise<readonly Known[]> {
+  /** All runs, or that one. `ended`: invocations that were over before this look, so that what they kept is seen by it. */
+  async all(runId?: string, ended?: ReadonlySet<string>): Promise<readonly Known[]> {
     const { runs, inbox } = this.services
     const rows = await this.state(
       `${await this.ofRun('service_key', runId)} and ((service_name = ${quoted(runs)} and key = '${RUN_KEY}')
@@ -89,8 +105,12 @@ export class Records {
     const kept = keyed<KeptRun>(rows, runs)
     const claims = keyed<Claim>(rows, inbox)
     const each = [...kept.values()]
-    const going = await this.going(each.filter((run) => !isOver(run)).map(({ invocation }) => invocation))
-    const mayBeAwaited = runId === undefined || each.length === 0 || each.some(mayGoOn)
+    const open = each.filter((run) => !isOver(run)).map(({ invocation }) => invocation)
+    const [going, alive] = await Promise.all([this.going(open), this.alive(open)])
+    const dead = open.filter((invocation) => !alive.has(invocation))
+    if (dead.length > 0 && ended === undefined) return await this.all(runId, new Set(dead))
+    const lost = new Set(dead.filter((invocation) => ended?.has(invocation)))
+    const mayBeAwaited = runId === undefined || each.length === 0 || lost.size > 0 || each.some(mayGoOn)
     const unfinished = mayBeAwaited ? await this.unfinished(await this.ofRun('target_service_key', runId)) : []
     const begun = new Set(each.map(({ invocation }) => invocation))
     const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
@@ -102,16 +122,18 @@ export class Records {
         kept: run,
         going: going.get(run.invocation),
         claim,
-        isAwaited: mayGoOn(run) && awaited.has(key),
+        isAwaited: (mayGoOn(run) || lost.has(run.invocation)) && awaited.has(key),
+        isLost: lost.has(run.invocation),
       }
     })
     return [...known, ...(await Promise.all(unbegun)).filter((run) => run !== undefined)]
   }
 
   async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    const { kept, going } = await this.known(runId)
+    const known = await this.known(runId)
+    const { kept } = known
     const stored = from < kept.entries ? await this.stored(runId, from, Math.min(kept.entries, from + limit)) : []
-    const live = going?.entries.slice(Math.max(0, from - kept.entries)) ?? []
+    const live = unkept(known).slice(Math.max(0, from - kept.entries))
     return [...stored, ...live].slice(0, limit)
   }
 
@@ -182,9 +204,17 @@ export class Records {
     return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
   }
 
+  private async alive(invocations: readonly string[]): Promise<ReadonlySet<string>> {
+    if (invocations.length === 0) return new Set()
+    const rows = await this.server.query<{ id: string }>(
+      `select id from sys_invocation_status where id in (${invocations.map(quoted).join(', ')}) and status <> 'completed'`,
+    )
+    return new Set(rows.map(({ id }) => id))
+  }
+
   private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
     const begin = await this.input<Begin>(invocation)
-    return begin?.first && { runId, kept: newRun(begin.first, invocation), isAwaited: true }
+    return begin?.first && { runId, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
   }
 
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */
@@ -196,11 +226,14 @@ export class Records {
   }
 }
 
-export function describe({ runId, kept, going, claim, isAwaited }: Known): RunDescription {
+export function describe(known: Known): RunDescription {
+  const { runId, kept, going, claim, isAwaited, isLost } = known
   const { start, createdAt, generation, over } = kept
-  const { entries = [], advances = 0, last, isAdvancing = false } = going ?? {}
-  const outcome = isAwaited ? undefined : over?.outcome
-  const isNew = over === undefined ? generation === 0 : over.outcome !== undefined
+  // Of a lost run that was retried, nothing goes on.
+  const { advances = 0, last, isAdvancing = false } = (isLost && isAwaited ? undefined : going) ?? {}
+  const entries = unkept(known)
+  const outcome = isAwaited ? undefined : isLost ? lostOutcome(runId) : over?.outcome
+  const isNew = over === undefined ? isLost || generation === 0 : over.outcome !== undefined
   return described(runId, {
     start,
     createdAt,
@@ -211,6 +244,25 @@ export function describe({ runId, kept, going, claim, isAwaited }: Known): RunDe
     ...standingBy({ outcome, last, isAdvancing, isNew }),
     ...(last === undefined && { note: kept.note }),
   })
+}
+
+/** Entries behind those of `kept`: what its invocation has recorded, and its end where Restate has ended it. */
+export function unkept({ runId, kept, going, isLost }: Known): readonly Entry[] {
+  const entries = going?.entries ?? []
+  if (!isLost) return entries
+  const at = entries.at(-1)?.at ?? kept.updatedAt
+  return [...entries, { seq: kept.entries + entries.length, at, type: 'end', outcome: lostOutcome(runId) }]
+}
+
+/** How often the run was retried. */
+export function reopeningsOf(known: Known): number {
+  const { kept, isAwaited } = known
+  const isRetried = isAwaited && describe({ ...known, isAwaited: false }).outcome !== undefined
+  return kept.reopenings + reopeningsIn(unkept(known)) + (isRetried ? 1 : 0)
+}
+
+function lostOutcome(runId: string): Outcome {
+  return { error: errorToJson(endedByRestate(runId)) }
 }
 
 /** `rows` of one invocation, in their order. */
@@ -227,6 +279,11 @@ function goingOf(rows: readonly JournalRow[]): Going {
     last: advanced.at(-1),
     isAdvancing: begun > advanced.length,
   }
+}
+
+/** What its invocation has recorded is not needed to say how it stands. */
+function isSettled({ kept, isAwaited, isLost }: Known): boolean {
+  return isOver(kept) || isAwaited || isLost
 }
 
 function isOver({ over }: KeptRun): boolean {

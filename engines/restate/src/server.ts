@@ -53,6 +53,14 @@ export class RestateServer {
     }
   }
 
+  /** Where the workers of that object were said to be last. */
+  async registered(service: string): Promise<string | undefined> {
+    const rows = await this.query<{ readonly endpoint: string | null }>(
+      `select d.endpoint from sys_service s join sys_deployment d on s.deployment_id = d.id where s.name = ${quoted(service)}`,
+    )
+    return rows[0]?.endpoint ?? undefined
+  }
+
   /** Says that workers are to be found at `uri`; again if they are known, since their handlers may have changed. */
   async register(uri: string): Promise<void> {
     await this.post(`${this.options.admin}/deployments`, { uri, force: true })
