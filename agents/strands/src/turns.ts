@@ -31,6 +31,7 @@ import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
+import { gateSearches, heardSoFar } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError, recordOf } from './record.ts'
@@ -100,6 +101,8 @@ export class Turns {
   #isUnwatched = false
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
+  /** Messages that the agent's memory manager had heard of before its first turn. */
+  #heardBefore: number | undefined
   /** The loop of a turn runs, or was left in the middle. */
   #isInLoop = false
   /** The agent's messages as the open turn found them. */
@@ -142,6 +145,7 @@ export class Turns {
     this.#isUnwatched = this.#options.isUnwatched(options)
     try {
       gateModelsOf(scope.agent)
+      gateSearches(scope.agent)
       const result = yield* within(scope, guarded(this.#turn(scope, args, state, pass), open))
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
       if (frame !== undefined && result.stopReason === 'interrupt')
@@ -203,7 +207,8 @@ export class Turns {
     const session = await this.#options.open()
     try {
       const nest = this.#options.nest(session.durable)
-      const scope = new Scope({ agent, nest, prefix, watch, firstInput })
+      this.#heardBefore ??= heardSoFar(agent)
+      const scope = new Scope({ agent, nest, prefix, watch, firstInput, heardBefore: this.#heardBefore })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
       this.#options.begins?.(session.durable)
       checkCode(scope, nest.onCodeChange, nest.log)
@@ -228,7 +233,7 @@ export class Turns {
   async *#turn(scope: Scope, args: InvokeArgs | undefined, state: InvocationState, pass: Pass): Events {
     scope.durable.abortSignal.throwIfAborted()
     const recorded = this.#nextTurn(scope)
-    await scope.tellAdded()
+    await scope.tellAdded(recorded !== undefined)
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
     const responses = interruptResponses(args)
