@@ -159,6 +159,8 @@ export class Fold {
   readonly #checks = new Map<number, string>()
   readonly #first: () => Json | undefined
   readonly #added: Message[] | undefined
+  /** Of them, those before the turn that is open. */
+  #addedBefore = 0
   /** Of a session: inputs by the id of the signal that brought them. */
   readonly #messages = new Map<string, Json>()
   /** Of a session: the message that is being answered. */
@@ -211,9 +213,12 @@ export class Fold {
     return turn
   }
 
-  /** Messages that the turns so far have added, as they were then, since this was asked before. */
-  takeAdded(): Message[] {
-    return this.#added?.splice(0) ?? []
+  /** Messages that the turns so far have added, as they were then, since this was asked before; `ended`: of ended turns. */
+  takeAdded(): { readonly added: Message[]; readonly ended: number } {
+    const added = this.#added?.splice(0) ?? []
+    const ended = this.#turn === undefined || this.#hasEnded ? added.length : this.#addedBefore
+    this.#addedBefore = 0
+    return { added, ended }
   }
 
   get #current(): RecordedTurn | undefined {
@@ -353,6 +358,7 @@ export class Fold {
 
   #beginTurn(n: number, input: Json, call?: string): void {
     this.#turn = { n, input, call, end: undefined }
+    this.#addedBefore = this.#added?.length ?? 0
     this.#turns = n
     const { conversation } = this
     conversation.beginTurn(

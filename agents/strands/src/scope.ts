@@ -28,6 +28,7 @@ import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
 import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
+import { type Saving, savingOf } from './memory.ts'
 import { beforeTaken, messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
 import type { PromptWatch } from './prompt-watch.ts'
@@ -44,6 +45,8 @@ export interface ScopeOptions {
   readonly prompt: PromptWatch
   /** The input of a first turn that has no entry of its own. Asked for when a turn begins. */
   readonly firstInput: () => Json | undefined
+  /** How many messages the agent's memory manager had heard of before. */
+  readonly heardBefore?: number | undefined
 }
 
 export interface ModelRequest {
@@ -97,6 +100,7 @@ export class Scope implements Answers {
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
   #caughtUp: Promise<void> | undefined
+  readonly #saving: Saving | undefined
   /** What was added since agent and journal last agreed. Undefined where nobody hears of each message once. */
   readonly #heard: { added: MessageData[]; areImplied: boolean } | undefined
   /** Undefined: somebody may have the agent's messages. */
@@ -115,7 +119,8 @@ export class Scope implements Answers {
     this.#prefix = prefix
     this.entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
     this.conversation = new Conversation(naming(nest.durable, prefix))
-    if (hasStash(this.agent)) this.#heard = { added: [], areImplied: true }
+    this.#saving = savingOf(this, options.heardBefore)
+    if (hasStash(this.agent) || this.#saving !== undefined) this.#heard = { added: [], areImplied: true }
     this.fold = new Fold(this.entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
     this.asking = askingGate(nest.durable, this)
     const { loopGuard } = nest.policy
@@ -213,9 +218,11 @@ export class Scope implements Answers {
     heard.areImplied = true
   }
 
-  /** Those who hear of each message once are told of those that the fold has put in place. */
-  async tellAdded(): Promise<void> {
-    await storeAgain(this.agent, this.fold.takeAdded())
+  /** Those who hear of each message once are told of those that the fold has put in place. `goesOn`: with a recorded turn. */
+  async tellAdded(goesOn: boolean): Promise<void> {
+    const { added, ended } = this.fold.takeAdded()
+    this.#saving?.tell(added, { ended, goesOn })
+    await storeAgain(this.agent, added)
   }
 
   /** At the end of a turn: what the steps do not imply, with everything compared. */
@@ -331,6 +338,14 @@ export class Scope implements Answers {
   /** Whether the journal had a result of that tool call when this process went on with the run. */
   hasRecorded(toolUseId: string, cycle: number): boolean {
     return this.hasStep(this.key(`tool:${toolUseId}@${cycle}`))
+  }
+
+  /** Keys of state in the journal that begin with this, as it was when this process went on with the run. */
+  stateKeys(name: string): string[] {
+    const begin = this.key(name)
+    return this.entries.flatMap((entry) =>
+      entry.type === 'state' && entry.key.startsWith(begin) ? [entry.key.slice(this.#prefix.length)] : [],
+    )
   }
 
   /** Whether the journal had an outcome of that step when this process went on with the run. */

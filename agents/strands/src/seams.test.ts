@@ -14,6 +14,7 @@ import {
   DefaultModelRetryStrategy,
   type ExecuteToolContext,
   ExecuteToolStage,
+  InvocationTrigger,
   InvokeModelStage,
   McpClient,
   Message,
@@ -40,6 +41,7 @@ import {
   aroundHooks,
   checkNamesFrom,
   copyMessagesBy,
+  extractionOf,
   forgetInterrupt,
   hasBackgroundTasks,
   hasCheckpointing,
@@ -599,6 +601,54 @@ describe('the stash of a context manager', () => {
 
   it('is not there without one', () => {
     expect(stashOf(agentWith())).toBeUndefined()
+  })
+})
+
+describe('what a memory manager saves', () => {
+  const saving = (written: unknown[]): Agent =>
+    agentWith(
+      {
+        memoryManager: {
+          stores: [
+            {
+              name: 'facts',
+              writable: true,
+              search: async () => [],
+              addMessages: async (messages, options) => void written.push([messages.length, options?.sequenceNumbers]),
+              extraction: { trigger: new InvocationTrigger() },
+            },
+          ],
+          injection: false,
+        },
+      },
+      ['Done.'],
+    )
+
+  it('is numbered as it is added, from where the numbers are set, behind the marks of the stores', async () => {
+    const written: unknown[] = []
+    const agent = saving(written)
+    expect(extractionOf(agent)).toBeUndefined()
+    await agent.initialize()
+    const extraction = extractionOf(agent)
+    if (extraction === undefined) throw new Error('not known')
+    const calls: unknown[] = []
+    const write = extraction._write.bind(extraction)
+    extraction._write = async (store, buffered) => {
+      calls.push([store.name, buffered.map(({ seq }) => seq)])
+      return await write(store, buffered)
+    }
+    extraction.record({ role: 'user', content: [{ text: 'before' }] })
+    expect([extraction._nextSeq, extraction._pending.map(({ seq }) => seq)]).toEqual([1, [0]])
+    extraction._nextSeq = 4
+    for (const store of extraction._marks.keys()) extraction._marks.set(store, 2)
+    await agent.invoke('go')
+    await agent.memoryManager?.flush()
+    expect(calls).toEqual([['facts', [4, 5]]])
+    expect(written).toEqual([[2, [4, 5]]])
+  })
+
+  it('is nothing without extraction', () => {
+    expect(extractionOf(agentWith())).toBeUndefined()
   })
 })
 

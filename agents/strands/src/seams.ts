@@ -20,6 +20,7 @@ import {
   type LocalAgent,
   type McpClient,
   Message,
+  type MessageData,
   Model,
   ModelRetryStrategy,
   SessionManager,
@@ -298,6 +299,27 @@ export function stashOf(agent: Agent): Stash | undefined {
 export function setSessionId(agent: Agent, sessionId: string): void {
   const self = agent as unknown as { _sessionId?: string }
   self._sessionId ??= sessionId
+}
+
+/** What a memory manager saves of the conversation. Its class is not exported. */
+export interface Extraction {
+  /** The number of the next message. */
+  _nextSeq: number
+  /** Messages that some store does not have yet. */
+  _pending: readonly { readonly seq: number }[]
+  /** Of each store: the number of the last message that it has, or is being given. */
+  readonly _marks: Map<{ readonly name: string }, number>
+  /** Called for each message that is added. */
+  record(message: MessageData): void
+  /** The one way by which messages, or what is extracted of them, get into a store. */
+  _write(store: { readonly name: string }, buffered: readonly { readonly seq: number }[]): Promise<number>
+}
+
+/** There once an agent is initialised that saves messages. Undefined where this version does so otherwise. */
+export function extractionOf(agent: Agent): Extraction | undefined {
+  const { _coordinator: found } = (agent.memoryManager ?? {}) as { readonly _coordinator?: Partial<Extraction> }
+  const isKnown = typeof found?._nextSeq === 'number' && Array.isArray(found._pending) && found._marks instanceof Map
+  return isKnown && typeof found._write === 'function' ? (found as Extraction) : undefined
 }
 
 /** What an agent has used so far, in all invocations of this process. */

@@ -17,6 +17,7 @@ import { bindAgent } from './bind.ts'
 import { type DonePatch, doneNumber, isDoneKey, MESSAGE, type SentMessage, type TurnEnd, takenMessage } from './fold.ts'
 import { argsOf } from './input.ts'
 import { recordMcp } from './mcp.ts'
+import { isSavedKey } from './memory.ts'
 import { isPartialKey } from './partial-message.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
@@ -170,7 +171,8 @@ export class ReplyReader {
 
 /** Whether nothing is under way in a session whose newest entry this is. */
 export function isIdleSession(newest: Entry): boolean {
-  if (newest.type === 'state') return isDoneKey(newest.key)
+  // A store may have taken a message at any time; if another one is under way all the same, the session itself says so.
+  if (newest.type === 'state') return isDoneKey(newest.key) || isSavedKey(newest.key)
   return newest.type === 'start' || newest.type === 'end' || newest.type === 'reopen'
 }
 

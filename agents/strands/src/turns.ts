@@ -31,6 +31,7 @@ import type { Frame, Nest } from './frames.ts'
 import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
 import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
+import { gateSearches, heardSoFar } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
 import { PromptWatch } from './prompt-watch.ts'
@@ -111,6 +112,8 @@ export class Turns {
   #lastCall: string | undefined
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
+  /** Messages that the agent's memory manager had heard of before its first turn. */
+  #heardBefore: number | undefined
   /** The loop of a turn runs, or was left in the middle. */
   #isInLoop = false
   /** The agent's messages as the open turn found them. */
@@ -154,6 +157,7 @@ export class Turns {
     this.#isUnwatched = this.#options.isUnwatched(options)
     try {
       gateModelsOf(scope.agent)
+      gateSearches(scope.agent)
       const result = yield* within(scope, guarded(this.#turn(scope, args, state, pass), open))
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted
       if (frame !== undefined && result.stopReason === 'interrupt')
@@ -229,8 +233,10 @@ export class Turns {
     try {
       const nest = this.#options.nest(session.durable)
       this.#prompt ??= new PromptWatch(agent)
-      const first = (): Json | undefined => this.#first?.input
-      const scope = new Scope({ agent, nest, prefix, watch, prompt: this.#prompt, firstInput: first })
+      this.#heardBefore ??= heardSoFar(agent)
+      const [prompt, heardBefore] = [this.#prompt, this.#heardBefore]
+      const firstInput = (): Json | undefined => this.#first?.input
+      const scope = new Scope({ agent, nest, prefix, watch, prompt, firstInput, heardBefore })
       for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
       return { session, scope, unlessLost: unlessRejected(session.lost), isChecked: false }
     } catch (error) {
@@ -270,7 +276,7 @@ export class Turns {
     this.#lastCall = this.#call
     scope.ahead = undefined
     const recorded = this.#nextTurn(scope)
-    await scope.tellAdded()
+    await scope.tellAdded(recorded !== undefined)
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
     if (recorded !== undefined) this.#lookBack(scope, recorded)
