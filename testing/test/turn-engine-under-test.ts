@@ -14,6 +14,7 @@ export async function open(_: string, { rotateAfter }: PlaceOptions = {}): Promi
   const { manifest } = engine
   return {
     engine,
+    generations: async (runId) => engine.generations(runId),
     host: (programs: readonly Program[]) =>
       createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs }),
   }

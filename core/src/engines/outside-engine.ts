@@ -10,6 +10,7 @@ import type { Engine, Host, Manifest, ServeOptions, SignalReceipt } from '../por
 import { probe } from '../probe.ts'
 import type { RunDescription } from '../records.ts'
 import { reopenRun, sendCancel } from '../reopen.ts'
+import { tellParent } from '../told-parent.ts'
 import type { Reopen } from './advanced.ts'
 import { Changes, type Look, type Pauses } from './changes.ts'
 import type { Platform } from './platform.ts'
@@ -29,6 +30,8 @@ export abstract class OutsideEngine implements Engine {
   protected readonly hosts: Set<Host> = new Set()
   protected readonly place: string
   private readonly stops = new Set<() => Promise<void>>()
+  /** Ends from outside, of which this process has told the parents. */
+  private readonly toldOf = new Set<string>()
   private isClosed = false
 
   /** `place`: where its runs lie, for people. */
@@ -137,6 +140,23 @@ export abstract class OutsideEngine implements Engine {
     this.isClosed = true
     this.changes.close()
     await this.release()
+  }
+
+  /**
+   * Rule 11 for a run that was ended by the system that keeps it, and so could not tell its parent: whoever sees that end
+   * first tells it. No look fails for it; the next one tries again.
+   */
+  protected async tellOfEnd(run: Pick<RunDescription, 'id' | 'start' | 'outcome'>, reopenings: number): Promise<void> {
+    const { id, start, outcome } = run
+    const end = `${reopenings} ${id}`
+    if (outcome === undefined || start.parent === undefined || this.toldOf.has(end)) return
+    this.toldOf.add(end)
+    try {
+      await tellParent(this, id, start, reopenings, outcome)
+    } catch (error) {
+      this.toldOf.delete(end)
+      this.platform.report(error)
+    }
   }
 
   /** One here that has the program of a run. */

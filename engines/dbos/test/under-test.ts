@@ -7,6 +7,7 @@ import { createHost, type Program } from '@selvage/core'
 import { type DbosEngine, type DbosOptions, dbosEngine } from '@selvage/engine-dbos'
 import { nodeRuntime } from '@selvage/runtime-node'
 import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
+import pg from 'pg'
 
 export const DATABASE = 'SELVAGE_TEST_DBOS_URL'
 
@@ -30,5 +31,16 @@ export async function openIn(
   const { manifest, blobs } = engine
   const host = (programs: readonly Program[]) =>
     createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })
-  return { engine, host }
+  return { engine, host, generations: (runId) => generationsOf(name, runId) }
+}
+
+async function generationsOf(schema: string, runId: string): Promise<number> {
+  const client = new pg.Client({ connectionString: process.env[DATABASE] })
+  await client.connect()
+  try {
+    const { rows } = await client.query(`select generation + 1 as count from ${schema}.run where id = $1`, [runId])
+    return rows[0].count
+  } finally {
+    await client.end()
+  }
 }

@@ -271,6 +271,24 @@ describe('on Lambda, one process for each invocation', { timeout: 120_000 }, () 
     await expect(engine.signal('x', item(1))).rejects.toMatchObject({ code: 'RUN_ENDED' })
   })
 
+  it('rule 11: whoever sees that the service ended a child tells its parent', async () => {
+    const engine = await deploy()
+    const item = { program: 'collect', input: 1 }
+    for (const runId of ['seen', 'listed']) {
+      await engine.start('p', item)
+      await engine.start(runId, { ...item, parent: { runId: 'p', key: 'c' } })
+      await until(engine, runId, 'suspended')
+      const execution = service.executions.find(({ name }) => name.startsWith(`${runId}_`) && name.endsWith('_0'))
+      execution?.end('TIMED_OUT', { error: { ErrorMessage: 'ExecutionTimeout' } })
+      if (runId === 'seen') await engine.describe(runId)
+      else await engine.list({})
+      const name = `child:${runId}`
+      const first = { name, payload: { error: { code: 'RUN_TIMEOUT' } } }
+      expect(await engine.signal('p', { id: name, name, payload: null })).toMatchObject({ accepted: false, first })
+    }
+    expect(await engine.describe('p')).toMatchObject({ status: 'suspended' })
+  })
+
   it('refuses events that are no runs, and says what is wrong with its options', async () => {
     const engine = await deploy()
     const command = { FunctionName: 'runs', InvocationType: 'Event', DurableExecutionName: 'mine' } as const

@@ -35,7 +35,7 @@ import { INVOCATION_MS, OPERATIONS } from './limits.ts'
 import { manifestFor } from './manifest.ts'
 import { Names } from './names.ts'
 import { Post } from './post.ts'
-import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
+import { isEndedOutside, type Known, knownFrom, outcomeOf, Records } from './records.ts'
 import { LambdaService } from './service.ts'
 import { NO_PAST, type RunPayload, reopeningsOf } from './wire.ts'
 
@@ -170,7 +170,7 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   protected async look(runId: string): Promise<RunDescription> {
-    return await this.records.describe(await this.records.known(runId))
+    return await this.seen(await this.records.known(runId))
   }
 
   protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
@@ -179,8 +179,14 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
 
   protected async readRuns(query: RunQuery): Promise<readonly RunDescription[]> {
     const runs: RunDescription[] = []
-    for await (const known of this.all(query)) runs.push(await this.records.describe(known))
+    for await (const known of this.all(query)) runs.push(await this.seen(known))
     return runs
+  }
+
+  private async seen(known: Known): Promise<RunDescription> {
+    const run = await this.records.describe(known)
+    if (isEndedOutside(known)) await this.tellOfEnd(run, reopeningsOf(known.payload))
+    return run
   }
 
   protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {

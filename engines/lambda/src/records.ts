@@ -183,6 +183,11 @@ export function outcomeOf({ runId, execution, inside }: Known): Outcome | undefi
   return { error: errorToJson(endedOutside(runId, status, error)) }
 }
 
+/** By the service, or in its console: the run itself has not come to its end. */
+export function isEndedOutside({ execution: { status }, inside }: Known): boolean {
+  return inside === undefined && status !== 'RUNNING' && status !== 'SUCCEEDED'
+}
+
 /** The execution around it has ended without it. */
 function lostWith({ runId, execution: { status } }: Known): Outcome | undefined {
   return status === 'RUNNING' ? undefined : { error: errorToJson(endedOutside(runId, status, undefined)) }

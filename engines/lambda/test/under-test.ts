@@ -4,18 +4,27 @@
  * environment of that function: it asks the service for invocations, by the Runtime API.
  */
 import { createHash } from 'node:crypto'
+import { LambdaClient, paginateListDurableExecutionsByFunction } from '@aws-sdk/client-lambda'
 import { createHost, type Engine, type Host, type Program } from '@selvage/core'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine, lambdaHandler } from '@selvage/engine-lambda'
 import { nodeRuntime } from '@selvage/runtime-node'
-import type { OpenedEngine } from '@selvage/testing/conformance'
+import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
 import { type LambdaHandler, lambdaRuntime } from '@selvage/testing/servers'
 import { folderBlobs } from './folder-blobs.ts'
 
 /** More than Lambda's one: a process of the sections works on a run and its children, and a suspended one holds a place. */
 const AT_ONCE = 4
 
-export async function open(folder: string): Promise<OpenedEngine & { readonly engine: LambdaEngine }> {
-  return openOn(folder)
+/** About as many as an advance costs; fewer than these an engine does not take. */
+const OPERATIONS = 3
+const FEWEST_OPERATIONS = 10
+
+export async function open(
+  folder: string,
+  { rotateAfter }: PlaceOptions = {},
+): Promise<OpenedEngine & { readonly engine: LambdaEngine }> {
+  if (rotateAfter === undefined) return openOn(folder)
+  return openOn(folder, { rotateAfter: { operations: Math.max(FEWEST_OPERATIONS, OPERATIONS * rotateAfter) } })
 }
 
 export function openOn(
@@ -42,5 +51,19 @@ export function openOn(
   const { manifest, blobs } = engine
   const host = (programs: readonly Program[]) =>
     createHost({ runtime, manifest, programs: () => programs, outbound: inner, ...(blobs !== undefined && { blobs }) })
-  return { engine, host }
+  return { engine, host, generations: (runId) => generationsOf(functionName, runId) }
+}
+
+/** Executions of the function that drove the run; its name stands before all of them. */
+async function generationsOf(functionName: string, runId: string): Promise<number> {
+  const client = new LambdaClient({})
+  const pages = paginateListDurableExecutionsByFunction({ client }, { FunctionName: functionName })
+  let generations = 0
+  for await (const { DurableExecutions: found = [] } of pages) {
+    generations += found.filter(
+      ({ DurableExecutionName: name = '' }) => name.startsWith(`${runId}_`) && /_\d+$/.test(name),
+    ).length
+  }
+  client.destroy()
+  return generations
 }

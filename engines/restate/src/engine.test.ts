@@ -215,6 +215,23 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(await engine.describe('k')).toMatchObject({ entries: journal.length, steps: 1 })
   })
 
+  it('rule 11: whoever sees that Restate ended a child tells its parent', async () => {
+    const engine = await working({ onError: () => {} })
+    await engine.start('parent', { program: 'charge', input: null })
+    for (const runId of ['seen', 'listed']) {
+      await engine.start(runId, { program: 'charge', input: null, parent: { runId: 'parent', key: 'c' } })
+      await until(engine, runId, isSuspended)
+      await console_(runId, 'kill')
+      const isKilled = `select id from sys_invocation where target_service_key = '${runId}' and completion_result = 'failure'`
+      while ((await query(isKilled)).length === 0) {}
+      if (runId === 'seen') await engine.describe(runId)
+      else await engine.list({})
+      const name = `child:${runId}`
+      const first = { name, payload: { error: { code: 'RUN_FAILED' } } }
+      expect(await engine.signal('parent', { id: name, name, payload: null })).toMatchObject({ accepted: false, first })
+    }
+  })
+
   it('a run whose invocation is gone has failed, and says that there is nothing to go on with', async () => {
     const engine = await working({ onError: () => {} })
     await engine.start('gone', { program: 'charge', input: null })

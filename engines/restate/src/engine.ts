@@ -38,7 +38,7 @@ import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import type { RestateOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
-import { describe, Records, reopeningsOf, unkept } from './records.ts'
+import { describe, type Known, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
 import { Worker } from './worker.ts'
 
@@ -126,7 +126,7 @@ class OnRestate extends ReadingEngine implements RestateEngine {
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   protected async look(runId: string): Promise<RunDescription> {
-    return describe(await this.records.known(runId))
+    return await this.seen(await this.records.known(runId))
   }
 
   protected override async watch(runId: string): Promise<Look> {
@@ -140,7 +140,14 @@ class OnRestate extends ReadingEngine implements RestateEngine {
   }
 
   protected async readRuns(): Promise<readonly RunDescription[]> {
-    return (await this.records.all()).map(describe)
+    const all = await this.records.all()
+    return await Promise.all(all.map((known) => this.seen(known)))
+  }
+
+  private async seen(known: Known): Promise<RunDescription> {
+    const run = describe(known)
+    if (known.isLost) await this.tellOfEnd(run, reopeningsOf(known))
+    return run
   }
 
   protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {

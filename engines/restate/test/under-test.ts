@@ -44,7 +44,14 @@ export async function openOn(
     await (await engine.serve(host([]))).stop()
     writeFileSync(join(folder, 'registered'), '')
   }
-  return { engine, host }
+  return { engine, host, generations: (runId) => generationsOf(urls, name, runId) }
+}
+
+async function generationsOf({ admin }: Urls, service: string, runId: string): Promise<number> {
+  const query = `select id from sys_invocation where target_service_name = '${service}' and target_service_key = '${runId}'`
+  const headers = { 'content-type': 'application/json', accept: 'application/json' }
+  const response = await fetch(`${admin}/query`, { method: 'POST', headers, body: JSON.stringify({ query }) })
+  return ((await response.json()) as { rows: readonly unknown[] }).rows.length
 }
 
 async function portOf(folder: string): Promise<number> {

@@ -56,6 +56,14 @@ export class Inside {
     await this.engine.start(runId, { program, input, ...rest })
   }
 
+  /** Of the engine's own history of a run. */
+  async generations(runId: string): Promise<number> {
+    const { generations } = this.opened
+    if (generations === undefined)
+      throw new Error('An engine that rotates says how often: give OpenedEngine.generations.')
+    return await generations(runId)
+  }
+
   ended(runId: string): Promise<Outcome> {
     return ended(this.engine, runId)
   }

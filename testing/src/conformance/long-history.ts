@@ -9,7 +9,7 @@ const ROTATE_AFTER = 9
 
 export const longHistory: Section = {
   title: 'long histories',
-  register({ under }) {
+  register({ under, manifest }) {
     const made: number[] = []
     const count = createWorkflow('count', async (ctx, steps: number) => {
       let sum = 0
@@ -34,6 +34,12 @@ export const longHistory: Section = {
       expect(await opened().ended('r')).toEqual({ ok: [(STEPS * (STEPS + 1)) / 2, 'early'] })
       expect(made).toEqual(Array.from({ length: STEPS }, (_, index) => index + 1))
     })
+
+    if (manifest.abilities.rotate) {
+      test('its history was renewed on the way', async () => {
+        expect(await opened().generations('r')).toBeGreaterThan(2)
+      })
+    }
 
     test('its journal is one, without a gap, and can be read in pages', async () => {
       const { engine } = opened()

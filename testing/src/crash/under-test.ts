@@ -12,6 +12,8 @@ export interface PlaceOptions {
 export interface OpenedEngine {
   readonly engine: Engine
   host(programs: readonly Program[]): Host
+  /** In how many pieces the engine's own history of a run is; needed where its manifest says that it rotates. */
+  generations?(runId: string): Promise<number>
 }
 
 /** What the module of an engine under test exports. */

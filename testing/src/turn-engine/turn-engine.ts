@@ -57,6 +57,8 @@ export interface TurnEngine extends Engine {
   entries(runId: string): readonly Entry[]
   /** How much of a run this host can know to be durable: the highest cursor it was given, or what it could append. */
   granted(host: Host, runId: string): number
+  /** In how many pieces its history of a run was kept. */
+  generations(runId: string): number
   /** Lengths of the journal at which something was done to this run. */
   harmed(runId: string): readonly number[]
   /** Resolves when no advance of an ended run is in progress any more. */
@@ -207,6 +209,10 @@ class HostileEngine implements TurnEngine {
     return owner === host ? entries.length : (lostAt.get(host) ?? -1)
   }
 
+  generations(runId: string): number {
+    return this.run(runId).generations
+  }
+
   harmed(runId: string): readonly number[] {
     return this.run(runId).harmed
   }
@@ -218,6 +224,7 @@ class HostileEngine implements TurnEngine {
   // ── the loop of a run ─────────────────────────────────────────────────────────────────────────────────────────────
 
   private drive(run: TurnRun, seed?: Seed, signals: readonly Signal[] = []): void {
+    run.generations++
     run.advances = 0
     run.seed = seed
     const { rotatesEvery } = this.hostility

@@ -21,6 +21,8 @@ export class TurnRun {
   readonly accepted: Map<string, Signal> = new Map()
   readonly ended: Promise<Outcome>
   seed: Seed | undefined
+  /** How many there were. */
+  generations = 0
   /** Advances of this generation. */
   advances = 0
   /** Of a store: the newest right to append, and whose it is. */
