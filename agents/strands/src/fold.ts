@@ -62,6 +62,7 @@ export interface Identity {
 
 const MODEL = 'model#'
 const TOOL = 'tool:'
+const DIRECT = 'direct:'
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
@@ -269,8 +270,14 @@ export class Fold {
       } else conversation.answer(n, undefined, undefined)
       return
     }
-    const call = 'ok' in outcome ? calledBy(key) : undefined
-    if (call === undefined || !('ok' in outcome)) return
+    if (!('ok' in outcome)) return
+    if (key.startsWith(DIRECT)) {
+      this.#beginFirst()
+      this.conversation.deed(readResult(outcome.ok, '').record ?? {})
+      return
+    }
+    const call = calledBy(key)
+    if (call === undefined) return
     const { block, record } = readResult(outcome.ok, call.toolUseId)
     this.conversation.result(call.cycle, call.toolUseId, block, record)
   }
