@@ -176,6 +176,14 @@ export class Conversation {
     if (did !== undefined) pending.did = [...pending.did, did]
   }
 
+  /** What a direct call did is the cycle's in which it was made. Its messages are not its own: they are compared later. */
+  deed({ state, systemPrompt }: Deeds): void {
+    if (state === undefined && systemPrompt === undefined) return
+    const did = { ...(state !== undefined && { state }), ...(systemPrompt !== undefined && { systemPrompt }) }
+    if (this.#pending === undefined) this.#takeDeeds([did])
+    else this.#pending.did = [...this.#pending.did, did]
+  }
+
   /** The body of a tool may have changed the agent's messages, `anywhere` or near their ends: what it changed, taken over. */
   changedByTool(actual: readonly Message[], anywhere: boolean): Difference {
     const { messages } = this

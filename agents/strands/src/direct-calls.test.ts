@@ -60,6 +60,35 @@ describe('a direct call', () => {
     expect(seen).toEqual(['[{"text":"look 13"}]'])
   })
 
+  it('that writes to the agent has written in every process', async () => {
+    const write = tool({
+      name: 'write',
+      description: 'Writes.',
+      inputSchema: { type: 'object' },
+      callback: (_, context) => {
+        context?.agent.appState.set('user', 'ann')
+        if (context !== undefined) (context.agent as Agent).systemPrompt = 'Help ann.'
+        return 'written'
+      },
+    })
+    await playAllPrefixes(
+      runtime,
+      {
+        script: [...[1, 2, 3].map((n) => ({ tools: [{ name: 'look', input: { n } }] })), 'Done.'],
+        config: (ledger) => ({ systemPrompt: 'Help.', tools: [noting(ledger, 'look'), write] }),
+        prepare: (agent) =>
+          agent.addHook(AfterToolCallEvent, async ({ toolUse }) => {
+            if ((toolUse.input as { n: number }).n !== 1) return
+            await agent.tool.write?.invoke({}, { recordDirectToolCall: false })
+          }),
+      },
+      (again, all) => {
+        expect(outcomeOf(again)).toEqual(outcomeOf(all))
+        expect([again.agent.appState.get('user'), again.agent.systemPrompt]).toEqual(['ann', 'Help ann.'])
+      },
+    )
+  })
+
   it('outside of an invocation is refused', async () => {
     const { agent } = new Process(await engineWith(runtime, []))
     await agent.initialize()

@@ -84,12 +84,11 @@ async function* asStep(scope: Scope, asked: string, given: unknown, plain: () =>
     )
   const isLost = (): boolean => durable.abortSignal.aborted && LeaseLostError.is(durable.abortSignal.reason)
   const record = yield* relay(make, isLost)
-  if (live === undefined && record.state !== undefined) {
-    watch.apply(record.state)
-    conversation.patchState(record.state)
-  }
-  // It is the agent's with the next model call, as where the body has run.
-  if (live === undefined && record.systemPrompt !== undefined) scope.prompt.give(record.systemPrompt)
+  const { state, systemPrompt } = record
+  conversation.deed(record)
+  if (live !== undefined && systemPrompt !== undefined) scope.prompt.knows(systemPrompt)
+  if (live === undefined && state !== undefined) watch.apply(state)
+  if (live === undefined && systemPrompt !== undefined) scope.prompt.apply(systemPrompt)
   return resultBlock(record, `direct_${durable.id('', local).slice(0, 16)}`)
 }
 

@@ -6,6 +6,7 @@
  *   agent        hash of the code's prompt, tools and model: told when it changes
  *   turn#n       the input of turn n; absent for the first turn where the run, or the call around it, has the input, and
  *                for the first turn of each message of a session: the wait that took the message has it
+ *                `found`: what a SessionManager had loaded into the agent before the first turn
  *   turn#n.end   how it ended, and what of its end the steps do not imply
  *   done#m       a session has answered its message m: the end of its turn, and what of the agent that does not imply
  *   sync#n       what of the agent, before model call n, the steps do not imply
@@ -53,6 +54,8 @@ export interface RecordedTurn {
   readonly input: Json
   /** Of an agent that is a tool and keeps its context: the call that it answers. */
   readonly call: string | undefined
+  /** Whether the entry says what the agent had before. */
+  readonly isFound: boolean
   /** Absent: the turn is open. */
   readonly end: TurnEnd | undefined
 }
@@ -66,6 +69,7 @@ export interface Identity {
 
 const MODEL = 'model#'
 const TOOL = 'tool:'
+const DIRECT = 'direct:'
 const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
 const TURN_KEY = /^turn#(\d+)(\.end)?$/
 const SYNC_KEY = /^sync#(\d+)$/
@@ -168,7 +172,7 @@ export class Fold {
   /** Turns that have begun. */
   #turns = 0
   #at = 0
-  #turn: { n: number; input: Json; call: string | undefined; end: TurnEnd | undefined } | undefined
+  #turn: { n: number; input: Json; call: string | undefined; isFound: boolean; end: TurnEnd | undefined } | undefined
 
   /** `first`: the input of a first turn that has no entry of its own. `keepsAdded`: for `takeAdded`. */
   constructor(
@@ -308,8 +312,14 @@ export class Fold {
       } else conversation.answer(n, undefined, undefined)
       return
     }
-    const call = 'ok' in outcome ? calledBy(key) : undefined
-    if (call === undefined || !('ok' in outcome)) return
+    if (!('ok' in outcome)) return
+    if (key.startsWith(DIRECT)) {
+      this.#beginFirst()
+      this.conversation.deed(readResult(outcome.ok, '').record ?? {})
+      return
+    }
+    const call = calledBy(key)
+    if (call === undefined) return
     const { block, record } = readResult(outcome.ok, call.toolUseId)
     this.conversation.result(call.cycle, call.toolUseId, block, record)
   }
@@ -330,9 +340,9 @@ export class Fold {
     }
     const turn = TURN_KEY.exec(key)
     if (turn !== null) {
-      const { call } = patch as { call?: string }
+      const { call, found } = patch as { call?: string; found?: SyncPatch }
       if (turn[2] === undefined)
-        this.#beginTurn(Number(turn[1]), patch.input ?? this.#messages.get(call ?? '') ?? [], call)
+        this.#beginTurn(Number(turn[1]), patch.input ?? this.#messages.get(call ?? '') ?? [], call, found)
       else this.#endTurn(patch as unknown as TurnEnd)
       return
     }
@@ -356,8 +366,9 @@ export class Fold {
     else this.#beginTurn(this.#turns + 1, this.#messages.get(taken) ?? [], taken)
   }
 
-  #beginTurn(n: number, input: Json, call?: string): void {
-    this.#turn = { n, input, call, end: undefined }
+  #beginTurn(n: number, input: Json, call?: string, found?: SyncPatch): void {
+    this.#turn = { n, input, call, isFound: found !== undefined, end: undefined }
+    if (found !== undefined) this.#takeSync(found, 1)
     this.#addedBefore = this.#added?.length ?? 0
     this.#turns = n
     const { conversation } = this

@@ -93,7 +93,7 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
       release = () => turns.release()
       if (hasSessionManager(bound)) {
         log(
-          `Agent "${bound.name}" has a SessionManager beside durable(): both keep the conversation, and each resume loads both. One of them is enough.`,
+          `Agent "${bound.name}" has a SessionManager beside durable(): both keep the conversation. The run goes on from its journal, whatever the other one has loaded; one of them is enough.`,
         )
       }
     },

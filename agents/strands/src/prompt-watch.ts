@@ -39,18 +39,13 @@ export class PromptWatch {
 
   /** Gives the agent what is recorded. */
   apply(recorded: Json): void {
-    this.give(recorded)
-    this.knows(recorded)
-  }
-
-  /** Gives the agent a prompt that nobody knows of yet. */
-  give(prompt: Json): void {
     this.#agent.loadSnapshot({
       scope: 'agent',
       schemaVersion: SNAPSHOT_SCHEMA_VERSION,
       createdAt: '',
-      data: { systemPrompt: prompt as JSONValue },
+      data: { systemPrompt: recorded as JSONValue },
       appData: {},
     })
+    this.knows(recorded)
   }
 }

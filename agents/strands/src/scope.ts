@@ -144,6 +144,19 @@ export class Scope implements Answers {
 
   // ── turns ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** What a SessionManager has loaded into the agent before the first turn: its next state may be a newer one. */
+  found(): SyncPatch {
+    const { conversation } = this
+    conversation.goLive(() => false)
+    const actual = messagesOf(this.agent)
+    const messages = conversation.compare(actual, true)?.messages
+    const state = this.watch.sinceGiven()
+    this.watch.take()
+    conversation.differ(messages === undefined ? {} : { messages }, 1, actual)
+    if (state !== undefined) conversation.patchState(state)
+    return { ...(messages !== undefined && { messages }), ...(state !== undefined && { state }) }
+  }
+
   /** A turn that is not recorded. */
   beginTurn(n: number, input: readonly Message[]): void {
     this.conversation.goLive(() => false)

@@ -1,13 +1,16 @@
 /** The SDK's own SessionManager beside the journal: refused where a run is a program, and warned of with `durable()`. */
+import type { Entry } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { type AgentConfig, SessionManager } from '@strands-agents/sdk'
 import { Graph } from '@strands-agents/sdk/multiagent'
 import { describe, expect, it } from 'vitest'
-import { Ledger, makeAgent } from '../test/agents.ts'
+import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { MemoryEngine } from '../test/memory-engine.ts'
+import { engineWith, Process } from '../test/process.ts'
 import { play } from '../test/scenario.ts'
 import { createOrchestratorProgram } from './orchestrator-program.ts'
 import { createSessionProgram } from './session-program.ts'
+import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
 
@@ -25,8 +28,12 @@ function storageIn(files: Map<string, Uint8Array>): object {
   }
 }
 
-function managed(files: Map<string, Uint8Array> = new Map()): AgentConfig {
-  return { sessionManager: new SessionManager({ sessionId: 's', storage: storageIn(files) as never }) }
+function managed(
+  files: Map<string, Uint8Array> = new Map(),
+  saveLatestOn: 'message' | 'invocation' = 'invocation',
+): AgentConfig {
+  const storage = storageIn(files) as never
+  return { sessionManager: new SessionManager({ sessionId: 's', storage, saveLatestOn }) }
 }
 
 describe('a SessionManager is refused before anything is done', () => {
@@ -67,5 +74,48 @@ describe('a SessionManager is refused before anything is done', () => {
     const how = await engine.execute('r', createOrchestratorProgram('graph', 'team', make, { log: () => {} }))
     expect(how).toMatchObject(refused)
     expect(ledger.modelCalls).toBe(0)
+  })
+})
+
+describe('a SessionManager beside durable()', () => {
+  /** A session that has been spoken in before, by an agent that no run had. */
+  async function spokenIn(): Promise<Map<string, Uint8Array>> {
+    const files = new Map<string, Uint8Array>()
+    const { agent } = makeAgent(new Ledger(), ['Hello.'], managed(files))
+    agent.appState.set('user', 'ann')
+    await agent.invoke('I am ann.')
+    return files
+  }
+
+  it.each(['invocation', 'message'] as const)('has what it has loaded in every process, saving each %s', async (on) => {
+    const before = await spokenIn()
+    const play = async (entries: readonly Entry[], files: Map<string, Uint8Array>) => {
+      const engine = await engineWith(runtime, entries)
+      const asked: string[] = []
+      const script: Script = (messages, { answer }) => {
+        asked.push(JSON.stringify(plain(messages)))
+        return answer % 2 === 0 ? { tools: [{ name: 'look', input: { n: 1 } }] } : 'Done.'
+      }
+      const process = new Process(engine, {
+        script,
+        config: (ledger) => ({ ...managed(files, on), tools: [noting(ledger, 'look')] }),
+      })
+      for (const input of ['go', 'on']) await process.invoke(input)
+      await process.plugin.detach()
+      const { messages, appState } = process.agent
+      return { asked, entries: engine.entries('q4'), end: { messages: plain(messages), state: appState.getAll() } }
+    }
+    const after = new Map(before)
+    const whole = await play([], after)
+    expect(whole.asked).toHaveLength(4)
+    expect(whole.end.state).toEqual({ user: 'ann' })
+    // What it has saved is that of the end: further on than any of these journals.
+    const from = whole.entries.findIndex((entry) => entry.type === 'state' && entry.key === 'turn#1')
+    for (let length = from + 1; length <= whole.entries.length; length++) {
+      const again = await play(whole.entries.slice(0, length), new Map(after))
+      const where = `behind entry ${length - 1}`
+      expect(again.end, where).toEqual(whole.end)
+      expect(again.asked, where).toEqual(whole.asked.slice(whole.asked.length - again.asked.length))
+    }
   })
 })

@@ -3,7 +3,7 @@
  *
  * A tool whose step is recorded is not run again, so what it wrote is recorded with its result; what hooks and others
  * write is recorded at the next model call. Values are recorded as they are then, not as operations. A write that passes
- * `set`, `delete` and `clear` by (loading a snapshot) is not noticed.
+ * `set`, `delete` and `clear` by (loading a snapshot) is not noticed; `sinceGiven` finds it.
  */
 import type { StateStore } from '@strands-agents/sdk'
 import type { StatePatch } from './record.ts'
@@ -59,6 +59,17 @@ export class StateWatch {
       ...(set.length > 0 && { set: Object.fromEntries(set.map((key) => [key, this.#store.get(key)])) }),
       ...(remove.length > 0 && { remove }),
     }
+  }
+
+  /** What differs from what code gave the agent, however it came there. */
+  sinceGiven(): StatePatch | undefined {
+    const isGiven = (key: string): boolean =>
+      JSON.stringify(this.#store.get(key)) === JSON.stringify(this.#initial[key])
+    const present = this.#store.keys()
+    const set = present.filter((key) => !isGiven(key))
+    const remove = Object.keys(this.#initial).filter((key) => !present.includes(key))
+    if (set.length === 0 && remove.length === 0) return undefined
+    return { set: Object.fromEntries(set.map((key) => [key, this.#store.get(key)])), remove }
   }
 
   /** Writes what a recorded step wrote. */

@@ -40,6 +40,7 @@ import { modelOutcomeError, recordOf } from './record.ts'
 import { Scope, toJson } from './scope.ts'
 import {
   answerHooks,
+  hasSessionManager,
   type Invocation,
   interruptJson,
   missingGoalStart,
@@ -346,6 +347,7 @@ export class Turns {
   async #write(scope: Scope, n: number, input: Json): Promise<void> {
     const { agent } = this.#options
     const firstInput = this.#first?.input
+    const found = n === 1 && hasSessionManager(agent) ? scope.found() : undefined
     scope.beginTurn(n, inputMessages(input as RecordedInput))
     this.#before = { turn: n, messages: [...messagesOf(agent)] }
     const unwritten = this.#unwritten
@@ -356,13 +358,17 @@ export class Turns {
     // The wait that took the message has begun its turn.
     if (this.#message?.turns === 1) return
     const call = this.#call
-    await scope.durable.state(scope.key(`turn#${n}`), { input, ...(call !== undefined && { call }) })
+    await scope.durable.state(scope.key(`turn#${n}`), {
+      input,
+      ...(call !== undefined && { call }),
+      ...(found !== undefined && toJson({ found })),
+    })
   }
 
   /** Brings the agent to the fold point, and says what its loop must be given to go on from there. */
   async *#resume(
     scope: Scope,
-    { n, input }: RecordedTurn,
+    { n, input, isFound }: RecordedTurn,
     args: InvokeArgs | undefined,
     state: InvocationState,
   ): AsyncGenerator<AgentStreamEvent, InvokeArgs | undefined, undefined> {
@@ -371,7 +377,8 @@ export class Turns {
     resetInterrupts(agent)
     if (!conversation.hasBegun) {
       // A failed attempt of this process may have left its input behind.
-      if (this.#before?.turn === n) replaceMessages(agent, this.#before.messages)
+      if (isFound) this.#load(scope)
+      else if (this.#before?.turn === n) replaceMessages(agent, this.#before.messages)
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
