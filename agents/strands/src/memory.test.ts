@@ -247,6 +247,32 @@ describe('a store of memories', () => {
     expect(markIn(entries)).toBe(5)
   })
 
+  it('of an agent that is a tool gets what the call under way had added', async () => {
+    const playing = async (prefix: readonly Entry[] = []): Promise<Remembered> => {
+      const store = new Store()
+      const config = (ledger: Ledger): AgentConfig => {
+        const facts = store.of({ trigger: new InvocationTrigger(), filter: ALL })
+        const { agent } = makeAgent(ledger, LOOKS, {
+          name: 'inner',
+          tools: [noting(ledger, 'look')],
+          memoryManager: { stores: [facts], injection: false },
+        })
+        return { tools: [agent] }
+      }
+      const script = [{ tools: [{ name: 'inner', input: { input: 'go' }, id: 'i1' }] }, 'Done.']
+      return { ...(await play(runtime, { script, config }, prefix)), store }
+    }
+    const whole = await playing()
+    expect([...whole.store.saved.keys()]).toEqual([0, 1, 2, 3, 4, 5])
+    for (let length = 1; length < whole.entries.length; length++) {
+      const prefix = whole.entries.slice(0, length)
+      const again = await playing(prefix)
+      const isOver = prefix.some((entry) => 'key' in entry && /^call:i1@1\/saved:facts|^tool:i1@1/.test(entry.key))
+      expect([...again.store.saved], `behind entry ${length - 1}`).toEqual(isOver ? [] : [...whole.store.saved])
+      expect(outcomeOf(again)).toEqual(outcomeOf(whole))
+    }
+  })
+
   it('is not given the ended turns of a run that an earlier version began', async () => {
     const trigger = () => new InvocationTrigger()
     const whole = await remembering(trigger)

@@ -59,6 +59,24 @@ describe.skipIf(Offload === undefined)('what a context manager has put aside', (
     expect(JSON.stringify(whole.how)).not.toContain('NEEDLE in')
   })
 
+  it.each([false, true])(
+    'is found by an agent that is a tool, inside of its call (preserveContext: %s)',
+    async (preserveContext) => {
+      const scenario: Scenario = {
+        script: [{ tools: [{ name: 'inner', input: { input: 'go' }, id: 'i1' }] }, 'Done.'],
+        config: (ledger) => {
+          const { agent } = makeAgent(ledger, retrieving, { name: 'inner', ...offloading().config?.(ledger) })
+          return { tools: [agent.asTool({ preserveContext })] }
+        },
+      }
+      const whole = await playAllPrefixes(runtime, scenario, (again, first, prefix) => {
+        expect(outcomeOf(again)).toEqual(outcomeOf(first))
+        expect(again.ledger.modelCalls).toBe(first.ledger.modelCalls - recordedSteps(prefix, 'model'))
+      })
+      expect(JSON.stringify(whole.agent.messages)).toContain('NEEDLE in')
+    },
+  )
+
   it('is under one name in a storage that outlives the process, and written once', async () => {
     const files = new Map<string, Uint8Array>()
     const writes: string[] = []

@@ -19,13 +19,24 @@ export function hasStash(agent: Agent): boolean {
 export async function storeAgain(agent: Agent, added: readonly Message[]): Promise<void> {
   const stash = stashOf(agent)
   if (stash === undefined || added.length === 0) return
-  const stored = new Set(await stash.list())
+  const stored = await storedIn(stash)
   const retrieved = new Set<string>()
   for (const message of added) {
     for (const block of message.content)
       if (block instanceof ToolUseBlock && block.name === RETRIEVAL) retrieved.add(block.toolUseId)
     if (!isStored(message, stash, stored)) await stash.storeMessage(message, retrieved)
   }
+}
+
+/** What was there when this process came: what has come since may be written again, it is the same. */
+const found = new WeakMap<Stash, ReadonlySet<string>>()
+
+async function storedIn(stash: Stash): Promise<ReadonlySet<string>> {
+  const before = found.get(stash)
+  if (before !== undefined) return before
+  const stored = new Set(await stash.list())
+  found.set(stash, stored)
+  return stored
 }
 
 function isStored(message: Message, stash: Stash, stored: ReadonlySet<string>): boolean {
