@@ -19,8 +19,6 @@ import {
   type InvokeArgs,
   type InvokeOptions,
   Message,
-  type MessageData,
-  TextBlock,
   type Usage,
 } from '@strands-agents/sdk'
 import { gateModelsOf } from './beyond.ts'
@@ -36,7 +34,7 @@ import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
 import { PromptWatch } from './prompt-watch.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
-import { modelOutcomeError, recordOf } from './record.ts'
+import { modelOutcomeError } from './record.ts'
 import { Scope, toJson } from './scope.ts'
 import {
   answerHooks,
@@ -50,6 +48,7 @@ import {
   type usedSoFar,
 } from './seams.ts'
 import type { StateWatch } from './state-watch.ts'
+import { closeAfter, type Ending, endOf, saidIn } from './turn-end.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
 import { type Ahead, within } from './within.ts'
 
@@ -86,9 +85,6 @@ export interface TurnsOptions {
 /** The SDK's own pass, with the input that it shall get. `goesOn`: not the first of its turn. */
 export type Pass = (args: InvokeArgs | undefined, goesOn: boolean) => ReturnType<Invocation>
 type Events = ReturnType<Invocation>
-
-/** What a turn ends with. */
-type Ending = Pick<AgentResult, 'stopReason' | 'lastMessage'> & { readonly structuredOutput?: unknown }
 
 interface Open {
   readonly session: Session
@@ -524,37 +520,6 @@ function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Js
       details: { runId: durable.runId, turn: n, recorded: input, got },
     },
   )
-}
-
-function endOf(result: Ending, { messages }: Agent): TurnEnd {
-  const { stopReason, lastMessage, structuredOutput } = result
-  const at = lastMessage === messages.at(-1) ? -1 : lastMessage === messages.at(-2) ? -2 : undefined
-  return {
-    stopReason,
-    ...(at === -2 && { last: at }),
-    ...(at === undefined && lastMessage !== undefined && { message: messageData(lastMessage) }),
-    ...(structuredOutput !== undefined && { structuredOutput: structuredOutput as Json }),
-  }
-}
-
-/** Which model outcome a result shows: whoever waits for it finds it in the journal. */
-function saidIn({ lastMessage }: Ending, { conversation }: Scope): Pick<TurnEnd, 'answer' | 'message'> {
-  const isAnswer = lastMessage !== undefined && recordOf(lastMessage) !== undefined
-  if (isAnswer) return { answer: conversation.answers }
-  return lastMessage === undefined ? {} : { message: messageData(lastMessage) }
-}
-
-/** Middleware around an invocation may answer in its place, and with a message that is no instance of the class. */
-function messageData(message: Message): MessageData {
-  const { role, content } = message
-  return typeof message.toJSON === 'function' ? message.toJSON() : { role, content: content as never }
-}
-
-/** No provider takes a conversation in which two messages of the user follow each other. */
-function closeAfter({ messages }: Agent, error: unknown): void {
-  if (messages.at(-1)?.role !== 'user') return
-  const why = error instanceof Error ? error.message : String(error)
-  messages.push(new Message({ role: 'assistant', content: [new TextBlock(`This turn failed: ${why}`)] }))
 }
 
 function stepErrorOf(scope: Scope, error: unknown): unknown {
