@@ -115,10 +115,15 @@ export class Mailbox {
     for (const wait of this.waits.values()) if (!wait.recorded) this.match(wait)
   }
 
-  /** Ends waits whose time has come. */
+  /** Ends waits whose time has come, in the order of their times: nobody may have been here to look at the first. */
   expire(now: number): void {
+    if (this.waits.size === 0) return
+    const due: { readonly wait: AskedWait; readonly until: number }[] = []
     for (const wait of this.waits.values()) {
-      if (wait.recorded || wait.until === undefined || wait.until > now) continue
+      const { recorded, until } = wait
+      if (!recorded && until !== undefined && until <= now) due.push({ wait, until })
+    }
+    for (const { wait } of due.sort((a, b) => a.until - b.until)) {
       wait.recorded = true
       this.fiber.produce({ type: 'wait', key: wait.key })
     }

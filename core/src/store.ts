@@ -22,6 +22,7 @@ import type {
   RunClaim,
   RunDescription,
   RunQuery,
+  RunStatus,
   RunSummary,
   UnknownQuery,
   UnknownStep,
@@ -72,6 +73,15 @@ export interface NewRun {
   readonly at: number
   /** Of a fork: what its journal begins with behind the start, numbered from 1. */
   readonly entries?: readonly Entry[]
+}
+
+export interface RunGlance {
+  readonly runId: string
+  readonly status: RunStatus
+  /** In the journal. */
+  readonly entries: number
+  /** Who has it, while it is running. */
+  readonly worker?: string
 }
 
 export interface Store {
@@ -147,6 +157,8 @@ export interface Store {
   // reads
   load(runId: string, from: number, limit?: number): Promise<readonly Entry[]>
   describe(runId: string): Promise<RunDescription>
+  /** Of those that exist what somebody who waits for a change compares, in no order: cheap for thousands. */
+  glance(runIds: readonly string[]): Promise<readonly RunGlance[]>
   /** Claims of a run, oldest first: the newest 100. */
   claims(runId: string): Promise<readonly RunClaim[]>
   list(query: RunQuery): Promise<Page<RunSummary>>

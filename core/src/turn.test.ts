@@ -59,6 +59,19 @@ test('a sleep is over, however long it takes to come to rest', async () => {
   }
 })
 
+test('of several sleeps that are over by the time that somebody looks, the shortest is told first', async () => {
+  const order: number[] = []
+  const sleepers = program(async (durable) => {
+    const sleep = async (ms: number): Promise<void> => {
+      await durable.wait(`sleep ${ms}`, '$sleep', durable.clock() - 1_000 + ms)
+      order.push(ms)
+    }
+    await Promise.all([sleep(300), sleep(100), sleep(200)])
+  })
+  await runToEnd(sleepers)
+  expect(order).toEqual([100, 200, 300])
+})
+
 test('an attempt is made again, however long it takes to come to rest', async () => {
   for (const ms of DELAYS) {
     const retrying = program(async (durable) =>

@@ -8,9 +8,9 @@
  *            taken is said by `saved:<store>@<number>`, of the last message; a process that goes on saves what comes behind
  *
  * The first such state, `saved:@<number>`, says where this has begun: -1, or behind the ended turns of a run that an earlier
- * version has begun, which noted nothing. So nothing is left out, and what a store takes again (the process died before the journal said that it has it) comes
- * under the same numbers. Saving is nobody's step: it is done in the background and outlives the invocation, and then the
- * next process says again what nobody has noted.
+ * version has begun, which noted nothing. So nothing is left out, and what a store takes again (the process died before the
+ * journal said that it has it) comes under the same numbers. Saving is nobody's step: it is done in the background and
+ * outlives the invocation, and then the next process says again what nobody has noted.
  */
 import { type Json, UnrecordedError } from '@selvage/core'
 import type { Agent, MemoryManager, Message } from '@strands-agents/sdk'

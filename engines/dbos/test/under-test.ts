@@ -27,7 +27,8 @@ export async function openIn(
 ): Promise<OpenedEngine & { readonly engine: DbosEngine }> {
   const runtime = nodeRuntime()
   const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
-  const engine = dbosEngine({ url: process.env[DATABASE] ?? '', name, pollMs: 20, lingerMs: 40, ...options })
+  // Who waits is parked at once: however fast the machine, a kill finds it there. Lingering has tests of the engine's own.
+  const engine = dbosEngine({ url: process.env[DATABASE] ?? '', name, pollMs: 20, lingerMs: 0, ...options })
   const { manifest, blobs } = engine
   const host = (programs: readonly Program[]) =>
     createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })

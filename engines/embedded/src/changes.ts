@@ -1,10 +1,13 @@
 /**
  * Who waits for a change of a run. Changes made in this process are told directly; when the bell says that somebody
- * changed something, each waiter's run is looked at once.
+ * changed something, the runs of all waiters are looked at, some hundred at once.
  */
-import { EngineError, type RunStatus, type Store } from '@selvage/core'
+import { EngineError, type RunGlance, type RunStatus, type Store } from '@selvage/core'
 import type { Bell } from './bell.ts'
 import { inTurns } from './in-turns.ts'
+
+/** Waiters whose runs one query is for. */
+const SLICE = 500
 
 export interface Seen {
   readonly status: RunStatus
@@ -43,7 +46,7 @@ export class Changes {
   touched(runId: string, now?: Now): void {
     if (now === undefined || 'status' in now) this.poke()
     for (const waiter of this.waiters.get(runId) ?? []) {
-      if (now === undefined) void this.look(waiter)
+      if (now === undefined) void this.look([waiter])
       else if (differs(now, waiter.since)) waiter.resolve()
     }
   }
@@ -58,7 +61,7 @@ export class Changes {
     const stop = (): void => resolve()
     abortSignal?.addEventListener('abort', stop)
     try {
-      await this.look(waiter)
+      await this.look([waiter])
       await promise
     } finally {
       abortSignal?.removeEventListener('abort', stop)
@@ -71,20 +74,25 @@ export class Changes {
     for (const waiters of this.waiters.values()) for (const waiter of waiters) waiter.reject(closedError(waiter.runId))
   }
 
-  private async look(waiter: Waiter): Promise<void> {
+  private async look(waiters: readonly Waiter[]): Promise<void> {
     try {
-      const seen = await this.store.describe(waiter.runId)
-      const { status, entries = seen.entries, worker = seen.owner?.worker } = waiter.since
-      if (seen.entries !== entries || seen.status !== status || seen.owner?.worker !== worker) waiter.resolve()
+      const runs = await this.store.glance([...new Set(waiters.map(({ runId }) => runId))])
+      const seen = new Map(runs.map((run) => [run.runId, run]))
+      for (const waiter of waiters) {
+        const run = seen.get(waiter.runId)
+        // Says that there is none.
+        if (run === undefined) void this.store.describe(waiter.runId).catch(waiter.reject)
+        else if (hasChanged(run, waiter.since)) waiter.resolve()
+      }
     } catch (error) {
-      waiter.reject(error)
+      for (const waiter of waiters) waiter.reject(error)
     }
   }
 
   private join(waiter: Waiter): () => void {
     const waiters = this.waiters.get(waiter.runId) ?? new Set()
     this.waiters.set(waiter.runId, waiters.add(waiter))
-    this.silence ??= this.bell.listen(() => inTurns(this.all(), (each) => this.look(each)))
+    this.silence ??= this.bell.listen(() => inTurns(this.slices(), (waiters) => this.look(waiters)))
     return () => {
       waiters.delete(waiter)
       if (waiters.size === 0 && this.waiters.get(waiter.runId) === waiters) this.waiters.delete(waiter.runId)
@@ -94,9 +102,14 @@ export class Changes {
     }
   }
 
-  private *all(): Iterable<Waiter> {
-    for (const waiters of [...this.waiters.values()]) yield* waiters
+  private *slices(): Iterable<readonly Waiter[]> {
+    const all = [...this.waiters.values()].flatMap((waiters) => [...waiters])
+    for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE)
   }
+}
+
+function hasChanged(run: RunGlance, { status, entries = run.entries, worker = run.worker }: Seen): boolean {
+  return run.status !== status || run.entries !== entries || run.worker !== worker
 }
 
 function differs(now: Now, { status, entries }: Seen): boolean {

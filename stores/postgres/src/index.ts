@@ -19,7 +19,7 @@ import { load } from './journal.ts'
 import { openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
 import { postgresPots } from './pots.ts'
-import { describe, list } from './queries.ts'
+import { describe, glance, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Session } from './session.ts'
 import { unknownSteps } from './unknown.ts'
@@ -97,6 +97,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
 
     load: (runId, from, limit) => load(database, runId, from, limit),
     describe: (runId) => describe(database, runId),
+    glance: (runIds) => glance(database, runIds),
     claims: (runId) => claimsOf(database, runId),
     authorMayLive: async (runId, seq) => {
       const author = await authorOf(database, runId, seq)

@@ -2,7 +2,7 @@
  * Runs as they are read. Every label, and the status, is an index that ends in (created, n), the order of the list. One
  * of them is walked, the other filters are checked on its rows: a page costs what it shows and what it passes over.
  */
-import type { EntryOf, Json, Page, RunDescription, RunQuery, RunStatus, RunSummary } from '@selvage/core'
+import type { EntryOf, Json, Page, RunDescription, RunGlance, RunQuery, RunStatus, RunSummary } from '@selvage/core'
 import {
   ANY_RUN,
   badInput,
@@ -71,6 +71,18 @@ export function describe(database: Database, runId: string): Promise<RunDescript
       ...(row.status === 'suspended' && row.waits !== null ? { waitsFor: JSON.parse(row.waits) as Waits } : {}),
       ...(row.note === null ? {} : { note: JSON.parse(row.note) as Json }),
     }
+  })
+}
+
+const GLANCE = `select run.id, status, length, worker.id as owner from run ${JOIN_OWNER} where run.id = any($1::text[])`
+
+export function glance(database: Database, runIds: readonly string[]): Promise<RunGlance[]> {
+  return database.statement(async (rows) => {
+    const found = await rows.all<Pick<RunRow, 'id' | 'status' | 'length' | 'owner'>>(GLANCE, runIds.map(toText))
+    return found.map(({ id, status, length, owner }) => ({
+      ...{ runId: fromText(id), status, entries: length },
+      ...(owner !== null && { worker: fromText(owner) }),
+    }))
   })
 }
 

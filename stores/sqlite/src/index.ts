@@ -27,7 +27,7 @@ import { Names } from './names.ts'
 import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase, syncing } from './open.ts'
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
-import { describe, list } from './queries.ts'
+import { describe, glance, list } from './queries.ts'
 import { create, finish, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
 import { unknownSteps } from './unknown.ts'
@@ -146,6 +146,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
 
     load: (runId, from, limit) => load(commits, database, names, runId, from, limit),
     describe: (runId) => describe(commits, database, runId),
+    glance: (runIds) => glance(commits, database, runIds),
     claims: (runId) => claimsOf(commits, database, runId),
     authorMayLive: async (runId, seq) => {
       const author = await authorOf(commits, database, runId, seq)

@@ -75,8 +75,14 @@ describe('the log', () => {
     const store = await here.open()
     await enlisted(store)
     const { fence } = await claimed(store)
+    // What is written while a checkpoint is made may make it longer.
+    let longest = 0
+    beforeRoom = () => {
+      longest = Math.max(longest, logBytes())
+    }
     for (let seq = 1; seq <= 400; seq++) await store.append('r', fence, seq, [large(seq)])
-    expect(logBytes()).toBeLessThanOrEqual(LOG_ROOM_BYTES)
+    expect(longest).toBeGreaterThan(0)
+    expect(longest).toBeLessThan(LOG_ROOM_BYTES)
     expect((await store.load('r', 0)).length).toBe(401)
   })
 

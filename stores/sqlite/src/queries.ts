@@ -3,13 +3,13 @@
  * of them is walked (which-index.ts), the other filters are checked on its rows: a page costs what it shows and what it
  * passes over.
  */
-import type { Json, Page, RunDescription, RunQuery, RunSummary } from '@selvage/core'
+import type { Json, Page, RunDescription, RunGlance, RunQuery, RunSummary } from '@selvage/core'
 import { ANY_RUN, badInput, limitOf, notFound, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import type { Waits } from './inbox.ts'
 import { entryOf, startOf } from './journal.ts'
-import { caughtUp, JOIN_LIVE, TAIL } from './live.ts'
+import { caughtUp, JOIN_LIVE, TAIL, type TailRow } from './live.ts'
 import { hasEnded, RUNNING, SUSPENDED, statusCode, statusName } from './status.ts'
 import { fromText, fromTextOrNull, toText } from './text.ts'
 import { type Index, indexesOf, shortest } from './which-index.ts'
@@ -56,6 +56,22 @@ export function describe(commits: Commits, database: Database, runId: string): P
       ...(row.status === SUSPENDED && row.waits !== null ? { waitsFor: JSON.parse(row.waits) as Waits } : {}),
       ...(row.note === null ? {} : { note: JSON.parse(row.note) as Json }),
     }
+  })
+}
+
+const GLANCE = `select run.id, status, owner, ${TAIL} from json_each(?) as asked cross join run on run.id = asked.value ${JOIN_LIVE}`
+
+export function glance(commits: Commits, database: Database, runIds: readonly string[]): Promise<RunGlance[]> {
+  return commits.read(() => {
+    const rows = database.all<TailRow & Pick<RunRow, 'id' | 'status' | 'owner'>>(
+      GLANCE,
+      JSON.stringify(runIds.map(toText)),
+    )
+    return rows.map((row) => {
+      const { id, status, owner } = row
+      const seen = { runId: fromText(id), status: statusName(status), entries: caughtUp(database, row).length }
+      return status === RUNNING && owner !== null ? { ...seen, worker: fromText(owner) } : seen
+    })
   })
 }
 

@@ -34,6 +34,8 @@ const ELSEWHERE = 'SELVAGE_TEST_POSTGRES_URL'
 const SETTINGS = { listen_addresses: '127.0.0.1', unix_socket_directories: '', max_connections: '200' }
 const LOOK_AGAIN_MS = 20
 const PATIENCE_MS = 60_000
+/** What PostgreSQL says then. */
+const STILL_IN_USE = 'is still in use'
 
 /** Why there is no server to test with; undefined: there is one. */
 export function noPostgres(): string | undefined {
@@ -113,15 +115,24 @@ export class PostgresTestServer {
 
   /** Resolves when it answers. */
   async start(): Promise<void> {
+    const until = Date.now() + PATIENCE_MS
+    let child = this.spawnServer()
+    while (!(await this.answers())) {
+      if (Date.now() > until) throw new Error(`PostgreSQL did not start: ${this.log}`)
+      await sleep(LOOK_AGAIN_MS)
+      if (!hasEnded(child)) continue
+      // Processes of a server that was killed a moment ago are still going.
+      if (!this.log.includes(STILL_IN_USE)) throw new Error(`PostgreSQL did not start: ${this.log}`)
+      child = this.spawnServer()
+    }
+  }
+
+  private spawnServer(): ChildProcess {
     const settings = Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])
     const child = this.spawn('postgres', ['-D', join(this.own(), 'data'), '-p', String(this.port), ...settings])
     this.child = child
     noOrphan(child, 'QUIT')
-    const until = Date.now() + PATIENCE_MS
-    while (!(await this.answers())) {
-      if (hasEnded(child) || Date.now() > until) throw new Error(`PostgreSQL did not start: ${this.log}`)
-      await sleep(LOOK_AGAIN_MS)
-    }
+    return child
   }
 
   /** SIGKILL: as a crash of the machine would; SIGINT: an orderly stop, which cuts all connections. */

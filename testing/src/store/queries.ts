@@ -106,6 +106,24 @@ export function queries(place: () => StorePlace): void {
     return ids
   }
 
+  describe('glance', () => {
+    it('says of many runs what their descriptions say, and nothing of one that is not there', async () => {
+      const runs: Made[] = fc.sample(made, { numRuns: 60, seed: 3 }).map((run, n) => ({ ...run, id: `r${n}` }))
+      for (const run of runs) await make({ ...run, id: run.id })
+      await make({ ...(runs[0] as Made), id: '"a \ud800', status: 'running' })
+      // Alone, as a step after the other is.
+      for (let seq = 1; seq <= 5; seq++) await store.append('"a \ud800', 1, seq, [step(seq)])
+      const ids = [...runs.map(({ id }) => id), '"a \ud800']
+      const told = new Map((await store.glance([...ids, 'none'])).map((run) => [run.runId, run]))
+      expect(told.size).toBe(ids.length)
+      for (const runId of ids) {
+        const { status, entries, owner } = await store.describe(runId)
+        expect(told.get(runId)).toEqual({ runId, status, entries, ...(owner && { worker: owner.worker }) })
+      }
+      expect(await store.glance([])).toEqual([])
+    })
+  })
+
   describe('list', () => {
     it('agrees with a plain filter, newest first, page by page', async () => {
       const runs: Made[] = fc.sample(made, { numRuns: 120, seed: 7 }).map((run, n) => ({ ...run, id: `r${n}` }))
