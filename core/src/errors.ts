@@ -234,3 +234,8 @@ export class UnrecordedError extends Error {
     super('not recorded', { cause })
   }
 }
+
+/** What infrastructure throws, of any copy of Selvage: it says nothing of the run, and the same can be tried again. */
+export function isInfrastructure(error: unknown): error is SelvageError {
+  return SelvageError.is(error) && error.name === 'EngineError'
+}

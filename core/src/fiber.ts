@@ -17,7 +17,7 @@ import { decode, encode, errorToJson } from './codec.ts'
 import { Consequences } from './consequences.ts'
 import { limitOf, type RunLimit } from './deadline.ts'
 import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
-import { CancelledError, LeaseLostError, SelvageError, UsageError } from './errors.ts'
+import { CancelledError, isInfrastructure, LeaseLostError, UsageError } from './errors.ts'
 import { Failures } from './failures.ts'
 import { ForkView } from './fork-view.ts'
 import type { Json, JsonObject } from './json.ts'
@@ -709,7 +709,7 @@ export class Fiber implements Durable {
       return { ok: await this.env.offload.pack(encode(finished.value, `the result of run ${this.runId}`)) }
     } catch (error) {
       // Blobs that are away are nobody's failure.
-      if (SelvageError.is(error) && error.name === 'EngineError') throw error
+      if (isInfrastructure(error)) throw error
       return this.failureOutcome(error)
     }
   }

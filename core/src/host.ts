@@ -9,7 +9,7 @@
  */
 
 import type { Entry, Signal } from './entry.ts'
-import { EngineError, SelvageError, UsageError } from './errors.ts'
+import { EngineError, isInfrastructure, UsageError } from './errors.ts'
 import { Fiber, type FiberEnvironment } from './fiber.ts'
 import { createOffload } from './offload.ts'
 import type {
@@ -300,5 +300,5 @@ function stale(request: Advance, at: number): EngineError {
 
 /** After these the fiber still holds what it has done; the same advance can be tried again. */
 function mayGoOn(error: unknown): boolean {
-  return SelvageError.is(error) && error.name === 'EngineError' && error.code !== 'JOURNAL_GAP'
+  return isInfrastructure(error) && error.code !== 'JOURNAL_GAP'
 }

@@ -1,8 +1,7 @@
 /** Blobs that are away for a moment cost no answer that was paid for, and no run. */
-import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, it } from 'vitest'
-import { IN_MEMORY, NOWHERE } from '../test/in-memory.ts'
-import { createHost, type Durable, EngineError, type Entry, type Host, type Op, SelvageError } from './index.ts'
+import { advancing } from '../test/in-memory.ts'
+import { type Durable, EngineError, type Entry, type Json, type Op, SelvageError } from './index.ts'
 
 const LARGE = 'x'.repeat(100_000)
 const op = (key: string, effect?: 'once'): Op => ({ key, kind: 'code', name: key, ...(effect && { effect }) })
@@ -28,32 +27,19 @@ class Blobs {
   }
 }
 
-/** A run on a store whose journal is `entries`, advanced until it ends; what advances failed with. */
+/** Advances until the run ends; what advances failed with. */
 async function live(
   run: (durable: Durable) => Promise<unknown>,
   blobs: Blobs,
   entries: Entry[] = [],
-  signal?: unknown,
+  signal?: Json,
 ): Promise<{ readonly outcome: unknown; readonly errors: readonly string[] }> {
-  const host: Host = createHost({
-    runtime: nodeRuntime(),
-    manifest: IN_MEMORY,
-    programs: () => [{ name: 'p', resume: 'replay', run }],
-    outbound: NOWHERE,
-    blobs,
-  })
-  const journal = {
-    load: async (from: number) => entries.slice(from),
-    append: async (_: number, more: readonly Entry[]) => void entries.push(...more),
-  }
+  const signals = signal === undefined ? [] : [{ id: 's', name: 'go', payload: signal }]
+  const advance = advancing(run, entries, { host: { blobs }, request: { signals } })
   const errors: string[] = []
-  const signals = signal === undefined ? [] : [{ id: 's', name: 'go', payload: signal as never }]
   for (;;) {
-    const start = { program: 'p', input: null }
-    const request = { runId: 'r', start, cursor: entries.length, signals, now: Date.now() }
-    const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
     try {
-      const progress = await host.advance(request, control)
+      const progress = await advance()
       if (progress.kind === 'done') return { outcome: progress.outcome, errors }
     } catch (error) {
       if (!SelvageError.is(error)) throw error

@@ -1,8 +1,8 @@
 /** Time passes while a turn looks around: nothing that becomes due meanwhile is missed. */
 import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, test } from 'vitest'
-import { IN_MEMORY, NOWHERE } from '../test/in-memory.ts'
-import { type Clock, createHost, type Durable, type Entry, type Outcome, type Program } from './index.ts'
+import { advancing } from '../test/in-memory.ts'
+import type { Clock, Durable, Outcome, Program } from './index.ts'
 
 /** A millisecond passes each time that somebody looks at it. */
 function glancingClock(): Clock {
@@ -20,30 +20,13 @@ function glancingClock(): Clock {
   }
 }
 
-async function runToEnd(program: Program, cancelGraceMs = 30_000, cancelled = false): Promise<Outcome> {
-  const clock = glancingClock()
-  const runtime = { ...nodeRuntime(), clock }
-  const programs = () => [program]
-  const host = createHost({ runtime, manifest: IN_MEMORY, programs, outbound: NOWHERE, cancelGraceMs })
-  const entries: Entry[] = []
-  const journal = {
-    load: async (from: number) => entries.slice(from),
-    append: async (_: number, more: readonly Entry[]) => {
-      await new Promise((resolve) => void setImmediate(resolve))
-      entries.push(...more)
-    },
-  }
-  const signals = cancelled ? [{ id: '$cancel', name: '$cancel', payload: 'enough' }] : []
+async function runToEnd({ run }: Program, cancelGraceMs = 30_000, cancelled = false): Promise<Outcome> {
+  const advance = advancing(run, [], {
+    host: { runtime: { ...nodeRuntime(), clock: glancingClock() }, cancelGraceMs },
+    request: { signals: cancelled ? [{ id: '$cancel', name: '$cancel', payload: 'enough' }] : [] },
+  })
   for (;;) {
-    const request = {
-      runId: 'r',
-      start: { program: program.name, input: null },
-      cursor: entries.length,
-      signals,
-      now: clock.now(),
-    }
-    const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
-    const progress = await host.advance(request, control)
+    const progress = await advance()
     if (progress.kind === 'done') return progress.outcome
   }
 }

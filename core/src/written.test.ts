@@ -2,12 +2,10 @@
  * I2, I9: the outcome of an effect `once` may be written and not durable for as long as it takes the program to ask for the
  * next one. Nothing else begins, waits or ends before it is durable.
  */
-import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, it } from 'vitest'
-import { IN_MEMORY, NOWHERE } from '../test/in-memory.ts'
+import { advancing, IN_MEMORY } from '../test/in-memory.ts'
 import {
   type Advance,
-  createHost,
   type Durability,
   type Durable,
   EngineError,
@@ -38,46 +36,32 @@ async function live(
   { sync = async () => {}, budget }: Circumstances = {},
 ): Promise<Lived> {
   const log: string[] = []
-  const program = {
-    name: 'p',
-    resume: 'replay' as const,
-    run: (durable: Durable) => run(durable, (op) => durable.step(op, () => void log.push(`do ${op.key}`))),
-  }
-  const host = createHost({
-    runtime: nodeRuntime(),
-    manifest: { ...IN_MEMORY, abilities: { ...IN_MEMORY.abilities, outbox: true } },
-    programs: () => [program],
-    outbound: NOWHERE,
-  })
   const entries: Entry[] = []
-  const journal = {
-    load: async (from: number) => entries.slice(from),
-    append: async (_: number, more: readonly Entry[], durability: Durability = 'durable') => {
-      await new Promise((resolve) => void setImmediate(resolve))
-      entries.push(...more)
-      log.push(...more.map((entry) => `${durability} ${entry.type}${'key' in entry ? ` ${entry.key}` : ''}`))
-    },
-    ...(sync !== 'none' && {
-      sync: async () => {
-        await sync()
-        log.push('sync')
+  const advance = advancing(
+    (durable) => run(durable, (op) => durable.step(op, () => void log.push(`do ${op.key}`))),
+    entries,
+    {
+      host: { manifest: { ...IN_MEMORY, abilities: { ...IN_MEMORY.abilities, outbox: true } } },
+      journal: {
+        append: async (_: number, more: readonly Entry[], durability: Durability = 'durable') => {
+          await new Promise((resolve) => void setImmediate(resolve))
+          entries.push(...more)
+          log.push(...more.map((entry) => `${durability} ${entry.type}${'key' in entry ? ` ${entry.key}` : ''}`))
+        },
+        ...(sync !== 'none' && { sync: () => sync().then(() => void log.push('sync')) }),
       },
-    }),
-  }
-  const start = { program: 'p', input: null }
+      request: budget === undefined ? {} : { budget },
+    },
+  )
   for (;;) {
-    const request = {
-      ...{ runId: 'r', start, cursor: entries.length, signals: [], now: Date.now() },
-      ...(budget !== undefined && { budget }),
-    }
-    const control = { abortSignal: new AbortController().signal, heartbeat: () => {}, journal, delivery: 1 }
-    const progress = await host.advance(request, control).catch((error: unknown) => {
+    try {
+      const progress = await advance()
+      if (progress.kind !== 'continue') return { progress, log }
+      log.push('continue')
+    } catch (error) {
       if (!SelvageError.is(error)) throw error
-      return log.push(error.code)
-    })
-    if (typeof progress === 'number') continue
-    if (progress.kind !== 'continue') return { progress, log }
-    log.push('continue')
+      log.push(error.code)
+    }
   }
 }
 

@@ -14,8 +14,8 @@
  *
  * A unit that refuses (throws one of our errors) takes back only its own writes; the others of the group are committed.
  * Any other error takes the whole group back, and each of its units is told. A transaction takes up units for 5 ms at
- * most. The next begins in a later turn of the event loop, behind one for each 32 units that are told and one for a
- * checkpoint that is due: tokens and timers flow beside a store that never rests.
+ * most. The next begins in a later turn of the event loop, behind one for each 32 units that are told, and behind the
+ * last piece of a checkpoint: tokens and timers flow beside a store that never rests.
  */
 import { type Durability, EngineError, probe, SelvageError } from '@selvage/core'
 import type { Bell } from './bell.ts'
