@@ -367,7 +367,8 @@ export class LambdaTestService {
     const { Status: status, Result: result, Error: error } = verb === 'response' ? json() : {}
     if (status === 'SUCCEEDED') execution.end('SUCCEEDED', { result: String(result ?? '') })
     else if (status === 'FAILED') execution.end('FAILED', { error: (error ?? {}) as { [name: string]: unknown } })
-    else if (status === 'PENDING' && !execution.isAwaiting) {
+    // What it waited for may have come while it said so: then it is invoked again, to be told.
+    else if (status === 'PENDING' && !execution.isAwaiting && !execution.hasNews) {
       execution.end('FAILED', { error: { ErrorType: 'Pending', ErrorMessage: 'It waits for nothing.' } })
     }
     this.over(invocation)
