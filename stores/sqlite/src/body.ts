@@ -4,8 +4,10 @@
  * SQLite keeps a row in one page if it fits, and begins a new page where it does not fit any more: rows of two thirds of
  * a page would leave a third of each page empty. A longer row keeps a part in the page and gives the rest pages of its
  * own, all full but the last. So where the part in the page would be larger than a third of it, the end of the body is
- * cut off, in pieces of which exactly four fill a page. (Sizes: https://sqlite.org/fileformat.html#b_tree_pages, for a
- * usable size of 2,048.) Whatever the size of results, a file is then within a few per cent of its content.
+ * cut off, in pieces of which exactly four fill a page; or, where that wastes little, blanks make the row so long that
+ * SQLite keeps the least of it in its page: that is one statement in place of four. (Sizes:
+ * https://sqlite.org/fileformat.html#b_tree_pages, for a usable size of 2,048.) Whatever the size of results, a file is then
+ * within a few per cent of its content.
  */
 import type { Database } from './database.ts'
 import type { EntryRow } from './entries.ts'
@@ -21,6 +23,8 @@ const OVERFLOW = 2044
 const THIRD = 620
 /** Of a row, beside its texts, roughly. */
 const FIXED = 40
+/** The part of a row that may be lost to blanks, and to the end of the last page that it needs for them. */
+const BLANK = 1 / 16
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
@@ -33,8 +37,13 @@ export function cut(
   // No character takes more than three bytes for each of its UTF-16 units.
   if (body === null || body.length * 3 + beside + FIXED <= THIRD) return { head: body, rest: [] }
   const length = Buffer.byteLength(body)
-  const pieces = Math.ceil((local(length + beside + FIXED) - THIRD) / PIECE_BYTES)
+  const row = length + beside + FIXED
+  const part = local(row)
+  const pieces = Math.ceil((part - THIRD) / PIECE_BYTES)
   if (pieces <= 0) return { head: body, rest: [] }
+  // JSON may end in blanks.
+  if (MIN_LOCAL + OVERFLOW - part <= row * BLANK)
+    return { head: body.padEnd(body.length + MAX_LOCAL + 1 - part), rest: [] }
   const bytes = encoder.encode(body)
   const first = length - pieces * PIECE_BYTES
   return {

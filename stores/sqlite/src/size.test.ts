@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
 import type { Entry } from '@selvage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claimed, enlisted, type Place, place } from '../test/place.ts'
@@ -63,15 +64,31 @@ async function ratio(result: number, cycles: number): Promise<number> {
     ]
     await store.append('r', fence, seq, entries)
   }
-  expect((await store.load('r', 2 * cycles)).length).toBe(1)
+  const [last] = await store.load('r', 2 * cycles)
+  expect(last).toMatchObject({ outcome: { ok: { content: [{ text: 'x'.repeat(result) }] } } })
   await store.close()
   return statSync(path).size / canonical
 }
 
 describe('the file after a checkpoint', () => {
-  it('is at most 1.5 times the messages at results of 200 B, 1.36 times at any size above, 1.2 times from 4 KB', async () => {
+  it('is at most 1.5 times the messages at results of 200 B, 1.36 times at any size above, 1.2 times from 4 KB, 1.1 times from 8 KB', async () => {
     expect(await ratio(200, 500)).toBeLessThan(1.5)
     for (const size of [600, 1_000, 1_800, 2_500, 3_500]) expect(await ratio(size, 300), `${size} B`).toBeLessThan(1.36)
     for (const size of [3_900, 4_096, 6_000]) expect(await ratio(size, 300), `${size} B`).toBeLessThan(1.2)
+    for (const size of [7_800, 8_000, 11_900, 20_000]) expect(await ratio(size, 300), `${size} B`).toBeLessThan(1.1)
+  })
+
+  it('has all of a result in its row where blanks fill the page with little loss, and pieces beside it where not', async () => {
+    for (const [size, pieces] of [
+      [300, 0],
+      [7_400, 20],
+      [7_900, 0],
+      [30_000, 0],
+    ] as const) {
+      await ratio(size, 10)
+      const database = new DatabaseSync(`${here.path}-${size}`)
+      expect(database.prepare('select count(*) as count from rest').get(), `${size} B`).toEqual({ count: pieces })
+      database.close()
+    }
   })
 })
