@@ -1,5 +1,6 @@
 import type { Contender } from '../contender.ts'
 import { bareSqlite } from './bare-sqlite/contender.ts'
+import { commitBehindStep } from './commit-behind-step/contender.ts'
 import {
   barePostgres,
   dbos,
@@ -14,6 +15,7 @@ import { selvageDbos, selvagePostgres, selvageRestate } from './selvage/elsewher
 
 const ALL: readonly Contender[] = [
   bareSqlite,
+  commitBehindStep,
   selvage,
   openworkflowSqlite,
   langgraph,

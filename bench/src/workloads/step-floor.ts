@@ -11,6 +11,7 @@ import type { Options } from '../workload.ts'
 
 const PROMISED = { step: 1.15, once: 2.4 }
 const TRACED_STEPS = 200
+const BEHIND_STEP = 'the floor’s commit alone, behind a step in memory'
 const BUDGET_MS = 7_000
 /** Microseconds beyond the floor, by the bytes of a step: decision 0012. */
 const PROFILED: ReadonlyMap<number, { readonly beyond: number; readonly parts: string }> = new Map([
@@ -59,6 +60,7 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
     await Session.open('selvage', 'Selvage: step', shape),
     await Session.open('selvage', "Selvage: step, effect 'once'", { ...shape, once: true }),
   ]
+  if (!quick) sessions.push(await Session.open('commit-behind-step', BEHIND_STEP, shape))
   for (const session of sessions) await session.inOneRun(warmUpSteps(options))
   const blocks = sessions.map((session) => () => session.inOneRun(steps))
   const answers = await interleave(blocks, { warmUp: 1, rounds: wanted, budgetMs, until })
@@ -95,6 +97,7 @@ export async function besideFloor(shape: StepShape, options: Options): Promise<B
       why: whyOver({
         own: median(times[index] ?? []),
         floor: median(base),
+        behindStep: quick ? undefined : median(times[3] ?? []),
         cpu: (cpus[index] ?? 0) - (cpus[0] ?? 0),
         isOnce: index === 2,
         ...{ bytes, promised },
@@ -130,6 +133,8 @@ async function syncsOf(session: Session, { durability }: StepShape): Promise<num
 interface Over {
   readonly own: number
   readonly floor: number
+  /** The floor's commit, in a program that does something between two of them; a quick run has no time for it. */
+  readonly behindStep: number | undefined
   /** Of the process, beyond the floor's. */
   readonly cpu: number
   readonly isOnce: boolean
@@ -138,7 +143,7 @@ interface Over {
 }
 
 /** Microseconds. What this run has measured, and what was profiled on another day, of 300 B and one commit. */
-function whyOver({ own, floor, cpu, isOnce, bytes, promised }: Over): string {
+function whyOver({ own, floor, behindStep, cpu, isOnce, bytes, promised }: Over): string {
   const beyond = own - floor
   const profile = isOnce ? undefined : PROFILED.get(bytes)
   const explained =
@@ -146,9 +151,14 @@ function whyOver({ own, floor, cpu, isOnce, bytes, promised }: Over): string {
       ? `a step of ${figure(bytes)} B${isOnce ? ' with its intent' : ''} has no profile of its own, so what is beyond is not explained`
       : `a profile of ${figure(bytes)} B on a quiet machine found ${profile.beyond}: ${profile.parts}; no function of ours took 2, but for ` +
         'making the JSON text'
+  const dearer =
+    behindStep === undefined
+      ? ''
+      : `The floor’s own commit takes ${figure(behindStep)} where each comes behind a step in memory and not behind another commit: ` +
+        `${figure(behindStep - floor)} of what is beyond are no work of ours. `
   return (
     `in this run it takes ${figure(own)} µs, ${figure(beyond)} more than the bare commit at ${figure(floor)}; ${figure(floor * promised)} would be ` +
-    `allowed. Its process takes ${figure(cpu)} µs of processor more than the floor’s, all threads together. Of what is beyond the floor ` +
+    `allowed. ${dearer}Its process takes ${figure(cpu)} µs of processor more than the floor’s, all threads together. Of what is beyond the floor ` +
     `${explained}. ${decisions('The profile', '0012')}`
   )
 }
