@@ -1,5 +1,6 @@
 /**
- * A fiber is one live program with its gate: the implementation of `Durable`.
+ * A fiber is one live program and what is known of its run: what the program asked for through its gate (gate.ts), and what
+ * the journal has made of it.
  *
  * It knows three kinds of entries: those it has *produced* (nobody else has them yet), those that were *replied* to an
  * engine and wait for its acknowledgement, and those that are acknowledged and *queued* to be settled. Entries are
@@ -12,38 +13,28 @@
  * turn.ts drives a fiber through one advance; attempt.ts runs one attempt of a step.
  */
 import { Agreement } from './agreement.ts'
-import type { AskedNote, AskedStep } from './asked.ts'
+import type { AskedStep } from './asked.ts'
+import { Chance } from './chance.ts'
 import { decode, encode, errorToJson } from './codec.ts'
 import { Consequences } from './consequences.ts'
 import { limitOf, type RunLimit } from './deadline.ts'
-import type { Entry, EntryBody, EntryOf, Failure, Op, Outcome, Question, Start } from './entry.ts'
-import { CancelledError, isInfrastructure, LeaseLostError, UsageError } from './errors.ts'
+import type { Entry, EntryBody, EntryOf, Failure, Outcome, Start } from './entry.ts'
+import { CancelledError, isInfrastructure, LeaseLostError } from './errors.ts'
 import { Failures } from './failures.ts'
 import { ForkView } from './fork-view.ts'
-import type { Json, JsonObject } from './json.ts'
-import { deriveId, hashJson, idempotencyKey, seededRandom } from './keys.ts'
+import { Gate } from './gate.ts'
+import type { Json } from './json.ts'
+import { idempotencyKey } from './keys.ts'
 import { cancelledOutcome, Known, madeAgain, standing } from './known.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import type { Offload } from './offload.ts'
 import { Owed } from './owed.ts'
-import type {
-  Durable,
-  LiveNote,
-  Manifest,
-  Outbound,
-  Program,
-  Runtime,
-  StepBehaviour,
-  StepContext,
-  Undoing,
-  WaitResult,
-} from './ports.ts'
-import { shield } from './shield.ts'
+import type { LiveNote, Manifest, Outbound, Program, Runtime } from './ports.ts'
 import { earlier } from './time.ts'
-import { noTransactions } from './transacting.ts'
-import type { Transaction } from './transaction.ts'
 import { UndoNote } from './undoing.ts'
+import { unpacked } from './unpacked.ts'
+import { Unsettled } from './unsettled.ts'
 
 export interface FiberEnvironment {
   readonly runtime: Runtime
@@ -54,7 +45,7 @@ export interface FiberEnvironment {
   readonly note: (note: LiveNote) => void
 }
 
-export class Fiber implements Durable {
+export class Fiber {
   readonly runId: string
   readonly start: Start
   readonly program: Program
@@ -99,10 +90,14 @@ export class Fiber implements Durable {
   /** Whether code follows the journal. */
   agreement: Agreement
   readonly mailbox: Mailbox = new Mailbox(this)
-  private readonly notes = new Notes(this)
-  private readonly undoNote = new UndoNote(this)
-  private readonly failures = new Failures()
-  private readonly consequences = new Consequences()
+  readonly notes: Notes = new Notes(this)
+  readonly undoNote: UndoNote = new UndoNote(this)
+  readonly failures: Failures = new Failures()
+  readonly consequences: Consequences = new Consequences()
+  readonly chance: Chance = new Chance(this)
+  readonly unsettled: Unsettled = new Unsettled()
+  /** When that was acknowledged of which the program was told last: its time. */
+  settledAt = 0
   /** What retries of the run have made void, and when the last one did. */
   private readonly renewals = new Map<string, number>()
   /** How often retries have made a result of a step void. */
@@ -110,13 +105,9 @@ export class Fiber implements Durable {
   private reopenedAt: number | undefined
   private begunAt: number | undefined
   private ended = false
-  private queue: Entry[] = []
-  private queueAt = 0
   private undrained = false
-  private settledAt = 0
   private readonly abort = new AbortController()
   private readonly lifetime = new AbortController()
-  private readonly draws = new Map<string, number>()
   /** Keys of steps that a cancel took from their callers before they were started. */
   private readonly abandoned = new Map<string, AskedStep>()
   private hostTime = { at: 0, since: 0 }
@@ -150,17 +141,17 @@ export class Fiber implements Durable {
     if (this.program.resume === 'fold') {
       for (const entry of valid) this.known.take(entry)
       this.settledAt = this.known.lastAt
-      this.history = await this.unpacked(valid)
+      this.history = await unpacked(valid, this.env.offload)
       if (this.isStopped) this.abort.abort(this.cancelError())
     } else {
-      this.queue = [...valid]
+      this.unsettled.push(valid)
       for (const entry of valid) if (entry.type === 'state') this.notes.mark(entry.key)
       this.agreement = new Agreement(this, this.acknowledged)
       const first = valid[0]
       if (first?.type === 'start') {
         this.known.take(first)
         this.settledAt = first.at
-        this.queueAt = 1
+        this.unsettled.shift()
       }
     }
     if (entries.length > 0) this.launch()
@@ -187,7 +178,7 @@ export class Fiber implements Durable {
     // The program starts in a later microtask, outside of any step's context.
     this.env.runtime.context.run(undefined, () => {
       Promise.resolve()
-        .then(() => this.program.run(this))
+        .then(() => this.program.run(new Gate(this)))
         .then(
           (value) => this.finish({ value }),
           (error: unknown) => this.finish({ error }),
@@ -240,15 +231,12 @@ export class Fiber implements Durable {
   /** The engine or store holds these entries now. */
   acknowledge(entries: readonly Entry[]): void {
     this.acknowledged += entries.length
-    if (this.queueAt === this.queue.length) {
-      this.queue = [...entries]
-      this.queueAt = 0
-    } else this.queue.push(...entries)
+    this.unsettled.push(entries)
     const first = entries[0]
     if (first?.type === 'start') {
       this.known.take(first)
       this.settledAt = first.at
-      this.queueAt++
+      this.unsettled.shift()
       this.launch()
     }
   }
@@ -260,15 +248,9 @@ export class Fiber implements Durable {
 
   /** That is durable, but the program has not been told: what it asks for meanwhile will be refused. */
   get isCancelAhead(): boolean {
-    for (let at = this.queueAt; at < this.queue.length; at++) {
-      const entry = this.queue[at] as Entry
-      if (entry.type === 'undo' || (entry.type === 'signal' && entry.signal.name === '$cancel')) return true
-    }
-    return false
-  }
-
-  get unsettled(): boolean {
-    return this.queueAt < this.queue.length
+    return this.unsettled.some(
+      (entry) => entry.type === 'undo' || (entry.type === 'signal' && entry.signal.name === '$cancel'),
+    )
   }
 
   /** The journal holds steps that the program will ask for, if it follows it: outcomes, and effects that were intended. */
@@ -284,10 +266,9 @@ export class Fiber implements Durable {
 
   /** Settles everything that is acknowledged. A promise only where something has to be waited for: mostly it is one entry. */
   settleAll(): Promise<void> | undefined {
-    while (this.unsettled && !this.dropped) {
-      const entry = this.queue[this.queueAt] as Entry
+    for (let entry = this.unsettled.first; entry !== undefined && !this.dropped; entry = this.unsettled.first) {
       if (this.undrained && reachesProgram(entry)) return this.drain().then(() => this.settleAll())
-      this.queueAt++
+      this.unsettled.shift()
       // A program that disagrees with its journal is told nothing more.
       if (this.agreement.disagreement !== undefined && entry.type !== 'end') continue
       const settling = this.settle(entry)
@@ -386,7 +367,7 @@ export class Fiber implements Durable {
   }
 
   /** A promise only where the value has to be fetched, or cannot be read: then it rejects, and is owed. */
-  private deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
+  deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
     this.given(entry.at, entry.key)
     step.behaviour.settled?.(entry.outcome)
     if (!('ok' in entry.outcome)) {
@@ -408,25 +389,6 @@ export class Fiber implements Durable {
   private deliverLater(step: AskedStep, ok: Json, first: Promise<Json>): Promise<void> {
     const again = (): Promise<Json> | Json => this.env.offload.unpack(ok)
     return this.owed.given(first, again, (json) => step.resolve(decode(json)))
-  }
-
-  /** Mostly nothing has to be fetched, and they are given back as they are: journals are long. */
-  private unpacked(entries: readonly Entry[]): Promise<readonly Entry[]> | readonly Entry[] {
-    const { offload } = this.env
-    const isWhole = (entry: Entry): boolean =>
-      entry.type !== 'step' || !('ok' in entry.outcome) || offload.unpack(entry.outcome.ok) === entry.outcome.ok
-    return entries.every(isWhole) ? entries : this.fetched(entries)
-  }
-
-  private async fetched(entries: readonly Entry[]): Promise<readonly Entry[]> {
-    const whole: Entry[] = []
-    for (const entry of entries) {
-      const ok = entry.type === 'step' && 'ok' in entry.outcome ? this.env.offload.unpack(entry.outcome.ok) : undefined
-      if (ok === undefined || entry.type !== 'step' || !('ok' in entry.outcome) || ok === entry.outcome.ok)
-        whole.push(entry)
-      else whole.push({ ...entry, outcome: { ok: await ok } })
-    }
-    return whole
   }
 
   // ── what the turn asks ──────────────────────────────────────────────────────────────────────────────────────────
@@ -496,8 +458,6 @@ export class Fiber implements Durable {
     this.onEvent()
   }
 
-  // ── Durable ───────────────────────────────────────────────────────────────────────────────────────────────────────
-
   get abortSignal(): AbortSignal {
     return this.abort.signal
   }
@@ -507,186 +467,28 @@ export class Fiber implements Durable {
     return this.lifetime.signal
   }
 
-  get outbound(): Outbound {
-    return this.env.outbound
-  }
-
-  step<T>(op: Op, live: (at: StepContext) => Promise<T> | T, behaviour: StepBehaviour<T> = {}): Promise<T> {
-    return this.ask(op, live, behaviour, false)
-  }
-
-  ask<T>(
-    op: Op,
-    live: (at: StepContext) => Promise<T> | T,
-    behaviour: StepBehaviour<T>,
-    shielded: boolean,
-    transact?: (transaction: Transaction) => T,
-  ): Promise<T> {
-    const outer = this.env.runtime.context.get()
-    if (outer?.runId === this.runId) return new Promise((resolve) => resolve(live(outer)))
-    if (this.dropped) return new Promise(() => {})
-    if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
-    if (this.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))
-    this.consequences.asked(op.key)
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    const retried = this.known.attempts.get(op.key)
-    const step: AskedStep = {
-      op,
-      live,
-      behaviour: behaviour as StepBehaviour<unknown>,
-      transact,
-      shielded,
-      resolve: resolve as (value: unknown) => void,
-      reject: (error) => {
-        promise.catch(ignored)
-        reject(error)
-      },
-      phase: 'asked',
-      attempt: retried === undefined ? 1 : retried.attempt + 1,
-      notBefore: retried?.retryAt ?? 0,
-      sent: undefined,
-    }
-    const passed = this.known.steps.get(op.key)
-    if (passed !== undefined) {
-      this.known.steps.delete(op.key)
-      if (this.agreement.matches(op, passed)) this.owed.watch(this.deliver(step, passed))
-      return promise
-    }
-    this.steps.set(op.key, step)
-    if (this.live) this.startsAtOnce?.(step)
-    this.asked()
-    return promise
-  }
-
-  transaction<T>(op: Op, body: (transaction: Transaction) => T, behaviour: StepBehaviour<T> = {}): Promise<T> {
-    return this.askTransaction(op, body, behaviour, false)
-  }
-
-  async askTransaction<T>(
-    op: Op,
-    body: (transaction: Transaction) => T,
-    behaviour: StepBehaviour<T>,
-    shielded: boolean,
-  ): Promise<T> {
-    if (this.env.manifest.abilities.transaction !== true) throw noTransactions(this.env.manifest)
-    const inside = (at: StepContext): never => {
-      throw new UsageError('ALREADY_OPEN', `Transaction "${op.name}" was asked for inside of step "${at.key}".`, {
-        hint: 'It is a step of its own: call it beside the other one.',
-        details: { runId: this.runId, step: at.key },
-      })
-    }
-    return this.ask(op, inside, behaviour, shielded, body)
-  }
-
-  wait<T>(key: string, signalName: string, until?: number): Promise<WaitResult<T>> {
-    return this.askWait(key, signalName, until, false)
-  }
-
-  askWait<T>(key: string, signalName: string, until: number | undefined, shielded: boolean): Promise<WaitResult<T>> {
-    if (this.dropped) return new Promise(() => {})
-    if (this.abort.signal.aborted && !shielded) return Promise.reject(this.cancelError())
-    if (this.mailbox.holds(key)) return Promise.reject(this.keyInUse('wait', key))
-    this.consequences.asked(key)
-    const promise = this.mailbox.ask<T>(key, signalName, until, shielded)
-    promise.catch(() => {})
-    return promise
-  }
-
-  open(key: string, question: Question): Promise<number> {
-    const { input, inputHash } = question
-    const whole =
-      input === undefined || inputHash !== undefined
-        ? question
-        : { ...question, inputHash: hashJson(this.env.runtime, input) }
-    return this.note({ type: 'open', key, question: whole })
-  }
-
-  state(key: string, patch: JsonObject): Promise<void> {
-    return this.note({ type: 'state', key, patch }) as Promise<unknown> as Promise<void>
-  }
-
-  private note(body: AskedNote['body']): Promise<number> {
-    return this.dropped ? new Promise(() => {}) : this.notes.write(body)
-  }
-
-  marked(key: string): boolean {
-    return this.notes.marked(key)
-  }
-
-  beyond(): boolean {
+  /** The journal of a replaying program goes on behind what it has asked for. */
+  get isBeyond(): boolean {
     if (this.live) return false
-    for (let index = this.queueAt; index < this.queue.length; index++) {
-      if (isOfProgram(this.queue[index] as Entry)) return true
-    }
+    if (this.unsettled.some(isOfProgram)) return true
     if (this.known.steps.size > 0 || this.known.waits.size > 0) return true
     const begun = [...this.known.intents.keys(), ...this.known.attempts.keys()]
     return begun.some((key) => !this.steps.has(key))
   }
 
-  blame(error: object, key: string): void {
-    this.failures.blame(error, key)
-    this.consequences.failed(key)
+  /** A replaying fork is still where its original has been. */
+  get isInPrefix(): boolean {
+    const settled = this.acknowledged - this.unsettled.length
+    return this.program.resume === 'replay' && settled <= (this.start.forkedFrom?.entries ?? -1)
   }
 
+  /** When a retry of the run last made the result of that step void. */
   renewed(key: string): number | undefined {
     return this.renewals.get(key)
   }
 
-  current(): StepContext | undefined {
-    const outer = this.env.runtime.context.get()
-    return outer?.runId === this.runId ? outer : undefined
-  }
-
-  arrived(signalName: string): boolean {
-    return this.mailbox.arrived(signalName)
-  }
-
-  status(value: Json): void {
-    this.statusValue = encode(value, `the status of run ${this.runId}`)
-  }
-
-  now(): number {
-    return this.settledAt
-  }
-
-  random(stream: string): number {
-    const draw = this.draws.get(stream) ?? 0
-    this.draws.set(stream, draw + 1)
-    const { salt, runId } = this.isInPrefix ? this.origin : this.own
-    return seededRandom(this.env.runtime, salt, `${runId}/${stream}`, draw)
-  }
-
-  id(prefix: string, label: string): string {
-    const isUnique = prefix !== '' || (label.startsWith('uuid:') && !this.isInPrefix)
-    const { salt, runId } = isUnique ? this.own : this.origin
-    return deriveId(this.env.runtime, salt, runId, prefix, label)
-  }
-
-  private get own(): { readonly salt: string; readonly runId: string } {
-    return { salt: this.known.salt, runId: this.runId }
-  }
-
-  /** What hashes and chance of a fork follow from where they must be those of the original. */
-  private get origin(): { readonly salt: string; readonly runId: string } {
-    return this.start.forkedFrom ?? this.own
-  }
-
-  /** A replaying fork is still where its original has been. */
-  private get isInPrefix(): boolean {
-    const settled = this.acknowledged - (this.queue.length - this.queueAt)
-    return this.program.resume === 'replay' && settled <= (this.start.forkedFrom?.entries ?? -1)
-  }
-
   async read(json: Json): Promise<unknown> {
     return decode(await this.env.offload.unpack(json))
-  }
-
-  shielded(): Durable {
-    return shield(this)
-  }
-
-  undo(error: unknown, lost: readonly string[]): Promise<Undoing> {
-    return this.dropped ? new Promise(() => {}) : this.undoNote.ask(error, lost)
   }
 
   // ── ends and errors ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -720,22 +522,13 @@ export class Fiber implements Durable {
     return { error: errorToJson(error), step, voids: this.consequences.of(step) }
   }
 
-  private cancelError(): unknown {
+  cancelError(): unknown {
     const { cancelled, undo } = this.known
     if (cancelled !== undefined) return new CancelledError(this.runId, cancelled.reason)
     if (undo !== undefined) return new CancelledError(this.runId, 'it has failed, and what it did is undone')
     return this.abort.signal.reason
   }
-
-  private keyInUse(what: string, key: string): UsageError {
-    return new UsageError('KEY_IN_USE', `Run ${this.runId} has a ${what} with the key "${key}" open already.`, {
-      hint: 'Give each of the two a key of its own.',
-      details: { runId: this.runId, key },
-    })
-  }
 }
-
-const ignored = (): void => {}
 
 /** Whether only the program can have caused the entry. */
 function isOfProgram({ type }: Entry): boolean {

@@ -150,9 +150,10 @@ export class Turn {
     // A journal that is nothing but its start has no outcome that the program could ask for.
     if (fiber.acknowledged > 1) {
       await fiber.drain()
-      for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && !fiber.unsettled; turns++) await fiber.drain()
+      for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && fiber.unsettled.length === 0; turns++)
+        await fiber.drain()
     }
-    if (fiber.unsettled) return false
+    if (fiber.unsettled.length > 0) return false
     fiber.goLive()
     if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.starter.startStep(step)
     return true
@@ -222,8 +223,8 @@ export class Turn {
   }
 
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
-    const { runId, outbound, start, reopened, hasToldParent } = this.fiber
-    if (!hasToldParent) await tellParent(outbound, runId, start, reopened, outcome)
+    const { runId, env, start, reopened, hasToldParent } = this.fiber
+    if (!hasToldParent) await tellParent(env.outbound, runId, start, reopened, outcome)
   }
 
   /** A store takes the entries now. */

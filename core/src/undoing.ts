@@ -8,9 +8,9 @@
  */
 import type { EntryOf } from './entry.ts'
 import type { Fiber } from './fiber.ts'
+import { Gate } from './gate.ts'
 import { cancelledOutcome } from './known.ts'
 import type { Undoing } from './ports.ts'
-import { shield } from './shield.ts'
 
 interface Asked {
   readonly error: unknown
@@ -69,7 +69,7 @@ export class UndoNote {
       inFlight,
       lost,
       graceUntil: at + fiber.env.cancelGraceMs,
-      gate: shield(fiber, (key) => key),
+      gate: new Gate(fiber, (key) => key),
       read: (json) => fiber.read(json),
       idempotencyKey: (stepKey) => fiber.keyOf(stepKey),
       leave: () => {

@@ -45,8 +45,8 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a recorded step is run again',
     breaks: 'I1',
-    file: 'core/src/fiber.ts',
-    find: 'const passed = this.known.steps.get(op.key)',
+    file: 'core/src/gate.ts',
+    find: 'const passed = fiber.known.steps.get(op.key)',
     put: 'const passed = undefined as EntryOf<"step"> | undefined',
     test: 'testing/src/protocol/replaying.test.ts',
     title: 'a folding program is given its history and the answers that stand',
