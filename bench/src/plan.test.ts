@@ -25,6 +25,6 @@ it('what is left is shared out among those that are still to come, and nobody ta
   const all = PLAN.reduce((sum, { seconds }) => sum + seconds.whole, 0)
   expect(budgetOf(PLAN, all, 'whole')).toBe(own)
   expect(budgetOf(PLAN, all / 2, 'whole')).toBe(Math.round(own / 2))
-  expect(budgetOf(PLAN, 100 * all, 'whole')).toBe(Math.round(1.3 * own))
+  expect(budgetOf(PLAN, 100 * all, 'whole')).toBe(Math.round(2.5 * own))
   expect(budgetOf(others, -5, 'whole')).toBe(0)
 })

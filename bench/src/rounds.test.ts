@@ -29,12 +29,18 @@ describe('interleave', () => {
 })
 
 describe('who is slow', () => {
-  it('plays the first round only', async () => {
+  const lasting = (ms: number) => async (): Promise<void> => void vi.advanceTimersByTime(ms)
+  const fromNow = (ms: number): number => performance.now() + ms
+
+  it('plays the first round only where the others leave no time for all of its rounds', async () => {
     vi.useFakeTimers()
-    const quick = async (): Promise<void> => {}
-    const slow = async (): Promise<void> => void vi.advanceTimersByTime(5)
-    const results = await interleave([quick, slow, quick], { warmUp: 0, rounds: 3, patienceMs: 4 })
-    expect(results.map(({ length }) => length)).toEqual([3, 1, 3])
+    const field = [lasting(1), lasting(5), lasting(1), lasting(20)]
+    const options = { warmUp: 0, rounds: 3, patienceMs: 4 }
+    const lengths = async (leftMs: number): Promise<number[]> =>
+      (await interleave(field, { ...options, until: fromNow(leftMs) })).map(({ length }) => length)
+    expect(await lengths(27 + 54)).toEqual([3, 3, 3, 3])
+    expect(await lengths(27 + 53)).toEqual([3, 3, 3, 1])
+    expect(await lengths(27 + 13)).toEqual([3, 1, 3, 1])
   })
 
   it('nobody plays behind the end of the time, but once', async () => {

@@ -10,7 +10,7 @@ export interface Rounds {
   readonly least?: number
   /** By `performance.now()`: behind it no round begins but the first, `least` or not. */
   readonly until?: number
-  /** Who takes longer than this plays the first round only. */
+  /** Who takes longer than this for the first round goes on only if there is time for all of its rounds until `until`. */
   readonly patienceMs?: number
 }
 
@@ -23,7 +23,8 @@ export async function interleave<T>(blocks: readonly (() => Promise<T>)[], optio
   const { patienceMs = Number.POSITIVE_INFINITY } = options
   const enough = performance.now() + budgetMs
   const results: T[][] = blocks.map(() => [])
-  const slow = new Set<number>()
+  let slow: ReadonlySet<number> = new Set()
+  const firstMs: number[] = []
   for (let round = -warmUp; round < rounds; round++) {
     const now = performance.now()
     if (round >= least && now > enough) break
@@ -33,14 +34,34 @@ export async function interleave<T>(blocks: readonly (() => Promise<T>)[], optio
     }
     for (let place = 0; place < blocks.length; place++) {
       const index = (place + round + warmUp) % blocks.length
-      if (round > 0 && slow.has(index)) continue
+      if (slow.has(index)) continue
       const from = performance.now()
       const result = await blocks[index]?.()
-      if (performance.now() - from > patienceMs) slow.add(index)
+      if (round === 0) firstMs[index] = performance.now() - from
       if (round >= 0) results[index]?.push(result as T)
     }
+    if (round === 0) slow = tooSlow(firstMs, { patienceMs, rounds: rounds - 1, leftMs: until - performance.now() })
   }
   return results
+}
+
+interface Left {
+  readonly patienceMs: number
+  /** To be played yet. */
+  readonly rounds: number
+  readonly leftMs: number
+}
+
+/** By what each took in the first round: who does not fit in behind those that are waited for and those that are faster. */
+function tooSlow(firstMs: readonly number[], { patienceMs, rounds, leftMs }: Left): ReadonlySet<number> {
+  const slow = new Set<number>()
+  let neededMs = 0
+  for (const [index, ms] of [...firstMs.entries()].sort(([, one], [, other]) => one - other)) {
+    const withMs = neededMs + rounds * ms
+    if (ms > patienceMs && withMs > leftMs) slow.add(index)
+    else neededMs = withMs
+  }
+  return slow
 }
 
 /** Behind a table: why it has fewer rounds than others, where it has. */

@@ -24,7 +24,7 @@ const ROUNDS = 5
 /** Steps a run: as many of them as one round takes so long for, by what was seen before. */
 const STEPS = [20, 10, 5, 2]
 const ROUND_MS = { quick: 700, whole: 1_600 }
-/** Who takes longer for a round all the same has had it. */
+/** Who takes longer for a round all the same goes on only where there is time for all of its rounds. */
 const PATIENCE_MS = { quick: 1_500, whole: 5_000 }
 /** Who would take longer with the fewest steps is not begun with. */
 const LIMIT_MS = { quick: 3_000, whole: 24_000 }
@@ -107,7 +107,7 @@ export async function loadBeside(
   const done = Math.max(...played.map(({ answers }) => answers.length), 0)
   const once = played.filter(({ answers }) => answers.length < done).map(({ turn }) => contender(turn.name).title)
   const label = `${runs} runs at once, beside peers`
-  const slow = `who takes longer than ${PATIENCE_MS[mode] / 1_000} s for a round has one round (${once.join(', ')})`
+  const slow = `for ${once.join(', ')} more than a round would have taken longer than this section has`
   return {
     table: {
       caption: `**${label}** (${ofRounds(done)})`,
