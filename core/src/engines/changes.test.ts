@@ -1,11 +1,14 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { EngineError } from '../errors.ts'
 import { Changes, type Look, type Pauses } from './changes.ts'
 
 /** A run that is looked at, and timers that are over when they are told to be. */
 let seen: Look
 let looks: number
 let due: { ms: number; callback: () => void }[]
+let reported: unknown[]
 beforeEach(() => {
+  reported = []
   seen = { status: 'running', entries: 3 }
   looks = 0
   due = []
@@ -18,7 +21,8 @@ function changes(pauses: Pauses = {}): Changes {
     due.push(timer)
     return () => void due.splice(due.indexOf(timer), 1)
   }
-  return new Changes('a test', { waitingTimer }, pauses, async () => {
+  const report = (error: unknown): void => void reported.push(error)
+  return new Changes('a test', { waitingTimer, report }, pauses, async () => {
     looks++
     return seen
   })
@@ -88,6 +92,56 @@ describe('who waits for a change', () => {
     await next()
     await waiting
     expect(looks).toBe(3)
+  })
+
+  it('looks the more seldom the more there are: all together some hundred times a second', async () => {
+    const all = changes({ firstMs: 5, longestMs: 15 })
+    for (let n = 0; n < 200; n++) void all.wait(`r${n}`, { status: 'running' })
+    await turn()
+    expect(new Set(due.map(({ ms }) => ms))).toEqual(new Set([1_990]))
+    all.touched('r7')
+    seen = { ...seen, status: 'completed' }
+    await turn()
+    // What this process knows of is looked at as soon as ever.
+    expect([due.length, looks]).toEqual([199, 201])
+  })
+
+  it('outlives an engine that is away for minutes, and says so', async () => {
+    const all = changes()
+    const away = new EngineError('UNAVAILABLE', 'It is away.')
+    const waiting = all.wait('r', { status: 'running' })
+    await turn()
+    const { status } = seen
+    Object.defineProperty(seen, 'status', {
+      get() {
+        throw away
+      },
+      configurable: true,
+    })
+    for (let n = 0; n < 100; n++) await next()
+    expect(reported).toEqual(new Array(100).fill(away))
+    Object.defineProperty(seen, 'status', { value: 'completed' })
+    await next()
+    await waiting
+    expect(status).toBe('running')
+  })
+
+  it('is told of one that stays away, and at once of what is not that', async () => {
+    const all = changes()
+    const failing = (error: Error): void =>
+      void Object.defineProperty(seen, 'status', {
+        get() {
+          throw error
+        },
+        configurable: true,
+      })
+    failing(new EngineError('UNAVAILABLE', 'It is away.'))
+    const waiting = all.wait('r', { status: 'running' })
+    const told = expect(waiting).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+    for (let n = 0; n <= (10 * 60_000) / 250; n++) await next()
+    await told
+    failing(new EngineError('CORRUPT', 'It is broken.'))
+    await expect(all.wait('r', { status: 'running' })).rejects.toMatchObject({ code: 'CORRUPT' })
   })
 
   it('is let go by an abort, and told when the engine is closed', async () => {

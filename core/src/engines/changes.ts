@@ -1,7 +1,9 @@
 /**
  * Who waits for a change of a run. What this process drives, or is told of, it looks at at once; for everything else the
- * engine is asked again and again, soon at first and seldom later, which costs the run nothing.
+ * engine is asked again and again, soon at first and seldom later, and the more seldom the more are waited for: hundreds of
+ * waiters must not keep the engine from its runs. Who waits for days outlives an engine that is away for minutes.
  */
+import { SelvageError } from '../errors.ts'
 import type { RunStatus } from '../records.ts'
 import type { Platform } from './platform.ts'
 import { engineClosed } from './refusals.ts'
@@ -30,10 +32,14 @@ export interface Pauses {
 
 const FIRST_MS = 5
 const LONGEST_MS = 250
+/** Between two looks of all who wait here together, once each of them has looked. */
+const APART_MS = 10
+/** So long an engine that cannot be reached is asked again. */
+const AWAY_MS = 10 * 60_000
 
 export class Changes {
   private readonly place: string
-  private readonly platform: Pick<Platform, 'waitingTimer'>
+  private readonly platform: Pick<Platform, 'waitingTimer' | 'report'>
   private readonly pauses: Pauses
   private readonly look: (runId: string) => Promise<Look>
   private readonly waiters = new Map<string, Set<Waiter>>()
@@ -41,7 +47,7 @@ export class Changes {
 
   constructor(
     place: string,
-    platform: Pick<Platform, 'waitingTimer'>,
+    platform: Pick<Platform, 'waitingTimer' | 'report'>,
     pauses: Pauses,
     look: (runId: string) => Promise<Look>,
   ) {
@@ -90,17 +96,33 @@ export class Changes {
       return abortSignal?.aborted === true
     }
     let pauseMs = firstMs
-    for (let look: Look | undefined; !isOver(); ) {
-      // The pulse first: what happens after it is found by the next one, if not by the look.
-      const pulse = await look?.pulse?.()
-      waiter.isTouched = false
-      look = await this.look(runId)
-      if (look.status !== since.status || (since.entries !== undefined && since.entries !== look.entries)) return
-      do {
-        await waiter.pause(since.entries === undefined && statusMs !== undefined ? statusMs : pauseMs)
-        pauseMs = Math.min(longestMs, pauseMs * 2)
-      } while (!isOver() && !waiter.isTouched && pulse !== undefined && pulse === (await look.pulse?.()))
+    let awayMs = 0
+    let look: Look | undefined
+    let pulse: string | undefined
+    while (!isOver()) {
+      try {
+        if (look === undefined || waiter.isTouched || pulse === undefined || pulse !== (await look.pulse?.())) {
+          // The pulse first: what happens after it is found by the next one, if not by the look.
+          pulse = await look?.pulse?.()
+          waiter.isTouched = false
+          look = await this.look(runId)
+          if (look.status !== since.status || (since.entries !== undefined && since.entries !== look.entries)) return
+        }
+        awayMs = 0
+      } catch (error) {
+        if (isOver()) return
+        if (!SelvageError.is(error, 'UNAVAILABLE') || awayMs >= AWAY_MS) throw error
+        this.platform.report(error)
+        awayMs += longestMs
+        pauseMs = longestMs
+      }
+      await waiter.pause(since.entries === undefined && statusMs !== undefined ? statusMs : this.apart(pauseMs))
+      pauseMs = Math.min(longestMs, pauseMs * 2)
     }
+  }
+
+  private apart(pauseMs: number): number {
+    return Math.max(pauseMs, APART_MS * (this.waiters.size - 1))
   }
 }
 
