@@ -4,18 +4,25 @@
  * that advance and how many there are, so its newest one tells how the run stands.
  */
 import type { Event } from '@aws-sdk/client-lambda'
-import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription } from '@selvage/core'
-import { described, noRun, reopenEntry, standingBy } from '@selvage/core/engines'
+import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription, type Start } from '@selvage/core'
+import {
+  described,
+  entriesBetween,
+  type Found,
+  isAdvanced,
+  noRun,
+  reopenEntry,
+  standingBy,
+} from '@selvage/core/engines'
 import { endedOutside, PLACE } from './errors.ts'
 import type { Kept, Large } from './large.ts'
 import { type Inside, insideOf, type Names } from './names.ts'
-import type { Found, HistoryOptions, LambdaService } from './service.ts'
-import { type Advanced, type Failed, LOOK, NO_PAST, type Result, type RunPayload } from './wire.ts'
+import type { Found as Execution, HistoryOptions, LambdaService } from './service.ts'
+import { type Advanced, insidePayload, LOOK, NO_PAST, type Result, type RunPayload } from './wire.ts'
 
 /** A run by its newest generation. */
-export interface Known {
-  readonly runId: string
-  readonly execution: Found
+export interface Known extends Found {
+  readonly execution: Execution
   readonly payload: RunPayload
   readonly createdAt: number
   /** It is a part of somebody else's execution: the id of its context there, and how it ended, if it has. */
@@ -72,6 +79,11 @@ export class Records {
     return knownFrom(execution)
   }
 
+  /** False: there is that generation of the run, by somebody else. */
+  async begin(run: Omit<RunPayload, 'selvage'>): Promise<boolean> {
+    return await this.service.invoke(this.names.generation(run.runId, run.generation), { selvage: 'run', ...run })
+  }
+
   async describe(known: Known): Promise<RunDescription> {
     return describe(known, await this.standing(known))
   }
@@ -84,10 +96,9 @@ export class Records {
   async entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
     const { payload } = known
     const before = payload.past?.entries ?? 0
-    const stored = from < before ? (await this.stored(payload)).slice(from) : []
-    if (stored.length >= limit) return stored.slice(0, limit)
-    const own = await this.ownEntries(known)
-    return [...stored, ...own.slice(Math.max(0, from - before))].slice(0, limit)
+    const stored = async () => (await this.stored(payload)).slice(from)
+    const own = from + limit > before ? await this.ownEntries(known) : []
+    return await entriesBetween(before, stored, own, from, limit)
   }
 
   /** Entries of the generations before. */
@@ -129,20 +140,12 @@ export class Records {
       if (context !== undefined) break
     }
     if (context === undefined) return undefined
-    const payload: RunPayload = {
-      selvage: 'run',
-      runId,
-      generation: 0,
-      start: { program: key, input: null },
-      nonce: '',
-    }
-    const known: Known = { runId, execution, payload, createdAt: execution.startedAt, inside: { context } }
+    const known = insideFrom(execution, runId, context, { program: key, input: null })
     const [first] = await this.ownEntries(known)
     const { last } = await this.standing(known)
     const outcome = last?.kind === 'done' ? last.outcome : lostWith(known)
     return {
-      ...known,
-      ...(first?.type === 'start' && { payload: { ...payload, start: first.start } }),
+      ...(first?.type === 'start' ? insideFrom(execution, runId, context, first.start) : known),
       inside: { context, ...(outcome !== undefined && { outcome }) },
     }
   }
@@ -165,9 +168,16 @@ export class Records {
   }
 }
 
-export function knownFrom(execution: Found): Known {
+export function knownFrom(execution: Execution): Known {
   const payload = JSON.parse(execution.input) as RunPayload
-  return { runId: payload.runId, execution, payload, createdAt: payload.past?.createdAt ?? execution.startedAt }
+  const { runId, start, past } = payload
+  const isLost = execution.status !== 'RUNNING' && execution.status !== 'SUCCEEDED'
+  return { runId, start, isLost, execution, payload, createdAt: past?.createdAt ?? execution.startedAt }
+}
+
+function insideFrom(execution: Execution, runId: string, context: string, start: Start): Known {
+  const payload = insidePayload(runId, start)
+  return { runId, start, isLost: false, execution, payload, createdAt: execution.startedAt, inside: { context } }
 }
 
 /** How the run ended; undefined while it goes on. */
@@ -181,11 +191,6 @@ export function outcomeOf({ runId, execution, inside }: Known): Outcome | undefi
   }
   if (status === 'STOPPED') return { cancelled: error ?? 'stopped in Lambda' }
   return { error: errorToJson(endedOutside(runId, status, error)) }
-}
-
-/** By the service, or in its console: the run itself has not come to its end. */
-export function isEndedOutside({ execution: { status }, inside }: Known): boolean {
-  return inside === undefined && status !== 'RUNNING' && status !== 'SUCCEEDED'
 }
 
 /** The execution around it has ended without it. */
@@ -218,8 +223,8 @@ function advancedIn({ EventType: type, StepSucceededDetails: details }: Event): 
       hint: 'Hand in blobs, so that results are small: lambdaEngine({ blobs }).',
     })
   }
-  const advanced = JSON.parse(text) as Advanced | Failed | null
-  return advanced === null || advanced.kind === 'failed' || !('cursor' in advanced) ? undefined : advanced
+  const result = JSON.parse(text) as unknown
+  return isAdvanced(result) ? (result as Advanced) : undefined
 }
 
 function lost(runId: string, generation: number): EngineError {

@@ -16,10 +16,19 @@ import {
   type RunDescription,
   type Signal,
 } from '@selvage/core'
-import { type Advanced, described, noRun, reopenEntry, reopeningsIn, standingBy, stepsIn } from '@selvage/core/engines'
-import { endedByRestate, PLACE } from './errors.ts'
+import {
+  type Advanced,
+  described,
+  entriesBetween,
+  type Found,
+  reopenEntry,
+  reopeningsIn,
+  standingBy,
+  stepsIn,
+} from '@selvage/core/engines'
+import { endedByRestate } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
-import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
+import { type Begin, entriesKey, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
 import type { Partitions } from './partitions.ts'
 import { quoted, type RestateServer } from './server.ts'
 import { inputOf, runResult } from './wire.ts'
@@ -48,8 +57,7 @@ interface Going {
 }
 
 /** A run that is kept, with what is begun and not kept yet. */
-export interface Known {
-  readonly runId: string
+export interface Known extends Found {
   readonly kept: KeptRun
   readonly going?: Going | undefined
   readonly claim?: Claim | undefined
@@ -75,13 +83,6 @@ export class Records {
     this.server = server
     this.partitions = partitions
     this.services = services
-  }
-
-  /** NOT_FOUND. */
-  async known(runId: string): Promise<Known> {
-    const found = await this.find(runId)
-    if (found === undefined) throw noRun(PLACE, runId)
-    return found
   }
 
   /** Undefined: there is no such run. */
@@ -119,6 +120,7 @@ export class Records {
       const claim = isOver(run) ? undefined : claims.get(key)
       return {
         runId: key,
+        start: run.start,
         kept: run,
         going: going.get(run.invocation),
         claim,
@@ -129,21 +131,19 @@ export class Records {
     return [...known, ...(await Promise.all(unbegun)).filter((run) => run !== undefined)]
   }
 
-  async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    const known = await this.known(runId)
-    const { kept } = known
-    const stored = from < kept.entries ? await this.stored(runId, from, Math.min(kept.entries, from + limit)) : []
-    const live = unkept(known).slice(Math.max(0, from - kept.entries))
-    return [...stored, ...live].slice(0, limit)
+  entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
+    const { runId, kept } = known
+    const stored = () => this.stored(runId, from, Math.min(kept.entries, from + limit))
+    return entriesBetween(kept.entries, stored, unkept(known), from, limit)
   }
 
   /** Entries `from` … `to` of generations that are over. */
   async stored(runId: string, from: number, to: number): Promise<readonly Entry[]> {
-    const rows = await this.state(
-      `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and key like 'e%'`,
-    )
+    const isOwn = `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and key like 'e%'`
+    const first = `select max(key) from state where ${isOwn} and key <= '${entriesKey(from)}'`
+    const rows = await this.state(`${isOwn} and key >= (${first}) and key < '${entriesKey(to)}' order by key`)
     const entries = rows.flatMap(({ value_utf8 }) => JSON.parse(value_utf8) as readonly Entry[])
-    return entries.filter(({ seq }) => seq >= from && seq < to).sort((one, other) => one.seq - other.seq)
+    return entries.filter(({ seq }) => seq >= from && seq < to)
   }
 
   /** The signals of these ids that were taken up, by run and id. */
@@ -214,7 +214,9 @@ export class Records {
 
   private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
     const begin = await this.input<Begin>(invocation)
-    return begin?.first && { runId, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
+    if (begin?.first === undefined) return undefined
+    const { start } = begin.first
+    return { runId, start, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
   }
 
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */

@@ -16,7 +16,7 @@ import { EngineError, UsageError } from '@selvage/core'
 import { blobObject } from './blobs.ts'
 import { type Driver, driveRun } from './drive-run.ts'
 import { inboxObject } from './inbox.ts'
-import type { Begin, Services } from './kept.ts'
+import type { Begin } from './kept.ts'
 import { DRIVE_OPTIONS } from './options.ts'
 
 export interface ListenOptions {
@@ -29,10 +29,8 @@ export interface ListenOptions {
 }
 
 export interface WorkerOptions {
-  readonly services: Services
   readonly listen: ListenOptions
   readonly identityKeys: readonly string[]
-  readonly report: (error: unknown) => void
 }
 
 interface Life {
@@ -50,13 +48,14 @@ export class Worker {
   private readonly life: Life
 
   static async listen(options: WorkerOptions, driver: Driver): Promise<Worker> {
-    const { services, listen, identityKeys, report } = options
-    const { host = LOOPBACK, port = PORT, reusePort = false } = listen
+    const { host = LOOPBACK, port = PORT, reusePort = false } = options.listen
+    const { services, platform } = driver
+    const { report } = platform
     const life: Life = { isOver: false }
     const handler = createEndpointHandler({
       services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
       logger: loggerOf(report, host === LOOPBACK, life),
-      ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
+      ...(options.identityKeys.length > 0 && { identityKeys: [...options.identityKeys] }),
     })
     const server = createServer(handler)
     const sessions = new Set<ServerHttp2Session>()
