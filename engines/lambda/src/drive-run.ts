@@ -50,7 +50,6 @@ import {
   NO_PAST,
   type Past,
   type RunPayload,
-  reopeningsOf,
 } from './wire.ts'
 
 /** What a run needs of the process that drives it. */
@@ -138,21 +137,16 @@ export class Generation extends Stretch {
   }
 
   protected override async handOn(): Promise<void> {
-    const { driver, inbox, payload, past, queue, steps } = this
-    const { runId, start } = payload
-    const generation = payload.generation + 1
+    const { driver, inbox, payload, queue, steps } = this
+    const { generation } = payload
     await this.step('close the inbox', async () => {
       for (const id of await inbox.ids(this.heard)) await driver.service.complete(id, CLOSED)
       return null
     })
-    await this.step(`begin generation ${generation}`, async () => {
+    await this.step(`begin generation ${generation + 1}`, async () => {
       await inbox.until(inbox.opened)
-      const own = await driver.large.entries(this.kept)
-      const entries = past.entries + own.length
-      const archives = [...past.archives, await driver.large.archive(own)]
-      const counts = { entries, steps, reopenings: reopeningsOf(payload), taken: queue.taken, queued: queue.end }
-      const next = { createdAt: past.createdAt, ...counts, archives }
-      await driver.records.begin({ runId, generation, start, nonce: `rotated from ${payload.generation}`, past: next })
+      const next = { nonce: `rotated from ${generation}`, steps, taken: queue.taken, queued: queue.end }
+      await driver.records.beginNext(payload, await driver.large.entries(this.kept), next)
       return null
     })
     this.evict()

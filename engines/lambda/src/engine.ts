@@ -45,7 +45,7 @@ import { Names } from './names.ts'
 import { Post } from './post.ts'
 import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
 import { LambdaService } from './service.ts'
-import { NO_PAST, reopeningsOf } from './wire.ts'
+import { reopeningsOf } from './wire.ts'
 
 /** `clock`: the service's own timers go by its own. `onError` by default: the console, which is the function's log. */
 export interface LambdaOptions extends NodePlatformOptions {
@@ -107,10 +107,9 @@ class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
     if (blobs !== undefined) this.blobs = blobs
     this.client = options.client ?? new LambdaClient({})
     this.service = new LambdaService(this.client, functionName)
-    const names = new Names(functionName)
     this.large = new Large(blobs)
-    this.records = new Records(this.service, names, this.large)
-    this.post = new Post(this.service, names, this.records, onError)
+    this.records = new Records(this.service, this.large)
+    this.post = new Post(this.service, this.records, onError)
     this.station = { post: this.post, driver: (ctx) => this.driver(ctx) }
   }
 
@@ -139,19 +138,14 @@ class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
 
   protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
     const known = await this.known(runId)
-    const { payload, createdAt } = known
+    const { payload } = known
     if (known.inside !== undefined) throw noRetryInside(runId)
     const { steps } = await this.records.describe(known)
     const own = await this.records.ownEntries(known)
     const taken = await this.records.taken(known)
-    const { archives, entries: before } = payload.past ?? NO_PAST
-    const { entries } = reopen
-    const reopenings = reopeningsOf(payload)
-    const archived = [...archives, await this.large.archive(own)]
-    const past = { createdAt, entries, steps, reopenings, taken, queued: taken, archives: archived }
-    const { start, generation } = payload
-    const next = { runId, generation: generation + 1, start, nonce: randomUUID(), past, reopen }
-    return before + own.length === entries && (await this.records.begin(next))
+    const next = { nonce: randomUUID(), steps, taken, queued: taken, reopen }
+    const entries = (payload.past?.entries ?? 0) + own.length
+    return entries === reopen.entries && (await this.records.beginNext(payload, own, next))
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────

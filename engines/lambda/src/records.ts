@@ -16,9 +16,18 @@ import {
 } from '@selvage/core/engines'
 import { endedOutside, PLACE } from './errors.ts'
 import type { Kept, Large } from './large.ts'
-import { type Inside, insideOf, type Names } from './names.ts'
+import { type Inside, insideOf } from './names.ts'
 import type { Found as Execution, HistoryOptions, LambdaService } from './service.ts'
-import { type Advanced, insidePayload, LOOK, NO_PAST, type Result, type RunPayload } from './wire.ts'
+import {
+  type Advanced,
+  insidePayload,
+  LOOK,
+  NO_PAST,
+  type Past,
+  type Result,
+  type RunPayload,
+  reopeningsOf,
+} from './wire.ts'
 
 /** A run by its newest generation. */
 export interface Known extends Found {
@@ -38,19 +47,20 @@ interface Standing {
   readonly crashes: number
 }
 
+/** How a generation is left to the next one. */
+type Next = Pick<Past, 'steps' | 'taken' | 'queued'> & Pick<RunPayload, 'nonce' | 'reopen'>
+
 const NEWEST_EVENTS = 20
 const MAX_RUNS = 10_000
 
 export class Records {
   private readonly service: LambdaService
-  private readonly names: Names
   private readonly large: Large
   /** Generations that were seen: newer ones are looked for behind them. */
   private readonly seen = new Map<string, number>()
 
-  constructor(service: LambdaService, names: Names, large: Large) {
+  constructor(service: LambdaService, large: Large) {
     this.service = service
-    this.names = names
     this.large = large
   }
 
@@ -66,10 +76,10 @@ export class Records {
     const inside = insideOf(runId)
     if (inside !== undefined) return await this.findInside(runId, inside)
     let generation = this.seen.get(runId) ?? 0
-    let execution = await this.service.find(this.names.generation(runId, generation))
+    let execution = await this.service.find(this.service.names.generation(runId, generation))
     if (execution === undefined) return undefined
     while (execution.status !== 'RUNNING') {
-      const next = await this.service.find(this.names.generation(runId, generation + 1))
+      const next = await this.service.find(this.service.names.generation(runId, generation + 1))
       if (next === undefined) break
       execution = next
       generation++
@@ -81,7 +91,22 @@ export class Records {
 
   /** False: there is that generation of the run, by somebody else. */
   async begin(run: Omit<RunPayload, 'selvage'>): Promise<boolean> {
-    return await this.service.invoke(this.names.generation(run.runId, run.generation), { selvage: 'run', ...run })
+    return await this.service.invoke(this.service.names.generation(run.runId, run.generation), {
+      selvage: 'run',
+      ...run,
+    })
+  }
+
+  /** Begins the generation behind that one, whose own entries these are. As `begin`. */
+  async beginNext(payload: RunPayload, own: readonly Entry[], { nonce, reopen, ...counts }: Next): Promise<boolean> {
+    const { runId, generation, start, past } = payload
+    const { entries, archives } = past ?? NO_PAST
+    const createdAt =
+      past?.createdAt ?? (await this.service.shown(this.service.names.generation(runId, generation))).startedAt
+    const archived = [...archives, await this.large.archive(own)]
+    const all = { createdAt, entries: entries + own.length, reopenings: reopeningsOf(payload), archives: archived }
+    const next = { runId, generation: generation + 1, start, nonce, past: { ...all, ...counts } }
+    return await this.begin(reopen === undefined ? next : { ...next, reopen })
   }
 
   async describe(known: Known): Promise<RunDescription> {
@@ -105,7 +130,7 @@ export class Records {
   async stored({ runId, past }: RunPayload): Promise<readonly Entry[]> {
     const generations = (past?.archives ?? []).map(async (archive, generation) => {
       if (archive !== null) return await this.large.unpack<readonly Entry[]>(archive)
-      const execution = await this.service.find(this.names.generation(runId, generation))
+      const execution = await this.service.find(this.service.names.generation(runId, generation))
       if (execution === undefined) throw lost(runId, generation)
       return await this.ownEntries(knownFrom(execution))
     })

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-lambda'
 import { tooLarge, unavailable } from './errors.ts'
 import { PAYLOAD_BYTES } from './limits.ts'
-import { unqualified } from './names.ts'
+import { Names, unqualified } from './names.ts'
 import type { Payload } from './wire.ts'
 
 export interface Found {
@@ -39,12 +39,14 @@ const LIST_PAGE = 100
 
 export class LambdaService {
   readonly functionName: string
+  readonly names: Names
   private readonly client: LambdaClient
   private readonly arns = new Map<string, string>()
 
   constructor(client: LambdaClient, functionName: string) {
     this.client = client
     this.functionName = functionName
+    this.names = new Names(functionName)
   }
 
   /**
