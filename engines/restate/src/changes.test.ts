@@ -41,6 +41,7 @@ it('the end of a generation is not missed where the one before ended with as man
       const id = /inv-\d/.exec(sql)?.[0]
       return [{ id, entry_type: 'Command: Run', raw: '' }]
     }
+    if (sql.includes('from sys_invocation_status')) return [{ id: `inv-${Math.min(looks - 1, 1)}`, key: 'r' }]
     return [{ journal_size: 25, status: 'completed' }]
   })
   const changes = new Changes('Restate', nodePlatform(), {}, async (runId) => {

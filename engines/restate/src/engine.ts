@@ -29,7 +29,7 @@ import type { RestateOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
 import { describe, type Known, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
-import { Worker } from './worker.ts'
+import { openWorker } from './worker.ts'
 
 export interface RestateEngine extends ListingEngine {
   /** Values in Restate itself. */
@@ -164,7 +164,7 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
     const places = new Places(concurrency, platform)
     const touched = (runId: string): void => this.changes.touched(runId)
     const driver = { host, places, platform, namesSteps, rotateAfter, server, services, records, touched }
-    const worker = await Worker.listen({ listen, identityKeys }, driver)
+    const worker = await openWorker(listen, identityKeys, driver)
     const stop = async (): Promise<void> => {
       await places.close(stopGraceMs)
       await worker.close()

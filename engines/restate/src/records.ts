@@ -107,12 +107,12 @@ export class Records {
     const claims = keyed<Claim>(rows, inbox)
     const each = [...kept.values()]
     const open = each.filter((run) => !isOver(run)).map(({ invocation }) => invocation)
-    const [going, alive] = await Promise.all([this.going(open), this.alive(open)])
+    const isDone = runId !== undefined && each.length > 0 && each.every((run) => isOver(run) && !mayGoOn(run))
+    const [going, unfinished] = await Promise.all([this.going(open), isDone ? [] : this.unfinished(runId)])
+    const alive = new Set(unfinished.map(({ id }) => id))
     const dead = open.filter((invocation) => !alive.has(invocation))
     if (dead.length > 0 && ended === undefined) return await this.all(runId, new Set(dead))
     const lost = new Set(dead.filter((invocation) => ended?.has(invocation)))
-    const mayBeAwaited = runId === undefined || each.length === 0 || lost.size > 0 || each.some(mayGoOn)
-    const unfinished = mayBeAwaited ? await this.unfinished(await this.ofRun('target_service_key', runId)) : []
     const begun = new Set(each.map(({ invocation }) => invocation))
     const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
     const unbegun = [...awaited].map(([key, id]) => (kept.has(key) ? undefined : this.unbegun(key, id)))
@@ -204,14 +204,6 @@ export class Records {
     return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
   }
 
-  private async alive(invocations: readonly string[]): Promise<ReadonlySet<string>> {
-    if (invocations.length === 0) return new Set()
-    const rows = await this.server.query<{ id: string }>(
-      `select id from sys_invocation_status where id in (${invocations.map(quoted).join(', ')}) and status <> 'completed'`,
-    )
-    return new Set(rows.map(({ id }) => id))
-  }
-
   private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
     const begin = await this.input<Begin>(invocation)
     if (begin?.first === undefined) return undefined
@@ -220,10 +212,10 @@ export class Records {
   }
 
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */
-  private unfinished(where: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
-    return this.server.query(
+  private async unfinished(runId?: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
+    return await this.server.query(
       `select id, target_service_key as key from sys_invocation_status where target_service_name = ${quoted(this.services.runs)}
-        and status <> 'completed' and ${where} order by created_at desc`,
+        and status <> 'completed' and ${await this.ofRun('target_service_key', runId)} order by created_at desc`,
     )
   }
 }
