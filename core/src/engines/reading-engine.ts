@@ -27,6 +27,7 @@ export abstract class ReadingEngine<Run extends Found = Found> extends OutsideEn
   protected abstract make(runId: string, start: Start, at: number, startAt?: number): Promise<boolean>
   /** All runs that the query may mean: those that it does not are left out here. */
   protected abstract readRuns(query: RunQuery): AsyncIterable<Run>
+  /** How it stands: see `described`. */
   protected abstract picture(run: Run): RunDescription | Promise<RunDescription>
   /** Entries from `from` on, at most `limit`. */
   protected abstract entriesOf(run: Run, from: number, limit: number): Promise<readonly Entry[]>
@@ -46,11 +47,10 @@ export abstract class ReadingEngine<Run extends Found = Found> extends OutsideEn
     return run
   }
 
-  protected async begin(...run: Parameters<ReadingEngine['make']>): Promise<Start | undefined> {
-    const [runId] = run
+  protected async begin(runId: string, start: Start, at: number, startAt?: number): Promise<Start | undefined> {
     const there = await this.find(runId)
     if (there !== undefined) return there.start
-    return (await this.make(...run)) ? undefined : (await this.known(runId)).start
+    return (await this.make(runId, start, at, startAt)) ? undefined : (await this.known(runId)).start
   }
 
   protected async look(runId: string): Promise<RunDescription> {
