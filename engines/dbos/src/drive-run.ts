@@ -61,7 +61,7 @@ export class Generation extends ClaimedStretch {
   private readonly numbers = new Map<string, number>()
   /** There may be more in the inbox. */
   private rang = true
-  private hearing: Promise<void> | undefined
+  private hearing: Promise<void> = Promise.resolve()
   private readonly waiter: Waiter
   /** Until when the next generation waits. */
   private until = 0
@@ -185,17 +185,15 @@ export class Generation extends ClaimedStretch {
     this.waiter.touch()
   }
 
-  private async listen(): Promise<void> {
-    while (this.rang || this.hearing !== undefined) {
-      this.rang = false
-      this.hearing ??= this.readInbox().finally(() => {
-        this.hearing = undefined
-      })
-      await this.hearing
-    }
+  /** One after the other, so that signals are heard in their order. */
+  private listen(): Promise<void> {
+    const listening = this.hearing.then(() => (this.rang ? this.readInbox() : undefined))
+    this.hearing = listening.catch(() => {})
+    return listening
   }
 
   private async readInbox(): Promise<void> {
+    this.rang = false
     try {
       for (const { seq, signal } of await this.runs.signals(this.runId, this.heard)) {
         this.heard = seq + 1
