@@ -28,6 +28,7 @@ export const LAMBDA: readonly Mutation[] = [
     put: 'past: { ...all, ...counts, createdAt: 0 }',
     test: 'engines/lambda/src/engine.test.ts',
     title: 'rule 8: it goes on in another execution before one is full',
+    processes: true,
   },
   {
     name: 'on Lambda a sender that died leaves its signal claimed for ever',
