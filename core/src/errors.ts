@@ -236,6 +236,6 @@ export class UnrecordedError extends Error {
 }
 
 /** What infrastructure throws, of any copy of Selvage: it says nothing of the run, and the same can be tried again. */
-export function isInfrastructure(error: unknown): error is SelvageError {
+export function isInfrastructure(error: unknown): error is EngineError {
   return SelvageError.is(error) && error.name === 'EngineError'
 }

@@ -3,10 +3,11 @@
  * the last item of the one before.
  */
 import { AskedQuestions } from './asked-questions.ts'
-import { base64url, fromBase64url } from './base64.ts'
+import { fromBase64url } from './base64.ts'
 import type { Entry } from './entry.ts'
 import { UsageError } from './errors.ts'
 import type { Page, QuestionQuery, QuestionRecord, RunQuery, RunSummary } from './records.ts'
+import { limitOf, pageTo } from './stores/pages.ts'
 import { decodeText, encodeText } from './text.ts'
 
 export function runMatches(run: RunSummary, query: RunQuery): boolean {
@@ -42,23 +43,20 @@ type Place = readonly [at: number, id: string]
 export function pageOf<Item>(
   items: readonly Item[],
   placeOf: (item: Item) => Place,
-  { limit = 50, after }: { readonly limit?: number; readonly after?: string },
+  { limit, after }: { readonly limit?: number; readonly after?: string },
 ): Page<Item> {
-  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 1_000)) {
-    throw new UsageError('BAD_INPUT', `The limit of a list is ${String(limit)}.`, { hint: 'Give 1 to 1,000.' })
-  }
+  const most = limitOf(limit)
   const from = after === undefined ? undefined : placeIn(after)
   const sorted = items
     .map((item) => ({ item, place: placeOf(item) }))
     .filter(({ place }) => from === undefined || compare(place, from) > 0)
     .sort((one, other) => compare(one.place, other.place))
-  const page = sorted.slice(0, limit)
-  const last = page.at(-1)
-  const more = sorted.length > page.length && last !== undefined
-  return {
-    items: page.map(({ item }) => item),
-    ...(more && { next: base64url(encodeText(JSON.stringify(last.place))) }),
-  }
+  return pageTo(
+    sorted,
+    most,
+    ({ item }) => item,
+    ({ place }) => JSON.stringify(place),
+  )
 }
 
 /** Newest first. */

@@ -4,7 +4,7 @@
  * take. Children go with their parents and are left out; nothing that has not ended is touched.
  */
 import type { DiscardOptions, Engine, Page, RunQuery, RunStatus, RunSummary } from '@selvage/core'
-import { SelvageError, UsageError } from '@selvage/core'
+import { isInfrastructure, SelvageError, UsageError } from '@selvage/core'
 
 export interface BulkQuery extends Omit<RunQuery, 'parent'> {
   /** Of `failed` and `cancelled`, and to discard also `completed`. Default `failed`. */
@@ -80,7 +80,7 @@ async function outcomeOf(act: () => Promise<void>): Promise<Pick<BulkItem, 'done
     return { done: true }
   } catch (error) {
     // What says something of this run says nothing of the others; a database that cannot be used does.
-    if (!SelvageError.is(error) || error.code === 'UNSUPPORTED' || error.name === 'EngineError') throw error
+    if (!SelvageError.is(error) || error.code === 'UNSUPPORTED' || isInfrastructure(error)) throw error
     return { done: false, error: { code: error.code, message: error.message } }
   }
 }

@@ -33,9 +33,9 @@ export const DBOS: readonly Mutation[] = [
   {
     name: 'on DBOS a retried run hears nothing of what came before it failed',
     breaks: 'I4',
-    file: 'engines/dbos/src/engine.ts',
-    find: 'steps: row.steps, heard: 0, at: reopen.at',
-    put: 'steps: row.steps, heard: 2, at: reopen.at',
+    file: 'engines/dbos/src/runs.ts',
+    find: '{ runId, ...counts, heard: 0, at }',
+    put: '{ runId, ...counts, heard: 2, at }',
     test: 'engines/dbos/src/engine.test.ts',
     title: 'a retried run hears what was accepted, and not taken, before it failed',
   },

@@ -41,6 +41,23 @@ export function advancedBy(progress: Progress, at: number, stepsBefore: number):
   return { ...progress, next, at, steps: stepsBefore + stepsIn(progress.entries) }
 }
 
+/** Whether that is what an advance came to, among the results of other steps of the engine's. */
+export function isAdvanced(result: unknown): result is Advanced<unknown> {
+  return typeof result === 'object' && result !== null && 'cursor' in result
+}
+
+/** Entries from `from` on, at most `limit`, of a journal in two parts: `stored`, which are so many, and those behind them. */
+export async function entriesBetween(
+  before: number,
+  stored: () => Promise<readonly Entry[]>,
+  behind: readonly Entry[],
+  from: number,
+  limit: number = Number.POSITIVE_INFINITY,
+): Promise<readonly Entry[]> {
+  const first = from < before ? await stored() : []
+  return [...first, ...behind.slice(Math.max(0, from - before))].slice(0, limit)
+}
+
 export function stepsIn(entries: readonly Entry[]): number {
   return entries.filter(({ type }) => type === 'step').length
 }

@@ -65,7 +65,7 @@ export class Changes {
 
   /** Resolves when the run differs from what was seen, or with the abort. */
   async wait(runId: string, since: Seen, abortSignal?: AbortSignal): Promise<void> {
-    const waiter = new Waiter(this.platform)
+    const waiter = new Waiter((ms, act) => this.platform.waitingTimer(ms, act))
     const waiters = this.waiters.get(runId) ?? new Set()
     this.waiters.set(runId, waiters.add(waiter))
     const abort = (): void => waiter.touch()
@@ -126,13 +126,14 @@ export class Changes {
   }
 }
 
-class Waiter {
+/** Who rests until it is touched. Whoever goes on sets `isTouched` back, and looks at everything that may have changed. */
+export class Waiter {
   isTouched = false
-  private readonly platform: Pick<Platform, 'waitingTimer'>
+  private readonly timer: Platform['timer']
   private wake: (() => void) | undefined
 
-  constructor(platform: Pick<Platform, 'waitingTimer'>) {
-    this.platform = platform
+  constructor(timer: Platform['timer']) {
+    this.timer = timer
   }
 
   touch(): void {
@@ -140,13 +141,13 @@ class Waiter {
     this.wake?.()
   }
 
-  /** At most so long; not at all where it was touched before. */
-  async pause(ms: number): Promise<void> {
+  /** At most so long, or for ever; not at all where it was touched before. */
+  async pause(ms?: number): Promise<void> {
     if (this.isTouched) return
     await new Promise<void>((resolve) => {
-      const cancel = this.platform.waitingTimer(ms, resolve)
+      const cancel = ms === undefined ? undefined : this.timer(ms, resolve)
       this.wake = () => {
-        cancel()
+        cancel?.()
         resolve()
       }
     })

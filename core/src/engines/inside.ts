@@ -3,7 +3,16 @@ import { decode, encode, errorFromJson } from '../codec.ts'
 import type { Outcome, Start } from '../entry.ts'
 import { RunError } from '../errors.ts'
 import { createOffload } from '../offload.ts'
-import type { Blobs, Program, Runtime } from '../ports.ts'
+import type { Blobs, Engine, Program, Runtime } from '../ports.ts'
+
+export interface InsideOptions<Outside extends Engine = Engine> {
+  /** Whose workers run the program. */
+  readonly engine: Outside
+  /** `nodeRuntime()` of `@selvage/runtime-node`. */
+  readonly runtime: Runtime
+  /** Unique in your workflow; default: the program's name. */
+  readonly key?: string
+}
 
 export function startInside(
   runId: string,

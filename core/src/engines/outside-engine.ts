@@ -14,7 +14,7 @@ import { tellParent } from '../told-parent.ts'
 import type { Reopen } from './advanced.ts'
 import { Changes, type Look, type Pauses } from './changes.ts'
 import type { Platform } from './platform.ts'
-import { checkConcurrency, engineClosed, retriedBefore, startedOtherwise } from './refusals.ts'
+import { checkNumbers, engineClosed, retriedBefore, startedOtherwise } from './refusals.ts'
 
 const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000
@@ -121,7 +121,7 @@ export abstract class OutsideEngine implements Engine {
     { concurrency = DEFAULT_CONCURRENCY }: ServeOptions = {},
   ): Promise<{ stop(): Promise<void> }> {
     this.checkOpen()
-    checkConcurrency(this.place, concurrency)
+    checkNumbers(this.place, { concurrency }, { least: 1, isWhole: true })
     const end = await this.work(host, concurrency)
     this.hosts.add(host)
     const stop = async (): Promise<void> => {

@@ -3,27 +3,47 @@ import type { Outcome, Signal } from '../entry.ts'
 import type { Manifest } from '../ports.ts'
 import type { QuestionRecord, RunDescription } from '../records.ts'
 import { described, standingBy } from './described.ts'
-import { type Asked, ReadingEngine } from './reading-engine.ts'
+import { type Asked, type Found, ReadingEngine } from './reading-engine.ts'
 
 const PLATFORM = { now: () => 0, timer: () => () => {}, waitingTimer: () => () => {}, mayLive: () => true, report() {} }
 
 const RUNS = ['a', 'b', 'c'].map((id, createdAt) => {
-  const start = { program: 'p', input: null, tags: { of: id } }
+  const parent = id === 'a' ? { parent: { runId: 'c', key: 'k' } } : {}
+  const start = { program: 'p', input: null, tags: { of: id }, ...parent }
   const recorded = { last: undefined, isAdvancing: false, isNew: true }
   const outcome: Outcome | undefined = id === 'a' ? { ok: 1 } : undefined
   const counts = { entries: 1, steps: 0, crashes: 0 }
   return described(id, { start, createdAt, updatedAt: createdAt, ...counts, ...standingBy({ ...recorded, outcome }) })
 })
+const FOUND = RUNS.map((picture) => ({ runId: picture.id, start: picture.start, isLost: picture.id === 'a', picture }))
 const asked = (runId: string, status: QuestionRecord['status']): QuestionRecord =>
   ({ id: `q-${runId}`, kind: 'approval', name: 'send', runId, key: 'k', openedAt: 1, status }) as QuestionRecord
 const answer = (id: string): Signal => ({ id, name: id, payload: { approved: true } })
 
-class Reading extends ReadingEngine {
+class Reading extends ReadingEngine<Found & { readonly picture: RunDescription }> {
   readonly manifest = { name: 'reading' } as Manifest
   readonly seen: Asked[] = []
+  readonly made: string[] = []
+  readonly sent: string[] = []
 
-  protected async readRuns(): Promise<readonly RunDescription[]> {
-    return RUNS
+  protected async *readRuns() {
+    yield* FOUND
+  }
+  protected async find(id: string) {
+    return FOUND.find(({ runId }) => runId === id)
+  }
+  protected async make(runId: string): Promise<boolean> {
+    this.made.push(runId)
+    return true
+  }
+  protected picture({ picture }: (typeof FOUND)[number]): RunDescription {
+    return picture
+  }
+  protected reopeningsOf(): number {
+    return 0
+  }
+  protected async entriesOf(): Promise<readonly never[]> {
+    return []
   }
   protected async readQuestions(which: Asked): Promise<readonly QuestionRecord[]> {
     this.seen.push(which)
@@ -37,15 +57,9 @@ class Reading extends ReadingEngine {
   protected async reopen(): Promise<boolean> {
     return false
   }
-  protected async begin(): Promise<undefined> {}
-  protected async send(): Promise<{ readonly accepted: true }> {
+  protected async send(runId: string): Promise<{ readonly accepted: true }> {
+    this.sent.push(runId)
     return { accepted: true }
-  }
-  protected async look(runId: string): Promise<RunDescription> {
-    return RUNS.find(({ id }) => id === runId) as RunDescription
-  }
-  protected async read(): Promise<readonly never[]> {
-    return []
   }
   protected async work(): Promise<() => Promise<void>> {
     return async () => {}
@@ -72,6 +86,24 @@ it('a question is answered by what was accepted, unless it is closed', async () 
   expect(await engine.question('q-b')).toMatchObject({ status: 'answered', answer: { id: 'q-b' } })
   expect(engine.seen.at(-1)).toEqual({ id: 'q-b' })
   await expect(engine.question('none')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+it('makes what it has not found, and says how the one was started that it has', async () => {
+  const engine = new Reading('nowhere', PLATFORM)
+  expect(await engine.start('d', { program: 'p', input: null })).toEqual({ created: true })
+  expect(await engine.start('b', { program: 'p', input: null })).toEqual({ created: false })
+  await expect(engine.start('b', { program: 'q', input: null })).rejects.toMatchObject({ code: 'RUN_CONFLICT' })
+  expect(engine.made).toEqual(['d'])
+  await expect(engine.describe('d')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+})
+
+it('whoever sees first that a run is lost tells its parent, once', async () => {
+  const engine = new Reading('nowhere', PLATFORM)
+  await engine.describe('b')
+  expect(engine.sent).toEqual([])
+  await engine.list({})
+  await engine.describe('a')
+  expect(engine.sent).toEqual(['c'])
 })
 
 it('is closed as any engine is', async () => {

@@ -29,10 +29,31 @@ export function engineClosed(place: string): EngineError {
   return new EngineError('UNAVAILABLE', `The engine on ${place} was closed.`, { hint: 'Open it again to go on.' })
 }
 
-/** BAD_INPUT. */
-export function checkConcurrency(place: string, concurrency: number): void {
-  if (Number.isInteger(concurrency) && concurrency >= 1) return
-  throw new UsageError('BAD_INPUT', `The option concurrency of the engine on ${place} is ${String(concurrency)}.`, {
-    hint: 'Give a whole number of at least 1.',
-  })
+/** What the number of an option may be. */
+export interface Bounds {
+  readonly least: number
+  readonly most?: number
+  readonly isWhole?: boolean
+}
+
+/** BAD_INPUT for an option that is none of these numbers; one that is undefined is not given. */
+export function checkNumbers(
+  place: string,
+  options: { readonly [name: string]: number | undefined },
+  { least, most = Number.MAX_VALUE, isWhole = false }: Bounds,
+): void {
+  for (const [option, got = least] of Object.entries(options)) {
+    if (got >= least && got <= most && (!isWhole || Number.isInteger(got))) continue
+    const bounds = most === Number.MAX_VALUE ? `of at least ${least}` : `from ${least} to ${most}`
+    throw new UsageError('BAD_INPUT', `The option ${option} of the engine on ${place} is ${String(got)}.`, {
+      hint: `Give a ${isWhole ? 'whole number' : 'number'} ${bounds}.`,
+      details: { option, got },
+    })
+  }
+}
+
+/** BAD_INPUT for the name of an application under which `what` cannot be called. `hint`: what a name is made of. */
+export function checkedName(place: string, what: string, name: string, isName: RegExp, hint: string): string {
+  if (isName.test(name)) return name
+  throw new UsageError('BAD_INPUT', `The engine on ${place} cannot name its ${what} '${name}'.`, { hint })
 }

@@ -16,7 +16,8 @@ import type { Entry, Outcome, Signal, Start } from '../entry.ts'
 import type { Json } from '../json.ts'
 import { Offering } from '../offering.ts'
 import type { Advance, Budget, Control, Host, Progress } from '../ports.ts'
-import { type Advanced, advancedBy, type Reopen, reopenEntry } from './advanced.ts'
+import { probe } from '../probe.ts'
+import { type Advanced, advancedBy, entriesBetween, type Reopen, reopenEntry } from './advanced.ts'
 import type { Platform } from './platform.ts'
 
 /** What was known of the run when the stretch began. */
@@ -35,8 +36,8 @@ export interface Before {
 /** What a stretch needs of the process that it is in. */
 export interface Ground {
   readonly platform: Pick<Platform, 'now' | 'timer'>
-  /** Whether the engine's console shows steps by their names: see `Primitives.announces`. */
-  readonly namesSteps: boolean
+  /** Whether the engine's console shows steps by their names: see `Primitives.announces`. Default true. */
+  readonly namesSteps?: boolean | undefined
   /** When the engine's history of a run is renewed: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number } | 'never' | undefined
 }
@@ -112,8 +113,12 @@ export abstract class Stretch implements Primitives {
   protected async stored(_from: number): Promise<readonly Entry[]> {
     return []
   }
-  /** Makes what an advance has brought known to others. */
+  /** Makes what an advance has brought known to others: its questions. */
   protected async show(_entries: readonly Entry[]): Promise<void> {}
+  /** Makes the end of the run known to others. */
+  protected async finish(_outcome: Outcome): Promise<void> {}
+  /** The run has changed, for who waits for that in this process. */
+  protected touched(): void {}
   /** Begins the next stretch. */
   protected async handOn(): Promise<void> {
     throw new Error(`The history of run ${this.runId} is renewed, and its engine has said nothing of how.`)
@@ -124,12 +129,18 @@ export abstract class Stretch implements Primitives {
   /** Resolves with how the run ended; undefined: the next stretch goes on. */
   async drive(start: Start): Promise<Outcome | undefined> {
     const { runId, cursor } = this
+    let outcome: Outcome | undefined
     try {
-      return await drive({ runId, start, ...(cursor > 0 && { seed: { cursor } }) }, this)
+      outcome = await drive({ runId, start, ...(cursor > 0 && { seed: { cursor } }) }, this)
+      probe('engine.before-finish')
+      await this.finish(outcome)
+      probe('engine.after-finish')
+      this.evict()
     } catch (error) {
       if (error !== OVER) throw error
-      return undefined
     }
+    this.touched()
+    return outcome
   }
 
   async advance(name: string, request: Advance): Promise<Progress> {
@@ -140,6 +151,7 @@ export abstract class Stretch implements Primitives {
     if (advanced === undefined) return await this.startAnew()
     this.take(advanced)
     await this.show(advanced.entries)
+    this.touched()
     return advanced
   }
 
@@ -161,7 +173,7 @@ export abstract class Stretch implements Primitives {
   }
 
   get announces(): boolean {
-    return this.ground.namesSteps
+    return this.ground.namesSteps ?? true
   }
 
   async startAnew(): Promise<never> {
@@ -210,9 +222,7 @@ export abstract class Stretch implements Primitives {
 
   /** Entries from `from` on, of all stretches. */
   async load(from: number): Promise<readonly Entry[]> {
-    const { entries } = this.before
-    const stored = from < entries ? await this.stored(from) : []
-    return [...stored, ...this.entries.slice(Math.max(0, from - entries))]
+    return await entriesBetween(this.before.entries, () => this.stored(from), this.entries, from)
   }
 
   /** The program is not in memory from here on. */

@@ -31,9 +31,19 @@ export function pageOf<Row, Item>(
   item: (row: Row) => Item,
   sortKey: (row: Row) => readonly number[],
 ): Page<Item> {
+  return pageTo(rows, limit, item, (last) => sortKey(last).join(','))
+}
+
+/** The same with a cursor that is more than numbers. */
+export function pageTo<Row, Item>(
+  rows: readonly Row[],
+  limit: number,
+  item: (row: Row) => Item,
+  cursor: (last: Row) => string,
+): Page<Item> {
   const shown = rows.slice(0, limit)
   const last = shown.at(-1)
   const items = shown.map(item)
   if (rows.length <= limit || last === undefined) return { items }
-  return { items, next: base64url(encodeText(sortKey(last).join(','))) }
+  return { items, next: base64url(encodeText(cursor(last))) }
 }

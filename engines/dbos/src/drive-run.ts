@@ -14,7 +14,15 @@
  * Who wakes up after that finds that its claim is void with the first checkpoint: it writes nothing, and starts nothing more.
  */
 import { type Advance, type Entry, type Host, LeaseLostError, type Outcome, probe, type Start } from '@selvage/core'
-import { type Advanced, type Places, type Platform, Stretch } from '@selvage/core/engines'
+import {
+  type Advanced,
+  type Asking,
+  type Claimed,
+  ClaimedStretch,
+  type Places,
+  type Platform,
+  Waiter,
+} from '@selvage/core/engines'
 import type { Application } from './application.ts'
 import type { Begin } from './names.ts'
 import type { Runs } from './runs.ts'
@@ -40,7 +48,7 @@ type Stopped = { readonly stopped: true }
 /** What ends a wait in the process. */
 type Rested = { readonly rested: 'called' | 'due' | 'long'; readonly at: number }
 
-export class Generation extends Stretch {
+export class Generation extends ClaimedStretch {
   private readonly begin: Begin
   private readonly driver: Driver
   private readonly runs: Runs
@@ -53,21 +61,21 @@ export class Generation extends Stretch {
   private readonly numbers = new Map<string, number>()
   /** There may be more in the inbox. */
   private rang = true
-  private hearing: Promise<void> | undefined
-  /** It is claimed for this process, and shown as running. */
-  private warm = false
-  private wakeUp: (() => void) | undefined
+  private hearing: Promise<void> = Promise.resolve()
+  private readonly waiter: Waiter
   /** Until when the next generation waits. */
   private until = 0
 
   constructor(begin: Begin, driver: Driver) {
-    const { runs, platform, settings } = driver.app
-    super(begin.runId, begin, { platform, ...settings })
+    const { host, places, app } = driver
+    const { runs, platform, settings } = app
+    super(begin.runId, begin, { ...settings, host, places, platform })
     this.begin = begin
     this.driver = driver
     this.runs = runs
     this.platform = platform
     this.heard = begin.heard
+    this.waiter = new Waiter((ms, act) => platform.waitingTimer(ms, act))
   }
 
   /** What became of this generation, for people. */
@@ -75,24 +83,29 @@ export class Generation extends Stretch {
     const row = await this.insist(() => this.runs.row(this.runId))
     this.start = JSON.parse(row.start) as Start
     const outcome = await this.drive(this.start)
-    if (outcome === undefined) return 'goes on'
-    await this.end(outcome)
-    return Object.keys(outcome)[0] ?? 'ended'
+    return outcome === undefined ? 'goes on' : (Object.keys(outcome)[0] ?? 'ended')
   }
 
   // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
 
   protected async record(name: string, request: Advance, number: number): Promise<Advanced | undefined> {
-    const advanced = await this.driver.sdk.step(name, () => this.attempt(request, number))
+    const advanced = await this.driver.sdk.step(name, () =>
+      this.insist<Advanced | Stopped>(async () => {
+        if (this.driver.isStopping) return { stopped: true }
+        return await this.attempt(request, number, { abortSignal: this.lost.signal })
+      }),
+    )
     return 'stopped' in advanced ? undefined : advanced
   }
 
   protected override async show(entries: readonly Entry[]): Promise<void> {
-    const { driver, runId } = this
     if (entries.some(({ type }) => type === 'open' || type === 'wait')) {
-      await this.insist(() => this.runs.asked(runId, entries))
+      await this.insist(() => this.runs.asked(this.runId, entries))
     }
-    driver.touched(runId)
+  }
+
+  protected override touched(): void {
+    this.driver.touched(this.runId)
   }
 
   protected async rest(names: readonly string[], until: number | undefined): Promise<void> {
@@ -107,17 +120,22 @@ export class Generation extends Stretch {
   /** The next generation begins: at once, or, where the run waits, when it is called or its time has come. */
   protected override async handOn(): Promise<void> {
     const { driver, runId, begin, start, steps, at, cursor: entries } = this
-    if (driver.isStopping) driver.host.evict(runId)
+    if (driver.isStopping) this.evict()
     const unread = this.signals.flatMap(({ id }) => this.numbers.get(id) ?? [])
     const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
     const delayMs = this.isWoken ? 0 : Math.max(0, this.until - this.platform.now())
-    const parked = await this.insist(() =>
-      this.runs.handOn(next, this.entries, delayMs, (client, ms) => driver.app.enqueue(client, next, start, ms)),
-    )
+    const parked = await this.insist(() => this.runs.handOn(next, this.entries, delayMs))
     probe('engine.after-suspend')
-    if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.wake(parked, start))
-    driver.touched(runId)
+    if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.queues.wake(parked, start))
+  }
+
+  protected override async finish(outcome: Outcome): Promise<void> {
+    const { runId, begin } = this
+    await this.insist(async () => {
+      await this.runs.journal.keep(runId, this.entries)
+      await this.runs.end(runId, begin.generation, this, outcome)
+    })
   }
 
   protected override stored(from: number): Promise<readonly Entry[]> {
@@ -127,48 +145,30 @@ export class Generation extends Stretch {
   protected wake(): void {
     const { driver, runId } = this
     this.isWoken = true
-    this.wakeUp?.()
-    if (this.wakeUp !== undefined || this.isAdvancing) return
+    this.waiter.touch()
+    if (this.isAdvancing) return
     void this.runs
       .row(runId)
-      .then(async ({ parked, workflow }) => parked && (await driver.app.wake(workflow, this.start)))
+      .then(async ({ parked, workflow }) => parked && (await driver.app.queues.wake(workflow, this.start)))
       .catch(this.platform.report)
   }
 
   // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Outside of DBOS's view until it returns: another attempt may do it again. */
-  private attempt(request: Advance, number: number): Promise<Advanced | Stopped> {
-    const { driver, runId, runs, platform } = this
-    const { host, places } = driver
-    return this.insist(async () => {
-      if (driver.isStopping) return { stopped: true }
-      try {
-        const delivery = this.warm ? 1 : await this.claim(number)
-        return await places.take(async () => {
-          await this.listen()
-          return await this.ask(host, request, {
-            delivery,
-            abortSignal: this.lost.signal,
-            mayLive: platform.mayLive,
-          })
-        })
-      } catch (error) {
-        if (!this.isLost) await runs.spare(runId).catch(() => {})
-        throw error
-      }
-    })
+  override async ask(host: Host, request: Advance, asking: Asking): Promise<Advanced> {
+    await this.listen()
+    return await super.ask(host, request, asking)
   }
 
-  private async claim(number: number): Promise<number> {
-    const { runId, begin } = this
-    const { generation } = begin
-    const delivery = await this.runs.claim(runId, generation, `${generation}/${number}`)
+  protected async claim(number: number): Promise<Claimed> {
+    const { generation } = this.begin
+    const delivery = await this.runs.claim(this.runId, generation, `${generation}/${number}`)
     // The run has ended, or goes on elsewhere: what this attempt would do is not recorded.
-    if (delivery === undefined) return await new Promise<never>(() => {})
-    this.warm = true
-    probe('engine.after-claim')
-    return delivery
+    return delivery === undefined ? await new Promise<never>(() => {}) : { delivery }
+  }
+
+  protected async spare(): Promise<void> {
+    if (!this.isLost) await this.runs.spare(this.runId)
   }
 
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,26 +176,24 @@ export class Generation extends Stretch {
   /** Something was signalled, perhaps. */
   ring(): void {
     this.rang = true
-    this.wakeUp?.()
-    if (this.isAdvancing && this.warm) this.listen().catch(this.platform.report)
+    this.waiter.touch()
+    if (this.isAdvancing && this.isClaimed) this.listen().catch(this.platform.report)
   }
 
   /** The worker stops. */
   stop(): void {
-    this.wakeUp?.()
+    this.waiter.touch()
   }
 
-  private async listen(): Promise<void> {
-    while (this.rang || this.hearing !== undefined) {
-      this.rang = false
-      this.hearing ??= this.readInbox().finally(() => {
-        this.hearing = undefined
-      })
-      await this.hearing
-    }
+  /** One after the other, so that signals are heard in their order. */
+  private listen(): Promise<void> {
+    const listening = this.hearing.then(() => (this.rang ? this.readInbox() : undefined))
+    this.hearing = listening.catch(() => {})
+    return listening
   }
 
   private async readInbox(): Promise<void> {
+    this.rang = false
     try {
       for (const { seq, signal } of await this.runs.signals(this.runId, this.heard)) {
         this.heard = seq + 1
@@ -224,8 +222,8 @@ export class Generation extends Stretch {
     const waitsFor = { signals: names, ...(until !== undefined && { until }) }
     await this.insist(() => this.runs.suspend(runId, begin.generation, this, waitsFor))
     // The next advance claims it again, and shows it as running with that.
-    this.warm = false
-    driver.touched(runId)
+    this.isClaimed = false
+    this.touched()
     const { lingerMs } = driver
     const isLong = until === undefined || until - now() > lingerMs
     const end = isLong ? now() + lingerMs : until
@@ -234,34 +232,11 @@ export class Generation extends Stretch {
       if (leftMs <= 0) return done(isLong ? 'long' : 'due')
       if (driver.isStopping) return done('long')
       await this.unlessLost()
-      await this.pause(leftMs)
+      await this.waiter.pause(leftMs)
+      this.waiter.isTouched = false
       await this.insist(() => this.listen())
     }
     return done('called')
-  }
-
-  private pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(() => this.wakeUp?.(), ms)
-      this.wakeUp = () => {
-        clearTimeout(timer)
-        this.wakeUp = undefined
-        resolve()
-      }
-      if (this.rang) this.wakeUp()
-    })
-  }
-
-  private async end(outcome: Outcome): Promise<void> {
-    const { driver, runId, begin } = this
-    probe('engine.before-finish')
-    await this.insist(async () => {
-      await this.runs.journal.keep(runId, this.entries)
-      await this.runs.end(runId, begin.generation, this, outcome)
-    })
-    probe('engine.after-finish')
-    driver.host.evict(runId)
-    driver.touched(runId)
   }
 
   // ── losing the run ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -273,7 +248,7 @@ export class Generation extends Stretch {
   lose(isTaken: boolean): void {
     this.isTaken = isTaken
     this.lost.abort()
-    this.wakeUp?.()
+    this.waiter.touch()
   }
 
   private get isLost(): boolean {

@@ -35,7 +35,6 @@ import { postgresBlobs } from './blobs.ts'
 import { endedByDbos, PLACE } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
-import type { Begin } from './names.ts'
 import { type DbosOptions, settingsOf } from './options.ts'
 import type { RunRow, Runs } from './runs.ts'
 import { Worker } from './worker.ts'
@@ -87,13 +86,11 @@ class OnDbos extends OutsideEngine implements DbosEngine {
   /** A run whose journal begins with these entries. */
   private async make(runId: string, start: Start, at: number, entries: readonly Entry[], delayMs = 0) {
     const counts = { entries: entries.length, steps: stepsIn(entries) }
-    const begin: Begin = { runId, generation: 0, ...counts, heard: 0, at }
-    const place = { begin, parked: delayMs > 0, entries }
-    return await this.runs.start(start, at, place, (client) => this.app.enqueue(client, begin, start, delayMs))
+    return await this.runs.start(start, { runId, generation: 0, ...counts, heard: 0, at }, entries, delayMs)
   }
 
   protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
-    return await this.runs.signal(runId, signal, ({ workflow, start }) => this.app.wake(workflow, JSON.parse(start)))
+    return await this.runs.signal(runId, signal)
   }
 
   protected override async reopenings(runId: string): Promise<number> {
@@ -101,14 +98,7 @@ class OnDbos extends OutsideEngine implements DbosEngine {
   }
 
   async retry(runId: string): Promise<void> {
-    await this.retryBy(runId, (id, reopen) =>
-      this.runs.reopen(id, reopen, async (client, row) => {
-        const [generation, entries] = [row.generation + 1, reopen.entries + 1]
-        // What was accepted and not taken is heard now; what was taken, the program knows.
-        const begin: Begin = { runId: id, generation, entries, steps: row.steps, heard: 0, at: reopen.at }
-        await this.app.enqueue(client, begin, JSON.parse(row.start) as Start)
-      }),
-    )
+    await this.retryBy(runId, (id, reopen) => this.runs.reopen(id, reopen))
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -156,7 +146,7 @@ class OnDbos extends OutsideEngine implements DbosEngine {
       touched: (runId) => this.changes.touched(runId),
       cancelled: async ({ id, workflow, start }) => {
         await this.cancel(id, 'cancelled in DBOS')
-        await this.app.wake(workflow, JSON.parse(start))
+        await this.app.queues.wake(workflow, JSON.parse(start))
       },
       failed: (row, message) => this.fail(row, message),
     })

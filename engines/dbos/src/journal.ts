@@ -3,7 +3,7 @@
  * those that are over, in a table of ours: DBOS may be told to delete what has ended.
  */
 import type { Entry } from '@selvage/core'
-import type { Advanced } from '@selvage/core/engines'
+import { type Advanced, isAdvanced } from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database } from './database.ts'
 
@@ -60,7 +60,6 @@ export class Journal {
          order by function_id ${order}`,
       [workflow],
     )
-    const results = rows.map(({ output }) => JSON.parse(output) as Advanced | null)
-    return results.filter((result) => typeof result === 'object' && result !== null && 'cursor' in result)
+    return rows.map(({ output }) => JSON.parse(output) as unknown).filter(isAdvanced) as readonly Advanced[]
   }
 }

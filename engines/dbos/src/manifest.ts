@@ -12,14 +12,6 @@ export const MANIFEST: Manifest = {
   countsDeliveries: false,
   // PostgreSQL commits with fsync.
   survives: 'machine-crash',
-  abilities: {
-    list: true,
-    approvals: true,
-    attach: false,
-    rotate: true,
-    fork: true,
-    retry: true,
-    outbox: false,
-    pots: false,
-  },
+  // Neither an outbox nor pots.
+  abilities: { list: true, approvals: true, attach: false, rotate: true, fork: true, retry: true },
 }

@@ -2,14 +2,16 @@
  * How what is ours is called in DBOS, and what it is handed. The name of an application is also that of its workflow, of our
  * schema and of the channel on which changes are told: all workers of a name share runs, and see no others.
  */
-import { type Start, UsageError } from '@selvage/core'
+import type { Start } from '@selvage/core'
+import { checkedName } from '@selvage/core/engines'
+import { PLACE } from './errors.ts'
+
+const NAME = /^(?!dbos$)[a-z][a-z0-9_]{0,40}$/
+const NAMES = "Give lower-case letters, digits and underscores, beginning with a letter; not 'dbos'."
 
 /** BAD_INPUT. */
-export function checkedName(name: string): string {
-  if (/^[a-z][a-z0-9_]{0,40}$/.test(name) && name !== 'dbos') return name
-  throw new UsageError('BAD_INPUT', `The engine on DBOS cannot name its application and schema '${name}'.`, {
-    hint: "Give lower-case letters, digits and underscores, beginning with a letter; not 'dbos'.",
-  })
+export function applicationName(name: string): string {
+  return checkedName(PLACE, 'application and schema', name, NAME, NAMES)
 }
 
 /** Workers of another one leave our workflows alone: it changes when the loop of a run does. */

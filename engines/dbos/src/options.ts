@@ -1,6 +1,7 @@
 /** What a user may set. */
-import { UsageError } from '@selvage/core'
+import { checkNumbers } from '@selvage/core/engines'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
+import { PLACE } from './errors.ts'
 
 /** `clock`: DBOS's own delays go by the system's. */
 export interface DbosOptions extends NodePlatformOptions {
@@ -30,30 +31,21 @@ export interface DbosOptions extends NodePlatformOptions {
   readonly stopGraceMs?: number
 }
 
-export type Settings = DbosOptions & Required<Omit<DbosOptions, 'url' | 'rotateAfter' | keyof NodePlatformOptions>>
+export type Settings = DbosOptions &
+  Required<Pick<DbosOptions, 'name' | 'leaseMs' | 'pollMs' | 'lingerMs' | 'poolSize' | 'stopGraceMs'>>
 
 /** BAD_INPUT. */
 export function settingsOf(options: DbosOptions): Settings {
-  const { name = 'selvage', namesSteps = true } = options
-  const { leaseMs = 5_000, pollMs = 200, lingerMs = 10_000, poolSize = 10, stopGraceMs = 10_000 } = options
-  atLeast(SHORTEST_LEASE_MS, { leaseMs })
-  atLeast(1, { pollMs })
-  atLeast(0, { lingerMs, stopGraceMs })
-  atLeast(FEWEST_CONNECTIONS, { poolSize })
-  return { ...options, name, namesSteps, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs }
+  const { name = 'selvage', leaseMs = 5_000, pollMs = 200 } = options
+  const { lingerMs = 10_000, poolSize = 10, stopGraceMs = 10_000 } = options
+  checkNumbers(PLACE, { leaseMs }, { least: SHORTEST_LEASE_MS })
+  checkNumbers(PLACE, { pollMs }, { least: 1 })
+  checkNumbers(PLACE, { lingerMs, stopGraceMs }, { least: 0 })
+  checkNumbers(PLACE, { poolSize }, { least: FEWEST_CONNECTIONS })
+  return { ...options, name, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs }
 }
 
 const SHORTEST_LEASE_MS = 100
 
 /** DBOS listens on one for as long as a worker works. */
 const FEWEST_CONNECTIONS = 2
-
-function atLeast(least: number, options: { readonly [name: string]: number }): void {
-  for (const [name, got] of Object.entries(options)) {
-    if (Number.isFinite(got) && got >= least) continue
-    throw new UsageError('BAD_INPUT', `The option ${name} of the engine on DBOS is ${String(got)}.`, {
-      hint: `Give a number of at least ${least}.`,
-      details: { option: name, got },
-    })
-  }
-}

@@ -13,6 +13,7 @@ import type { Database, Row } from './database.ts'
 import { PLACE } from './errors.ts'
 import { Journal } from './journal.ts'
 import { type Begin, workflowOf } from './names.ts'
+import type { Queues } from './queues.ts'
 
 export interface RunRow extends Row {
   readonly id: string
@@ -40,54 +41,40 @@ interface Stood {
   readonly note: Json | undefined
 }
 
-/** Of a run that is not there yet. */
-interface Beginning {
-  readonly begin: Begin
-  readonly parked: boolean
-  /** Its journal begins with them. */
-  readonly entries: readonly Entry[]
-}
-
 type Client = Pick<pg.PoolClient, 'query'>
 
 export class Runs {
   readonly db: Database
   readonly journal: Journal
+  private readonly queues: Queues
   private readonly s: string
 
-  constructor(db: Database) {
+  constructor(db: Database, queues: Queues) {
     this.db = db
+    this.queues = queues
     this.journal = new Journal(db)
     this.s = db.schema
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /**
-   * `enqueue` makes the workflow of generation 0 in the same commit. Resolves with how the run was started that has the id
-   * already.
-   */
-  async start(
-    start: Start,
-    now: number,
-    { begin, parked, entries }: Beginning,
-    enqueue: (client: pg.PoolClient) => Promise<void>,
-  ): Promise<Start | undefined> {
+  /** Its journal begins with these entries. Resolves with how the run was started that has the id already. */
+  async start(start: Start, begin: Begin, entries: readonly Entry[], delayMs: number): Promise<Start | undefined> {
     const { program, version = null, parent, tenant = null, tags = {} } = start
-    const { runId, steps } = begin
+    const { runId, steps, at } = begin
     return await this.db.transaction(async (client) => {
       const { rowCount } = await client.query(
         `insert into ${this.s}.run (id, program, version, parent, tenant, tags, start, created_at, updated_at, status,
            generation, workflow, parked, entries, steps)
            values ($1, $2, $3, $4, $5, $6, $7, $8, $8, 'pending', 0, $9, $10, $11, $12) on conflict do nothing`,
         [
-          ...[runId, program, version, parent?.runId ?? null, tenant, tags, JSON.stringify(start), now],
-          ...[workflowOf(this.s, begin), parked, entries.length, steps],
+          ...[runId, program, version, parent?.runId ?? null, tenant, tags, JSON.stringify(start), at],
+          ...[workflowOf(this.s, begin), delayMs > 0, entries.length, steps],
         ],
       )
       if (rowCount === 1) {
         await this.journal.keep(runId, entries, client)
-        await enqueue(client)
+        await this.queues.enqueue(client, begin, start, delayMs)
         await this.ring(client, runId)
         return undefined
       }
@@ -96,8 +83,7 @@ export class Runs {
     })
   }
 
-  /** `wake` makes a parked run go on: before the commit, so that nobody who dies in between leaves it asleep. */
-  async signal(runId: string, signal: Signal, wake: (run: RunRow) => Promise<void>): Promise<SignalReceipt> {
+  async signal(runId: string, signal: Signal): Promise<SignalReceipt> {
     return await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
       const { rows } = await client.query(`select body from ${this.s}.signal where run = $1 and id = $2`, [
@@ -112,28 +98,27 @@ export class Runs {
         [runId, signal.id, JSON.stringify(signal)],
       )
       await this.ring(client, runId)
-      if (run.parked) await wake(run)
+      // Before the commit, so that nobody who dies in between leaves it asleep.
+      if (run.parked) await this.queues.wake(run.workflow, JSON.parse(run.start))
       return { accepted: true }
     })
   }
 
   /** Makes an ended run go on in a new generation. False: somebody else was faster. */
-  async reopen(
-    runId: string,
-    reopen: Reopen,
-    enqueue: (client: pg.PoolClient, run: RunRow) => Promise<void>,
-  ): Promise<boolean> {
-    const { entries: at, at: now, voided } = reopen
+  async reopen(runId: string, reopen: Reopen): Promise<boolean> {
+    const { entries, at, voided } = reopen
     return await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
-      if (run.outcome === null || run.entries !== at) return false
+      if (run.outcome === null || run.entries !== entries) return false
       await this.journal.keep(runId, [reopenEntry(reopen)], client)
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
-      await enqueue(client, run)
+      const counts = { generation: run.generation + 1, entries: entries + 1, steps: run.steps }
+      // What was accepted and not taken is heard now; what was taken, the program knows.
+      const workflow = await this.queues.enqueue(client, { runId, ...counts, heard: 0, at }, JSON.parse(run.start))
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
            workflow = $3, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,
-        [runId, now, workflowOf(this.s, { runId, generation: run.generation + 1 })],
+        [runId, at, workflow],
       )
       await this.ring(client, runId)
       return true
@@ -173,15 +158,10 @@ export class Runs {
   }
 
   /**
-   * The next generation begins, of which `enqueue` makes the workflow in the same commit: after that time, unless somebody has
-   * called. The workflow where it waits; undefined where it does not, or has begun before.
+   * The next generation begins: after that time, unless somebody has called. The workflow where it waits; undefined where it
+   * does not, or has begun before.
    */
-  async handOn(
-    next: Begin,
-    entries: readonly Entry[],
-    delayMs: number,
-    enqueue: (client: pg.PoolClient, delayMs: number) => Promise<void>,
-  ): Promise<string | undefined> {
+  async handOn(next: Begin, entries: readonly Entry[], delayMs: number): Promise<string | undefined> {
     const { runId, generation, heard } = next
     return await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
@@ -192,8 +172,7 @@ export class Runs {
         heard,
       ])
       const parked = delayMs > 0 && rowCount === 0
-      await enqueue(client, parked ? delayMs : 0)
-      const workflow = workflowOf(this.s, next)
+      const workflow = await this.queues.enqueue(client, next, JSON.parse(run.start), parked ? delayMs : 0)
       await client.query(
         `update ${this.s}.run set generation = $2, workflow = $3, parked = $4, entries = $5, claim = null where id = $1`,
         [runId, generation, workflow, parked, next.entries],

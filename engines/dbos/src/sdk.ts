@@ -89,7 +89,7 @@ export class Sdk {
   async listen(queue: string): Promise<void> {
     if (this.queues.has(queue)) return
     const { app, concurrency } = this.options
-    await app.makeQueue(queue, concurrency)
+    await app.queues.make(queue, concurrency)
     registerPollerQueue(queue)
     this.queues.add(queue)
   }

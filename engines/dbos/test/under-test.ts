@@ -3,7 +3,8 @@
  * `SELVAGE_TEST_DBOS_URL` names, with an application, and so a schema, of its own for each folder.
  */
 import { createHash } from 'node:crypto'
-import { createHost, type Program } from '@selvage/core'
+import type { Program } from '@selvage/core'
+import { hostOn } from '@selvage/core/engines'
 import { type DbosEngine, type DbosOptions, dbosEngine } from '@selvage/engine-dbos'
 import { nodeRuntime } from '@selvage/runtime-node'
 import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
@@ -29,9 +30,7 @@ export async function openIn(
   const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
   // Who waits is parked at once: however fast the machine, a kill finds it there. Lingering has tests of the engine's own.
   const engine = dbosEngine({ url: process.env[DATABASE] ?? '', name, pollMs: 20, lingerMs: 0, ...options })
-  const { manifest, blobs } = engine
-  const host = (programs: readonly Program[]) =>
-    createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })
+  const host = (programs: readonly Program[]) => hostOn(engine, runtime, programs)
   return { engine, host, generations: (runId) => generationsOf(name, runId) }
 }
 

@@ -13,7 +13,16 @@
  * invocation.
  */
 import { type DurableContext, StepInterruptedError, StepSemantics } from '@aws/durable-execution-sdk-js'
-import { type Advance, EngineError, type Entry, errorToJson, type Host, type Outcome, probe } from '@selvage/core'
+import {
+  type Advance,
+  EngineError,
+  type Entry,
+  errorToJson,
+  type Host,
+  type Outcome,
+  probe,
+  type Signal,
+} from '@selvage/core'
 import {
   type Advanced as Asked,
   type Ground,
@@ -27,7 +36,10 @@ import { Inbox, OPEN_CALLBACKS } from './inbox.ts'
 import type { Kept, Large } from './large.ts'
 import { ENVELOPE_BYTES, operationName, PAYLOAD_BYTES, wholeSeconds } from './limits.ts'
 import { inboxName } from './names.ts'
-import { type Numbered, Queue } from './queue.ts'
+import type { Post } from './post.ts'
+import { Queue } from './queue.ts'
+import type { Records } from './records.ts'
+import type { LambdaService } from './service.ts'
 import {
   type Advanced,
   type Bell,
@@ -38,7 +50,6 @@ import {
   NO_PAST,
   type Past,
   type RunPayload,
-  reopeningsOf,
 } from './wire.ts'
 
 /** What a run needs of the process that drives it. */
@@ -52,14 +63,10 @@ export interface Driver extends Ground {
   /** Nothing new begins when so little is left. */
   readonly reserveMs: number
   /** `operations`: of the service's. */
-  readonly rotateAfter: { readonly advances: number; readonly operations: number; readonly bytes: number } | 'never'
-  /** Entries of the generations before. */
-  stored(payload: RunPayload): Promise<readonly Entry[]>
-  /** The signal of that number in the queue of a run, if it can be seen. */
-  queued(runId: string, number: number): Promise<Letter | undefined>
-  /** Completes a callback; false if it was completed before. */
-  complete(callbackId: string, text: string): Promise<boolean>
-  begin(payload: RunPayload): Promise<void>
+  readonly rotateAfter: { readonly advances: number; readonly operations: number; readonly bytes?: number } | 'never'
+  readonly service: LambdaService
+  readonly records: Records
+  readonly post: Post
 }
 
 const LONGEST_PAUSE_SECONDS = 300
@@ -85,7 +92,7 @@ export class Generation extends Stretch {
     this.payload = payload
     this.driver = driver
     this.past = past
-    this.queue = new Queue(runId, past, (number) => driver.queued(runId, number), driver.large)
+    this.queue = new Queue(runId, past, async (number) => (await driver.post.at(runId, number))?.letter, driver.large)
     this.inbox = new Inbox(ctx, inboxName(runId), (text) => this.ring(text))
     if (reopen !== undefined) this.kept.push([reopenEntry(reopen)])
   }
@@ -95,11 +102,7 @@ export class Generation extends Stretch {
     const { start, startAt } = this.payload
     this.listenTo(0)
     if (startAt !== undefined) await this.sleep(startAt)
-    const outcome = await this.drive(start)
-    if (outcome !== undefined) probe('engine.before-finish')
-    this.evict()
-    if (outcome !== undefined) probe('engine.after-finish')
-    return outcome
+    return await this.drive(start)
   }
 
   // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
@@ -134,29 +137,23 @@ export class Generation extends Stretch {
   }
 
   protected override async handOn(): Promise<void> {
-    const { driver, inbox, payload, past, last, queue, steps } = this
-    const { runId, start } = payload
-    const generation = payload.generation + 1
+    const { driver, inbox, payload, queue, steps } = this
+    const { generation } = payload
     await this.step('close the inbox', async () => {
-      for (const id of await inbox.ids(this.heard)) await driver.complete(id, CLOSED)
+      for (const id of await inbox.ids(this.heard)) await driver.service.complete(id, CLOSED)
       return null
     })
-    await this.step(`begin generation ${generation}`, async () => {
+    await this.step(`begin generation ${generation + 1}`, async () => {
       await inbox.until(inbox.opened)
-      const own = await driver.large.entries(this.kept)
-      const entries = past.entries + own.length
-      const reopenings = last?.reopenings ?? past.reopenings
-      const archives = [...past.archives, await driver.large.archive(own)]
-      const { createdAt } = past
-      const next = { createdAt, entries, steps, reopenings, taken: queue.taken, queued: queue.end, archives }
-      const nonce = `rotated from ${payload.generation}`
-      await driver.begin({ selvage: 'run', runId, generation, start, nonce, past: next })
+      const next = { nonce: `rotated from ${generation}`, steps, taken: queue.taken, queued: queue.end }
+      await driver.records.beginNext(payload, await driver.large.entries(this.kept), next)
       return null
     })
+    this.evict()
   }
 
   override async load(from: number): Promise<readonly Entry[]> {
-    const before = this.past.entries === 0 ? [] : await this.driver.stored(this.payload)
+    const before = this.past.entries === 0 ? [] : await this.driver.records.stored(this.payload)
     return [...before, ...(await this.driver.large.entries(this.kept))].slice(from)
   }
 
@@ -164,7 +161,7 @@ export class Generation extends Stretch {
   protected wake(): void {
     const wake = async (): Promise<void> => {
       for (const id of await this.inbox.ids(this.heard)) {
-        if (await this.driver.complete(id, JSON.stringify({ wake: true }))) return
+        if (await this.driver.service.complete(id, JSON.stringify({ wake: true }))) return
       }
     }
     void wake().catch((error: unknown) => this.driver.platform.report(error))
@@ -243,7 +240,6 @@ export class Generation extends Stretch {
       const isCalled = asked.kind === 'wait' && (this.isWoken || queue.end > end)
       const advanced: Advanced = {
         ...asked,
-        reopenings: reopeningsOf(payload),
         heard: this.inbox.heard,
         taken: queue.takenWith((id) => this.isReceived(id, asked)),
         ...(isCalled && { called: true }),
@@ -272,10 +268,10 @@ export class Generation extends Stretch {
   }
 
   /** Several values that fit one by one and not together: the run ends, and can be retried where there are blobs. */
-  private refused({ at, steps, reopenings, heard }: Advanced, seq: number, bytes: number): Advanced {
+  private refused({ at, steps, heard }: Advanced, seq: number, bytes: number): Advanced {
     const outcome = { error: errorToJson(tooLarge('reply', bytes, PAYLOAD_BYTES - ENVELOPE_BYTES)) }
     const { taken } = this.queue
-    const common = { cursor: seq + 1, next: [], received: [], at, steps, reopenings, heard, taken }
+    const common = { cursor: seq + 1, next: [], received: [], at, steps, heard, taken }
     this.evict()
     return { ...common, kind: 'done', outcome, entries: [{ seq, at, type: 'end', outcome }] }
   }
@@ -302,10 +298,10 @@ export class Generation extends Stretch {
   }
 
   /** Hears of those that are not taken: a live program has them at once. */
-  private async listen(): Promise<readonly Numbered[]> {
+  private async listen(): Promise<readonly Signal[]> {
     const { blobs } = this.driver.large
     const unread = await this.queue.read(blobs === undefined ? PAYLOAD_BYTES / 2 : Number.POSITIVE_INFINITY)
-    for (const { signal } of unread) this.hear(signal)
+    for (const signal of unread) this.hear(signal)
     return unread
   }
 }

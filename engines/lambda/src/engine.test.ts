@@ -146,6 +146,7 @@ describe('on Lambda, one process for each invocation', { timeout: 120_000 }, () 
       service: { limits: { operations: 30 }, pageSize: 5 },
     })
     await engine.start('r', { program: 'count', input: 25 })
+    const { createdAt } = await engine.describe('r')
     expect(await ended(engine, 'r')).toEqual({ ok: 325 })
     expect(effects()).toEqual(Array.from({ length: 25 }, (_, n) => `s${n + 1} 1`))
     const entries = await engine.journal('r', 0)
@@ -153,7 +154,8 @@ describe('on Lambda, one process for each invocation', { timeout: 120_000 }, () 
     expect((await engine.journal('r', 10, 3)).map(({ seq }) => seq)).toEqual([10, 11, 12])
     const generations = service.executions.filter(({ name }) => name.startsWith('r_'))
     expect(generations.length).toBeGreaterThan(3)
-    expect(await engine.describe('r')).toMatchObject({ steps: 25, entries: entries.length, status: 'completed' })
+    const counts = { steps: 25, entries: entries.length }
+    expect(await engine.describe('r')).toMatchObject({ ...counts, status: 'completed', createdAt })
     expect(await engine.start('r', { program: 'count', input: 25 })).toEqual({ created: false })
   })
 

@@ -25,7 +25,15 @@ import {
   type Start,
   UsageError,
 } from '@selvage/core'
-import { type Asked, endStatus, type ListingEngine, ReadingEngine, type Reopen, runEnded } from '@selvage/core/engines'
+import {
+  type Asked,
+  checkNumbers,
+  endStatus,
+  type ListingEngine,
+  ReadingEngine,
+  type Reopen,
+  runEnded,
+} from '@selvage/core/engines'
 import { type NodePlatformOptions, nodePlatform } from '@selvage/runtime-node'
 import type { Driver } from './drive-run.ts'
 import { noRetryInside, PLACE } from './errors.ts'
@@ -35,9 +43,9 @@ import { INVOCATION_MS, OPERATIONS } from './limits.ts'
 import { manifestFor } from './manifest.ts'
 import { Names } from './names.ts'
 import { Post } from './post.ts'
-import { isEndedOutside, type Known, knownFrom, outcomeOf, Records } from './records.ts'
+import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
 import { LambdaService } from './service.ts'
-import { NO_PAST, type RunPayload, reopeningsOf } from './wire.ts'
+import { reopeningsOf } from './wire.ts'
 
 /** `clock`: the service's own timers go by its own. `onError` by default: the console, which is the function's log. */
 export interface LambdaOptions extends NodePlatformOptions {
@@ -77,14 +85,13 @@ export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
   return new OnLambda(options)
 }
 
-class OnLambda extends ReadingEngine implements LambdaEngine {
+class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
   readonly manifest: Engine['manifest']
   readonly station: Station
   readonly blobs?: Blobs
   private readonly options: LambdaOptions
   private readonly service: LambdaService
   private readonly client: LambdaClient
-  private readonly names: Names
   private readonly records: Records
   private readonly post: Post
   private readonly large: Large
@@ -93,32 +100,28 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
     const { functionName = ownFunction(), retentionDays = 14, blobs, onError = logged, clock, poll = {} } = options
     const { firstMs = 100, longestMs = 2_000 } = poll
     super(PLACE, nodePlatform({ clock, onError }), { firstMs, longestMs })
-    checkRotation(options.rotateAfter?.operations)
+    const { operations } = options.rotateAfter ?? {}
+    checkNumbers(PLACE, { 'rotateAfter.operations': operations }, { least: 10, most: OPERATIONS / 2, isWhole: true })
     this.options = options
     this.manifest = manifestFor(retentionDays)
     if (blobs !== undefined) this.blobs = blobs
     this.client = options.client ?? new LambdaClient({})
     this.service = new LambdaService(this.client, functionName)
-    this.names = new Names(functionName)
     this.large = new Large(blobs)
-    this.records = new Records(this.service, this.names, this.large)
-    this.post = new Post(this.service, this.names, this.records, onError)
+    this.records = new Records(this.service, this.large)
+    this.post = new Post(this.service, this.records, onError)
     this.station = { post: this.post, driver: (ctx) => this.driver(ctx) }
   }
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  protected async begin(runId: string, start: Start, _at: number, startAt?: number): Promise<Start | undefined> {
-    const known = await this.records.find(runId)
-    if (known !== undefined) return known.payload.start
-    const first = { selvage: 'run', runId, generation: 0, start, nonce: randomUUID() } as const
-    const payload: RunPayload = { ...first, ...(startAt !== undefined && { startAt }) }
-    if (await this.invoke(payload)) return undefined
-    return (await this.records.known(runId)).payload.start
+  protected async make(runId: string, start: Start, _at: number, startAt?: number): Promise<boolean> {
+    const first = { runId, generation: 0, start, nonce: randomUUID() }
+    return await this.records.begin({ ...first, ...(startAt !== undefined && { startAt }) })
   }
 
   protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
-    const known = await this.records.known(runId)
+    const known = await this.known(runId)
     const outcome = outcomeOf(known)
     if (outcome !== undefined) {
       const first = await this.answerOf(runId, signal.id)
@@ -133,66 +136,40 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
     return { accepted: true }
   }
 
-  protected override async reopenings(runId: string): Promise<number> {
-    return reopeningsOf((await this.records.known(runId)).payload)
-  }
-
   protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
-    const known = await this.records.known(runId)
-    const { payload, createdAt } = known
+    const known = await this.known(runId)
+    const { payload } = known
     if (known.inside !== undefined) throw noRetryInside(runId)
     const { steps } = await this.records.describe(known)
     const own = await this.records.ownEntries(known)
     const taken = await this.records.taken(known)
-    const { archives, entries: before } = payload.past ?? NO_PAST
-    const { entries } = reopen
-    const reopenings = reopeningsOf(payload)
-    const archived = [...archives, await this.large.archive(own)]
-    const past = { createdAt, entries, steps, reopenings, taken, queued: taken, archives: archived }
-    const { start, generation } = payload
-    const next = {
-      selvage: 'run',
-      runId,
-      generation: generation + 1,
-      start,
-      nonce: randomUUID(),
-      past,
-      reopen,
-    } as const
-    return before + own.length === entries && (await this.invoke(next))
-  }
-
-  /** False: there is that generation of the run, by somebody else. */
-  private async invoke(payload: RunPayload): Promise<boolean> {
-    return await this.service.invoke(this.names.generation(payload.runId, payload.generation), payload)
+    const next = { nonce: randomUUID(), steps, taken, queued: taken, reopen }
+    const entries = (payload.past?.entries ?? 0) + own.length
+    return entries === reopen.entries && (await this.records.beginNext(payload, own, next))
   }
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  protected async look(runId: string): Promise<RunDescription> {
-    return await this.seen(await this.records.known(runId))
+  protected find(runId: string): Promise<Known | undefined> {
+    return this.records.find(runId)
   }
 
-  protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    return await this.records.entries(await this.records.known(runId), from, limit)
+  protected picture(known: Known): Promise<RunDescription> {
+    return this.records.describe(known)
   }
 
-  protected async readRuns(query: RunQuery): Promise<readonly RunDescription[]> {
-    const runs: RunDescription[] = []
-    for await (const known of this.all(query)) runs.push(await this.seen(known))
-    return runs
+  protected entriesOf(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
+    return this.records.entries(known, from, limit)
   }
 
-  private async seen(known: Known): Promise<RunDescription> {
-    const run = await this.records.describe(known)
-    if (isEndedOutside(known)) await this.tellOfEnd(run, reopeningsOf(known.payload))
-    return run
+  protected reopeningsOf({ payload }: Known): number {
+    return reopeningsOf(payload)
   }
 
   protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {
     const records: QuestionRecord[] = []
     const runId = 'runId' in asked ? asked.runId : undefined
-    for await (const known of runId === undefined ? this.all({}) : [await this.records.known(runId)]) {
+    for await (const known of runId === undefined ? this.readRuns({}) : [await this.known(runId)]) {
       const all = questionsIn(known.runId, await this.records.entries(known, 0, Number.POSITIVE_INFINITY))
       if ('id' in asked && all.some(({ id }) => id === asked.id)) return all
       records.push(...all)
@@ -212,7 +189,7 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
   }
 
   /** Runs, newest first, each by its newest generation. */
-  private async *all({ createdFrom, createdBefore }: RunQuery): AsyncGenerator<Known> {
+  protected async *readRuns({ createdFrom, createdBefore }: RunQuery): AsyncGenerator<Known> {
     // The service's bounds are exclusive, and of seconds at times: the filter behind is exact.
     const found = this.service.executions({
       ...(createdFrom !== undefined && { from: createdFrom - 1_000 }),
@@ -220,7 +197,7 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
     })
     for await (const { DurableExecutionName: name = '', DurableExecutionArn: arn = '' } of found) {
       const first = Names.isFirst(name) ? await this.service.get(arn) : undefined
-      if (first !== undefined) yield await this.records.known(knownFrom(first).runId)
+      if (first !== undefined) yield await this.known(knownFrom(first).runId)
     }
   }
 
@@ -232,25 +209,16 @@ class OnLambda extends ReadingEngine implements LambdaEngine {
   }
 
   private driver(ctx: DurableContext): Driver {
-    const {
-      reserveMs,
-      namesSteps = true,
-      rotateAfter: { operations = 2_000, bytes = 4 * 1024 * 1024 } = {},
-    } = this.options
+    const { service, records, post, large, platform } = this
+    const { reserveMs, namesSteps, rotateAfter } = this.options
+    const operations = rotateAfter?.operations ?? 2_000
     const lambda = ctx.lambdaContext as { getRemainingTimeInMillis?: () => number }
     const remainingMs = (): number => lambda.getRemainingTimeInMillis?.() ?? INVOCATION_MS
     return {
+      ...{ service, records, post, large, platform, namesSteps, remainingMs },
       hostOf: ({ start }) => this.hostFor(start),
-      large: this.large,
-      platform: this.platform,
-      remainingMs,
       reserveMs: reserveMs ?? Math.min(LONGEST_RESERVE_MS, remainingMs() * SHARE_IN_RESERVE),
-      namesSteps,
-      rotateAfter: { advances: operations, operations, bytes },
-      stored: (payload) => this.records.stored(payload),
-      queued: async (runId, number) => (await this.post.at(runId, number))?.letter,
-      complete: (callbackId, text) => this.service.complete(callbackId, text),
-      begin: async (payload) => void (await this.invoke(payload)),
+      rotateAfter: { ...rotateAfter, advances: operations, operations },
     }
   }
 
@@ -268,13 +236,5 @@ function ownFunction(): string {
   if (name !== undefined) return `${name}:${version}`
   throw new UsageError('BAD_INPUT', 'The engine on Lambda does not know its function.', {
     hint: "Outside of it give its name: lambdaEngine({ functionName: 'my-function:live' }).",
-  })
-}
-
-function checkRotation(operations: number | undefined): void {
-  if (operations === undefined || (Number.isInteger(operations) && operations >= 10 && operations <= OPERATIONS / 2))
-    return
-  throw new UsageError('BAD_INPUT', `rotateAfter.operations of the engine on Lambda is ${operations}.`, {
-    hint: `Give a whole number from 10 to ${OPERATIONS / 2}: an execution takes ${OPERATIONS}.`,
   })
 }

@@ -1,6 +1,7 @@
 /** What a user's module exports for Lambda. */
 import type { DurableExecutionHandler } from '@aws/durable-execution-sdk-js'
-import { createHost, type Program, type Runtime, UsageError } from '@selvage/core'
+import { type Program, type Runtime, UsageError } from '@selvage/core'
+import { hostOn } from '@selvage/core/engines'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
 import { type Handler, handlerOf } from './handler.ts'
 
@@ -32,14 +33,6 @@ export function lambdaHandler(
   }
   const programs = 'run' in what ? [what] : what
   const engine = lambdaEngine(options)
-  const { manifest, blobs } = engine
-  const host = createHost({
-    runtime: options.runtime,
-    manifest,
-    programs: () => programs,
-    outbound: engine,
-    ...(blobs !== undefined && { blobs }),
-  })
-  void engine.serve(host)
+  void engine.serve(hostOn(engine, options.runtime, programs))
   return handlerOf(engine.station)
 }

@@ -6,7 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LambdaClient, SendDurableExecutionCallbackSuccessCommand } from '@aws-sdk/client-lambda'
-import { createHost, type Outcome, type Signal } from '@selvage/core'
+import type { Outcome, Signal } from '@selvage/core'
+import { hostOn } from '@selvage/core/engines'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { type LambdaHandler, LambdaTestService, lambdaRuntime } from '@selvage/testing/servers'
 import { afterAll, afterEach, expect, it, vi } from 'vitest'
@@ -56,10 +57,13 @@ function deployed(functionName: string, { blobs = true } = {}) {
   }
   const work = async (): Promise<void> => {
     const { engine } = caller()
-    const { manifest } = engine
-    const registered = programs(() => {})
-    const own = { runtime: nodeRuntime(), manifest, programs: () => registered, outbound: engine }
-    await engine.serve(createHost({ ...own, ...(engine.blobs !== undefined && { blobs: engine.blobs }) }))
+    await engine.serve(
+      hostOn(
+        engine,
+        nodeRuntime(),
+        programs(() => {}),
+      ),
+    )
     const api = service.url.slice('http://'.length)
     const handler = lambdaHandler(engine) as LambdaHandler
     const runtime = await lambdaRuntime(api, handler, { functionName, concurrency: 6 })

@@ -16,7 +16,7 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { SelvageError } from '@selvage/core'
 import { endStatus, noRun, runEnded } from '@selvage/core/engines'
 import { PLACE } from './errors.ts'
-import { inboxName, type Names } from './names.ts'
+import { inboxName } from './names.ts'
 import { type Known, outcomeOf, type Records } from './records.ts'
 import type { LambdaService } from './service.ts'
 import type { Bell, QueuedPayload, SignalPayload } from './wire.ts'
@@ -33,15 +33,13 @@ type Unnumbered = Pick<QueuedPayload, 'runId' | 'id' | 'letter'> & Pick<SignalPa
 
 export class Post {
   private readonly service: LambdaService
-  private readonly names: Names
   private readonly records: Records
   private readonly report: (error: unknown) => void
   /** By run: the number behind the last one that this process gave, and that being over. One is given after the other. */
   private readonly given = new Map<string, { readonly next: number; readonly turn: Promise<unknown> }>()
 
-  constructor(service: LambdaService, names: Names, records: Records, report: (error: unknown) => void) {
+  constructor(service: LambdaService, records: Records, report: (error: unknown) => void) {
     this.service = service
-    this.names = names
     this.records = records
     this.report = report
   }
@@ -51,8 +49,8 @@ export class Post {
   /** Undefined: it counts. Else the one that does, which has its number by then. */
   async claim(payload: SignalPayload): Promise<SignalPayload | undefined> {
     const { runId, id } = payload
-    if (await this.service.invoke(this.names.signal(runId, id), payload)) return undefined
-    const first = await this.service.shown(this.names.signal(runId, id))
+    if (await this.service.invoke(this.service.names.signal(runId, id), payload)) return undefined
+    const first = await this.service.shown(this.service.names.signal(runId, id))
     const found = JSON.parse(first.input) as SignalPayload
     if (first.status === 'RUNNING') await this.ensure(found)
     return found
@@ -60,7 +58,7 @@ export class Post {
 
   /** Who claimed that id, if anybody has. */
   async claimed(runId: string, id: string): Promise<SignalPayload | undefined> {
-    const execution = await this.service.find(this.names.signal(runId, id))
+    const execution = await this.service.find(this.service.names.signal(runId, id))
     return execution === undefined ? undefined : (JSON.parse(execution.input) as SignalPayload)
   }
 
@@ -87,7 +85,7 @@ export class Post {
     for (let number = this.from(runId, from); ; number = await this.behind(runId, number)) {
       const own = { number, nonce: randomUUID(), at: Date.now() }
       const payload: QueuedPayload = { selvage: 'queued', runId, id, letter, ...own }
-      if (!(await this.service.invoke(this.names.queued(runId, number), payload))) continue
+      if (!(await this.service.invoke(this.service.names.queued(runId, number), payload))) continue
       const { turn = Promise.resolve() } = this.given.get(runId) ?? {}
       this.given.set(runId, { next: number + 1, turn })
       return number
@@ -96,7 +94,7 @@ export class Post {
 
   /** The signal of that number, if it can be seen. */
   async at(runId: string, number: number): Promise<QueuedPayload | undefined> {
-    const execution = await this.service.find(this.names.queued(runId, number))
+    const execution = await this.service.find(this.service.names.queued(runId, number))
     return execution === undefined ? undefined : (JSON.parse(execution.input) as QueuedPayload)
   }
 
@@ -112,7 +110,7 @@ export class Post {
   }
 
   private async isThere(runId: string, number: number): Promise<boolean> {
-    return (await this.service.arnOf(this.names.queued(runId, number))) !== undefined
+    return (await this.service.arnOf(this.service.names.queued(runId, number))) !== undefined
   }
 
   /** False: the inbox is full, or nobody has opened it yet. NOT_FOUND, RUN_ENDED. */

@@ -15,11 +15,6 @@ import type { Letter } from './wire.ts'
 /** Signals in one advance. */
 const AT_ONCE = 500
 
-export interface Numbered {
-  readonly number: number
-  readonly signal: Signal
-}
-
 export class Queue {
   taken: number
   end: number
@@ -64,13 +59,13 @@ export class Queue {
    * Those that are not taken, in their order: as many as one advance may take, of so many bytes and never none.
    * UNAVAILABLE where one cannot be seen yet.
    */
-  async read(bytes: number): Promise<readonly Numbered[]> {
-    const found: Numbered[] = []
+  async read(bytes: number): Promise<readonly Signal[]> {
+    const found: Signal[] = []
     for (let number = this.taken, left = bytes; number < Math.min(this.end, this.taken + AT_ONCE); number++) {
       const signal = await this.signal(number)
       left -= JSON.stringify(signal).length
       if (left < 0 && found.length > 0) break
-      found.push({ number, signal })
+      found.push(signal)
     }
     return found
   }

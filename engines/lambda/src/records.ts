@@ -4,18 +4,34 @@
  * that advance and how many there are, so its newest one tells how the run stands.
  */
 import type { Event } from '@aws-sdk/client-lambda'
-import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription } from '@selvage/core'
-import { described, noRun, reopenEntry, standingBy } from '@selvage/core/engines'
+import { EngineError, type Entry, errorToJson, type Outcome, type RunDescription, type Start } from '@selvage/core'
+import {
+  described,
+  entriesBetween,
+  type Found,
+  isAdvanced,
+  noRun,
+  reopenEntry,
+  standingBy,
+} from '@selvage/core/engines'
 import { endedOutside, PLACE } from './errors.ts'
 import type { Kept, Large } from './large.ts'
-import { type Inside, insideOf, type Names } from './names.ts'
-import type { Found, HistoryOptions, LambdaService } from './service.ts'
-import { type Advanced, type Failed, LOOK, NO_PAST, type Result, type RunPayload } from './wire.ts'
+import { type Inside, insideOf } from './names.ts'
+import type { Found as Execution, HistoryOptions, LambdaService } from './service.ts'
+import {
+  type Advanced,
+  insidePayload,
+  LOOK,
+  NO_PAST,
+  type Past,
+  type Result,
+  type RunPayload,
+  reopeningsOf,
+} from './wire.ts'
 
 /** A run by its newest generation. */
-export interface Known {
-  readonly runId: string
-  readonly execution: Found
+export interface Known extends Found {
+  readonly execution: Execution
   readonly payload: RunPayload
   readonly createdAt: number
   /** It is a part of somebody else's execution: the id of its context there, and how it ended, if it has. */
@@ -31,19 +47,20 @@ interface Standing {
   readonly crashes: number
 }
 
+/** How a generation is left to the next one. */
+type Next = Pick<Past, 'steps' | 'taken' | 'queued'> & Pick<RunPayload, 'nonce' | 'reopen'>
+
 const NEWEST_EVENTS = 20
 const MAX_RUNS = 10_000
 
 export class Records {
   private readonly service: LambdaService
-  private readonly names: Names
   private readonly large: Large
   /** Generations that were seen: newer ones are looked for behind them. */
   private readonly seen = new Map<string, number>()
 
-  constructor(service: LambdaService, names: Names, large: Large) {
+  constructor(service: LambdaService, large: Large) {
     this.service = service
-    this.names = names
     this.large = large
   }
 
@@ -59,10 +76,10 @@ export class Records {
     const inside = insideOf(runId)
     if (inside !== undefined) return await this.findInside(runId, inside)
     let generation = this.seen.get(runId) ?? 0
-    let execution = await this.service.find(this.names.generation(runId, generation))
+    let execution = await this.service.find(this.service.names.generation(runId, generation))
     if (execution === undefined) return undefined
     while (execution.status !== 'RUNNING') {
-      const next = await this.service.find(this.names.generation(runId, generation + 1))
+      const next = await this.service.find(this.service.names.generation(runId, generation + 1))
       if (next === undefined) break
       execution = next
       generation++
@@ -70,6 +87,26 @@ export class Records {
     if (this.seen.size >= MAX_RUNS) this.seen.clear()
     this.seen.set(runId, generation)
     return knownFrom(execution)
+  }
+
+  /** False: there is that generation of the run, by somebody else. */
+  async begin(run: Omit<RunPayload, 'selvage'>): Promise<boolean> {
+    return await this.service.invoke(this.service.names.generation(run.runId, run.generation), {
+      selvage: 'run',
+      ...run,
+    })
+  }
+
+  /** Begins the generation behind that one, whose own entries these are. As `begin`. */
+  async beginNext(payload: RunPayload, own: readonly Entry[], { nonce, reopen, ...counts }: Next): Promise<boolean> {
+    const { runId, generation, start, past } = payload
+    const { entries, archives } = past ?? NO_PAST
+    const createdAt =
+      past?.createdAt ?? (await this.service.shown(this.service.names.generation(runId, generation))).startedAt
+    const archived = [...archives, await this.large.archive(own)]
+    const all = { createdAt, entries: entries + own.length, reopenings: reopeningsOf(payload), archives: archived }
+    const next = { runId, generation: generation + 1, start, nonce, past: { ...all, ...counts } }
+    return await this.begin(reopen === undefined ? next : { ...next, reopen })
   }
 
   async describe(known: Known): Promise<RunDescription> {
@@ -84,17 +121,16 @@ export class Records {
   async entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
     const { payload } = known
     const before = payload.past?.entries ?? 0
-    const stored = from < before ? (await this.stored(payload)).slice(from) : []
-    if (stored.length >= limit) return stored.slice(0, limit)
-    const own = await this.ownEntries(known)
-    return [...stored, ...own.slice(Math.max(0, from - before))].slice(0, limit)
+    const stored = async () => (await this.stored(payload)).slice(from)
+    const own = from + limit > before ? await this.ownEntries(known) : []
+    return await entriesBetween(before, stored, own, from, limit)
   }
 
   /** Entries of the generations before. */
   async stored({ runId, past }: RunPayload): Promise<readonly Entry[]> {
     const generations = (past?.archives ?? []).map(async (archive, generation) => {
       if (archive !== null) return await this.large.unpack<readonly Entry[]>(archive)
-      const execution = await this.service.find(this.names.generation(runId, generation))
+      const execution = await this.service.find(this.service.names.generation(runId, generation))
       if (execution === undefined) throw lost(runId, generation)
       return await this.ownEntries(knownFrom(execution))
     })
@@ -129,20 +165,12 @@ export class Records {
       if (context !== undefined) break
     }
     if (context === undefined) return undefined
-    const payload: RunPayload = {
-      selvage: 'run',
-      runId,
-      generation: 0,
-      start: { program: key, input: null },
-      nonce: '',
-    }
-    const known: Known = { runId, execution, payload, createdAt: execution.startedAt, inside: { context } }
+    const known = insideFrom(execution, runId, context, { program: key, input: null })
     const [first] = await this.ownEntries(known)
     const { last } = await this.standing(known)
     const outcome = last?.kind === 'done' ? last.outcome : lostWith(known)
     return {
-      ...known,
-      ...(first?.type === 'start' && { payload: { ...payload, start: first.start } }),
+      ...(first?.type === 'start' ? insideFrom(execution, runId, context, first.start) : known),
       inside: { context, ...(outcome !== undefined && { outcome }) },
     }
   }
@@ -165,9 +193,16 @@ export class Records {
   }
 }
 
-export function knownFrom(execution: Found): Known {
+export function knownFrom(execution: Execution): Known {
   const payload = JSON.parse(execution.input) as RunPayload
-  return { runId: payload.runId, execution, payload, createdAt: payload.past?.createdAt ?? execution.startedAt }
+  const { runId, start, past } = payload
+  const isLost = execution.status !== 'RUNNING' && execution.status !== 'SUCCEEDED'
+  return { runId, start, isLost, execution, payload, createdAt: past?.createdAt ?? execution.startedAt }
+}
+
+function insideFrom(execution: Execution, runId: string, context: string, start: Start): Known {
+  const payload = insidePayload(runId, start)
+  return { runId, start, isLost: false, execution, payload, createdAt: execution.startedAt, inside: { context } }
 }
 
 /** How the run ended; undefined while it goes on. */
@@ -181,11 +216,6 @@ export function outcomeOf({ runId, execution, inside }: Known): Outcome | undefi
   }
   if (status === 'STOPPED') return { cancelled: error ?? 'stopped in Lambda' }
   return { error: errorToJson(endedOutside(runId, status, error)) }
-}
-
-/** By the service, or in its console: the run itself has not come to its end. */
-export function isEndedOutside({ execution: { status }, inside }: Known): boolean {
-  return inside === undefined && status !== 'RUNNING' && status !== 'SUCCEEDED'
 }
 
 /** The execution around it has ended without it. */
@@ -218,8 +248,8 @@ function advancedIn({ EventType: type, StepSucceededDetails: details }: Event): 
       hint: 'Hand in blobs, so that results are small: lambdaEngine({ blobs }).',
     })
   }
-  const advanced = JSON.parse(text) as Advanced | Failed | null
-  return advanced === null || advanced.kind === 'failed' || !('cursor' in advanced) ? undefined : advanced
+  const result = JSON.parse(text) as unknown
+  return isAdvanced(result) ? (result as Advanced) : undefined
 }
 
 function lost(runId: string, generation: number): EngineError {

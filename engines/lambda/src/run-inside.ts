@@ -10,21 +10,15 @@
  *     })
  */
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
-import { createHost, type Outcome, type Program, type Runtime } from '@selvage/core'
-import { resultInside, startInside } from '@selvage/core/engines'
+import type { Outcome, Program } from '@selvage/core'
+import { hostOn, type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import { type Driver, Generation } from './drive-run.ts'
 import type { LambdaEngine } from './engine.ts'
 import { insideId } from './names.ts'
-import type { RunPayload } from './wire.ts'
+import { insidePayload } from './wire.ts'
 
-export interface InsideOptions {
-  /** That of the function's `lambdaHandler`: signals to the run come to the same function. */
-  readonly engine: LambdaEngine
-  /** `nodeRuntime()` of `@selvage/runtime-node`. */
-  readonly runtime: Runtime
-  /** Unique in the execution; default: the program's name. */
-  readonly key?: string
-}
+/** `engine`: that of the function's `lambdaHandler`, so that signals come to the same function. `key`: unique in the execution. */
+export type InsideOptions = Options<LambdaEngine>
 
 /** Resolves with what the program returns; rejects with its error, or RUN_CANCELLED. */
 export async function runInside(
@@ -36,23 +30,10 @@ export async function runInside(
   const { manifest, blobs, station } = engine
   const [, execution = ''] = /\/durable-execution\/([^/]+)\//.exec(ctx.executionContext.durableExecutionArn) ?? []
   const runId = insideId({ execution, key })
-  const payload: RunPayload = {
-    selvage: 'run',
-    runId,
-    generation: 0,
-    start: startInside(runId, program, input),
-    nonce: '',
-  }
-  const programs = [program]
-  const host = createHost({
-    runtime,
-    manifest,
-    programs: () => programs,
-    outbound: engine,
-    ...(blobs !== undefined && { blobs }),
-    // What can be in the result is: reading it elsewhere is nothing that the SDK waits for.
-    ...(manifest.limits.entryBytes !== undefined && { offloadBytes: manifest.limits.entryBytes }),
-  })
+  const payload = insidePayload(runId, startInside(runId, program, input))
+  // What can be in the result is: reading it elsewhere is nothing that the SDK waits for.
+  const { entryBytes: offloadBytes } = manifest.limits
+  const host = hostOn(engine, runtime, [program], offloadBytes === undefined ? {} : { offloadBytes })
   const outcome = await ctx.runInChildContext(key, async (child) => {
     const driver: Driver = { ...station.driver(child), hostOf: () => host, rotateAfter: 'never' }
     return (await new Generation(child, payload, driver).live()) as Outcome

@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-lambda'
 import { tooLarge, unavailable } from './errors.ts'
 import { PAYLOAD_BYTES } from './limits.ts'
-import { unqualified } from './names.ts'
+import { Names, unqualified } from './names.ts'
 import type { Payload } from './wire.ts'
 
 export interface Found {
@@ -39,12 +39,14 @@ const LIST_PAGE = 100
 
 export class LambdaService {
   readonly functionName: string
+  readonly names: Names
   private readonly client: LambdaClient
   private readonly arns = new Map<string, string>()
 
   constructor(client: LambdaClient, functionName: string) {
     this.client = client
     this.functionName = functionName
+    this.names = new Names(functionName)
   }
 
   /**
@@ -125,21 +127,19 @@ export class LambdaService {
       ...(before !== undefined && { StartedBefore: new Date(before) }),
       ...(from !== undefined && { StartedAfter: new Date(from) }),
     }
-    const ask = (marker: Marker) =>
-      this.asked('list executions', () =>
-        this.client.send(new ListDurableExecutionsByFunctionCommand({ ...asked, ...marker })),
-      )
-    for await (const { DurableExecutions } of paged(ask)) yield* DurableExecutions ?? []
+    const pages = this.pages('list executions', (Marker) =>
+      this.client.send(new ListDurableExecutionsByFunctionCommand({ ...asked, Marker })),
+    )
+    for await (const { DurableExecutions } of pages) yield* DurableExecutions ?? []
   }
 
   async *events(arn: string, options: HistoryOptions = {}): AsyncGenerator<Event> {
     const { reverse = false, data = false, pageSize = 1_000 } = options
     const asked = { DurableExecutionArn: arn, IncludeExecutionData: data, ReverseOrder: reverse, MaxItems: pageSize }
-    const ask = (marker: Marker) =>
-      this.asked('show the history of an execution', () =>
-        this.client.send(new GetDurableExecutionHistoryCommand({ ...asked, ...marker })),
-      )
-    for await (const { Events } of paged(ask)) yield* Events ?? []
+    const pages = this.pages('show the history of an execution', (Marker) =>
+      this.client.send(new GetDurableExecutionHistoryCommand({ ...asked, Marker })),
+    )
+    for await (const { Events } of pages) yield* Events ?? []
   }
 
   /** False: it was completed before, or its execution is over. */
@@ -170,20 +170,17 @@ export class LambdaService {
       throw unavailable(what, this.functionName, error)
     }
   }
-}
 
-interface Marker {
-  readonly Marker?: string
-}
-
-/** Each with what the one before says of it. */
-async function* paged<Page extends { readonly NextMarker?: string | undefined }>(
-  ask: (marker: Marker) => Promise<Page | undefined>,
-): AsyncGenerator<Page> {
-  let marker: string | undefined
-  do {
-    const page = await ask(marker === undefined ? {} : { Marker: marker })
-    if (page !== undefined) yield page
-    marker = page?.NextMarker || undefined
-  } while (marker !== undefined)
+  /** Not the SDK's own: that one wants a client of its own copy of the SDK. */
+  private async *pages<Page extends { readonly NextMarker?: string | undefined }>(
+    what: string,
+    ask: (marker: string | undefined) => Promise<Page>,
+  ): AsyncGenerator<Page> {
+    let page: Page | undefined
+    do {
+      const marker = page?.NextMarker
+      page = await this.asked(what, () => ask(marker))
+      if (page !== undefined) yield page
+    } while (page?.NextMarker)
+  }
 }

@@ -72,8 +72,6 @@ export const LOOK = 'may it start'
 
 /** What an advance leaves as the result of its step: all that the loop needs of it, and the entries. */
 export type Advanced = Common<Kept> & {
-  /** Over all generations. */
-  readonly reopenings: number
   /** Callbacks of the inbox that have been read: so many more are opened. */
   readonly heard: number
   /** Signals of the queue that are in the journal. */
@@ -96,6 +94,11 @@ export interface Failed {
 export type Result = { readonly outcome: Outcome } | { readonly next: number }
 
 export const NO_PAST: Past = { createdAt: 0, entries: 0, steps: 0, reopenings: 0, taken: 0, queued: 0, archives: [] }
+
+/** Of a run that is a part of another execution: nothing is invoked with it. */
+export function insidePayload(runId: string, start: Start): RunPayload {
+  return { selvage: 'run', runId, generation: 0, start, nonce: '' }
+}
 
 /** How often the run was retried. */
 export function reopeningsOf({ past = NO_PAST, reopen }: RunPayload): number {

@@ -5,7 +5,8 @@
  */
 import { createHash } from 'node:crypto'
 import { LambdaClient, paginateListDurableExecutionsByFunction } from '@aws-sdk/client-lambda'
-import { createHost, type Engine, type Host, type Program } from '@selvage/core'
+import type { Engine, Host, Program } from '@selvage/core'
+import { hostOn } from '@selvage/core/engines'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine, lambdaHandler } from '@selvage/engine-lambda'
 import { nodeRuntime } from '@selvage/runtime-node'
 import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
@@ -48,9 +49,7 @@ export function openOn(
     }
   }
   const engine = Object.create(inner, { serve: { value: serve } }) as LambdaEngine
-  const { manifest, blobs } = engine
-  const host = (programs: readonly Program[]) =>
-    createHost({ runtime, manifest, programs: () => programs, outbound: inner, ...(blobs !== undefined && { blobs }) })
+  const host = (programs: readonly Program[]) => hostOn(inner, runtime, programs)
   return { engine, host, generations: (runId) => generationsOf(functionName, runId) }
 }
 

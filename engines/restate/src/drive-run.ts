@@ -6,7 +6,7 @@
  *   startAnew   a message to the same key: it begins when this invocation is over
  *
  * One thing is awaited at a time. What this handler keeps in memory is what a replay of Restate's journal builds again;
- * only `warm` is of the attempt: that what is about to run cannot have been begun by an earlier one.
+ * only `isClaimed` is of the attempt: that what is about to run cannot have been begun by an earlier one.
  *
  * An attempt that is cut off (the server restarts, a connection breaks) does not abort the advance it has in flight. Where
  * the next attempt comes to this process, the host joins the two; where it does not, nobody takes the reply, and nothing
@@ -18,33 +18,29 @@ import {
   RestatePromise,
   type VirtualObjectDefinition,
 } from '@restatedev/restate-sdk'
-import { type Advance, type Entry, type Host, probe, type Signal } from '@selvage/core'
+import { type Advance, type Entry, type Outcome, probe, type Signal } from '@selvage/core'
 import {
   type Advanced,
   AskedQuestions,
-  type Ground,
+  type Claimed,
+  ClaimedStretch,
+  type Crew,
   isRegistered,
   notRegistered,
-  type Places,
-  type Platform,
   reopeningsIn,
-  Stretch,
   stepsIn,
 } from '@selvage/core/engines'
-import type { Claimed, Claiming } from './inbox.ts'
-import { type Begin, entriesKey, type KeptRun, newRun, questionKey, RUN_KEY } from './kept.ts'
+import type { Claiming } from './inbox.ts'
+import { type Begin, entriesKey, type KeptRun, newRun, questionKey, RUN_KEY, type Services } from './kept.ts'
 import { NEVER } from './options.ts'
+import type { Records } from './records.ts'
+import type { RestateServer, Target } from './server.ts'
 
 /** What a driving handler needs of the process that it is in. */
-export interface Driver extends Ground {
-  readonly host: Host
-  readonly places: Places
-  readonly platform: Platform
-  /** Entries `from` … `to` of generations that are over. */
-  stored(runId: string, from: number, to: number): Promise<readonly Entry[]>
-  claim(runId: string, claiming: Claiming): Promise<Claimed>
-  spare(runId: string): Promise<void>
-  wake(runId: string): Promise<void>
+export interface Driver extends Crew {
+  readonly server: RestateServer
+  readonly services: Services
+  readonly records: Records
   touched(runId: string): void
 }
 
@@ -89,7 +85,7 @@ function begun(
   return next
 }
 
-class Generation extends Stretch {
+class Generation extends ClaimedStretch {
   private readonly ctx: ObjectContext
   private readonly run: KeptRun
   private readonly begin: Begin
@@ -97,7 +93,6 @@ class Generation extends Stretch {
   private readonly questions: AskedQuestions
   private heard: number
   private listening: RestatePromise<Signal | null>
-  private warm = false
 
   constructor(ctx: ObjectContext, run: KeptRun, begin: Begin, driver: Driver) {
     const { reopen, first } = begin
@@ -112,25 +107,18 @@ class Generation extends Stretch {
   }
 
   async live(): Promise<void> {
-    const { ctx, run, begin, driver } = this
+    const { ctx, run, begin } = this
     const left = begin.left?.entries ?? []
     this.store(run.entries - left.length, left)
     ctx.set(RUN_KEY, run)
     if (begin.first?.startAt !== undefined) {
       // Until it may start, or is cancelled.
-      await driver.claim(ctx.key, this.claiming(-1))
+      await this.claim(-1)
       await this.waitFor([], begin.first.startAt)
     }
     await this.show([...left, ...this.entries])
-    const outcome = await this.drive(run.start)
-    if (outcome !== undefined) {
-      probe('engine.before-finish')
-      this.keep({ outcome })
-      if (run.tells !== undefined) ctx.resolveAwakeable(run.tells, outcome)
-      probe('engine.after-finish')
-      this.evict()
-    }
-    driver.touched(ctx.key)
+    this.touched()
+    await this.drive(run.start)
   }
 
   // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
@@ -151,7 +139,10 @@ class Generation extends Stretch {
     for (const record of entries.flatMap((entry) => this.questions.take(entry))) {
       this.ctx.set(questionKey(record.id), record)
     }
-    this.driver.touched(this.ctx.key)
+  }
+
+  protected override touched(): void {
+    this.driver.touched(this.runId)
   }
 
   protected async rest(names: readonly string[], until: number | undefined): Promise<void> {
@@ -169,34 +160,32 @@ class Generation extends Stretch {
     this.ctx.objectSendClient(itself, this.ctx.key).drive({ generation: this.run.generation + 1 })
   }
 
+  protected override async finish(outcome: Outcome): Promise<void> {
+    const { tells } = this.run
+    this.keep({ outcome })
+    if (tells !== undefined) this.ctx.resolveAwakeable(tells, outcome)
+  }
+
   protected override stored(from: number): Promise<readonly Entry[]> {
-    return this.driver.stored(this.ctx.key, from, this.run.entries)
+    return this.driver.records.stored(this.runId, from, this.run.entries)
   }
 
   protected wake(): void {
-    void this.driver.wake(this.ctx.key).catch(() => {})
+    this.driver.server.send(this.inbox('wake'), null).catch(() => {})
   }
 
-  // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Outside of Restate's view until it returns: it may happen again in another attempt. */
-  private async attempt(request: Advance, number: number): Promise<Advanced> {
-    const { driver, ctx } = this
-    const { host, places, platform } = driver
-    const claimed = this.warm ? FRESH : await driver.claim(ctx.key, this.claiming(number))
-    this.warm = true
-    if (claimed !== FRESH) probe('engine.after-claim')
-    try {
-      return await places.take(() => this.ask(host, request, { ...claimed, mayLive: platform.mayLive }))
-    } catch (error) {
-      await driver.spare(ctx.key).catch(() => {})
-      throw error
-    }
-  }
-
-  private claiming(number: number): Claiming {
+  protected claim(number: number): Promise<Claimed> {
     const { generation, invocation, heard } = this.run
-    return { invocation, advance: `${generation}/${number}`, from: heard }
+    const claiming: Claiming = { invocation, advance: `${generation}/${number}`, from: heard }
+    return this.driver.server.call(this.inbox('claim'), claiming)
+  }
+
+  protected async spare(): Promise<void> {
+    await this.driver.server.send(this.inbox('spare'), null)
+  }
+
+  private inbox(handler: string): Target {
+    return { service: this.driver.services.inbox, key: this.runId, handler }
   }
 
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -262,5 +251,4 @@ class Generation extends Stretch {
   }
 }
 
-const FRESH: Claimed = { delivery: 1, signals: [] }
 const PATIENCE = { initialRetryInterval: 50, maxRetryInterval: 5_000, retryIntervalFactor: 2 }

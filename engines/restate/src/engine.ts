@@ -9,19 +9,10 @@
  * Commands are messages: they are durable when the server has them, whether or not a worker is there. Reads need none
  * either. Only workers listen, and only where `serve` is called.
  */
-import {
-  type Blobs,
-  type Entry,
-  type Host,
-  type QuestionRecord,
-  type RunDescription,
-  type Signal,
-  type SignalReceipt,
-  type Start,
-  UsageError,
-} from '@selvage/core'
+import type { Blobs, Entry, Host, QuestionRecord, Signal, SignalReceipt, Start } from '@selvage/core'
 import {
   type Asked,
+  checkedName,
   type ListingEngine,
   type Look,
   Places,
@@ -31,16 +22,14 @@ import {
 } from '@selvage/core/engines'
 import { nodePlatform } from '@selvage/runtime-node'
 import { restateBlobs } from './blobs.ts'
-import type { Driver } from './drive-run.ts'
 import { journalGone, movedAddress, PLACE } from './errors.ts'
-import type { Claimed } from './inbox.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
 import type { RestateOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
 import { describe, type Known, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
-import { Worker } from './worker.ts'
+import { openWorker } from './worker.ts'
 
 export interface RestateEngine extends ListingEngine {
   /** Values in Restate itself. */
@@ -50,12 +39,14 @@ export interface RestateEngine extends ListingEngine {
 }
 
 const LOOK_AGAIN_MS = 20
+const NAME = /^[a-zA-Z][a-zA-Z0-9._-]*$/
+const NAMES = 'Give letters, digits, dots, dashes and underscores, beginning with a letter.'
 
 export function restateEngine(options: RestateOptions = {}): RestateEngine {
   return new OnRestate(options)
 }
 
-class OnRestate extends ReadingEngine implements RestateEngine {
+class OnRestate extends ReadingEngine<Known> implements RestateEngine {
   readonly manifest = MANIFEST
   readonly blobs: Blobs
   readonly services: Services
@@ -72,7 +63,7 @@ class OnRestate extends ReadingEngine implements RestateEngine {
       name = 'selvage',
     } = options
     this.options = options
-    this.services = servicesOf(checkedName(name))
+    this.services = servicesOf(checkedName(PLACE, 'objects', name, NAME, NAMES))
     this.server = new RestateServer({ ingress: trimmed(ingress), admin: trimmed(admin), headers })
     const partitions = new Partitions(this.server)
     this.records = new Records(this.server, partitions, this.services)
@@ -81,17 +72,16 @@ class OnRestate extends ReadingEngine implements RestateEngine {
 
   // ── commands ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  protected async begin(runId: string, start: Start, at: number, startAt?: number): Promise<Start | undefined> {
-    const known = await this.records.find(runId)
-    if (known !== undefined) return known.kept.start
+  protected async make(runId: string, start: Start, at: number, startAt?: number): Promise<boolean> {
     const begin: Begin = { generation: 0, first: { start, at, ...(startAt !== undefined && { startAt }) } }
-    const { status } = await this.drive(runId, begin, 'start')
-    return status === 'Accepted' ? undefined : (await this.soon(() => this.records.find(runId))).kept.start
+    if ((await this.drive(runId, begin, 'start')).status === 'Accepted') return true
+    await this.soon(() => this.find(runId))
+    return false
   }
 
   protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
     const { id } = signal
-    const [known, [taken]] = await Promise.all([this.records.known(runId), this.records.signals([{ runId, id }])])
+    const [known, [taken]] = await Promise.all([this.known(runId), this.records.signals([{ runId, id }])])
     if (taken !== undefined) return { accepted: false, first: taken }
     const { outcome, status } = describe(known)
     if (outcome !== undefined) throw runEnded(runId, status)
@@ -104,12 +94,8 @@ class OnRestate extends ReadingEngine implements RestateEngine {
     return { accepted: true }
   }
 
-  protected override async reopenings(runId: string): Promise<number> {
-    return reopeningsOf(await this.records.known(runId))
-  }
-
   protected async reopen(runId: string, reopen: Reopen): Promise<boolean> {
-    const known = await this.records.known(runId)
+    const known = await this.known(runId)
     const { kept, isLost, going } = known
     if (isLost && going === undefined) throw journalGone(runId)
     const generation = kept.generation + 1
@@ -125,29 +111,25 @@ class OnRestate extends ReadingEngine implements RestateEngine {
 
   // ── reads ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  protected async look(runId: string): Promise<RunDescription> {
-    return await this.seen(await this.records.known(runId))
+  protected find(runId: string): Promise<Known | undefined> {
+    return this.records.find(runId)
   }
 
+  protected async *readRuns(): AsyncGenerator<Known> {
+    yield* await this.records.all()
+  }
+
+  protected readonly picture = describe
+  protected readonly reopeningsOf = reopeningsOf
+
   protected override async watch(runId: string): Promise<Look> {
-    const known = await this.records.known(runId)
+    const known = await this.known(runId)
     const { status, entries } = describe(known)
     return { status, entries, pulse: () => this.records.pulse(known) }
   }
 
-  protected async read(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    return await this.records.entries(runId, from, limit)
-  }
-
-  protected async readRuns(): Promise<readonly RunDescription[]> {
-    const all = await this.records.all()
-    return await Promise.all(all.map((known) => this.seen(known)))
-  }
-
-  private async seen(known: Known): Promise<RunDescription> {
-    const run = describe(known)
-    if (known.isLost) await this.tellOfEnd(run, reopeningsOf(known))
-    return run
+  protected entriesOf(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
+    return this.records.entries(known, from, limit)
   }
 
   protected async readQuestions(asked: Asked): Promise<readonly QuestionRecord[]> {
@@ -177,10 +159,12 @@ class OnRestate extends ReadingEngine implements RestateEngine {
 
   protected async work(host: Host, concurrency: number): Promise<() => Promise<void>> {
     const { listen = {}, identityKeys = [], advertise, register = true, stopGraceMs = 10_000 } = this.options
-    const { services, platform } = this
+    const { namesSteps, rotateAfter } = this.options
+    const { platform, server, services, records } = this
     const places = new Places(concurrency, platform)
-    const { report } = platform
-    const worker = await Worker.listen({ services, listen, identityKeys, report }, this.driver(host, places))
+    const touched = (runId: string): void => this.changes.touched(runId)
+    const driver = { host, places, platform, namesSteps, rotateAfter, server, services, records, touched }
+    const worker = await openWorker(listen, identityKeys, driver)
     const stop = async (): Promise<void> => {
       await places.close(stopGraceMs)
       await worker.close()
@@ -201,30 +185,6 @@ class OnRestate extends ReadingEngine implements RestateEngine {
     }
     await this.server.register(uri)
   }
-
-  private driver(host: Host, places: Places): Driver {
-    const { advances = 500, bytes = 4 * 1024 * 1024 } = this.options.rotateAfter ?? {}
-    const to = (key: string, handler: string) => ({ service: this.services.inbox, key, handler })
-    return {
-      host,
-      places,
-      platform: this.platform,
-      namesSteps: this.options.namesSteps ?? true,
-      rotateAfter: { advances, bytes },
-      stored: (runId, from, to) => this.records.stored(runId, from, to),
-      claim: (runId, claiming) => this.server.call<Claimed>(to(runId, 'claim'), claiming),
-      spare: async (runId) => void (await this.server.send(to(runId, 'spare'), null)),
-      wake: async (runId) => void (await this.server.send(to(runId, 'wake'), null)),
-      touched: (runId) => this.changes.touched(runId),
-    }
-  }
-}
-
-function checkedName(name: string): string {
-  if (/^[a-zA-Z][a-zA-Z0-9._-]*$/.test(name)) return name
-  throw new UsageError('BAD_INPUT', `The engine on Restate cannot name its objects '${name}'.`, {
-    hint: 'Give letters, digits, dots, dashes and underscores, beginning with a letter.',
-  })
 }
 
 function trimmed(url: string): string {

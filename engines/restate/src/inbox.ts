@@ -17,6 +17,7 @@ import {
   type VirtualObjectDefinition,
 } from '@restatedev/restate-sdk'
 import type { Signal } from '@selvage/core'
+import type { Claimed } from '@selvage/core/engines'
 import { COMMAND_OPTIONS } from './options.ts'
 
 /** What an attempt of the driving handler says before it takes up an advance that an earlier one may have begun. */
@@ -26,12 +27,6 @@ export interface Claiming {
   readonly advance: string
   /** How many numbers this run has heard of. */
   readonly from: number
-}
-
-export interface Claimed {
-  readonly delivery: number
-  /** Everything that is not heard of yet. */
-  readonly signals: readonly Signal[]
 }
 
 export interface Claim {
@@ -71,6 +66,7 @@ async function number(ctx: ObjectContext, signal: Signal | null): Promise<void> 
   if (to !== null) hand(ctx, to.invocation, count, signal)
 }
 
+/** With everything that the run has not heard of yet. */
 async function claim(ctx: ObjectContext, { invocation, advance, from }: Claiming): Promise<Claimed> {
   const before = await ctx.get<Claim>('claim')
   const delivery = before?.advance === advance ? before.count + 1 : 1

@@ -16,10 +16,19 @@ import {
   type RunDescription,
   type Signal,
 } from '@selvage/core'
-import { type Advanced, described, noRun, reopenEntry, reopeningsIn, standingBy, stepsIn } from '@selvage/core/engines'
-import { endedByRestate, PLACE } from './errors.ts'
+import {
+  type Advanced,
+  described,
+  entriesBetween,
+  type Found,
+  reopenEntry,
+  reopeningsIn,
+  standingBy,
+  stepsIn,
+} from '@selvage/core/engines'
+import { endedByRestate } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
-import { type Begin, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
+import { type Begin, entriesKey, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
 import type { Partitions } from './partitions.ts'
 import { quoted, type RestateServer } from './server.ts'
 import { inputOf, runResult } from './wire.ts'
@@ -48,8 +57,7 @@ interface Going {
 }
 
 /** A run that is kept, with what is begun and not kept yet. */
-export interface Known {
-  readonly runId: string
+export interface Known extends Found {
   readonly kept: KeptRun
   readonly going?: Going | undefined
   readonly claim?: Claim | undefined
@@ -77,13 +85,6 @@ export class Records {
     this.services = services
   }
 
-  /** NOT_FOUND. */
-  async known(runId: string): Promise<Known> {
-    const found = await this.find(runId)
-    if (found === undefined) throw noRun(PLACE, runId)
-    return found
-  }
-
   /** Undefined: there is no such run. */
   async find(runId: string): Promise<Known | undefined> {
     for (let looks = 1; ; looks++) {
@@ -106,12 +107,12 @@ export class Records {
     const claims = keyed<Claim>(rows, inbox)
     const each = [...kept.values()]
     const open = each.filter((run) => !isOver(run)).map(({ invocation }) => invocation)
-    const [going, alive] = await Promise.all([this.going(open), this.alive(open)])
+    const isDone = runId !== undefined && each.length > 0 && each.every((run) => isOver(run) && !mayGoOn(run))
+    const [going, unfinished] = await Promise.all([this.going(open), isDone ? [] : this.unfinished(runId)])
+    const alive = new Set(unfinished.map(({ id }) => id))
     const dead = open.filter((invocation) => !alive.has(invocation))
     if (dead.length > 0 && ended === undefined) return await this.all(runId, new Set(dead))
     const lost = new Set(dead.filter((invocation) => ended?.has(invocation)))
-    const mayBeAwaited = runId === undefined || each.length === 0 || lost.size > 0 || each.some(mayGoOn)
-    const unfinished = mayBeAwaited ? await this.unfinished(await this.ofRun('target_service_key', runId)) : []
     const begun = new Set(each.map(({ invocation }) => invocation))
     const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
     const unbegun = [...awaited].map(([key, id]) => (kept.has(key) ? undefined : this.unbegun(key, id)))
@@ -119,6 +120,7 @@ export class Records {
       const claim = isOver(run) ? undefined : claims.get(key)
       return {
         runId: key,
+        start: run.start,
         kept: run,
         going: going.get(run.invocation),
         claim,
@@ -129,21 +131,19 @@ export class Records {
     return [...known, ...(await Promise.all(unbegun)).filter((run) => run !== undefined)]
   }
 
-  async entries(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    const known = await this.known(runId)
-    const { kept } = known
-    const stored = from < kept.entries ? await this.stored(runId, from, Math.min(kept.entries, from + limit)) : []
-    const live = unkept(known).slice(Math.max(0, from - kept.entries))
-    return [...stored, ...live].slice(0, limit)
+  entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
+    const { runId, kept } = known
+    const stored = () => this.stored(runId, from, Math.min(kept.entries, from + limit))
+    return entriesBetween(kept.entries, stored, unkept(known), from, limit)
   }
 
   /** Entries `from` … `to` of generations that are over. */
   async stored(runId: string, from: number, to: number): Promise<readonly Entry[]> {
-    const rows = await this.state(
-      `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and key like 'e%'`,
-    )
+    const isOwn = `${await this.ofRun('service_key', runId)} and service_name = ${quoted(this.services.runs)} and key like 'e%'`
+    const first = `select max(key) from state where ${isOwn} and key <= '${entriesKey(from)}'`
+    const rows = await this.state(`${isOwn} and key >= (${first}) and key < '${entriesKey(to)}' order by key`)
     const entries = rows.flatMap(({ value_utf8 }) => JSON.parse(value_utf8) as readonly Entry[])
-    return entries.filter(({ seq }) => seq >= from && seq < to).sort((one, other) => one.seq - other.seq)
+    return entries.filter(({ seq }) => seq >= from && seq < to)
   }
 
   /** The signals of these ids that were taken up, by run and id. */
@@ -204,24 +204,18 @@ export class Records {
     return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
   }
 
-  private async alive(invocations: readonly string[]): Promise<ReadonlySet<string>> {
-    if (invocations.length === 0) return new Set()
-    const rows = await this.server.query<{ id: string }>(
-      `select id from sys_invocation_status where id in (${invocations.map(quoted).join(', ')}) and status <> 'completed'`,
-    )
-    return new Set(rows.map(({ id }) => id))
-  }
-
   private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
     const begin = await this.input<Begin>(invocation)
-    return begin?.first && { runId, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
+    if (begin?.first === undefined) return undefined
+    const { start } = begin.first
+    return { runId, start, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
   }
 
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */
-  private unfinished(where: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
-    return this.server.query(
+  private async unfinished(runId?: string): Promise<readonly { readonly id: string; readonly key: string }[]> {
+    return await this.server.query(
       `select id, target_service_key as key from sys_invocation_status where target_service_name = ${quoted(this.services.runs)}
-        and status <> 'completed' and ${where} order by created_at desc`,
+        and status <> 'completed' and ${await this.ofRun('target_service_key', runId)} order by created_at desc`,
     )
   }
 }

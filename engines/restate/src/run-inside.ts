@@ -14,19 +14,13 @@
  * A cancel of your invocation cancels the run.
  */
 import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
-import type { Outcome, Program, Runtime, Signal } from '@selvage/core'
-import { resultInside, startInside } from '@selvage/core/engines'
+import type { Outcome, Program, Signal } from '@selvage/core'
+import { type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import type { Driving } from './drive-run.ts'
 import type { RestateEngine } from './engine.ts'
 
-export interface InsideOptions {
-  /** Whose workers run the program. */
-  readonly engine: RestateEngine
-  /** `nodeRuntime()` of `@selvage/runtime-node`. */
-  readonly runtime: Runtime
-  /** Unique in the invocation; default: the program's name. */
-  readonly key?: string
-}
+/** `key`: unique in the invocation. */
+export type InsideOptions = Options<RestateEngine>
 
 interface Hearing {
   signal(ctx: Context, signal: Signal): Promise<void>

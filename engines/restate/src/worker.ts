@@ -2,7 +2,7 @@
  * A worker: a process that Restate calls. It listens on the loopback address unless told otherwise, over HTTP/2, and has the
  * handlers of all three objects.
  */
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2'
+import { createServer, type ServerHttp2Session } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import {
   createEndpointHandler,
@@ -16,7 +16,7 @@ import { EngineError, UsageError } from '@selvage/core'
 import { blobObject } from './blobs.ts'
 import { type Driver, driveRun } from './drive-run.ts'
 import { inboxObject } from './inbox.ts'
-import type { Begin, Services } from './kept.ts'
+import type { Begin } from './kept.ts'
 import { DRIVE_OPTIONS } from './options.ts'
 
 export interface ListenOptions {
@@ -28,62 +28,46 @@ export interface ListenOptions {
   readonly reusePort?: boolean
 }
 
-export interface WorkerOptions {
-  readonly services: Services
-  readonly listen: ListenOptions
-  readonly identityKeys: readonly string[]
-  readonly report: (error: unknown) => void
-}
-
-interface Life {
-  /** The worker has cut its connections off. */
-  isOver: boolean
+export interface Worker {
+  readonly port: number
+  /** What is not durable by now is cut off. */
+  close(): Promise<void>
 }
 
 const LOOPBACK = '127.0.0.1'
 const PORT = 9080
 
-export class Worker {
-  readonly port: number
-  private readonly server: Http2Server
-  private readonly sessions: Set<ServerHttp2Session>
-  private readonly life: Life
-
-  static async listen(options: WorkerOptions, driver: Driver): Promise<Worker> {
-    const { services, listen, identityKeys, report } = options
-    const { host = LOOPBACK, port = PORT, reusePort = false } = listen
-    const life: Life = { isOver: false }
-    const handler = createEndpointHandler({
-      services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
-      logger: loggerOf(report, host === LOOPBACK, life),
-      ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
-    })
-    const server = createServer(handler)
-    const sessions = new Set<ServerHttp2Session>()
-    server.on('session', (session) => {
-      sessions.add(session.once('close', () => sessions.delete(session)))
-    })
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(cannotListen(host, port, error)))
-      server.listen({ host, port, ...(reusePort && { reusePort }) }, resolve)
-    })
-    server.removeAllListeners('error').on('error', report)
-    return new Worker(server, sessions, life)
-  }
-
-  private constructor(server: Http2Server, sessions: Set<ServerHttp2Session>, life: Life) {
-    this.server = server
-    this.sessions = sessions
-    this.life = life
-    this.port = (server.address() as AddressInfo).port
-  }
-
-  /** What is not durable by now is cut off. */
-  async close(): Promise<void> {
-    this.life.isOver = true
-    const closed = new Promise<void>((resolve) => void this.server.close(() => resolve()))
-    for (const session of this.sessions) session.destroy()
-    await closed
+export async function openWorker(
+  { host = LOOPBACK, port = PORT, reusePort = false }: ListenOptions,
+  identityKeys: readonly string[],
+  driver: Driver,
+): Promise<Worker> {
+  const { services, platform } = driver
+  const { report } = platform
+  const over = new AbortController()
+  const handler = createEndpointHandler({
+    services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
+    logger: loggerOf(report, host === LOOPBACK, over.signal),
+    ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
+  })
+  const server = createServer(handler)
+  const sessions = new Set<ServerHttp2Session>()
+  server.on('session', (session) => {
+    sessions.add(session.once('close', () => sessions.delete(session)))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (error) => reject(cannotListen(host, port, error)))
+    server.listen({ host, port, ...(reusePort && { reusePort }) }, resolve)
+  })
+  server.removeAllListeners('error').on('error', report)
+  return {
+    port: (server.address() as AddressInfo).port,
+    async close() {
+      over.abort()
+      const closed = new Promise<void>((resolve) => void server.close(() => resolve()))
+      for (const session of sessions) session.destroy()
+      await closed
+    },
   }
 }
 
@@ -101,9 +85,9 @@ function runObject(name: string, driver: Driver): VirtualObjectDefinition<string
  * The SDK tells of each attempt that fails; all of them are made again. That connections break and can no longer be written
  * to when the worker stops is what stopping does.
  */
-function loggerOf(report: (error: unknown) => void, isLoopback: boolean, life: Life): LoggerTransport {
+function loggerOf(report: (error: unknown) => void, isLoopback: boolean, over: AbortSignal): LoggerTransport {
   return ({ level }, message, ...rest) => {
-    if (life.isOver || (level !== 'warn' && level !== 'error')) return
+    if (over.aborted || (level !== 'warn' && level !== 'error')) return
     if (isLoopback && String(message).startsWith('Accepting requests without validating')) return
     const cause = rest.find((each) => each instanceof Error)
     report(cause ?? new EngineError('UNAVAILABLE', `Restate's SDK says: ${[message, ...rest].map(String).join(' ')}`))

@@ -6,7 +6,8 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createHost, type Program } from '@selvage/core'
+import type { Program } from '@selvage/core'
+import { hostOn } from '@selvage/core/engines'
 import { type RestateEngine, type RestateOptions, restateEngine } from '@selvage/engine-restate'
 import { nodeRuntime } from '@selvage/runtime-node'
 import type { OpenedEngine, PlaceOptions } from '@selvage/testing/conformance'
@@ -36,9 +37,7 @@ export async function openOn(
   const port = await portOf(folder)
   const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
   const engine = restateEngine({ ...urls, name, listen: { port, reusePort: true }, ...options })
-  const { manifest, blobs } = engine
-  const host = (programs: readonly Program[]) =>
-    createHost({ runtime, manifest, programs: () => programs, outbound: engine, blobs })
+  const host = (programs: readonly Program[]) => hostOn(engine, runtime, programs)
   // As a deployment does it: commands are accepted from here on, though nobody works.
   if (!existsSync(join(folder, 'registered'))) {
     await (await engine.serve(host([]))).stop()

@@ -1,6 +1,6 @@
 /** One run: its loop, in the words of this engine, and what is kept of it. */
 import type { Advance, Outcome, RunDescription, RunStatus, Signal, Start } from '@selvage/core'
-import { type Advanced, described, endStatus, type Platform, Stretch } from '@selvage/core/engines'
+import { type Advanced, described, endStatus, type Platform, Stretch, Waiter } from '@selvage/core/engines'
 import type { Worker, Workers } from './workers.ts'
 
 const AGAIN_MS = 20
@@ -20,26 +20,26 @@ export class MemoryRun extends Stretch {
   outcome: Outcome | undefined
   private readonly createdAt: number
   private readonly around: Around
+  private readonly waiter: Waiter
   private waitsFor: RunDescription['waitsFor']
-  private wakeUp = (): void => {}
 
   constructor(runId: string, start: Start, at: number, around: Around) {
     super(runId, { entries: 0, steps: 0, at }, { platform: around.platform, namesSteps: false, rotateAfter: 'never' })
     this.start = structuredClone(start)
     this.createdAt = at
     this.around = around
+    this.waiter = new Waiter((ms, act) => around.platform.timer(ms, act))
   }
 
   async begin(startAt: number | undefined): Promise<void> {
     if (startAt !== undefined) await this.waitFor([], startAt)
-    this.outcome = await this.drive(this.start)
-    if (this.outcome !== undefined) this.becomes(endStatus(this.outcome))
+    await this.drive(this.start)
   }
 
   override hear(signal: Signal): void {
     this.accepted.set(signal.id, signal)
     super.hear(signal)
-    this.wakeUp()
+    this.waiter.touch()
   }
 
   // ── the verbs of a stretch ────────────────────────────────────────────────────────────────────────────────────────
@@ -57,8 +57,13 @@ export class MemoryRun extends Stretch {
     }
   }
 
-  protected override async show(): Promise<void> {
+  protected override touched(): void {
     this.around.touched()
+  }
+
+  protected override async finish(outcome: Outcome): Promise<void> {
+    this.outcome = outcome
+    this.becomes(endStatus(outcome))
   }
 
   protected async rest(signals: readonly string[], until: number | undefined): Promise<void> {
@@ -66,20 +71,15 @@ export class MemoryRun extends Stretch {
     const waitsFor = { signals, ...(until !== undefined && { until }) }
     if (this.status === 'running') this.becomes('suspended', waitsFor)
     while (!this.isCalled(signals) && (until === undefined || until > platform.now())) {
-      await new Promise<void>((resolve) => {
-        const cancel = until === undefined ? undefined : platform.timer(until - platform.now(), resolve)
-        this.wakeUp = () => {
-          cancel?.()
-          resolve()
-        }
-      })
+      this.waiter.isTouched = false
+      await this.waiter.pause(until === undefined ? undefined : until - platform.now())
     }
     this.at = platform.now()
   }
 
   protected wake(): void {
     this.isWoken = true
-    this.wakeUp()
+    this.waiter.touch()
   }
 
   // ── what is shown ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -101,6 +101,6 @@ export class MemoryRun extends Stretch {
   private becomes(status: RunStatus, waitsFor?: RunDescription['waitsFor']): void {
     this.status = status
     this.waitsFor = waitsFor
-    this.around.touched()
+    this.touched()
   }
 }

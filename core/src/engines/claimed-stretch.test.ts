@@ -1,0 +1,62 @@
+import { expect, it } from 'vitest'
+import type { Advance, Control, Host, Progress } from '../ports.ts'
+import { type Claimed, ClaimedStretch } from './claimed-stretch.ts'
+import { Places } from './places.ts'
+
+const REQUEST = { runId: 'r', start: { program: 'p', input: null }, cursor: 0, signals: [], now: 0 } as Advance
+const REPLY = { kind: 'continue', cursor: 0, entries: [], next: [], received: [] } as Progress
+
+function claiming(claims: readonly (Claimed | Error)[], replies: readonly (Progress | Error)[]) {
+  const [claimed, answered, said] = [[...claims], [...replies], [] as unknown[]]
+  const waitingTimer = () => () => {}
+  const platform = { now: () => 1, timer: waitingTimer, waitingTimer, mayLive: () => true, report() {} }
+  const host = {
+    async advance({ signals }: Advance, { delivery }: Control) {
+      said.push(`asked ${delivery} ${signals.map(({ id }) => id)}`)
+      return given(answered)
+    },
+    evict: (runId: string) => said.push(`evicted ${runId}`),
+  } as unknown as Host
+  class Tried extends ClaimedStretch {
+    try(number: number) {
+      return this.attempt(REQUEST, number).catch(({ message }: Error) => message)
+    }
+    protected async claim(number: number): Promise<Claimed> {
+      said.push(`claimed ${number}`)
+      return given(claimed)
+    }
+    protected async spare(): Promise<void> {
+      said.push('spared')
+      throw new Error('away')
+    }
+    protected async record(): Promise<undefined> {}
+    protected async rest(): Promise<void> {}
+    protected override async handOn(): Promise<void> {}
+    protected wake(): void {}
+  }
+  const places = new Places(1, platform)
+  return { stretch: new Tried('r', { entries: 0, steps: 0, at: 0 }, { platform, host, places }), said }
+}
+
+function given<T>(values: (T | Error)[]): T {
+  const value = values.shift()
+  if (value instanceof Error || value === undefined) throw value ?? new Error('nothing more')
+  return value
+}
+
+it('the first advance of a process is claimed, and asked for with what the claim says; the next are its own', async () => {
+  const signals = [{ id: 's', name: 's', payload: null }]
+  const { stretch, said } = claiming([{ delivery: 3, signals }], [REPLY, REPLY])
+  await stretch.try(4)
+  await stretch.try(5)
+  stretch.evict()
+  expect(said).toEqual(['claimed 4', 'asked 3 s', 'asked 1 ', 'evicted r'])
+})
+
+it('an attempt that fails while its process lives is taken back, whatever comes of that', async () => {
+  const { stretch, said } = claiming([new Error('no claim'), { delivery: 1 }], [new Error('no reply'), REPLY])
+  expect(await stretch.try(0)).toBe('no claim')
+  expect(await stretch.try(0)).toBe('no reply')
+  expect(await stretch.try(0)).toMatchObject(REPLY)
+  expect(said).toEqual(['claimed 0', 'spared', 'claimed 0', 'asked 1 ', 'spared', 'asked 1 '])
+})
