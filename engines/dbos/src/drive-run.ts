@@ -112,10 +112,12 @@ export class Generation extends Stretch {
     const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
     const delayMs = this.isWoken ? 0 : Math.max(0, this.until - this.platform.now())
+    probe('engine.before-rotate')
     const parked = await this.insist(() =>
       this.runs.handOn(next, this.entries, delayMs, (client, ms) => driver.app.enqueue(client, next, start, ms)),
     )
     probe('engine.after-suspend')
+    probe('engine.after-rotate')
     if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.wake(parked, start))
     driver.touched(runId)
   }

@@ -62,7 +62,8 @@ export class Journal {
       [workflow],
     )
     const results = rows.map(
-      ({ step, output }) => parsed(output, `What DBOS keeps of step ${step} of workflow ${workflow}`) as Advanced | null,
+      ({ step, output }) =>
+        parsed(output, `What DBOS keeps of step ${step} of workflow ${workflow}`) as Advanced | null,
     )
     return results.filter((result) => typeof result === 'object' && result !== null && 'cursor' in result)
   }

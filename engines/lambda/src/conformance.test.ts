@@ -2,6 +2,7 @@ import { conformance } from '@selvage/testing/conformance'
 import { LambdaTestService } from '@selvage/testing/servers'
 import { AGENTS } from '@selvage/testing-agents'
 import { afterAll } from 'vitest'
+import { damageOn } from '../test/damage.ts'
 import { open } from '../test/under-test.ts'
 
 const neverHit = {
@@ -21,4 +22,4 @@ afterAll(() => service.close())
 Object.assign(process.env, service.env)
 const plays = { kills: 1, seeds: 2 }
 const module = new URL('../test/under-test.ts', import.meta.url).href
-await conformance({ open, module, neverHit, plays, more: AGENTS })
+await conformance({ open, module, neverHit, plays, damage: damageOn(service), more: AGENTS })

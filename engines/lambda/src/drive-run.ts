@@ -150,7 +150,9 @@ export class Generation extends Stretch {
       const { createdAt } = past
       const next = { createdAt, entries, steps, reopenings, taken: queue.taken, queued: queue.end, archives }
       const nonce = `rotated from ${payload.generation}`
+      probe('engine.before-rotate')
       await driver.begin({ selvage: 'run', runId, generation, start, nonce, past: next })
+      probe('engine.after-rotate')
       return null
     })
   }

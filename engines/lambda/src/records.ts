@@ -218,8 +218,20 @@ function advancedIn({ EventType: type, StepSucceededDetails: details }: Event): 
       hint: 'Hand in blobs, so that results are small: lambdaEngine({ blobs }).',
     })
   }
-  const advanced = JSON.parse(text) as Advanced | Failed | null
+  const advanced = parsed(text)
   return advanced === null || advanced.kind === 'failed' || !('cursor' in advanced) ? undefined : advanced
+}
+
+/** CORRUPT. */
+function parsed(text: string): Advanced | Failed | null {
+  try {
+    return JSON.parse(text) as Advanced | Failed | null
+  } catch (cause) {
+    throw new EngineError('CORRUPT', 'Lambda shows a history of a run with a result that cannot be read.', {
+      hint: 'Look at the execution in its console: the run goes no further until its steps can be read again.',
+      cause,
+    })
+  }
 }
 
 function lost(runId: string, generation: number): EngineError {

@@ -27,12 +27,16 @@ export async function open(
   return openOn(folder, { rotateAfter: { operations: Math.max(FEWEST_OPERATIONS, OPERATIONS * rotateAfter) } })
 }
 
+export function functionOf(folder: string): string {
+  return `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+}
+
 export function openOn(
   folder: string,
   options: Partial<LambdaOptions> = {},
 ): OpenedEngine & { readonly engine: LambdaEngine } {
   const runtime = nodeRuntime()
-  const functionName = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const functionName = functionOf(folder)
   const poll = { firstMs: 5, longestMs: 40 }
   const inner = lambdaEngine({ functionName, blobs: folderBlobs(folder), poll, ...options })
   const serve = async (host: Host): ReturnType<Engine['serve']> => {

@@ -23,8 +23,9 @@ if (missing === undefined) {
   process.env[URLS] = JSON.stringify({ ingress, admin })
   // Each life of a process takes the server some tenths of a second to notice.
   const plays = { kills: 1, seeds: 2 }
+  const damage = 'no API of Restate lets anybody change the journal of an invocation'
   const module = new URL('../test/under-test.ts', import.meta.url).href
-  await conformance({ open, module, neverHit, plays, more: AGENTS })
+  await conformance({ open, module, neverHit, plays, damage, more: AGENTS })
 } else {
   console.info(`restate: skipped: ${missing}`)
   test('restate', ({ skip }) => skip(missing))

@@ -163,10 +163,12 @@ class Generation extends Stretch {
   }
 
   protected override async handOn(): Promise<void> {
+    probe('engine.before-rotate')
     this.keep({})
     const { target } = this.ctx.request()
     const itself: VirtualObjectDefinition<string, Driving> = { name: target.service }
     this.ctx.objectSendClient(itself, this.ctx.key).drive({ generation: this.run.generation + 1 })
+    probe('engine.after-rotate')
   }
 
   protected override stored(from: number): Promise<readonly Entry[]> {

@@ -3,9 +3,11 @@ import { PROBES } from '@selvage/core'
 import { expect, test } from 'vitest'
 import { twoAtOnce } from '../crash/at-once.ts'
 import type { Moment } from '../crash/kill-switch.ts'
-import { play } from '../crash/play.ts'
+import { type Baseline, play } from '../crash/play.ts'
+import type { PlaceOptions } from '../crash/under-test.ts'
 import { undisturbed } from './beforehand.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
+import { leaveOut, NO_ROTATION } from './leave-out.ts'
 import type { Section } from './section.ts'
 import { spread } from './spread.ts'
 import { survivors } from './survivors.ts'
@@ -14,17 +16,23 @@ import { tries } from './tries.ts'
 /** Kills at one probe; beyond that they are spread over its hits. */
 const KILLS = 10
 
+const ROTATIONS: ReadonlySet<Moment> = new Set(['engine.before-rotate', 'engine.after-rotate'])
+/** So that the history of the scenario is renewed more than once. */
+const ROTATING: PlaceOptions = { rotateAfter: 6 }
+
 export const crashMatrix: Section = {
   title: 'a process killed at any probe is followed by one that finishes as if nothing had been',
   skip: survivors,
-  register({ under }) {
+  register({ under, manifest }) {
+    const { rotate } = manifest.abilities
     const baseline = undisturbed(under, ORDER)
+    const rotating = rotate ? undisturbed(under, ORDER, ROTATING) : baseline
 
-    async function killAt(moment: Moment): Promise<void> {
-      const hits = spread(baseline().hits[moment] ?? 0, under.plays?.kills ?? KILLS)
+    async function killAt(moment: Moment, before: Baseline, options: PlaceOptions = {}): Promise<void> {
+      const hits = spread(before.hits[moment] ?? 0, under.plays?.kills ?? KILLS)
       const plays = await twoAtOnce(hits, async (hit) => {
         const played = await tries(
-          () => play(under, ORDER, baseline(), [[{ moment, hit }]]),
+          () => play(under, ORDER, before, [[{ moment, hit }]], options),
           ({ deaths }) => deaths === 1,
         )
         const wrong = played.flatMap((each) => each.wrong)
@@ -38,11 +46,14 @@ export const crashMatrix: Section = {
 
     for (const probe of PROBES) {
       const never = under.neverHit?.[probe]
-      if (never === undefined) test(`at ${probe}`, () => killAt(probe), PATIENT_MS)
-      else test(`never at ${probe}: ${never}`, () => expect(baseline().hits[probe]).toBeUndefined())
+      const isRotation = ROTATIONS.has(probe)
+      if (never !== undefined) test(`never at ${probe}: ${never}`, () => expect(baseline().hits[probe]).toBeUndefined())
+      else if (!isRotation) test(`at ${probe}`, () => killAt(probe, baseline()), PATIENT_MS)
+      else if (rotate) test(`at ${probe}`, () => killAt(probe, rotating(), ROTATING), PATIENT_MS)
+      else leaveOut(`at ${probe}`, NO_ROTATION)
     }
     for (const moment of ['effect.before', 'effect.after'] as const) {
-      test(`inside a step: ${moment}`, () => killAt(moment), PATIENT_MS)
+      test(`inside a step: ${moment}`, () => killAt(moment, baseline()), PATIENT_MS)
     }
   },
 }

@@ -45,7 +45,7 @@ import { takeover } from './takeover.ts'
 import { timers } from './timers.ts'
 
 export type { Scenario } from '../crash/scenario.ts'
-export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
+export type { Damage, EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
 export { type EveryStep, killInEveryStep } from './every-step.ts'
 export { type Inside, inside } from './inside.ts'
 export { leaveOut } from './leave-out.ts'

@@ -4,3 +4,5 @@ import { test } from 'vitest'
 export function leaveOut(title: string, reason: string): void {
   test(title, ({ skip }) => skip(reason))
 }
+
+export const NO_ROTATION = 'its manifest says that it does not renew histories'
