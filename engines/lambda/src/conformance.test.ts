@@ -3,7 +3,7 @@ import { LambdaTestService } from '@selvage/testing/servers'
 import { AGENTS } from '@selvage/testing-agents'
 import { afterAll } from 'vitest'
 import { damageOn } from '../test/damage.ts'
-import { open } from '../test/under-test.ts'
+import { open, SECOND_MS } from '../test/under-test.ts'
 
 const neverHit = {
   'host.before-append': 'Lambda keeps the journal',
@@ -16,8 +16,7 @@ const neverHit = {
   'engine.after-settle-message': 'its manifest says that it has no outbox',
 }
 
-// A second of the service in a twentieth of one: its waits are whole seconds.
-const service = await LambdaTestService.open({ secondMs: 50 })
+const service = await LambdaTestService.open({ secondMs: SECOND_MS })
 afterAll(() => service.close())
 Object.assign(process.env, service.env)
 const plays = { kills: 1, seeds: 2 }

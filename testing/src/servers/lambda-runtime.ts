@@ -60,6 +60,7 @@ export async function lambdaRuntime(
   const makeOne = async (): Promise<void> => {
     const query = `environment=${environment}&pid=${process.pid}&function=${functionName}`
     const response = await fetch(`${base}/next?${query}`, { signal: stopped.signal })
+    if (response.status === 410) return stopped.abort()
     const id = response.headers.get('lambda-runtime-aws-request-id') ?? ''
     const deadline = Number(response.headers.get('lambda-runtime-deadline-ms'))
     const context = {
