@@ -3,13 +3,15 @@ import { decode, encode, errorFromJson } from '../codec.ts'
 import type { Outcome, Start } from '../entry.ts'
 import { RunError } from '../errors.ts'
 import { createOffload } from '../offload.ts'
-import type { Blobs, Program, Runtime } from '../ports.ts'
+import type { Blobs, Runtime } from '../ports.ts'
 
-export function startInside(
-  runId: string,
-  { name, version }: Pick<Program, 'name' | 'version'>,
-  input: unknown,
-): Start {
+/** A program, or a handle of one: what names it. */
+export interface Named {
+  readonly name: string
+  readonly version?: string | undefined
+}
+
+export function startInside(runId: string, { name, version }: Named, input: unknown): Start {
   const start = { program: name, input: encode(input, `the input of run ${runId}`) }
   return version === undefined ? start : { ...start, version }
 }
