@@ -2,16 +2,6 @@ import type { Mutation } from './mutation.ts'
 
 export const LAMBDA: readonly Mutation[] = [
   {
-    name: "on Lambda's loopback service an invocation whose time is over writes on",
-    breaks: 'I3',
-    file: 'testing/src/servers/lambda-service.ts',
-    find: "if (token !== execution.token) throw new Refused('Invalid Checkpoint Token: it is not the newest.')",
-    put: '',
-    test: 'engines/lambda/src/conformance.test.ts',
-    title: 'and wakes after its run was taken',
-    titleIn: 'testing/src/conformance/rivals.ts',
-  },
-  {
     name: "on Lambda's loopback service an invocation takes as long as it likes",
     breaks: 'I8',
     file: 'testing/src/servers/lambda-service.ts',

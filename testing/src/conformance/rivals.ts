@@ -1,12 +1,12 @@
 /** I3: of several live workers one has the run; the others write nothing. */
 import { expect, test } from 'vitest'
-import { checkEnd, checkMoment, expectedOf } from '../crash/invariants.ts'
+import { sendSignals } from '../crash/drive-run.ts'
+import { checkEnd, checkMoment, checkNotAgain, expectedOf } from '../crash/invariants.ts'
 import type { Moment } from '../crash/kill-switch.ts'
 import { Site } from '../crash/site.ts'
-import { ended } from '../watching.ts'
+import { ended, isSuspended, until } from '../watching.ts'
 import { undisturbed } from './beforehand.ts'
 import { ORDER, PATIENT_MS } from './given.ts'
-import { leaveOut } from './leave-out.ts'
 import { patiently } from './lives.ts'
 import type { Section } from './section.ts'
 
@@ -27,10 +27,12 @@ const STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly 
  * The same where the engine keeps the journal: no append of ours could be refused. What holds is that the engine gives the run
  * to another worker, and that it takes nothing more from the first one.
  */
-const STOPS_OF_ENGINES: typeof STOPS = [
-  { moment: 'host.before-effect', hit: 2, appends: false },
-  { moment: 'effect.after', hit: 6, appends: false },
-  { moment: 'host.before-reply', hit: 8, appends: false },
+const STOPS_OF_ENGINES: typeof STOPS = [{ moment: 'effect.after', hit: 6, appends: false }]
+
+/** Where such a worker is stopped, to wake when the run is another one's, which waits for an answer. */
+const EARLY_STOPS_OF_ENGINES: readonly { readonly moment: Moment; readonly hit: number; readonly repeats: number }[] = [
+  { moment: 'host.before-effect', hit: 2, repeats: 1 },
+  { moment: 'host.before-reply', hit: 8, repeats: 0 },
 ]
 
 /** Where a worker is stopped, to wake when another one has claimed its run and done nothing yet. */
@@ -100,16 +102,49 @@ export const rivals: Section = {
       PATIENT_MS,
     )
 
-    const early = 'a worker that was stopped at $moment and wakes when another one has just claimed its run'
     if (isKeptByEngine) {
-      leaveOut(
-        early.replace('$moment', 'any moment'),
-        'its manifest says that the engine keeps the journal: who has a run is not to be seen',
+      test.each(EARLY_STOPS_OF_ENGINES)(
+        'a worker that was stopped at $moment (hit $hit) and wakes when another one has its run',
+        async ({ moment, hit, repeats }) => {
+          const { scenario } = ORDER
+          const site = new Site(under, ORDER, { leaseMs: LEASE_MS })
+          try {
+            await site.with(async (engine) => {
+              await engine.start(site.runId, scenario.start)
+              await sendSignals(engine, scenario, site.runId)
+            })
+            const stopped = site.spawn('drive', { kill: { moment, hit, signal: 'SIGSTOP' } })
+            await stopped.says((news) => news.stopping)
+            site.spawn('work')
+            await site.with((engine) =>
+              until(engine, site.runId, (seen) => isSuspended(seen) && isAsking(seen.waitsFor?.signals)),
+            )
+            const taken = await site.look()
+            expect(checkMoment(scenario, taken)).toEqual([])
+
+            // It has something to say at once; what it sees next is the question, which it answers.
+            stopped.kill('SIGCONT')
+            expect(await patiently(stopped)).toEqual({ code: 0, signal: null })
+            const after = await site.look()
+            for (const { runId, entries } of taken.runs) {
+              const later = after.runs.find((run) => run.runId === runId)?.entries
+              expect(later?.slice(0, entries.length)).toEqual(entries)
+            }
+            expect([...checkMoment(scenario, after), ...checkEnd(scenario, baseline(), after)]).toEqual([])
+            // It finishes what it had in flight: the step that it stopped in front of, and the quotes, which are made at once.
+            const again = checkNotAgain(taken, after.lines).filter((each) => !each.includes(' quote '))
+            expect(again.length, again.join('; ')).toBeLessThanOrEqual(repeats)
+          } finally {
+            await site.close()
+          }
+        },
+        PATIENT_MS,
       )
       return
     }
+
     test.each(EARLY_STOPS)(
-      early,
+      'a worker that was stopped at $moment and wakes when another one has just claimed its run',
       async ({ moment, hit, appends }) => {
         const { scenario } = ORDER
         const site = new Site(under, ORDER, { leaseMs: LEASE_MS })
@@ -149,3 +184,5 @@ export const rivals: Section = {
     )
   },
 }
+
+const isAsking = (signals: readonly string[] = []): boolean => signals.some((name) => name.startsWith('ap_'))
