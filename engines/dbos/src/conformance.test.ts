@@ -10,9 +10,6 @@ const neverHit = {
   'host.after-append': 'DBOS keeps the journal',
   'store.before-commit': 'there is no store',
   'store.after-commit': 'there is no store',
-  'engine.after-claim-message': 'its manifest says that it has no outbox',
-  'engine.after-delivery': 'its manifest says that it has no outbox',
-  'engine.after-settle-message': 'its manifest says that it has no outbox',
 }
 
 const missing = noPostgres()

@@ -5,12 +5,6 @@ import { afterAll, test } from 'vitest'
 import { damage } from '../test/damage-postgres.ts'
 import { DATABASE, open } from '../test/under-test-postgres.ts'
 
-const neverHit = {
-  'engine.after-claim-message': 'its scenario sends no message',
-  'engine.after-delivery': 'its scenario sends no message',
-  'engine.after-settle-message': 'its scenario sends no message',
-}
-
 const missing = noPostgres()
 if (missing === undefined) {
   const server = await PostgresTestServer.open()
@@ -18,7 +12,7 @@ if (missing === undefined) {
   process.env[DATABASE] = await server.createDatabase()
   const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test-postgres.ts', import.meta.url).href
-  await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, damage, plays, more: AGENTS })
+  await conformance({ open, module, name: 'embedded, PostgreSQL', damage, plays, more: AGENTS })
 } else {
   console.info(`postgres: skipped: ${missing}`)
   test('postgres', ({ skip }) => skip(missing))

@@ -11,9 +11,6 @@ const neverHit = {
   'store.before-commit': 'there is no store',
   'store.after-commit': 'there is no store',
   'engine.after-suspend': 'when an invocation is over, no code of ours is told',
-  'engine.after-claim-message': 'its manifest says that it has no outbox',
-  'engine.after-delivery': 'its manifest says that it has no outbox',
-  'engine.after-settle-message': 'its manifest says that it has no outbox',
 }
 
 const service = await LambdaTestService.open({ secondMs: SECOND_MS })

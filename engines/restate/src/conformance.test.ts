@@ -10,9 +10,6 @@ const neverHit = {
   'store.before-commit': 'there is no store',
   'store.after-commit': 'there is no store',
   'engine.after-suspend': 'when Restate suspends, no code of ours is told',
-  'engine.after-claim-message': 'its manifest says that it has no outbox',
-  'engine.after-delivery': 'its manifest says that it has no outbox',
-  'engine.after-settle-message': 'its manifest says that it has no outbox',
 }
 
 const missing = noRestate()

@@ -5,4 +5,5 @@ export function leaveOut(title: string, reason: string): void {
   test(title, ({ skip }) => skip(reason))
 }
 
+export const NO_OUTBOX = 'its manifest says that it has no outbox'
 export const NO_ROTATION = 'its manifest says that it does not renew histories'
