@@ -17,6 +17,8 @@ export const PROBES = [
   'engine.after-claim',
   'engine.before-suspend',
   'engine.after-suspend',
+  'engine.before-rotate',
+  'engine.after-rotate',
   'engine.before-finish',
   'engine.after-finish',
   'engine.before-signal',

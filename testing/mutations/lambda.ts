@@ -2,6 +2,16 @@ import type { Mutation } from './mutation.ts'
 
 export const LAMBDA: readonly Mutation[] = [
   {
+    name: "on Lambda's loopback service an invocation takes as long as it likes",
+    breaks: 'I8',
+    file: 'testing/src/servers/lambda-service.ts',
+    find: 'invocation.timer = setTimeout(() => this.timedOut(invocation), timeoutMs).unref()',
+    put: '',
+    test: 'engines/lambda/src/conformance.test.ts',
+    title: 'and wakes after its run was taken',
+    titleIn: 'testing/src/conformance/rivals.ts',
+  },
+  {
     name: 'on Lambda a second signal of an id counts as well',
     breaks: 'I4',
     file: 'engines/lambda/src/post.ts',

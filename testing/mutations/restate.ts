@@ -32,6 +32,17 @@ export const RESTATE: readonly Mutation[] = [
     processes: true,
   },
   {
+    name: 'on Restate a process that stands still is taken for dead',
+    breaks: 'I11',
+    file: 'runtimes/node/src/platform.ts',
+    find: 'process.kill(Number(identity.slice(at + 1)), 0)',
+    put: "throw Object.assign(new Error('gone'), { code: 'ESRCH' })",
+    test: 'engines/restate/src/conformance.test.ts',
+    title: 'and does it when another one has its run',
+    titleIn: 'testing/src/conformance/exactly-once.ts',
+    processes: true,
+  },
+  {
     name: 'on Restate a killed run that is retried forgets what its invocation had recorded',
     breaks: 'I1',
     file: 'engines/restate/src/drive-run.ts',

@@ -1,13 +1,13 @@
 /**
  * `npm run soak -- --seeds N [--from S]`: random kills from as many seeds as you have time for, of each scenario: the order
- * of the conformance sections, agents, and the refund experiment. It prints what did not hold with the seed and the deaths, and ends with exit
+ * and the messages of the conformance sections, agents, and the refund experiment. It prints what did not hold with the seed and the deaths, and ends with exit
  * code 1 if there was any.
  */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
-import { ORDER } from './conformance/given.ts'
+import { MESSAGES, ORDER } from './conformance/given.ts'
 import { atOnce } from './crash/at-once.ts'
 import { playUndisturbed } from './crash/play.ts'
 import { playSeed } from './crash/play-seed.ts'
@@ -21,7 +21,7 @@ const { values } = parseArgs({
   options: {
     /** Path of the module of the engine under test. */
     engine: { type: 'string' },
-    /** `order`, `refunds`, or the path of the module of a scenario or of an `experiment`; as often as there are. */
+    /** `order`, `messages`, `refunds`, or the path of the module of a scenario or of an `experiment`; as often as there are. */
     scenario: { type: 'string', multiple: true, default: ['order'] },
     /** Default 100; of `refunds` 200. */
     seeds: { type: 'string' },
@@ -45,6 +45,7 @@ process.exitCode = failures === 0 ? 0 : 1
 
 async function loaded(name: string): Promise<Given | RefundProgram> {
   if (name === 'order') return ORDER
+  if (name === 'messages') return MESSAGES
   if (name === 'refunds') return workflow
   const module = pathToFileURL(resolve(name)).href
   const { scenario, experiment } = (await import(module)) as ScenarioModule & { experiment?: RefundProgram }

@@ -3,7 +3,7 @@ import { decode, encode, errorFromJson } from '../codec.ts'
 import type { Outcome, Start } from '../entry.ts'
 import { RunError } from '../errors.ts'
 import { createOffload } from '../offload.ts'
-import type { Blobs, Engine, Program, Runtime } from '../ports.ts'
+import type { Blobs, Engine, Runtime } from '../ports.ts'
 
 export interface InsideOptions<Outside extends Engine = Engine> {
   /** Whose workers run the program. */
@@ -14,11 +14,13 @@ export interface InsideOptions<Outside extends Engine = Engine> {
   readonly key?: string
 }
 
-export function startInside(
-  runId: string,
-  { name, version }: Pick<Program, 'name' | 'version'>,
-  input: unknown,
-): Start {
+/** A program, or a handle of one: what names it. */
+export interface Named {
+  readonly name: string
+  readonly version?: string | undefined
+}
+
+export function startInside(runId: string, { name, version }: Named, input: unknown): Start {
   const start = { program: name, input: encode(input, `the input of run ${runId}`) }
   return version === undefined ? start : { ...start, version }
 }

@@ -2,6 +2,7 @@ import { conformance } from '@selvage/testing/conformance'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { AGENTS } from '@selvage/testing-agents'
 import { afterAll, test } from 'vitest'
+import { damage } from '../test/damage.ts'
 import { DATABASE, open } from '../test/under-test.ts'
 
 const neverHit = {
@@ -9,9 +10,6 @@ const neverHit = {
   'host.after-append': 'DBOS keeps the journal',
   'store.before-commit': 'there is no store',
   'store.after-commit': 'there is no store',
-  'engine.after-claim-message': 'its manifest says that it has no outbox',
-  'engine.after-delivery': 'its manifest says that it has no outbox',
-  'engine.after-settle-message': 'its manifest says that it has no outbox',
 }
 
 const missing = noPostgres()
@@ -22,7 +20,7 @@ if (missing === undefined) {
   // Whoever takes a run over waits until the other one has been silent for long enough.
   const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test.ts', import.meta.url).href
-  await conformance({ open, module, neverHit, plays, more: AGENTS })
+  await conformance({ open, module, neverHit, damage, plays, more: AGENTS })
 } else {
   console.info(`dbos: skipped: ${missing}`)
   test('dbos', ({ skip }) => skip(missing))

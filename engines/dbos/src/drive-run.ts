@@ -125,8 +125,10 @@ export class Generation extends ClaimedStretch {
     const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
     const delayMs = this.isWoken ? 0 : Math.max(0, this.until - this.platform.now())
+    probe('engine.before-rotate')
     const parked = await this.insist(() => this.runs.handOn(next, this.entries, delayMs))
     probe('engine.after-suspend')
+    probe('engine.after-rotate')
     if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.queues.wake(parked, start))
   }
 

@@ -50,6 +50,13 @@ export function schemaTooNew(schema: string, version: number): EngineError {
   })
 }
 
+export function unreadable(what: string, cause: unknown): EngineError {
+  return new EngineError('CORRUPT', `${what} cannot be read.`, {
+    hint: 'The database is damaged; put a backup in its place.',
+    cause,
+  })
+}
+
 export function oneInAProcess(): UsageError {
   return new UsageError('BAD_INPUT', 'DBOS works in this process already, and there is one DBOS in a process.', {
     hint: 'Stop the other worker first, or give each a process of its own. Clients, which never serve, share a process.',

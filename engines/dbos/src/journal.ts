@@ -6,6 +6,7 @@ import type { Entry } from '@selvage/core'
 import { type Advanced, isAdvanced } from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database } from './database.ts'
+import { unreadable } from './errors.ts'
 
 /** Newest results that are looked at for the last advance: a wait may stand behind it. */
 const LAST = 3
@@ -29,11 +30,11 @@ export class Journal {
 
   /** Of generations that are over. */
   async kept(runId: string, from: number, limit: number): Promise<readonly Entry[]> {
-    const rows = await this.db.rows<{ body: string }>(
-      `select body from ${this.db.schema}.entry where run = $1 and seq >= $2 order by seq limit $3`,
+    const rows = await this.db.rows<{ seq: number; body: string }>(
+      `select seq, body from ${this.db.schema}.entry where run = $1 and seq >= $2 order by seq limit $3`,
       [runId, from, limit],
     )
-    return rows.map(({ body }) => JSON.parse(body) as Entry)
+    return rows.map(({ body, seq }) => parsed(body, `Entry ${seq} of run ${runId}`) as Entry)
   }
 
   /** `workflow`: the one that goes on. */
@@ -55,11 +56,23 @@ export class Journal {
 
   /** Results of other steps (waits, the start of the next generation) are none. */
   private async advances(workflow: string, order: string): Promise<readonly Advanced[]> {
-    const rows = await this.db.rows<{ output: string }>(
-      `select output from dbos.operation_outputs where workflow_uuid = $1 and output is not null
+    const rows = await this.db.rows<{ step: number; output: string }>(
+      `select function_id as step, output from dbos.operation_outputs where workflow_uuid = $1 and output is not null
          order by function_id ${order}`,
       [workflow],
     )
-    return rows.map(({ output }) => JSON.parse(output) as unknown).filter(isAdvanced) as readonly Advanced[]
+    const results = rows.map(({ step, output }) =>
+      parsed(output, `What DBOS keeps of step ${step} of workflow ${workflow}`),
+    )
+    return results.filter(isAdvanced) as readonly Advanced[]
+  }
+}
+
+/** CORRUPT. */
+function parsed(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw unreadable(what, cause)
   }
 }

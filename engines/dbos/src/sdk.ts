@@ -135,4 +135,4 @@ export function loggerOf(report: (error: unknown) => void): NonNullable<DBOSConf
 /** A claim is void where a run goes on elsewhere; and what is cut off by a shutdown says so. */
 const EXPECTED = /is no longer owned by this execution|was cancelled during execution|has been shut down/
 const AWAY =
-  /ECONN|terminat|starting up|shutting down|not yet accepting connections|not queryable|Connection (?:lost|ended)/
+  /ECONN|\bterminat|starting up|shutting down|not yet accepting connections|not queryable|Connection (?:lost|ended)/

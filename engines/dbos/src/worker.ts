@@ -196,8 +196,10 @@ export class Worker implements Driver {
       [name],
     )
     for (const { ended_as: how, error, ...run } of ended) {
-      if (how === 'CANCELLED') await this.options.cancelled(run)
-      else await this.options.failed(run, error === null ? how : messageOf(error))
+      const { cancelled, failed } = this.options
+      const told = how === 'CANCELLED' ? cancelled(run) : failed(run, error === null ? how : messageOf(error))
+      // One that cannot be read keeps no other waiting.
+      await told.catch(this.app.platform.report)
     }
   }
 

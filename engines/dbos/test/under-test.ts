@@ -22,12 +22,17 @@ export function open(
   return openIn(folder, { leaseMs, ...(advances !== undefined && { rotateAfter: { advances } }) })
 }
 
+/** Of the application, and so of the schema. */
+export function nameOf(folder: string): string {
+  return `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+}
+
 export async function openIn(
   folder: string,
   options: Partial<DbosOptions> = {},
 ): Promise<OpenedEngine & { readonly engine: DbosEngine }> {
   const runtime = nodeRuntime()
-  const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const name = nameOf(folder)
   // Who waits is parked at once: however fast the machine, a kill finds it there. Lingering has tests of the engine's own.
   const engine = dbosEngine({ url: process.env[DATABASE] ?? '', name, pollMs: 20, lingerMs: 0, ...options })
   const host = (programs: readonly Program[]) => hostOn(engine, runtime, programs)

@@ -2,13 +2,8 @@ import { conformance } from '@selvage/testing/conformance'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { AGENTS } from '@selvage/testing-agents'
 import { afterAll, test } from 'vitest'
+import { damage } from '../test/damage-postgres.ts'
 import { DATABASE, open } from '../test/under-test-postgres.ts'
-
-const neverHit = {
-  'engine.after-claim-message': 'its scenario sends no message',
-  'engine.after-delivery': 'its scenario sends no message',
-  'engine.after-settle-message': 'its scenario sends no message',
-}
 
 const missing = noPostgres()
 if (missing === undefined) {
@@ -17,7 +12,7 @@ if (missing === undefined) {
   process.env[DATABASE] = await server.createDatabase()
   const plays = { kills: 1, seeds: 2 }
   const module = new URL('../test/under-test-postgres.ts', import.meta.url).href
-  await conformance({ open, module, name: 'embedded, PostgreSQL', neverHit, plays, more: AGENTS })
+  await conformance({ open, module, name: 'embedded, PostgreSQL', damage, plays, more: AGENTS })
 } else {
   console.info(`postgres: skipped: ${missing}`)
   test('postgres', ({ skip }) => skip(missing))

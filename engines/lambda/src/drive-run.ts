@@ -146,7 +146,9 @@ export class Generation extends Stretch {
     await this.step(`begin generation ${generation + 1}`, async () => {
       await inbox.until(inbox.opened)
       const next = { nonce: `rotated from ${generation}`, steps, taken: queue.taken, queued: queue.end }
+      probe('engine.before-rotate')
       await driver.records.beginNext(payload, await driver.large.entries(this.kept), next)
+      probe('engine.after-rotate')
       return null
     })
     this.evict()

@@ -248,8 +248,20 @@ function advancedIn({ EventType: type, StepSucceededDetails: details }: Event): 
       hint: 'Hand in blobs, so that results are small: lambdaEngine({ blobs }).',
     })
   }
-  const result = JSON.parse(text) as unknown
+  const result = parsed(text)
   return isAdvanced(result) ? (result as Advanced) : undefined
+}
+
+/** CORRUPT. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new EngineError('CORRUPT', 'Lambda shows a history of a run with a result that cannot be read.', {
+      hint: 'Look at the execution in its console: the run goes no further until its steps can be read again.',
+      cause,
+    })
+  }
 }
 
 function lost(runId: string, generation: number): EngineError {

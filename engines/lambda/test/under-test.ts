@@ -4,7 +4,11 @@
  * environment of that function: it asks the service for invocations, by the Runtime API.
  */
 import { createHash } from 'node:crypto'
-import { LambdaClient, paginateListDurableExecutionsByFunction } from '@aws-sdk/client-lambda'
+import {
+  LambdaClient,
+  paginateListDurableExecutionsByFunction,
+  UpdateFunctionConfigurationCommand,
+} from '@aws-sdk/client-lambda'
 import type { Engine, Host, Program } from '@selvage/core'
 import { hostOn } from '@selvage/core/engines'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine, lambdaHandler } from '@selvage/engine-lambda'
@@ -20,12 +24,30 @@ const AT_ONCE = 4
 const OPERATIONS = 3
 const FEWEST_OPERATIONS = 10
 
+/** A second of the service: its waits are whole seconds. */
+export const SECOND_MS = 50
+/** An invocation must have time for what it is there for, on a busy machine as well. */
+const SHORTEST_MS = 2_000
+
 export async function open(
   folder: string,
-  { rotateAfter }: PlaceOptions = {},
+  { rotateAfter, leaseMs }: PlaceOptions = {},
 ): Promise<OpenedEngine & { readonly engine: LambdaEngine }> {
+  if (leaseMs !== undefined) await endAfter(functionOf(folder), Math.max(leaseMs, SHORTEST_MS))
   if (rotateAfter === undefined) return openOn(folder)
   return openOn(folder, { rotateAfter: { operations: Math.max(FEWEST_OPERATIONS, OPERATIONS * rotateAfter) } })
+}
+
+/** What Lambda has in place of a lease: an invocation is ended when its time is over. */
+async function endAfter(functionName: string, ms: number): Promise<void> {
+  const client = new LambdaClient({})
+  const Timeout = Math.ceil(ms / SECOND_MS)
+  await client.send(new UpdateFunctionConfigurationCommand({ FunctionName: functionName, Timeout }))
+  client.destroy()
+}
+
+export function functionOf(folder: string): string {
+  return `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
 }
 
 export function openOn(
@@ -33,7 +55,7 @@ export function openOn(
   options: Partial<LambdaOptions> = {},
 ): OpenedEngine & { readonly engine: LambdaEngine } {
   const runtime = nodeRuntime()
-  const functionName = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const functionName = functionOf(folder)
   const poll = { firstMs: 5, longestMs: 40 }
   const inner = lambdaEngine({ functionName, blobs: folderBlobs(folder), poll, ...options })
   const serve = async (host: Host): ReturnType<Engine['serve']> => {

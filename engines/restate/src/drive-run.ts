@@ -154,10 +154,12 @@ class Generation extends ClaimedStretch {
   }
 
   protected override async handOn(): Promise<void> {
+    probe('engine.before-rotate')
     this.keep({})
     const { target } = this.ctx.request()
     const itself: VirtualObjectDefinition<string, Driving> = { name: target.service }
     this.ctx.objectSendClient(itself, this.ctx.key).drive({ generation: this.run.generation + 1 })
+    probe('engine.after-rotate')
   }
 
   protected override async finish(outcome: Outcome): Promise<void> {

@@ -14,8 +14,8 @@
  * A cancel of your invocation cancels the run.
  */
 import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
-import type { Outcome, Program, Signal } from '@selvage/core'
-import { type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
+import type { Outcome, Signal } from '@selvage/core'
+import { type Named, type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import type { Driving } from './drive-run.ts'
 import type { RestateEngine } from './engine.ts'
 
@@ -27,12 +27,12 @@ interface Hearing {
 }
 
 /**
- * Resolves with what the program returns. Rejects with a TerminalError of Restate's, so that your handler is not tried again for
+ * `program`: a program, or a handle of one that workers have registered. Resolves with what it returns. Rejects with a TerminalError of Restate's, so that your handler is not tried again for
  * it: its `cause` is the program's error, or a RunError RUN_CANCELLED.
  */
 export async function runInside(
   ctx: Context,
-  program: Pick<Program, 'name' | 'version'>,
+  program: Named,
   input: unknown,
   { engine, runtime, key = program.name }: InsideOptions,
 ): Promise<unknown> {

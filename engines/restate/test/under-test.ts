@@ -4,7 +4,7 @@
  * port, so that the server finds whichever is alive.
  */
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Program } from '@selvage/core'
 import { hostOn } from '@selvage/core/engines'
@@ -18,14 +18,20 @@ export interface Urls {
   readonly admin: string
 }
 
+/** `impatient`: a server that gives a worker up which stands still, where the sections ask for one. */
+export interface Servers extends Urls {
+  readonly impatient?: Urls
+}
+
 export const URLS = 'SELVAGE_TEST_RESTATE_URLS'
 
 export async function open(
   folder: string,
-  { rotateAfter: advances }: PlaceOptions = {},
+  { rotateAfter: advances, leaseMs }: PlaceOptions = {},
 ): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
   const options = advances === undefined ? {} : { rotateAfter: { advances } }
-  return await openOn(JSON.parse(process.env[URLS] ?? '{}') as Urls, folder, options)
+  const { impatient, ...patient } = JSON.parse(process.env[URLS] ?? '{}') as Servers
+  return await openOn(leaseMs === undefined ? patient : (impatient ?? patient), folder, options)
 }
 
 export async function openOn(
@@ -55,6 +61,15 @@ async function generationsOf({ admin }: Urls, service: string, runId: string): P
 
 async function portOf(folder: string): Promise<number> {
   const file = join(folder, 'port')
-  if (!existsSync(file)) writeFileSync(file, String((await freePorts(1))[0]))
+  if (!existsSync(file)) {
+    const own = `${file}-${process.pid}`
+    writeFileSync(own, String((await freePorts(1))[0]))
+    // Of several that open the folder at once the first counts, and nobody reads half of it.
+    try {
+      linkSync(own, file)
+    } catch (error) {
+      if ((error as { code?: unknown }).code !== 'EEXIST') throw error
+    }
+  }
   return Number(readFileSync(file, 'utf8'))
 }

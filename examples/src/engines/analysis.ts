@@ -4,11 +4,15 @@ import type { ProgramHandle, Selvage } from 'selvage'
 import { model } from '../model.ts'
 import { publish, search } from '../tools.ts'
 
+/** As ordinary as yours: it does not know that it is durable. */
+export const newAnalyst = (): Agent => new Agent({ model, tools: [search], printer: false })
+
+/** What its tools do to the world. */
+export const EFFECTS = { search: 'read' } as const
+
 /** Defines both; where somebody else asks for them, that is all (lambda-function.ts). */
 export function define(selvage: Selvage): ProgramHandle<string, { text: string; approved: boolean }> {
-  const analyst = selvage.agent('analyst', () => new Agent({ model, tools: [search], printer: false }), {
-    effects: { search: 'read' },
-  })
+  const analyst = selvage.agent('analyst', newAnalyst, { effects: EFFECTS })
   return selvage.workflow('report', async (ctx, topic: string) => {
     const { text } = await ctx.child(analyst, topic)
     const { approved } = await ctx.approval('publish', { details: text })

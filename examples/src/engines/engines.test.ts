@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import {
   freePorts,
   LambdaTestService,
@@ -49,6 +50,22 @@ describe('one program', { timeout: 120_000 }, () => {
     }
   })
 
+  it.skipIf(missing !== undefined)('and its agent inside of a handler of yours, on Restate', async () => {
+    const server = await RestateTestServer.open()
+    const [port = 0, deskPort = 0] = await freePorts(2)
+    const { ingress, admin } = server
+    try {
+      await killedOnce('engines/inside-restate.js', {
+        RESTATE_INGRESS: ingress,
+        RESTATE_ADMIN: admin,
+        PORT: String(port),
+        DESK_PORT: String(deskPort),
+      })
+    } finally {
+      await server.close()
+    }
+  })
+
   const noServer = noPostgres()
   if (noServer !== undefined) console.info(`postgres, dbos: skipped: ${noServer}`)
   it.skipIf(noServer !== undefined)('on the embedded engine, in PostgreSQL', async () => {
@@ -87,6 +104,34 @@ describe('one program', { timeout: 120_000 }, () => {
       expect(new Set(service.invocations.map(({ pid }) => pid)).size).toBeGreaterThan(2)
       expect(readFileSync(join(cwd, 'published.md'), 'utf8').split(TEXT)).toHaveLength(2)
     } finally {
+      await service.close()
+    }
+  })
+
+  it('and its agent inside of a durable handler of yours, on the loopback service', async () => {
+    const cwd = temporaryFolder()
+    const handler = new URL('../../dist/engines/inside-lambda.js', import.meta.url).href
+    const service = await LambdaTestService.open({ handler, cwd, secondMs: 50, env: { SELVAGE_PROVIDER: 'offline' } })
+    const client = new LambdaClient({
+      endpoint: service.url,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    })
+    try {
+      const asked = { FunctionName: 'runs', InvocationType: 'Event', DurableExecutionName: 'q4' } as const
+      await client.send(new InvokeCommand({ ...asked, Payload: Buffer.from('{"topic":"Q4 market trends"}') }))
+      const [execution] = service.executions
+      const begun = (step: string): number =>
+        execution?.events.filter(({ Name, EventType }) => Name === step && EventType === 'StepStarted').length ?? 0
+      await expect.poll(() => begun('model#2'), { timeout: 60_000 }).toBe(1)
+      for (const pid of service.working) process.kill(pid, 'SIGKILL')
+      await expect.poll(() => execution?.status, { timeout: 60_000 }).toBe('SUCCEEDED')
+      expect(execution?.result).toContain(TEXT)
+      expect([begun('title'), begun('model#1'), begun('model#2')]).toEqual([1, 1, 2])
+      expect(new Set(service.invocations.map(({ pid }) => pid)).size).toBeGreaterThan(1)
+      expect(readFileSync(join(cwd, 'published.md'), 'utf8').split(TEXT)).toHaveLength(2)
+    } finally {
+      client.destroy()
       await service.close()
     }
   })

@@ -4,7 +4,7 @@ import { BankProcess } from '../bank/bank-process.ts'
 import type { BankOptions } from '../bank/server.ts'
 import { type Baseline, playUndisturbed } from '../crash/play.ts'
 import type { Given } from '../crash/site.ts'
-import type { EngineUnderTest } from '../crash/under-test.ts'
+import type { EngineUnderTest, PlaceOptions } from '../crash/under-test.ts'
 import { PATIENT_MS } from './given.ts'
 
 /** A bank that is open as long as the tests run. */
@@ -16,8 +16,8 @@ export function openBank(options: Partial<BankOptions> = {}): () => BankProcess 
 }
 
 /** What the scenario comes to when nobody is killed. */
-export function undisturbed(under: EngineUnderTest, given: Given): () => Baseline {
-  return ready(() => playUndisturbed(under, given))
+export function undisturbed(under: EngineUnderTest, given: Given, options: PlaceOptions = {}): () => Baseline {
+  return ready(() => playUndisturbed(under, given, options))
 }
 
 /** Opened before the first test of the section, closed behind its last one. */

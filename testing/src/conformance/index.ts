@@ -9,7 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Manifest } from '@selvage/core'
-import { describe, test } from 'vitest'
+import { describe } from 'vitest'
 import type { EngineUnderTest } from '../crash/under-test.ts'
 import { approvals } from './approvals.ts'
 import { callbacks } from './callbacks.ts'
@@ -23,6 +23,7 @@ import { exactlyOnce } from './exactly-once.ts'
 import { forkDeterminism } from './fork-determinism.ts'
 import { PATIENT_MS } from './given.ts'
 import { inspecting, listing } from './inspect.ts'
+import { leaveOut } from './leave-out.ts'
 import { longHistory } from './long-history.ts'
 import { manifestSection } from './manifest.ts'
 import { oneAnswer } from './one-answer.ts'
@@ -44,9 +45,10 @@ import { takeover } from './takeover.ts'
 import { timers } from './timers.ts'
 
 export type { Scenario } from '../crash/scenario.ts'
-export type { EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
+export type { Damage, EngineModule, EngineUnderTest, OpenedEngine, PlaceOptions } from '../crash/under-test.ts'
 export { type EveryStep, killInEveryStep } from './every-step.ts'
 export { type Inside, inside } from './inside.ts'
+export { leaveOut } from './leave-out.ts'
 export type { EngineRecord, SectionRecord } from './record.ts'
 export type { Kit, Section } from './section.ts'
 
@@ -103,8 +105,7 @@ export async function conformance(under: EngineUnderTest, sections?: readonly Se
       if (reason === undefined) {
         describe(section.title, { timeout: PATIENT_MS }, () => section.register({ under, manifest }))
       } else {
-        console.info(`${name}: "${section.title}" is skipped: ${reason}`)
-        test(section.title, ({ skip }) => skip(reason))
+        leaveOut(section.title, reason)
       }
     }
   })

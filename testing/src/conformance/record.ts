@@ -21,10 +21,11 @@ export interface EngineRecord {
   readonly sections: readonly SectionRecord[]
 }
 
-/** To be called in the suite whose suites and tests are the sections. */
+/** To be called in the suite whose suites and tests are the sections. Prints each test that skipped itself, with its reason. */
 export function recorded(engine: string): void {
   // biome-ignore lint/correctness/noEmptyPattern: vitest reads from the pattern that no fixture is asked for
   afterAll(({}, { tasks, file }) => {
+    for (const section of tasks) for (const skip of skipsOf(section)) console.info(`${engine}: ${skip}`)
     const folder = process.env.SELVAGE_CONFORMANCE
     if (folder === undefined || folder === '') return
     mkdirSync(folder, { recursive: true })
@@ -46,6 +47,14 @@ function recordOf(section: RunnerTask): SectionRecord | undefined {
   if (left > notes.length && !hasFailed) return undefined
   const found = hasFailed ? 'fails' : left === tests.length ? 'skipped' : 'holds'
   return { title: section.name, found, reasons: [...new Set(notes)] }
+}
+
+/** Where in the section, and why. */
+function skipsOf(section: RunnerTask): readonly string[] {
+  return testsOf(section).flatMap((test) => {
+    const title = test === section ? '' : `, "${test.name}"`
+    return reasonOf(test.result).map((reason) => `"${section.name}"${title} is skipped: ${reason}`)
+  })
 }
 
 /** What a test said when it skipped itself; vitest's types do not name it. */

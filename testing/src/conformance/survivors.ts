@@ -9,6 +9,11 @@ export function survivors({ survives }: Manifest): string | undefined {
 
 /** The moment itself, or, where this engine never comes to it, the one when a reply is on its way to the engine. */
 export function reached(under: EngineUnderTest, moment: Moment): Moment {
-  const never: { readonly [name in Moment]?: string } = under.neverHit ?? {}
-  return never[moment] === undefined ? moment : 'host.before-reply'
+  return neverAt(under, moment) === undefined ? moment : 'host.before-reply'
+}
+
+/** Why this engine never comes to that moment. */
+export function neverAt({ neverHit = {} }: EngineUnderTest, moment: Moment): string | undefined {
+  const reasons: { readonly [name in Moment]?: string } = neverHit
+  return reasons[moment]
 }

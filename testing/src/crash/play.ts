@@ -6,7 +6,7 @@ import { checkEnd, checkMoment, checkNotAgain, type Expected, expectedOf } from 
 import type { Hits, KillAt } from './kill-switch.ts'
 import type { TaskProcess } from './process.ts'
 import { type Given, type Sight, Site } from './site.ts'
-import type { EngineUnderTest } from './under-test.ts'
+import type { EngineUnderTest, PlaceOptions } from './under-test.ts'
 
 /** How one process of a round ends: by itself at a moment, from outside when the journal has so many entries, or not. */
 export type Death = KillAt | { readonly entries: number } | undefined
@@ -27,8 +27,12 @@ export interface Baseline extends Expected {
 /** After this a process is stuck. */
 const PATIENCE_MS = 60_000
 
-export async function playUndisturbed(under: EngineUnderTest, given: Given): Promise<Baseline> {
-  const site = new Site(under, given)
+export async function playUndisturbed(
+  under: EngineUnderTest,
+  given: Given,
+  options: PlaceOptions = {},
+): Promise<Baseline> {
+  const site = new Site(under, given, options)
   try {
     const process = site.spawn('drive')
     const { code } = await process.exited
@@ -48,8 +52,9 @@ export async function play(
   given: Given,
   expected: Expected,
   rounds: readonly (readonly Death[])[],
+  options: PlaceOptions = {},
 ): Promise<Played> {
-  const site = new Site(under, given)
+  const site = new Site(under, given, options)
   const { scenario } = given
   const wrong: string[] = []
   let deaths = 0

@@ -25,10 +25,15 @@ export class TaskProcess {
   constructor(task: Task, main: string = MAIN) {
     const args = [main, JSON.stringify(task)]
     const env = { ...process.env, ...COMPILED }
-    this.child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'inherit'] })
-    if (this.child.pid === undefined || this.child.stdout === null) throw new Error('a child process did not start')
-    this.pid = this.child.pid
-    createInterface({ input: this.child.stdout }).on('line', (line) => this.hear(JSON.parse(line) as News))
+    this.child = spawn(process.execPath, args, { env, stdio: ['pipe', 'pipe', 'pipe'] })
+    const { pid, stdout, stderr } = this.child
+    if (pid === undefined || stdout === null || stderr === null) throw new Error('a child process did not start')
+    this.pid = pid
+    createInterface({ input: stdout }).on('line', (line) => this.hear(JSON.parse(line) as News))
+    createInterface({ input: stderr }).on('line', (warned) => {
+      process.stderr.write(`${warned}\n`)
+      this.hear({ warned })
+    })
     this.exited = new Promise((resolve) => {
       this.child.once('close', (code, signal) => {
         this.over = true

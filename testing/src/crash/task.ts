@@ -41,4 +41,6 @@ export interface News {
   readonly hits?: Hits
   /** Something that a program told of itself: see Outside.tell. */
   readonly told?: Json
+  /** A line on its standard error. */
+  readonly warned?: string
 }

@@ -22,6 +22,9 @@ export interface EngineModule {
   open(folder: string, options?: PlaceOptions): Promise<OpenedEngine>
 }
 
+/** Called while nobody has the folder open. What it resolves with mends the record. */
+export type Damage = (folder: string, runId: string) => Promise<() => Promise<void>>
+
 /** An engine as the conformance sections are given it. */
 export interface EngineUnderTest extends EngineModule {
   /** What it is called where findings are told. Default: the name in its manifest. */
@@ -32,10 +35,8 @@ export interface EngineUnderTest extends EngineModule {
   readonly neverHit?: { readonly [name in ProbeName]?: string }
   /** Fewer of them, where starting a process or reaching a server takes long: kills at each place (10), random seeds (25). */
   readonly plays?: { readonly kills?: number; readonly seeds?: number }
-  /**
-   * Makes what was recorded first of that run unreadable, while nobody has the folder open; what it resolves with mends it.
-   */
-  readonly damage?: (folder: string, runId: string) => Promise<() => Promise<void>>
+  /** How the first step in the record of a run becomes unreadable; or why nobody outside of the engine could do that. */
+  readonly damage?: Damage | string
   /** Sections beside those of the kit: `AGENTS` of @selvage/testing-agents, or of your own. */
   readonly more?: readonly Section[]
 }

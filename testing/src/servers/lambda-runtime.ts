@@ -47,6 +47,12 @@ export async function lambdaRuntime(
   alive.socket?.unref()
   const stopped = new AbortController()
   let left = count
+  const logged = new Set<string>()
+  /** As Lambda's own runtime does, into the function's log, but the same line only once. */
+  const log = (line: string): void => {
+    if (!logged.has(line)) console.error(line)
+    logged.add(line)
+  }
 
   const post = async (path: string, body: unknown): Promise<void> => {
     await fetch(`${base}/${path}`, { method: 'POST', body: JSON.stringify(body) })
@@ -54,6 +60,7 @@ export async function lambdaRuntime(
   const makeOne = async (): Promise<void> => {
     const query = `environment=${environment}&pid=${process.pid}&function=${functionName}`
     const response = await fetch(`${base}/next?${query}`, { signal: stopped.signal })
+    if (response.status === 410) return stopped.abort()
     const id = response.headers.get('lambda-runtime-aws-request-id') ?? ''
     const deadline = Number(response.headers.get('lambda-runtime-deadline-ms'))
     const context = {
@@ -61,10 +68,12 @@ export async function lambdaRuntime(
       invokedFunctionArn: response.headers.get('lambda-runtime-invoked-function-arn') ?? '',
       getRemainingTimeInMillis: () => deadline - Date.now(),
     }
+    const event = (await response.json()) as { readonly DurableExecutionArn?: string }
     try {
-      await post(`${id}/response`, await handler((await response.json()) as never, context as never))
+      await post(`${id}/response`, await handler(event as never, context as never))
     } catch (error) {
       const { name, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
+      if (!stopped.signal.aborted) log(`Invoke Error ${event.DurableExecutionArn}: ${name}: ${message}`)
       await post(`${id}/error`, { errorType: name, errorMessage: message })
     }
   }

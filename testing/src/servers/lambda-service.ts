@@ -3,10 +3,12 @@
  * and the official SDK talk to it unchanged (`AWS_ENDPOINT_URL_LAMBDA`). It is ours, written after the public API; what it
  * proves is that our side keeps to that API over process boundaries, not how the real service behaves where the API is silent.
  *
- *   the API             Invoke · checkpoint · state · history · list · get · stop · callbacks
+ *   the API             Invoke · configuration (of its `Timeout`) · checkpoint · state · history · list · get · stop · callbacks
  *   the Runtime API     `/2018-06-01/runtime/invocation/next`, as in a Lambda execution environment: processes ask for work
  *
- * An invocation whose process dies, or takes longer than `timeoutMs`, is made again, by another process.
+ * An invocation whose process dies, or takes longer than `timeoutMs` or its function's own `Timeout`, is made again, by
+ * another process. The one that took longer gets no more of them; it is not killed where the service has not begun it: what it
+ * still writes is refused.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -59,6 +61,13 @@ interface Invocation {
   child?: ChildProcess
 }
 
+interface Asker {
+  readonly functionName: string
+  readonly environment: string
+  /** Undefined: it gets none. */
+  give(invocation: Invocation | undefined): void
+}
+
 interface Answer {
   readonly status: number
   readonly body: unknown
@@ -93,7 +102,9 @@ export class LambdaTestService {
   private readonly callbacks = new Map<string, DurableExecution>()
   private readonly queue: Invocation[] = []
   private readonly current = new Map<DurableExecution, Invocation>()
-  private readonly asking: { readonly functionName: string; give(invocation: Invocation): void }[] = []
+  private readonly asking: Asker[] = []
+  /** Of functions that have one of their own. Milliseconds. */
+  private readonly timeouts = new Map<string, number>()
   /** What each process that is alive makes now. */
   private readonly environments = new Map<string, Set<Invocation>>()
   private isClosed = false
@@ -174,6 +185,7 @@ export class LambdaTestService {
     const json = (): Record<string, unknown> => JSON.parse(body.toString() || '{}') as Record<string, unknown>
     if (version === '2018-06-01') return await this.runtime(rest, json, url.searchParams, response)
     if (kind === 'functions' && verb === 'invocations') return this.invoke(what, request, body.toString())
+    if (kind === 'functions' && verb === 'configuration') return this.configure(what, json())
     if (kind === 'functions' && verb === 'durable-executions') return this.list(what, url.searchParams)
     if (kind === 'durable-execution-callbacks') return this.callback(what, verb, body.toString())
     if (kind !== 'durable-executions') throw new ApiError(404, 'ResourceNotFoundException', url.pathname)
@@ -202,6 +214,11 @@ export class LambdaTestService {
     }
     const execution = known ?? this.begin(unqualified(functionName), name, input)
     return { status: 202, body: undefined, headers: { 'X-Amz-Durable-Execution-Arn': execution.arn } }
+  }
+
+  private configure(functionName: string, { Timeout: seconds }: Record<string, unknown>): Answer {
+    this.timeouts.set(unqualified(functionName), Number(seconds) * (this.options.secondMs ?? 1_000))
+    return { status: 200, body: { FunctionName: functionName, Timeout: seconds } }
   }
 
   private begin(functionName: string, name: string, input: string): DurableExecution {
@@ -327,7 +344,8 @@ export class LambdaTestService {
   /** Hands it out, with all that is known of the execution by now. */
   private event(invocation: Invocation, pid: number): Answer {
     const { execution, id } = invocation
-    const { timeoutMs = 15 * 60 * 1_000, pageSize = 100 } = this.options
+    const { pageSize = 100 } = this.options
+    const timeoutMs = this.timeouts.get(execution.functionName) ?? this.options.timeoutMs ?? 15 * 60 * 1_000
     invocation.by = { pid }
     invocation.deadline = Date.now() + timeoutMs
     invocation.timer = setTimeout(() => this.timedOut(invocation), timeoutMs).unref()
@@ -380,13 +398,15 @@ export class LambdaTestService {
   private async next(query: URLSearchParams, response: ServerResponse): Promise<Answer | undefined> {
     const pid = Number(query.get('pid'))
     const functionName = query.get('function') ?? FUNCTION
+    const environment = query.get('environment') ?? ''
+    if (!this.environments.has(environment)) throw new ApiError(410, 'EnvironmentGone', environment)
     const waiting = this.queue.find(({ execution, child }) =>
       child === undefined ? execution.functionName === functionName : child.pid === pid,
     )
     const invocation =
       waiting ??
       (await new Promise<Invocation | undefined>((resolve) => {
-        const asker = { functionName, give: resolve }
+        const asker: Asker = { functionName, environment, give: resolve }
         this.asking.push(asker)
         response.once('close', () => {
           const at = this.asking.indexOf(asker)
@@ -396,12 +416,12 @@ export class LambdaTestService {
       }))
     if (invocation === undefined) return undefined
     if (this.queue.includes(invocation)) this.queue.splice(this.queue.indexOf(invocation), 1)
-    const environment = this.environments.get(query.get('environment') ?? '')
-    if (environment === undefined) {
+    const made = this.environments.get(environment)
+    if (made === undefined) {
       this.died(invocation)
       return undefined
     }
-    environment.add(invocation)
+    made.add(invocation)
     return this.event(invocation, pid)
   }
 
@@ -419,7 +439,18 @@ export class LambdaTestService {
 
   private timedOut(invocation: Invocation): void {
     invocation.child?.kill('SIGKILL')
+    for (const [environment, made] of this.environments) if (made.has(invocation)) this.reset(environment, made)
     this.died(invocation)
+  }
+
+  /** Whatever else it has is made again elsewhere, and it is given nothing more. */
+  private reset(environment: string, made: ReadonlySet<Invocation>): void {
+    this.environments.delete(environment)
+    for (const asker of this.asking.filter((each) => each.environment === environment)) {
+      this.asking.splice(this.asking.indexOf(asker), 1)
+      asker.give(undefined)
+    }
+    for (const invocation of made) this.died(invocation)
   }
 
   private died(invocation: Invocation): void {

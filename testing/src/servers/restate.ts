@@ -14,6 +14,8 @@ import { freePorts } from './ports.ts'
 export interface RestateServerOptions {
   /** With the partitions and the memory that the server takes by itself. Else one partition and little: tests start many. */
   readonly asItComes?: boolean
+  /** How long a worker may stand still before its runs are another one's, in milliseconds. Else as long as by default: a minute. */
+  readonly patienceMs?: number
   /** A PEM file with the key that it signs its requests with. */
   readonly identityKeyFile?: string
 }
@@ -76,7 +78,7 @@ export class RestateTestServer {
     const binary = restateBinary()
     if (binary === undefined) throw new Error(noRestate())
     const [fabric, ingress, admin] = this.ports
-    const { identityKeyFile, asItComes } = this.options
+    const { identityKeyFile, asItComes, patienceMs } = this.options
     const log = openSync(join(this.folder, 'log'), 'a')
     const child = spawn(binary, ['--node-name', 'test', '--no-logo'], {
       env: {
@@ -94,6 +96,10 @@ export class RestateTestServer {
         }),
         RESTATE_LOG_FORMAT: 'compact',
         RESTATE_LOG_DISABLE_ANSI_CODES: 'true',
+        ...(patienceMs !== undefined && {
+          RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_INTERVAL: `${patienceMs / 2}ms`,
+          RESTATE_WORKER__INVOKER__HTTP2_KEEP_ALIVE_TIMEOUT: `${patienceMs / 2}ms`,
+        }),
         ...(identityKeyFile !== undefined && {
           RESTATE_WORKER__INVOKER__REQUEST_IDENTITY_PRIVATE_KEY_PEM_FILE: identityKeyFile,
         }),

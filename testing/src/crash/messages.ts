@@ -1,12 +1,11 @@
 /**
- * Messages of the outbox, for `npm run soak`: sent by steps, at once and one after the other, by one that fails first;
+ * Messages of the outbox: sent by steps, at once and one after the other, by one that fails first;
  * delivered by whichever worker lives. A delivery is a line outside, as an effect is.
  */
 import type { OutboxHandler, StepContext } from '@selvage/core'
 import { createWorkflow } from '@selvage/programs'
-import type { Scenario } from '@selvage/testing/conformance'
-
-type Line = Parameters<NonNullable<Scenario['judge']>>[0][number]
+import type { LedgerLine } from './effects-ledger.ts'
+import type { Scenario } from './scenario.ts'
 
 const DELIVERY = 'delivery '
 const SENT = 7
@@ -56,7 +55,7 @@ export const scenario: Scenario = {
   judge,
 }
 
-function judge(lines: readonly Line[]): readonly string[] {
+function judge(lines: readonly LedgerLine[]): readonly string[] {
   const delivered = lines
     .filter(({ key }) => key.startsWith(DELIVERY))
     .map(({ key }) => Number(key.slice(DELIVERY.length)))
