@@ -39,4 +39,22 @@ export const DBOS: readonly Mutation[] = [
     test: 'engines/dbos/src/engine.test.ts',
     title: 'a retried run hears what was accepted, and not taken, before it failed',
   },
+  {
+    name: 'on DBOS a lease of no number is a lease',
+    breaks: 'engines/dbos/README.md: options',
+    file: 'engines/dbos/src/options.ts',
+    find: 'if (Number.isFinite(got) && got >= least) continue',
+    put: 'if (!(got < least)) continue',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'an option that is undefined is not given, and one that is no number is refused',
+  },
+  {
+    name: 'on DBOS an option that is undefined is given',
+    breaks: 'engines/dbos/README.md: options',
+    file: 'engines/dbos/src/options.ts',
+    find: 'return { ...options, name, namesSteps, leaseMs, pollMs,',
+    put: 'return { name, namesSteps, leaseMs, pollMs, ...options,',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'an option that is undefined is not given, and one that is no number is refused',
+  },
 ]

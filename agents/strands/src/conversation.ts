@@ -246,7 +246,7 @@ export class Conversation {
       this.#since.push(difference.edits)
     }
     if (difference.dropped) {
-      this.#isDropped = true
+      this.#drop()
       this.#since.push('dropped')
       return
     }
@@ -261,7 +261,13 @@ export class Conversation {
 
   /** The journal asks for another answer: the agent did not take the last one. */
   dropPending(): void {
-    if (this.#pending?.message !== undefined) this.#isDropped = true
+    if (this.#pending?.message !== undefined) this.#drop()
+  }
+
+  /** What direct calls did behind the answer is done all the same. */
+  #drop(): void {
+    this.#isDropped = true
+    if (this.#pending !== undefined) this.#takeDeeds(this.#pending.did)
   }
 
   patchState({ set, remove }: StatePatch): void {
