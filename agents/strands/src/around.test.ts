@@ -16,7 +16,7 @@ import { engineWith, Process } from '../test/process.ts'
 import { keysOf, outcomeOf, play, playAllPrefixes } from '../test/scenario.ts'
 import { MESSAGE } from './fold.ts'
 import { runOf } from './run-of.ts'
-import { agentOfTool } from './seams.ts'
+import { agentOfTool } from './seams/tools.ts'
 import { createSessionProgram } from './session-program.ts'
 import type { Script } from './testing/index.ts'
 

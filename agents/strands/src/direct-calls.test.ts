@@ -16,7 +16,7 @@ import { type How, MemoryEngine } from '../test/memory-engine.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { keysOf, outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { createOrchestratorProgram } from './orchestrator-program.ts'
-import { agentOfTool } from './seams.ts'
+import { agentOfTool } from './seams/tools.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()

@@ -19,7 +19,7 @@ import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 import { warn } from './program-options.ts'
-import { hasSessionManager } from './seams.ts'
+import { hasSessionManager } from './seams/plugins.ts'
 import type { Session } from './turns.ts'
 
 export interface DurableOptions extends ToolPolicies {

@@ -11,7 +11,7 @@ import type { InterruptResponseContentData } from '@strands-agents/sdk'
 import type { Unanswered } from './asking.ts'
 import { localKey } from './frames.ts'
 import type { Scope } from './scope.ts'
-import { type HookAnswer, type InterruptJson, isHookInterrupt } from './seams.ts'
+import { type HookAnswer, type InterruptJson, isHookInterrupt } from './seams/interrupts.ts'
 
 const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
 const APPROVE_KEY = /^approve:(.+)@\d+(?:=[\w-]+)?(?:\/\d+)?$/s

@@ -44,14 +44,14 @@ import { type EditedInput, errorRecord, recordResult, resultBlock, suppliedRecor
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
 import {
-  agentOfTool,
   forgetInterrupt,
   type InterruptJson,
   interruptJson,
   isInterruptError,
   raiseInterrupts,
   respond,
-} from './seams.ts'
+} from './seams/interrupts.ts'
+import { agentOfTool } from './seams/tools.ts'
 import { abortedBy, agentTakenBy, enterCircuit, telling, throwIfError, toolBehaviour } from './tool-attempts.ts'
 
 type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>

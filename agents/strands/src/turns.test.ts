@@ -23,7 +23,7 @@ import { engineWith, Process } from '../test/process.ts'
 import { keysOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
 import { conversationOf } from './fold.ts'
-import { wrapInvocation } from './seams.ts'
+import { wrapInvocation } from './seams/invocation.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()

@@ -36,17 +36,10 @@ import { PromptWatch } from './prompt-watch.ts'
 import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
 import { Scope, toJson } from './scope.ts'
-import {
-  answerHooks,
-  hasSessionManager,
-  type Invocation,
-  interruptJson,
-  missingGoalStart,
-  resetInterrupts,
-  restoreMetrics,
-  resumeInterrupts,
-  type usedSoFar,
-} from './seams.ts'
+import type { Invocation } from './seams/inside.ts'
+import { answerHooks, interruptJson, resetInterrupts, resumeInterrupts } from './seams/interrupts.ts'
+import { restoreMetrics, type usedSoFar } from './seams/metrics.ts'
+import { hasSessionManager, missingGoalStart } from './seams/plugins.ts'
 import type { StateWatch } from './state-watch.ts'
 import { closeAfter, type Ending, endOf, saidIn } from './turn-end.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
