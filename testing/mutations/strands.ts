@@ -67,7 +67,7 @@ export const STRANDS: readonly Mutation[] = [
   {
     name: 'a system prompt that a recorded tool has set is not set again',
     breaks: 'docs/durable.md: recorded with the result of the tool',
-    file: 'agents/strands/src/tool-gate.ts',
+    file: 'agents/strands/src/tool-body.ts',
     find: 'if (record.systemPrompt !== undefined) scope.prompt.apply(record.systemPrompt)',
     put: '',
     test: 'agents/strands/src/prompts.test.ts',
