@@ -20,6 +20,7 @@
  */
 import type { Json } from '@selvage/core'
 import { Message, type MessageData, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import type { NameMessage } from './message-names.ts'
 import { type Edit, MessageWatch } from './message-watch.ts'
 import type { StatePatch, ToolRecord } from './record.ts'
 import { isBlockAsSeen, type SeenBlock, type SeenMessage, saysTheSame, see, seeBlock } from './seen-message.ts'
@@ -52,9 +53,6 @@ interface Pending {
 
 /** What the body of a tool did to its agent. */
 export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'edits' | 'messages' | 'systemPrompt'>
-
-/** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
-export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
 
 /** Messages at both ends that are compared at each model call; all of them are at the end of a turn. */
 const NEAR_START = 8
