@@ -238,7 +238,7 @@ export const STRANDS: readonly Mutation[] = [
   {
     name: 'a goal loop is not told what the turn began with',
     breaks: 'docs/durable.md: a goal loop that hides earlier attempts',
-    file: 'agents/strands/src/turns.ts',
+    file: 'agents/strands/src/turn-start.ts',
     find: 'const tell = isOpen && !conversation.hasBegun ? undefined : missingGoalStart(agent)',
     put: 'const tell = undefined as ReturnType<typeof missingGoalStart>',
     test: 'agents/strands/src/goal.test.ts',

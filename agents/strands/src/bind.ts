@@ -8,7 +8,8 @@ import { bindInner, bindInnerOf, refuseOneStep, toolsWithin } from './inner.ts'
 import type { Policy } from './policy.ts'
 import { setSessionId } from './seams/memories.ts'
 import { StateWatch } from './state-watch.ts'
-import { type Session, Turns } from './turns.ts'
+import type { Session } from './turn-sessions.ts'
+import { Turns } from './turns.ts'
 import { unwatched } from './unwatched.ts'
 
 export interface Binding {

@@ -20,7 +20,7 @@ import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 import { warn } from './program-options.ts'
 import { hasSessionManager } from './seams/plugins.ts'
-import type { Session } from './turns.ts'
+import type { Session } from './turn-sessions.ts'
 
 export interface DurableOptions extends ToolPolicies {
   /** The same id is the same run: started again, the program goes on where it stopped. */
