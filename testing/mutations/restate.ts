@@ -16,9 +16,8 @@ export const RESTATE: readonly Mutation[] = [
     file: 'engines/restate/src/engine.ts',
     find: "if (receipt.status === 'PreviouslyAccepted') {",
     put: 'if (false) {',
-    test: 'engines/restate/src/conformance.test.ts',
-    title: 'of two with the same id one counts, and the second sender is told which',
-    titleIn: 'testing/src/conformance/signals.ts',
+    test: 'engines/restate/src/engine.test.ts',
+    title: 'I4: of many that are sent at once under one id one is accepted, and all are told the same first',
   },
   {
     name: 'on Restate a run that kills its workers is tried for ever',
