@@ -258,4 +258,13 @@ export const CORE: readonly Mutation[] = [
     test: 'core/src/written.test.ts',
     title: 'another step does not begin before it is durable',
   },
+  {
+    name: 'waits that are over together end in the order in which they were asked for',
+    breaks: 'I13',
+    file: 'core/src/mailbox.ts',
+    find: 'due.sort((a, b) => a.until - b.until)',
+    put: 'due',
+    test: 'core/src/turn.test.ts',
+    title: 'of several sleeps that are over by the time that somebody looks, the shortest is told first',
+  },
 ]

@@ -71,4 +71,22 @@ export const DBOS: readonly Mutation[] = [
     titleIn: 'testing/src/conformance/exactly-once.ts',
     processes: true,
   },
+  {
+    name: 'on DBOS a lease of no number is a lease',
+    breaks: 'engines/dbos/README.md: options',
+    file: 'core/src/engines/refusals.ts',
+    find: 'if (got >= least && got <= most && (!isWhole || Number.isInteger(got))) continue',
+    put: 'if (!(got < least)) continue',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'an option that is undefined is not given, and one that is no number is refused',
+  },
+  {
+    name: 'on DBOS an option that is undefined is given',
+    breaks: 'engines/dbos/README.md: options',
+    file: 'engines/dbos/src/options.ts',
+    find: 'return { ...options, name, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs }',
+    put: 'return { name, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs, ...options }',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'an option that is undefined is not given, and one that is no number is refused',
+  },
 ]

@@ -68,4 +68,22 @@ export const LAMBDA: readonly Mutation[] = [
     test: 'engines/lambda/src/queue.test.ts',
     title: 'what is looked for keeps its number, though a bell rings for it and others meanwhile',
   },
+  {
+    name: 'on Lambda a child that the service ended leaves its parent waiting',
+    breaks: 'docs/advance.md, rule 11',
+    file: 'core/src/engines/reading-engine.ts',
+    find: 'if (run.isLost) await this.tellOfEnd(picture, this.reopeningsOf(run))',
+    put: '',
+    test: 'engines/lambda/src/engine.test.ts',
+    title: 'rule 11: whoever sees that the service ended a child tells its parent',
+  },
+  {
+    name: 'a parent that could not be told once is never told',
+    breaks: 'docs/advance.md, rule 11',
+    file: 'core/src/engines/outside-engine.ts',
+    find: 'this.toldOf.delete(end)',
+    put: '',
+    test: 'engines/lambda/src/engine.test.ts',
+    title: 'rule 11: no look fails where the parent cannot be told, and the next one tells it',
+  },
 ]

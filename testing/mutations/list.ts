@@ -1,4 +1,5 @@
 /** All of them, by the package that is broken. */
+import { CLI } from './cli.ts'
 import { CORE } from './core.ts'
 import { DBOS } from './dbos.ts'
 import { EMBEDDED } from './embedded.ts'
@@ -22,4 +23,5 @@ export const MUTATIONS: readonly Mutation[] = [
   ...LAMBDA,
   ...DBOS,
   ...SELVAGE,
+  ...CLI,
 ]

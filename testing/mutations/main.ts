@@ -1,6 +1,7 @@
 /**
  * `npm run mutations`: applies each deliberate breakage and runs the test that it names, which must turn red; then the
- * same tests without any, which must be green. Exit code 1 if a breakage went unnoticed.
+ * same tests without any, which must be green. Exit code 1 if a breakage went unnoticed. Behind it, a part of a name, or of
+ * the path of what is broken, chooses: `npm run mutations -- agents/strands`.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
@@ -40,7 +41,7 @@ function run(mutation: Mutation, broken: boolean): { passed: number; failed: num
 
 const only = process.argv.slice(2).join(' ')
 let unnoticed = 0
-const mutations = MUTATIONS.filter(({ name }) => name.includes(only))
+const mutations = MUTATIONS.filter(({ name, file }) => name.includes(only) || file.includes(only))
 for (const mutation of mutations) {
   const whole = run(mutation, false)
   const broken = run(mutation, true)

@@ -1,14 +1,22 @@
 /** Hooks around an invocation: what they do through the run is done once, wherever the process dies, and never left out. */
 import type { Entry } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { AfterInvocationEvent, type Agent, AgentResultEvent, BeforeInvocationEvent } from '@strands-agents/sdk'
+import {
+  AfterInvocationEvent,
+  AfterModelCallEvent,
+  type Agent,
+  AgentResultEvent,
+  BeforeInvocationEvent,
+  BeforeToolCallEvent,
+} from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting } from '../test/agents.ts'
 import { MemoryEngine } from '../test/memory-engine.ts'
 import { engineWith, Process } from '../test/process.ts'
-import { keysOf, outcomeOf, playAllPrefixes } from '../test/scenario.ts'
+import { keysOf, outcomeOf, play, playAllPrefixes } from '../test/scenario.ts'
 import { MESSAGE } from './fold.ts'
 import { runOf } from './run-of.ts'
+import { agentOfTool } from './seams/tools.ts'
 import { createSessionProgram } from './session-program.ts'
 import type { Script } from './testing/index.ts'
 
@@ -175,6 +183,83 @@ describe('a step of a hook around the invocation', () => {
       expect(auditsOf(whole.ledger)).toHaveLength(6)
     },
   )
+
+  it('is not taken for one inside of it: those are done in each cycle', async () => {
+    const ledger = new Ledger()
+    const engine = new MemoryEngine(runtime)
+    const asks: Script = (_, { answer }) =>
+      answer % 2 === 1 ? { tools: [{ name: 'look', input: { n: 1 } }] } : 'Seen.'
+    const program = createSessionProgram(
+      'chat',
+      () => {
+        const { agent } = makeAgent(ledger, asks, { tools: [noting(ledger, 'look')] })
+        audited(agent, ledger)
+        agent.addHook(AfterModelCallEvent, async (event) => {
+          await runOf(event)?.step('note', () => void ledger.tools.push('note'))
+        })
+        return agent
+      },
+      { log: () => {} },
+    )
+    await engine.start('s', { program: 'chat:session', input: null })
+    for (const id of ['m1', 'm2']) await engine.signal('s', { id, name: MESSAGE, payload: { input: 'go' } })
+    await engine.execute('s', program)
+    expect(ledger.count('note')).toBe(4)
+    expect(hooksIn(engine.entries('s')).filter((key) => key.includes(':note@'))).toEqual(
+      [1, 2, 3, 4].map((n) => `hook:afterModelCall:note@${n}`),
+    )
+  })
+
+  it('of a session is done for each turn of a message, where a hook asks for another one', async () => {
+    const ledger = new Ledger()
+    const engine = new MemoryEngine(runtime)
+    const program = createSessionProgram(
+      'chat',
+      () => {
+        const { agent } = makeAgent(ledger, count)
+        audited(agent, ledger)
+        let asked = 0
+        agent.addHook(AfterInvocationEvent, (event) => {
+          if (asked++ < 1) event.resume = 'and more'
+        })
+        return agent
+      },
+      { log: () => {} },
+    )
+    await engine.start('s', { program: 'chat:session', input: null })
+    await engine.signal('s', { id: 'm1', name: MESSAGE, payload: { input: 'go' } })
+    await engine.execute('s', program)
+    expect(hooksIn(engine.entries('s'))).toEqual([
+      ...['hook:beforeInvocation:audit@m1', 'hook:afterInvocation:audit@1'],
+      ...['hook:beforeInvocation:audit@1', 'hook:afterInvocation:audit@2', 'hook:agentResult:audit@2'],
+    ])
+    expect(auditsOf(ledger)).toHaveLength(5)
+  })
+
+  it('is not there behind a turn that somebody is asked in: the invocation ends', async () => {
+    const runs: unknown[] = []
+    const process = new Process(await engineWith(runtime, []), {
+      script: [{ tools: [{ name: 'look', input: { n: 1 } }] }, 'Done.'],
+    })
+    process.agent.addHook(BeforeToolCallEvent, (event) => void event.interrupt({ name: 'may' }))
+    process.agent.addHook(AfterInvocationEvent, (event) => void runs.push(runOf(event)))
+    expect(await process.invoke('go')).toMatchObject({ stopReason: 'interrupt' })
+    expect(runs).toEqual([undefined])
+  })
+
+  it('is of its own agent: one inside has no run there', async () => {
+    const runs: unknown[] = []
+    await play(runtime, {
+      script: [{ tools: [{ name: 'inner', input: { input: 'look' } }] }, 'Done.'],
+      config: (ledger) => ({ tools: [makeAgent(ledger, ['Seen.'], { name: 'inner' }).agent] }),
+      prepare: (agent) =>
+        agent.addHook(AfterInvocationEvent, (event) => {
+          const inner = agentOfTool(agent.toolRegistry.get('inner'))?.agent as Agent
+          runs.push(runOf(event)?.runId, runOf(inner))
+        }),
+    })
+    expect(runs).toEqual(['r', undefined])
+  })
 
   it('does not wait for ever when the run is taken over', async () => {
     const engine = await engineWith(runtime, [])

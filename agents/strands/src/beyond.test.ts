@@ -368,6 +368,38 @@ describe('calls of hooks', () => {
     }
   })
 
+  it('that came to the maximum of tokens at one place have a partial message each', async () => {
+    let told: string[] = []
+    const names = ['one', 'two', 'three']
+    const scenario = judged(
+      (messages) => {
+        const asked = JSON.stringify(messages)
+        const name = names.find((each) => asked.includes(`is ${each}`)) ?? 'none'
+        const content = [new TextBlock(`${name} `.repeat(20_000))]
+        return { error: new MaxTokensError('too many', new Message({ role: 'assistant', content })) }
+      },
+      (agent, judge) => {
+        agent.addHook(BeforeModelCallEvent, async () => {
+          for (const name of names) {
+            const error = await judge.ask(`is ${name} right?`).catch((error: unknown) => error)
+            const { partialMessage } = error as MaxTokensError
+            told.push(JSON.stringify(partialMessage.toJSON().content).slice(10, 16))
+          }
+        })
+      },
+      { script: ['Done.'] },
+    )
+    const whole = await play(runtime, scenario)
+    const first = told
+    expect(new Set(first).size).toBe(3)
+    for (let length = 1; length < whole.entries.length; length++) {
+      told = []
+      const again = await play(runtime, scenario, whole.entries.slice(0, length))
+      expect(outcomeOf(again)).toEqual(outcomeOf(whole))
+      expect(told).toEqual(told.length === 0 ? [] : first)
+    }
+  })
+
   it('what was recorded stands, whatever is rendered today; another kind of question is another call', async () => {
     let day = 1
     let kind = 'You judge.'

@@ -1,7 +1,7 @@
 /**
  * The gate of model calls that pass the stages by: a manager that summarises, a strategy that offloads, a classifier that
  * routes, an extractor, an agent that a plugin asks. They all call `streamAggregated` of a model, which every provider
- * inherits; the models that can be found around an agent (seams.ts: `modelsAround`) have one of their own, which asks who
+ * inherits; the models that can be found around an agent (seams/models.ts: `modelsAround`) have one of their own, which asks who
  * is calling:
  *
  *   nobody's invocation                  ─▶ the model's own
@@ -40,7 +40,8 @@ import {
 } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
-import { modelsAround, throwIfCancelled } from './seams.ts'
+import { throwIfCancelled } from './seams/invocation.ts'
+import { modelsAround } from './seams/models.ts'
 import { asRouting, type Invoked, invocationNow, type LoopCall } from './within.ts'
 
 type Stream = Model['streamAggregated']

@@ -6,9 +6,10 @@ import { Nest } from './frames.ts'
 import { checkAgent, putGates } from './gates.ts'
 import { bindInner, bindInnerOf, refuseOneStep, toolsWithin } from './inner.ts'
 import type { Policy } from './policy.ts'
-import { setSessionId } from './seams.ts'
+import { setSessionId } from './seams/memories.ts'
 import { StateWatch } from './state-watch.ts'
-import { type Session, Turns } from './turns.ts'
+import type { Session } from './turn-sessions.ts'
+import { Turns } from './turns.ts'
 import { unwatched } from './unwatched.ts'
 
 export interface Binding {

@@ -20,9 +20,10 @@
  */
 import type { Json } from '@selvage/core'
 import { Message, type MessageData, type ToolResultBlock, type Usage } from '@strands-agents/sdk'
+import { Cycle, type Deeds } from './cycle.ts'
+import type { NameMessage } from './message-names.ts'
 import { type Edit, MessageWatch } from './message-watch.ts'
-import type { StatePatch, ToolRecord } from './record.ts'
-import { isBlockAsSeen, type SeenBlock, type SeenMessage, saysTheSame, see, seeBlock } from './seen-message.ts'
+import type { StatePatch } from './record.ts'
 import { bare, findSplice, isEmpty, isSame, type Splice } from './splice.ts'
 import { addInto, addUsage, NO_USAGE } from './usage.ts'
 
@@ -36,25 +37,6 @@ export interface Difference {
   /** What was added since the last agreement, if it is not what is implied: for those who hear of each message once. */
   readonly added?: readonly MessageData[]
 }
-
-interface Pending {
-  readonly n: number
-  /** Absent: the model answered with an error. */
-  readonly message: Message | undefined
-  /** The tool uses that have a result, and these. */
-  readonly resulted: string[]
-  readonly results: ToolResultBlock[]
-  did: readonly Deeds[]
-  /** While the agent is live: what was said when it was given out. */
-  readonly seen: SeenMessage | undefined
-  readonly seenResults: Map<string, SeenBlock> | undefined
-}
-
-/** What the body of a tool did to its agent. */
-export type Deeds = Pick<ToolRecord, 'state' | 'invocation' | 'edits' | 'messages' | 'systemPrompt'>
-
-/** Ids of messages that the SDK would name at random, so that a message has one id in all processes. */
-export type NameMessage = (of: 'answer' | 'results' | 'input', n: number, index: number) => string
 
 /** Messages at both ends that are compared at each model call; all of them are at the end of a turn. */
 const NEAR_START = 8
@@ -95,7 +77,7 @@ export class Conversation {
   #input: Message[] = []
   /** Of the turn: what tools wrote to the invocationState. */
   invocation: StatePatch[] = []
-  #pending: Pending | undefined
+  #pending: Cycle | undefined
   /** The pending answer was not taken by the agent. */
   #isDropped = false
   /** Of all before the fold point. Added to in place. */
@@ -143,17 +125,7 @@ export class Conversation {
     if (!isRetry) this.#foldPoint(n - 1)
     this.answers = n
     this.#isDropped = false
-    const isLive = this.#watch !== undefined
-    const seen = message === undefined || !isLive ? undefined : see(message)
-    this.#pending = {
-      n,
-      message,
-      resulted: [],
-      results: [],
-      did: NOTHING,
-      seen,
-      seenResults: isLive ? new Map() : undefined,
-    }
+    this.#pending = new Cycle(n, message, this.#watch !== undefined)
     this.#pendingUsage.push(usage)
     this.lastUsage = usage ?? this.lastUsage
     this.#since = []
@@ -168,12 +140,8 @@ export class Conversation {
   result(cycle: number, toolUseId: string, block: ToolResultBlock, did?: Deeds): void {
     const pending = this.#pending
     if (pending?.n !== cycle) return
-    const { resulted, results } = pending
-    const before = resulted.indexOf(toolUseId)
-    if (before < 0) resulted.push(toolUseId)
-    results[before < 0 ? results.length : before] = block
-    pending.seenResults?.set(toolUseId, seeBlock(block))
-    if (did !== undefined) pending.did = [...pending.did, did]
+    pending.take(toolUseId, block)
+    if (did !== undefined) pending.deed(did)
   }
 
   /** What a direct call did is the cycle's in which it was made. Its messages are not its own: they are compared later. */
@@ -181,7 +149,7 @@ export class Conversation {
     if (state === undefined && systemPrompt === undefined) return
     const did = { ...(state !== undefined && { state }), ...(systemPrompt !== undefined && { systemPrompt }) }
     if (this.#pending === undefined) this.#takeDeeds([did])
-    else this.#pending.did = [...this.#pending.did, did]
+    else this.#pending.deed(did)
   }
 
   /** The body of a tool may have changed the agent's messages, `anywhere` or near their ends: what it changed, taken over. */
@@ -246,7 +214,7 @@ export class Conversation {
       this.#since.push(difference.edits)
     }
     if (difference.dropped) {
-      this.#isDropped = true
+      this.#drop()
       this.#since.push('dropped')
       return
     }
@@ -261,7 +229,13 @@ export class Conversation {
 
   /** The journal asks for another answer: the agent did not take the last one. */
   dropPending(): void {
-    if (this.#pending?.message !== undefined) this.#isDropped = true
+    if (this.#pending?.message !== undefined) this.#drop()
+  }
+
+  /** What direct calls did behind the answer is done all the same. */
+  #drop(): void {
+    this.#isDropped = true
+    if (this.#pending !== undefined) this.#takeDeeds(this.#pending.did)
   }
 
   patchState({ set, remove }: StatePatch): void {
@@ -359,32 +333,15 @@ export class Conversation {
   /** What the agent appends once it goes on, as far as it is complete: input, answer, results. */
   implied(): Message[] {
     const pending = this.#pending
-    const uses = pending?.message?.content.filter((block) => block.type === 'toolUseBlock') ?? []
-    const isComplete = uses.every(({ toolUseId }) => resultOf(pending, toolUseId) !== undefined)
-    return isComplete ? this.#implied() : this.#input
+    return pending === undefined || pending.isComplete ? this.#implied() : this.#input
   }
 
   /** Also where some results are no step's (a hook cancelled the call, a person supplied it): they will differ. */
   #implied(): Message[] {
     const pending = this.#pending
     if (pending?.message === undefined || this.#isDropped) return this.#input
-    const { message, n } = pending
-    let isCalling = false
-    const content: ToolResultBlock[] = []
-    for (let index = 0; index < message.content.length; index++) {
-      const block = message.content[index]
-      if (block?.type !== 'toolUseBlock') continue
-      isCalling = true
-      const result = resultOf(pending, block.toolUseId)
-      if (result !== undefined) content.push(result)
-    }
-    if (!isCalling) return [...this.#input, message]
-    const trackingId = this.#name?.('results', n, 0)
-    const reply =
-      trackingId === undefined
-        ? new Message({ role: 'user', content })
-        : new Message({ role: 'user', content, trackingId })
-    return this.#input.length === 0 ? [message, reply] : [...this.#input, message, reply]
+    const own = pending.messages(this.#name?.('results', pending.n, 0))
+    return this.#input.length === 0 ? own : [...this.#input, ...own]
   }
 
   /** Names a message of the agent as the fold will name it. */
@@ -392,7 +349,7 @@ export class Conversation {
     const pending = this.#pending
     if (message.role !== 'user') return
     const isReply = message.content.some(
-      (block) => block.type === 'toolResultBlock' && resultOf(pending, block.toolUseId) !== undefined,
+      (block) => block.type === 'toolResultBlock' && pending?.resultOf(block.toolUseId) !== undefined,
     )
     if (isReply && pending !== undefined) this.#rename(message, 'results', pending.n, 0)
     else if (pending === undefined) {
@@ -456,15 +413,8 @@ export class Conversation {
     return undefined
   }
 
-  /** Whether a new message still says what the gates gave out. */
   #isAsGiven(message: Message): boolean {
-    const { seen, seenResults, message: answer } = this.#pending ?? {}
-    if (message === answer) return seen === undefined || saysTheSame(message, seen)
-    if (message.metadata?.custom !== undefined) return false
-    return message.content.every((block) => {
-      const given = block.type === 'toolResultBlock' ? seenResults?.get(block.toolUseId) : undefined
-      return given?.block !== block || isBlockAsSeen(block, given)
-    })
+    return this.#pending?.isAsGiven(message) ?? message.metadata?.custom === undefined
   }
 
   /** Whether the agent's list begins with the committed messages. */
@@ -484,8 +434,4 @@ export class Conversation {
   sinceLastAnswer(): string {
     return JSON.stringify(this.#since.map(bare))
   }
-}
-
-function resultOf(pending: Pending | undefined, toolUseId: string): ToolResultBlock | undefined {
-  return pending?.results[pending.resulted.indexOf(toolUseId)]
 }

@@ -1,6 +1,13 @@
 /** Tools that are called past the stages, and tools that live in the process. */
 import { nodeRuntime } from '@selvage/runtime-node'
-import { AfterToolCallEvent, type Agent, type AgentConfig, type Tool, tool } from '@strands-agents/sdk'
+import {
+  AfterModelCallEvent,
+  AfterToolCallEvent,
+  type Agent,
+  type AgentConfig,
+  type Tool,
+  tool,
+} from '@strands-agents/sdk'
 import { BeforeNodeCallEvent, Graph } from '@strands-agents/sdk/multiagent'
 import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { describe, expect, it } from 'vitest'
@@ -9,7 +16,7 @@ import { type How, MemoryEngine } from '../test/memory-engine.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { keysOf, outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { createOrchestratorProgram } from './orchestrator-program.ts'
-import { agentOfTool } from './seams.ts'
+import { agentOfTool } from './seams/tools.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -41,6 +48,17 @@ async function playGraph(make: () => Graph): Promise<How> {
   return await engine.execute('r', createOrchestratorProgram('graph', 'team', make, { log: () => {} }))
 }
 
+const write = tool({
+  name: 'write',
+  description: 'Writes.',
+  inputSchema: { type: 'object' },
+  callback: (_, context) => {
+    context?.agent.appState.set('user', 'ann')
+    if (context !== undefined) (context.agent as Agent).systemPrompt = 'Help ann.'
+    return 'written'
+  },
+})
+
 describe('a direct call', () => {
   it('in a hook is a step: made once, with its result for every process', async () => {
     const scenario: Scenario = {
@@ -61,16 +79,6 @@ describe('a direct call', () => {
   })
 
   it('that writes to the agent has written in every process', async () => {
-    const write = tool({
-      name: 'write',
-      description: 'Writes.',
-      inputSchema: { type: 'object' },
-      callback: (_, context) => {
-        context?.agent.appState.set('user', 'ann')
-        if (context !== undefined) (context.agent as Agent).systemPrompt = 'Help ann.'
-        return 'written'
-      },
-    })
     await playAllPrefixes(
       runtime,
       {
@@ -87,6 +95,32 @@ describe('a direct call', () => {
         expect([again.agent.appState.get('user'), again.agent.systemPrompt]).toEqual(['ann', 'Help ann.'])
       },
     )
+  })
+
+  it('behind an answer that a hook refuses has written in every process', async () => {
+    const script: Script = (messages, { options }) => {
+      if (options?.systemPrompt !== 'Help ann.') return 'Half.'
+      return messages.length === 1 ? { tools: [{ name: 'look', input: { n: 1 } }] } : 'Done.'
+    }
+    const whole = await playAllPrefixes(
+      runtime,
+      {
+        script,
+        config: (ledger) => ({ systemPrompt: 'Help.', tools: [noting(ledger, 'look'), write] }),
+        prepare: (agent) =>
+          agent.addHook(AfterModelCallEvent, async (event) => {
+            if (!JSON.stringify(event.stopData?.message.content).includes('Half.')) return
+            await agent.tool.write?.invoke({}, { recordDirectToolCall: false })
+            event.retry = true
+          }),
+      },
+      (again, all, prefix) => {
+        expect(outcomeOf(again)).toEqual(outcomeOf(all))
+        expect([again.agent.appState.get('user'), again.agent.systemPrompt]).toEqual(['ann', 'Help ann.'])
+        expect(again.ledger.modelCalls).toBe(3 - recordedSteps(prefix, 'model'))
+      },
+    )
+    expect(whole.ledger.modelCalls).toBe(3)
   })
 
   it('outside of an invocation is refused', async () => {
@@ -182,6 +216,17 @@ describe('the live bash tool', () => {
   it('is refused that a plugin brings to a node', async () => {
     const ledger = new Ledger()
     const make = (): Graph => new Graph({ nodes: [innerAgent(ledger, ['never'], shells())], edges: [], maxSteps: 5 })
+    expect(await playGraph(make)).toMatchObject(refused)
+    expect(ledger.modelCalls).toBe(0)
+  })
+
+  it('is refused of a node that comes later, before any node has begun', async () => {
+    const ledger = new Ledger()
+    const make = (): Graph => {
+      const first = makeAgent(ledger, ['Done.'], { id: 'first' }).agent
+      const second = makeAgent(ledger, ['never'], { id: 'second', tools: [bash] }).agent
+      return new Graph({ nodes: [first, second], edges: [['first', 'second']], maxSteps: 5 })
+    }
     expect(await playGraph(make)).toMatchObject(refused)
     expect(ledger.modelCalls).toBe(0)
   })

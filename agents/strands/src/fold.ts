@@ -14,9 +14,22 @@
 import { decode, type Entry, type ErrorJson, type Json, type JsonObject, type Question, standing } from '@selvage/core'
 import type { AgentResult, Message, MessageData } from '@strands-agents/sdk'
 import { Conversation, type Difference } from './conversation.ts'
-import { byPrefix, localKey } from './frames.ts'
+import { byPrefix } from './frames.ts'
 import { readAnswer, readResult } from './from-journal.ts'
 import { argsOf, inputMessages, type RecordedInput, recordInput } from './input.ts'
+import {
+  calledBy,
+  DIRECT,
+  DONE,
+  isAnswer,
+  isDoneKey,
+  isNumbered,
+  MODEL,
+  numberIn,
+  SYNC_KEY,
+  TURN_KEY,
+  takenMessage,
+} from './keys.ts'
 import type { Edit } from './message-watch.ts'
 import type { StatePatch } from './record.ts'
 import type { Splice } from './splice.ts'
@@ -67,15 +80,6 @@ export interface Identity {
   readonly tools: string
 }
 
-const MODEL = 'model#'
-const TOOL = 'tool:'
-const DIRECT = 'direct:'
-const TOOL_KEY = /^tool:(.+)@(\d+)(?:~\d+)?(?:\/again#\d+)?$/s
-const TURN_KEY = /^turn#(\d+)(\.end)?$/
-const SYNC_KEY = /^sync#(\d+)$/
-const INBOX = 'inbox#'
-const DONE = 'done#'
-
 /** So many checks are kept before those are looked for that nobody asks for. */
 const MANY = 64
 
@@ -97,54 +101,6 @@ export interface DonePatch extends SyncPatch {
   readonly turn?: TurnEnd
   /** It had no turn: what was said, or went wrong, before one began. */
   readonly end?: TurnEnd
-}
-
-/** The message that a session begins to answer with this entry. */
-export function takenMessage(entry: Entry): string | undefined {
-  return entry.type === 'wait' && isNumbered(entry.key, INBOX) ? entry.signalId : undefined
-}
-
-/** `done#m`. */
-export function isDoneKey(key: string): boolean {
-  return isNumbered(key, DONE)
-}
-
-/** The m of `done#m`. */
-export function doneNumber(key: string): number | undefined {
-  return numberIn(key, DONE)
-}
-
-function isNumbered(key: string, name: string): boolean {
-  return numberIn(key, name) !== undefined
-}
-
-/** Of a key that is that name and a number. Asked for each entry of a journal: a regular expression costs several times as much. */
-function numberIn(key: string, name: string): number | undefined {
-  return key.startsWith(name) ? wholeNumber(key, name.length) : undefined
-}
-
-/** The number that a text is from `from` to its end, if it is nothing but digits. */
-function wholeNumber(text: string, from: number): number | undefined {
-  if (from >= text.length) return undefined
-  let number = 0
-  for (let at = from; at < text.length; at++) {
-    const digit = text.charCodeAt(at) - ZERO
-    if (digit < 0 || digit > 9) return undefined
-    number = number * 10 + digit
-  }
-  return number
-}
-
-const ZERO = 48
-
-/** The call that a step is of: `tool:<toolUseId>@<cycle>`, and what follows where it was made again. */
-function calledBy(key: string): { readonly toolUseId: string; readonly cycle: number } | undefined {
-  if (!key.startsWith(TOOL)) return undefined
-  const at = key.lastIndexOf('@')
-  const number = at > TOOL.length ? wholeNumber(key, at + 1) : undefined
-  if (number !== undefined) return { toolUseId: key.slice(TOOL.length, at), cycle: number }
-  const [, toolUseId, cycle] = TOOL_KEY.exec(key) ?? []
-  return toolUseId === undefined ? undefined : { toolUseId, cycle: Number(cycle) }
 }
 
 export class Fold {
@@ -413,10 +369,6 @@ export function conversationOf(entries: readonly Entry[], prefix = ''): Conversa
 export function innerConversationsOf(entries: readonly Entry[]): Map<string, Conversation> {
   const scopes = [...byPrefix(standing(entries))].filter(([, own]) => own.some(isAnswer))
   return new Map(scopes.map(([prefix, own]) => [prefix.slice(0, -1), foldedFrom(own, prefix)]))
-}
-
-function isAnswer(entry: Entry): boolean {
-  return entry.type === 'step' && isNumbered(localKey(entry.key), MODEL)
 }
 
 function foldedFrom(entries: readonly Entry[], prefix: string, input?: Json): Conversation {

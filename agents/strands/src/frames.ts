@@ -21,7 +21,7 @@ import { entered } from './entered.ts'
 import { NodeOrder } from './node-order.ts'
 import type { Policy } from './policy.ts'
 import { type AnswerRecord, usageOf } from './record.ts'
-import type { InterruptJson } from './seams.ts'
+import type { InterruptJson } from './seams/interrupts.ts'
 import type { Turns } from './turns.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
 

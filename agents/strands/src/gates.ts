@@ -6,14 +6,9 @@ import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
 import { knowRunOf } from './run-of.ts'
 import type { Scope } from './scope.ts'
-import {
-  hasBackgroundTasks,
-  hasCheckpointing,
-  hasSessionManager,
-  type Invocation,
-  makeOutermost,
-  wrapInvocation,
-} from './seams.ts'
+import type { Invocation } from './seams/inside.ts'
+import { hasBackgroundTasks, hasCheckpointing, makeOutermost, wrapInvocation } from './seams/invocation.ts'
+import { hasSessionManager } from './seams/plugins.ts'
 import { toolGate } from './tool-gate.ts'
 import { type Ahead, enterHooks, scopeAround } from './within.ts'
 

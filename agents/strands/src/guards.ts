@@ -2,7 +2,7 @@
 import type { AgentResult, AgentStreamEvent } from '@strands-agents/sdk'
 import { markIfReplayed } from './events.ts'
 import type { Scope } from './scope.ts'
-import type { Invocation } from './seams.ts'
+import type { Invocation } from './seams/inside.ts'
 
 type Events = ReturnType<Invocation>
 

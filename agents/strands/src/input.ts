@@ -1,5 +1,5 @@
 /** What an agent is asked, as an invocation takes it and as the journal keeps it. */
-import { canonical, encode, type Json } from '@selvage/core'
+import { ConflictError, canonical, encode, type Json } from '@selvage/core'
 import {
   type ContentBlock,
   type ContentBlockData,
@@ -30,6 +30,30 @@ export function interruptResponses(args: InvokeArgs | undefined): readonly Inter
 
 export function isSameInput(one: Json, other: Json): boolean {
   return one === other || canonical(one) === canonical(other)
+}
+
+/** RUN_CONFLICT where a recorded turn has another input. */
+export function checkInput(
+  runId: string,
+  { n, input, end }: { readonly n: number; readonly input: Json; readonly end: unknown },
+  got: Json,
+): void {
+  if (isSameInput(input, got)) return
+  const show = (value: Json): string => {
+    const text = typeof value === 'string' ? value : JSON.stringify(value)
+    return text.length > 200 ? `${text.slice(0, 199)}…` : text
+  }
+  throw new ConflictError(
+    'RUN_CONFLICT',
+    `Turn ${n} of run ${runId} has another input. Recorded: ${show(input)} Got: ${show(got)}`,
+    {
+      hint:
+        end === undefined
+          ? 'That turn is not finished: invoke the agent with its input, or use another run id.'
+          : 'Invoke the agent with the same inputs in the same order, or use another run id.',
+      details: { runId, turn: n, recorded: input, got },
+    },
+  )
 }
 
 /** The messages that an input becomes in the conversation. `name`: their ids, in place of random ones. */

@@ -24,7 +24,8 @@ import {
 } from '@strands-agents/sdk'
 import { type CopyMessage, MessageCopies } from './message-copies.ts'
 import { mayBeEdited, messagesOf, watchMessages } from './messages-taken.ts'
-import { checkNamesFrom, copyMessagesBy, hasOtherStages, isOnlyHandler, traceOnlyRecording } from './seams.ts'
+import { checkNamesFrom, copyMessagesBy, traceOnlyRecording } from './seams/every-cycle.ts'
+import { hasOtherStages, isOnlyHandler } from './seams/invocation.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>
 type Next = MiddlewareNextOf<typeof InvokeModelStage>

@@ -1,7 +1,7 @@
 /** Servers of tools: what they told is recorded, and one that is down blocks nobody who does not need it. */
 import type { Entry, Program } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { type Agent, type AgentConfig, McpClient } from '@strands-agents/sdk'
+import { type Agent, type AgentConfig, BeforeModelCallEvent, McpClient, type Tool } from '@strands-agents/sdk'
 import { Graph } from '@strands-agents/sdk/multiagent'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent } from '../test/agents.ts'
@@ -28,16 +28,19 @@ class Server {
   isUp = true
   connects = 0
   readonly asked: string[] = []
-  readonly called: string[] = []
+  readonly #called: string[]
   readonly #pages: readonly Page[]
 
+  /** `called`: what is called of it, and of others. */
   constructor(
     pages: readonly Page[] = [
       [{ name: 'look', annotations: { readOnlyHint: true } }],
       [{ name: 'buy', annotations: { destructiveHint: true } }],
     ],
+    called: string[] = [],
   ) {
     this.#pages = pages
+    this.#called = called
   }
 
   client(): McpClient {
@@ -68,7 +71,7 @@ class Server {
       const tools = (this.#pages[at] ?? []).map((tool) => ({ ...tool, inputSchema: { type: 'object' } }))
       return at + 1 < this.#pages.length ? { tools, nextCursor: String(at + 1) } : { tools }
     }
-    if (method === 'tools/call') this.called.push(params?.name ?? '')
+    if (method === 'tools/call') this.#called.push(params?.name ?? '')
     return method === 'tools/call' ? { content: [{ type: 'text', text: `did ${params?.name}` }] } : undefined
   }
 }
@@ -134,10 +137,16 @@ describe('an agent with an MCP server', () => {
 interface Shops {
   readonly search: Server
   readonly charge: Server
+  readonly called: readonly string[]
 }
 
 function shops(): Shops {
-  return { search: new Server([[{ name: 'search' }]]), charge: new Server([[{ name: 'charge' }]]) }
+  const called: string[] = []
+  return {
+    search: new Server([[{ name: 'search' }]], called),
+    charge: new Server([[{ name: 'charge' }]], called),
+    called,
+  }
 }
 
 /** Sees the tools that it is given, and calls the one that it wants. */
@@ -148,6 +157,9 @@ function buyer(ledger: Ledger, wanted: string, server: Server, config: AgentConf
   }
   return makeAgent(ledger, script, { tools: [server.client()], ...config }).agent
 }
+
+/** Of which a run of before says too little: one whose call is recorded is not there to be counted. */
+const LATE = 'tools that an agent gets during the run'
 
 const TEAMS: Readonly<Record<string, (ledger: Ledger, shops: Shops) => Program>> = {
   'nodes of a graph': (ledger, { search, charge }) =>
@@ -182,12 +194,7 @@ const TEAMS: Readonly<Record<string, (ledger: Ledger, shops: Shops) => Program>>
       'team',
       () => {
         const helper = buyer(ledger, 'charge', charge).asTool({ name: 'helper' })
-        const script: Script = [
-          { tools: [{ name: 'search', input: {} }] },
-          { tools: [{ name: 'helper', input: { input: 'go' } }] },
-          'Done.',
-        ]
-        return makeAgent(ledger, script, { tools: [search.client(), helper] }).agent
+        return makeAgent(ledger, CALLS_HELPER, { tools: [search.client(), helper] }).agent
       },
       { log: () => {} },
     ),
@@ -195,20 +202,41 @@ const TEAMS: Readonly<Record<string, (ledger: Ledger, shops: Shops) => Program>>
     createAgentProgram(
       'team',
       () => {
-        const script: Script = [
-          { tools: [{ name: 'finder', input: { input: 'go' } }] },
-          { tools: [{ name: 'payer', input: { input: 'go' } }] },
-          'Done.',
-        ]
-        return makeAgent(ledger, script, {
-          tools: [
-            buyer(ledger, 'search', search).asTool({ name: 'finder' }),
-            buyer(ledger, 'charge', charge).asTool({ name: 'payer' }),
-          ],
-        }).agent
+        return makeAgent(ledger, CALLS_BOTH, { tools: finderAndPayer(ledger, search, charge) }).agent
       },
       { log: () => {} },
     ),
+  [LATE]: (ledger, { search, charge }) =>
+    createAgentProgram(
+      'team',
+      () => {
+        const { agent } = makeAgent(ledger, CALLS_BOTH)
+        const tools = finderAndPayer(ledger, search, charge)
+        agent.addHook(BeforeModelCallEvent, () => agent.toolRegistry.add(tools.splice(0)))
+        return agent
+      },
+      { log: () => {} },
+    ),
+}
+
+const CALLS_HELPER: Script = [
+  { tools: [{ name: 'search', input: {} }] },
+  { tools: [{ name: 'helper', input: { input: 'go' } }] },
+  { tools: [{ name: 'search', input: {} }] },
+  'Done.',
+]
+
+const CALLS_BOTH: Script = [
+  { tools: [{ name: 'finder', input: { input: 'go' } }] },
+  { tools: [{ name: 'payer', input: { input: 'go' } }] },
+  'Done.',
+]
+
+function finderAndPayer(ledger: Ledger, search: Server, charge: Server): Tool[] {
+  return [
+    buyer(ledger, 'search', search).asTool({ name: 'finder' }),
+    buyer(ledger, 'charge', charge).asTool({ name: 'payer' }),
+  ]
 }
 
 async function playTeam(team: string, prefix: readonly Entry[] = []) {
@@ -217,9 +245,7 @@ async function playTeam(team: string, prefix: readonly Entry[] = []) {
   await engine.start('r', { program: 'team', input: 'go' }, prefix)
   const make = TEAMS[team] as (typeof TEAMS)[string]
   const how = await engine.execute('r', make(ledger, servers))
-  const { search, charge } = servers
-  const called = [...search.called, ...charge.called]
-  return { how, entries: engine.entries('r'), seen: ledger.tools, called, servers }
+  return { how, entries: engine.entries('r'), seen: ledger.tools, called: servers.called }
 }
 
 /** As runs of before wrote them: by the name of the agent alone. */
@@ -233,10 +259,12 @@ describe('two agents of one name, each with an MCP server', () => {
   it.each(Object.keys(TEAMS))('have their own tools in every process: %s', async (team) => {
     const whole = await playTeam(team)
     expect(whole.how).toMatchObject({ outcome: { ok: {} } })
-    expect(whole.called).toEqual(['search', 'charge'])
+    expect(whole.called).toEqual(
+      team === 'an agent and its tool' ? ['search', 'charge', 'search'] : ['search', 'charge'],
+    )
     for (let length = 1; length < whole.entries.length; length++) {
       const prefix = whole.entries.slice(0, length)
-      for (const journal of [prefix, withOldKeys(prefix)]) {
+      for (const journal of team === LATE ? [prefix] : [prefix, withOldKeys(prefix)]) {
         const again = await playTeam(team, journal)
         const where = `behind entry ${length - 1}: ${JSON.stringify(journal.at(-1)).slice(0, 150)}`
         expect(again.how, where).toEqual(whole.how)

@@ -15,7 +15,7 @@
 import type { Durable, Entry, Json } from '@selvage/core'
 import type { Agent, McpClient } from '@strands-agents/sdk'
 import { placeOf } from './places.ts'
-import { mcpClientsOf } from './seams.ts'
+import { mcpClientsOf } from './seams/tools.ts'
 
 type List = McpClient['listTools']
 type Page = Awaited<ReturnType<McpClient['client']['listTools']>>

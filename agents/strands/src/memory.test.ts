@@ -185,6 +185,45 @@ describe('a store of memories', () => {
     }
   })
 
+  it('that is not known is told to whoever searches it; such a search is no step', async () => {
+    const told: unknown[] = []
+    const { how, entries } = await play(runtime, {
+      script: LOOKS,
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look')],
+        memoryManager: { stores: [new Store().of(undefined)], injection: false },
+      }),
+      prepare: (agent) =>
+        agent.addHook(AfterToolCallEvent, async () => {
+          await agent.memoryManager?.search('it', { stores: ['other'] }).catch((error: unknown) => told.push(error))
+        }),
+    })
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    const unknown = expect.objectContaining({ message: "MemoryManager: store 'other' not found" })
+    expect(told).toEqual([unknown, unknown])
+    expect(searchesIn(entries)).toBe(0)
+  })
+
+  it.each([
+    ['a model call', AfterModelCallEvent],
+    ['the invocation', AfterInvocationEvent],
+  ] as const)('answers what a hook behind %s did not wait for, though the run has ended', async (_, event) => {
+    const found = Promise.withResolvers<[{ content: string }]>()
+    let asked: Promise<unknown> | undefined
+    const slow = new Store().of(undefined, { search: () => found.promise })
+    const { how } = await play(runtime, {
+      script: ['Done.'],
+      config: () => ({ memoryManager: { stores: [slow], injection: false } }),
+      prepare: (agent) =>
+        agent.addHook(event as typeof AfterModelCallEvent, () => {
+          asked = agent.memoryManager?.search('it')
+        }),
+    })
+    expect(how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    found.resolve([{ content: 'late' }])
+    expect(JSON.stringify(await asked)).toContain('late')
+  })
+
   /** Three messages, each answered by another process. */
   const threeMessages = async (store: Store, more?: Partial<MemoryStore>, behind?: () => void): Promise<void> => {
     const engine = new MemoryEngine(runtime)
@@ -206,6 +245,25 @@ describe('a store of memories', () => {
     expect([...store.saved.keys()]).toEqual([0, 1, 2, 3, 4, 5])
     expect(store.again).toEqual([])
     expect([...store.saved.values()].filter((message) => message.includes('user'))).toHaveLength(3)
+  })
+
+  it('of a session that one process answers gets what no turn before had saved', async () => {
+    const store = new Store()
+    const facts = store.of({ trigger: new IntervalTrigger({ turns: 3 }), filter: ALL })
+    const memoryManager = { stores: [facts], injection: false }
+    const made = () => makeAgent(new Ledger(), () => 'Said.', { memoryManager }).agent
+    const engine = new MemoryEngine(runtime)
+    await engine.start('s', { program: 'chat:session', input: null })
+    for (const id of ['one', 'two', 'three']) await engine.signal('s', { id, name: 'message', payload: { input: id } })
+    await engine.execute('s', createSessionProgram('chat', made, { log: () => {} }))
+    expect([...store.saved.keys()]).toEqual([0, 1, 2, 3, 4, 5])
+    expect(store.again).toEqual([])
+  })
+
+  it('that has taken a message keeps no session from being idle', () => {
+    const state = { seq: 9, at: 0, type: 'state', patch: {} } as const
+    expect(isIdleSession({ ...state, key: 'saved:facts@3' })).toBe(true)
+    expect(isIdleSession({ ...state, key: 'sync#3' })).toBe(false)
   })
 
   it('that is slower than the session gets messages twice, under the same numbers', async () => {
@@ -322,5 +380,32 @@ describe('a store of memories', () => {
     store.saved.clear()
     await first.agent.memoryManager?.flush()
     expect([...store.saved]).toEqual(theirs.slice(0, 8))
+    expect(store.again).toEqual([])
+  })
+
+  it('gets nothing twice where the same process goes on with a turn that was left open', async () => {
+    const store = new Store()
+    let fails = true
+    const { agent, ...process } = new Process(await engineWith(runtime, []), {
+      script: (_, { answer }) => {
+        if (answer === 2 && fails) throw new Error('busy')
+        return LOOKS[answer - 1] ?? 'Done.'
+      },
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look')],
+        memoryManager: {
+          stores: [store.of({ trigger: new IntervalTrigger({ turns: 9 }), filter: ALL })],
+          injection: false,
+        },
+        retryStrategy: null,
+      }),
+    })
+    await expect(agent.invoke('go')).rejects.toThrow()
+    fails = false
+    await agent.invoke('go')
+    await process.plugin.detach()
+    await agent.memoryManager?.flush()
+    expect([...store.saved.keys()]).toEqual([0, 1, 2, 3, 4, 5])
+    expect(store.again).toEqual([])
   })
 })

@@ -15,7 +15,7 @@
 import { type Json, UnrecordedError } from '@selvage/core'
 import type { Agent, MemoryManager, Message } from '@strands-agents/sdk'
 import type { Scope } from './scope.ts'
-import { type Extraction, extractionOf } from './seams.ts'
+import { type Extraction, extractionOf } from './seams/memories.ts'
 import { invocationNow } from './within.ts'
 
 const SAVED = 'saved:'

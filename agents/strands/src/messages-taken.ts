@@ -12,7 +12,7 @@
  * where there is any, all is looked at (linear.ts).
  */
 import type { Agent, Message } from '@strands-agents/sdk'
-import { aroundHooks } from './seams.ts'
+import { aroundHooks } from './seams/invocation.ts'
 import { asHook, invocationNow } from './within.ts'
 
 interface Messages {

@@ -5,7 +5,7 @@
 import { FailedResult } from '@selvage/core'
 import type { InvokeModelContext, InvokeModelResult, Usage } from '@strands-agents/sdk'
 import type { AnswerRecord } from './record.ts'
-import { structuredOutputTool } from './seams.ts'
+import { structuredOutputTool } from './seams/tools.ts'
 
 /** The model, or a filter in front of it, declined. */
 export class ModelRefusalError extends Error {

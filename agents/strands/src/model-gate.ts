@@ -38,7 +38,8 @@ import {
 } from './record.ts'
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { ModelRequest, Scope } from './scope.ts'
-import { hasDefaultRetry, muteRetries, throwIfCancelled } from './seams.ts'
+import { throwIfCancelled } from './seams/invocation.ts'
+import { hasDefaultRetry, muteRetries } from './seams/plugins.ts'
 import { asLoopCall, invocationNow, type LoopCall } from './within.ts'
 
 type Handler = MiddlewareHandlerOf<typeof InvokeModelStage>

@@ -43,7 +43,7 @@ import { applyInvocation, type WatchedInvocation, watchInvocation } from './invo
 import { placeOfNode } from './places.ts'
 import type { StatePatch } from './record.ts'
 import { pump, relay, type Send } from './relay.ts'
-import { restoreMetrics } from './seams.ts'
+import { restoreMetrics } from './seams/metrics.ts'
 import { StateWatch } from './state-watch.ts'
 
 export type Orchestrator = Graph | Swarm

@@ -12,7 +12,7 @@ import { bindInner, refuseOneStep, toolsWithin } from './inner.ts'
 import { argsOf } from './input.ts'
 import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
-import { interruptJson } from './seams.ts'
+import { interruptJson } from './seams/interrupts.ts'
 import { undoable } from './undoing.ts'
 
 /** Makes the graph or swarm of a run, with its agents, anew in each process that goes on with it. */

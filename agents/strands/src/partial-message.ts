@@ -2,7 +2,7 @@
  * The partial message of a model that came to its maximum of tokens. An error is recorded with what it has, but for what is
  * too long for an error: then the message is a step of its own, right before the step that fails with the error.
  *
- *   partial:<call>[~2]    of the model call with that local key: `partial:model#3`
+ *   partial:<call>[:2]    of the model call with that local key: `partial:model#3`, `partial:beyond:judge@1~2`
  *
  * So the body of the call's step fails twice: at first without a record, and then, once the message is kept, with one. A
  * process that dies in between makes the call again, and so does a retry of the run: the newest message is the error's.
@@ -44,7 +44,7 @@ export class PartialMessage {
     const { durable } = this.#scope
     if (this.#kept !== undefined || !isCut(error) || durable.abortSignal.aborted) return false
     const before = recordedOf(this.#scope, this.#call).length
-    const local = `${PARTIAL}${this.#call}${before === 0 ? '' : `~${before + 1}`}`
+    const local = `${PARTIAL}${this.#call}${before === 0 ? '' : `:${before + 1}`}`
     const op = { key: this.#scope.key(local), kind: 'code', name: 'partial message', effect: 'read' } as const
     try {
       await durable.step(op, () => error.partialMessage.toJSON())
@@ -76,9 +76,10 @@ function isCut(error: unknown): error is MaxTokensError {
   return (details as { readonly partialMessage?: unknown } | undefined)?.partialMessage === undefined
 }
 
-/** Local keys of the messages recorded of a call, in their order. */
+/** Local keys of the messages recorded of a call, in their order. Behind a `~` it would be another call. */
 function recordedOf(scope: Scope, call: string): string[] {
-  const isOfCall = (local: string): boolean => local === PARTIAL + call || local.startsWith(`${PARTIAL}${call}~`)
+  const first = PARTIAL + call
+  const isOfCall = (local: string): boolean => local.startsWith(first) && /^(?::\d+)?$/.test(local.slice(first.length))
   const prefix = scope.key('')
   return scope.entries.flatMap((entry) => {
     if (entry.type !== 'step' || !entry.key.startsWith(prefix)) return []

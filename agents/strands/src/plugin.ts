@@ -19,8 +19,8 @@ import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
 import { warn } from './program-options.ts'
-import { hasSessionManager } from './seams.ts'
-import type { Session } from './turns.ts'
+import { hasSessionManager } from './seams/plugins.ts'
+import type { Session } from './turn-sessions.ts'
 
 export interface DurableOptions extends ToolPolicies {
   /** The same id is the same run: started again, the program goes on where it stopped. */

@@ -13,7 +13,7 @@ import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts
 import { FAILURE_OPTIONS, type FailurePolicies, FailurePolicy } from './failure-policy.ts'
 import { type LoopGuardOptions, type ReadyLoopGuard, readLoopGuard } from './loop-guard.ts'
 import { suppliedRecord, type ToolRecord } from './record.ts'
-import { agentOfTool } from './seams.ts'
+import { agentOfTool } from './seams/tools.ts'
 
 export interface ToolPolicies extends FailurePolicies {
   /**

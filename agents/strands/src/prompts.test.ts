@@ -5,7 +5,6 @@ import { describe, expect, it } from 'vitest'
 import { type Ledger, makeAgent, noting } from '../test/agents.ts'
 import { engineWith, Process } from '../test/process.ts'
 import { outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
-
 import { type Script, scriptedModel } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -153,6 +152,35 @@ describe('a system prompt', () => {
     const second = make()
     for (const input of ['a', 'b', 'c']) await second.invoke(input)
     expect([...asked.values()]).toEqual(['"Be kind."', PIRATE, PIRATE, PIRATE])
+  })
+})
+
+describe('a system prompt is recorded once', () => {
+  const load = doing('load', (agent) => {
+    agent.systemPrompt = 'You are a pirate.'
+  })
+  const byTool: Partial<Scenario> = { script: calling(new Map(), ['load', 'look', 'look']) }
+  const byHook = (act: (agent: Agent) => unknown): Partial<Scenario> => ({
+    prepare: (agent) => {
+      let calls = 0
+      agent.addHook(AfterToolCallEvent, async () => {
+        if (++calls === 1) await act(agent)
+      })
+    },
+  })
+
+  it.each([
+    ['that a tool sets', byTool],
+    ['that a hook sets', byHook((agent) => Object.assign(agent, { systemPrompt: 'You are a pirate.' }))],
+    ['that a direct call sets', byHook((agent) => agent.tool.load?.invoke({}, { recordDirectToolCall: false }))],
+  ])('%s', async (_, more) => {
+    const { entries, agent } = await play(runtime, {
+      script: calling(new Map(), ['look', 'look', 'look']),
+      config: (ledger) => ({ systemPrompt: 'Be kind.', tools: [noting(ledger, 'look'), load] }),
+      ...more,
+    })
+    expect(agent.systemPrompt).toBe('You are a pirate.')
+    expect(JSON.stringify(entries).split('pirate')).toHaveLength(2)
   })
 })
 

@@ -11,7 +11,7 @@ import type { InterruptResponseContentData } from '@strands-agents/sdk'
 import type { Unanswered } from './asking.ts'
 import { localKey } from './frames.ts'
 import type { Scope } from './scope.ts'
-import { type HookAnswer, type InterruptJson, isHookInterrupt } from './seams.ts'
+import { type HookAnswer, type InterruptJson, isHookInterrupt, resumeInterrupts } from './seams/interrupts.ts'
 
 const INTERRUPT_KEY = /^interrupt:(.+)@\d+(?:~\d+)?$/s
 const APPROVE_KEY = /^approve:(.+)@\d+(?:=[\w-]+)?(?:\/\d+)?$/s
@@ -59,7 +59,7 @@ function shown({ tool, input, reason, assignee, expiresAt, quorum }: Question): 
 
 // ── interrupts that the SDK reports at the end of an invocation ─────────────────────────────────────────────────────
 
-export interface HookQuestion {
+interface HookQuestion {
   readonly interrupt: InterruptJson
   readonly key: string
   readonly asked: AskedInterrupt
@@ -69,7 +69,7 @@ export interface HookQuestion {
  * Asks what the interrupts of hooks ask, which no gate has seen. Those that a gate raised are asked already. A hook that
  * runs again after a resume raises its interrupt again: that is the same question, answered or not.
  */
-export async function askForHooks(scope: Scope, interrupts: readonly InterruptJson[]): Promise<HookQuestion[]> {
+async function askForHooks(scope: Scope, interrupts: readonly InterruptJson[]): Promise<HookQuestion[]> {
   const fromHooks = interrupts.filter(({ id }) => !scope.raised.has(id))
   return await Promise.all(
     fromHooks.map(async (interrupt) => {
@@ -82,6 +82,26 @@ export async function askForHooks(scope: Scope, interrupts: readonly InterruptJs
       return { interrupt, key, asked }
     }),
   )
+}
+
+/** Responses to give to the loop at once, or nothing: the invocation ends with the interrupts open. */
+export async function responsesTo(
+  scope: Scope,
+  interrupts: readonly InterruptJson[],
+): Promise<readonly InterruptResponseContentData[] | undefined> {
+  const asked = await askForHooks(scope, interrupts)
+  if (!scope.waits) {
+    const isOpen = ({ key, asked }: HookQuestion): boolean => !scope.isAnswered(key, asked.question.id)
+    if (asked.some(isOpen)) await scope.caughtUp()
+    if (scope.raised.size > 0 || asked.some(isOpen)) return undefined
+  }
+  const responses = await Promise.all(
+    asked.map(async ({ interrupt, asked }) => ({
+      interruptResponse: { interruptId: interrupt.id, response: (await asked.wait()) as never },
+    })),
+  )
+  resumeInterrupts(scope.agent, responses)
+  return responses
 }
 
 /** What hooks have asked in the cycle that is gone on with, as far as it is answered: they need not stop there again. */
@@ -101,34 +121,48 @@ export async function answeredHooks(scope: Scope): Promise<HookAnswer[]> {
 
 // ── answers that an invocation brings ───────────────────────────────────────────────────────────────────────────────
 
-/** Sends `interruptResponse` blocks as the answers of the open questions they belong to. The first answer of anybody stands. */
-export async function answerOpen(scope: Scope, responses: readonly InterruptResponseContentData[]): Promise<void> {
+/**
+ * Sends `interruptResponse` blocks as the answers of the open questions they belong to. The first answer of anybody stands.
+ * `isOpen`: so is the turn that is to be made.
+ */
+export async function answerOpen(
+  scope: Scope,
+  responses: readonly InterruptResponseContentData[],
+  isOpen: boolean,
+): Promise<void> {
+  const { runId } = scope.durable
+  if (!isOpen) {
+    throw new UsageError('BAD_INPUT', `Run ${runId} has no interrupt that is open.`, {
+      hint: 'Invoke the agent with a new input.',
+      details: { runId },
+    })
+  }
   for (const { interruptResponse } of responses) {
     const { interruptId, response } = interruptResponse
     const [key, question] = [...scope.fold.questions].findLast(([key]) => interruptIdOf(key) === interruptId) ?? []
     if (key === undefined || question === undefined) {
-      throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no open interrupt "${interruptId}".`, {
+      throw new UsageError('BAD_INPUT', `Run ${runId} has no open interrupt "${interruptId}".`, {
         hint: 'Invoke the agent with the input of the turn first: its result lists the interrupts that are open.',
-        details: { runId: scope.durable.runId, interruptId },
+        details: { runId, interruptId },
       })
     }
     if (question.quorum !== undefined) {
       throw new UsageError('BAD_INPUT', `Interrupt "${interruptId}" is decided by several people.`, {
         hint: `Each of ${question.quorum.of.join(', ')} answers by run.approve('${question.id}', { by }) or reject.`,
-        details: { runId: scope.durable.runId, interruptId, id: question.id },
+        details: { runId, interruptId, id: question.id },
       })
     }
     const payload = payloadOf(question, encode(response, `the response to interrupt ${interruptId}`))
     const signal = { id: question.id, name: question.id, payload, by: 'agent.invoke' }
-    const receipt: SignalReceipt = await scope.durable.outbound.signal(scope.durable.runId, signal)
+    const receipt: SignalReceipt = await scope.durable.outbound.signal(runId, signal)
     if (!receipt.accepted && JSON.stringify(receipt.first.payload) !== JSON.stringify(payload)) {
       const { by, at } = receipt.first
       throw new RunError(
         'ALREADY_ANSWERED',
-        `Interrupt "${interruptId}" of run ${scope.durable.runId} was answered before${by === undefined ? '' : ` by ${by}`}.`,
+        `Interrupt "${interruptId}" of run ${runId} was answered before${by === undefined ? '' : ` by ${by}`}.`,
         {
           hint: 'Invoke the agent with the input of the turn: it goes on with the first answer.',
-          details: { runId: scope.durable.runId, id: question.id, by, at, value: receipt.first.payload },
+          details: { runId, id: question.id, by, at, value: receipt.first.payload },
         },
       )
     }

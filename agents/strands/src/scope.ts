@@ -20,19 +20,22 @@ import {
   type Question,
 } from '@selvage/core'
 import type { ApprovalAnswer } from '@selvage/programs'
-import type { Agent, InvokeModelContext, Message, MessageData } from '@strands-agents/sdk'
+import type { Agent, InvokeModelContext, Message } from '@strands-agents/sdk'
 import { type Answers, askingGate } from './asking.ts'
-import { Conversation, type NameMessage } from './conversation.ts'
+import { Conversation } from './conversation.ts'
 import { markReplayed } from './events.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
+import { Heard } from './heard.ts'
 import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
 import { type Saving, savingOf } from './memory.ts'
+import { naming } from './message-names.ts'
 import { beforeTaken, messagesOf, replaceMessages } from './messages-taken.ts'
 import type { Policy } from './policy.ts'
 import type { PromptWatch } from './prompt-watch.ts'
 import { ConsumerLeft } from './relay.ts'
+import { hashOf, RequestHeader } from './request-header.ts'
 import { hasStash, storeAgain } from './stash.ts'
 import type { StateWatch } from './state-watch.ts'
 
@@ -97,12 +100,13 @@ export class Scope implements Answers {
   #recorded: ReadonlySet<string> | undefined
   #retries: ReadonlyMap<string, readonly EntryOf<'retry'>[]> | undefined
   #check = ''
+  readonly #header: RequestHeader
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
   #caughtUp: Promise<void> | undefined
   readonly #saving: Saving | undefined
-  /** What was added since agent and journal last agreed. Undefined where nobody hears of each message once. */
-  readonly #heard: { added: MessageData[]; areImplied: boolean } | undefined
+  /** Undefined where nobody hears of each message once. */
+  readonly #heard: Heard | undefined
   /** Undefined: somebody may have the agent's messages. */
   #unmarked: (readonly Message[])[] | undefined
 
@@ -117,10 +121,11 @@ export class Scope implements Answers {
     this.waits = nest.waits
     this.outcomes = nest.outcomes
     this.#prefix = prefix
+    this.#header = new RequestHeader(options.agent, nest.durable)
     this.entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
     this.conversation = new Conversation(naming(nest.durable, prefix))
     this.#saving = savingOf(this, options.heardBefore)
-    if (hasStash(this.agent) || this.#saving !== undefined) this.#heard = { added: [], areImplied: true }
+    if (hasStash(this.agent) || this.#saving !== undefined) this.#heard = new Heard(this.conversation)
     this.fold = new Fold(this.entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
     this.asking = askingGate(nest.durable, this)
     const { loopGuard } = nest.policy
@@ -208,27 +213,8 @@ export class Scope implements Answers {
 
   /** The agent adds a message: it gets its name before others see it. */
   added(message: Message): void {
-    const { conversation } = this
-    conversation.name(message)
-    const heard = this.#heard
-    if (heard === undefined) return
-    heard.areImplied &&= conversation.implies(message, heard.added.length)
-    heard.added.push(message.toJSON())
-  }
-
-  /** Of what was added: what the steps do not imply. */
-  #unimplied(): readonly MessageData[] | undefined {
-    const heard = this.#heard
-    if (heard === undefined) return undefined
-    const areImplied = heard.areImplied && this.conversation.impliesAll(heard.added.length)
-    return areImplied ? undefined : heard.added
-  }
-
-  #forgetAdded(): void {
-    const heard = this.#heard
-    if (heard === undefined) return
-    heard.added = []
-    heard.areImplied = true
+    this.conversation.name(message)
+    this.#heard?.add(message)
   }
 
   /** Those who hear of each message once are told of those that the fold has put in place. `goesOn`: with a recorded turn. */
@@ -260,7 +246,7 @@ export class Scope implements Answers {
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
       conversation.dropPending()
-      this.#forgetAdded()
+      this.#heard?.forget()
       replaceMessages(this.agent, conversation.messages)
       this.#restore()
     } else {
@@ -268,19 +254,20 @@ export class Scope implements Answers {
       if (patch !== undefined) await durable.state(this.key(`sync#${n}`), toJson(patch))
     }
     this.#forced = 0
-    this.#check = fold.checkOf(n) ?? this.#hash([this.#check, this.#header(ctx), conversation.sinceLastAnswer()])
+    this.#check =
+      fold.checkOf(n) ?? hashOf(durable, [this.#check, this.#header.hash(ctx), conversation.sinceLastAnswer()])
     return { n, check: this.#check }
   }
 
   #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>): SyncPatch | undefined {
     const { conversation, agent, watch } = this
-    const added = this.#unimplied()
+    const added = this.#heard?.unimplied()
     const difference = conversation.compare(messagesOf(agent), thorough, changed)
     const state = watch.take()
     const modelState = this.#newModelState()
     const systemPrompt = this.prompt.changed()
     const isDropped = difference?.dropped === true
-    if (!isDropped) this.#forgetAdded()
+    if (!isDropped) this.#heard?.forget()
     const isHeard = added !== undefined && !isDropped
     const isAsKnown = state === undefined && modelState === undefined && systemPrompt === undefined
     if (difference === undefined && isAsKnown && !isHeard) return undefined
@@ -305,29 +292,6 @@ export class Scope implements Answers {
     if (modelState.keys().length === 0 && this.conversation.modelState === undefined) return undefined
     const now = toJson(modelState.getAll())
     return JSON.stringify(now) === JSON.stringify(this.conversation.modelState) ? undefined : now
-  }
-
-  // What a request has beside its messages, hashed once as long as it stays the same.
-  #headerOf: { readonly parts: readonly unknown[]; readonly text: string } | undefined
-
-  #header(ctx: InvokeModelContext): string {
-    const parts = [
-      ctx.model.modelId,
-      this.agent.systemPrompt,
-      ctx.toolChoice === undefined ? undefined : JSON.stringify(ctx.toolChoice),
-      ...this.agent.toolRegistry.list().map((tool) => tool.toolSpec),
-    ]
-    const before = this.#headerOf
-    if (before?.parts.length === parts.length && before.parts.every((part, index) => part === parts[index]))
-      return before.text
-    const text = this.#hash(parts)
-    this.#headerOf = { parts, text }
-    return text
-  }
-
-  /** 16 characters that tell requests of one run apart. */
-  #hash(parts: readonly unknown[]): string {
-    return this.durable.id('', JSON.stringify(parts)).slice(0, 16)
   }
 
   // ── tool calls ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -412,30 +376,4 @@ function stepKeys(entries: readonly Entry[]): ReadonlySet<string> {
 /** As it will be read from the journal. */
 export function toJson(value: unknown): JsonObject {
   return JSON.parse(JSON.stringify(value)) as JsonObject
-}
-
-const KINDS = { answer: 0, results: 1, input: 2 } as const
-const ZEROS = '00000000'
-
-/** UUIDs that follow from the run: one hash, and a number for each message. */
-function naming(durable: Durable, prefix: string): NameMessage {
-  let base: string | undefined
-  const begun: string[] = []
-  return (of, n, index) => {
-    base ??= uuidBase(durable.id('', `${prefix}messages`))
-    const kind = KINDS[of]
-    if (index > 0 || n >= 2 ** 32)
-      return `${base}${(kind * 2 ** 44 + n * 2 ** 12 + index).toString(16).padStart(12, '0')}`
-    // The same, in small numbers, the end of it first: a resume names thousands, and V8 keeps each piece of a long text.
-    begun[kind] ??= `${base}${kind}`
-    const hex = n.toString(16)
-    const end = `${ZEROS.slice(hex.length)}${hex}000`
-    return begun[kind] + end
-  }
-}
-
-/** The first four groups of a UUID of version 4. */
-function uuidBase(id: string): string {
-  const hex = Array.from(id, (character) => (character.charCodeAt(0) % 16).toString(16)).join('')
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(12, 15)}-8${hex.slice(15, 18)}-`
 }

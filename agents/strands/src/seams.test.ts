@@ -35,40 +35,33 @@ import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/ste
 import { GoalLoop } from '@strands-agents/sdk/vended-plugins/goal'
 import { describe, expect, it, vi } from 'vitest'
 import { plain } from '../test/agents.ts'
+import { checkNamesFrom, copyMessagesBy, traceOnlyRecording } from './seams/every-cycle.ts'
 import {
-  agentOfTool,
   answerHooks,
-  aroundHooks,
-  checkNamesFrom,
-  copyMessagesBy,
-  extractionOf,
   forgetInterrupt,
-  hasBackgroundTasks,
-  hasCheckpointing,
-  hasDefaultRetry,
-  hasOtherStages,
-  hasSessionManager,
   interruptJson,
   isHookInterrupt,
   isInterruptError,
-  isOnlyHandler,
-  makeOutermost,
-  mcpClientsOf,
-  missingGoalStart,
-  modelsAround,
-  muteRetries,
   raiseInterrupts,
   resetInterrupts,
   respond,
-  restoreMetrics,
   resumeInterrupts,
-  setSessionId,
-  stashOf,
+} from './seams/interrupts.ts'
+import {
+  aroundHooks,
+  hasBackgroundTasks,
+  hasCheckpointing,
+  hasOtherStages,
+  isOnlyHandler,
+  makeOutermost,
   throwIfCancelled,
-  traceOnlyRecording,
-  usedSoFar,
   wrapInvocation,
-} from './seams.ts'
+} from './seams/invocation.ts'
+import { extractionOf, setSessionId, stashOf } from './seams/memories.ts'
+import { restoreMetrics, usedSoFar } from './seams/metrics.ts'
+import { modelsAround } from './seams/models.ts'
+import { hasDefaultRetry, hasSessionManager, missingGoalStart, muteRetries } from './seams/plugins.ts'
+import { agentOfTool, mcpClientsOf } from './seams/tools.ts'
 import { type Script, scriptedModel, throttled } from './testing/index.ts'
 import { unwatched } from './unwatched.ts'
 

@@ -1,8 +1,8 @@
 /** The SDK's own SessionManager beside the journal: refused where a run is a program, and warned of with `durable()`. */
 import type { Entry } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { type AgentConfig, SessionManager } from '@strands-agents/sdk'
-import { Graph } from '@strands-agents/sdk/multiagent'
+import { type Agent, type AgentConfig, SessionManager } from '@strands-agents/sdk'
+import { Graph, Swarm } from '@strands-agents/sdk/multiagent'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { MemoryEngine } from '../test/memory-engine.ts'
@@ -77,7 +77,34 @@ describe('a SessionManager is refused before anything is done', () => {
   })
 })
 
+describe('a SessionManager of the graph or swarm itself', () => {
+  const manager = () => managed().sessionManager as SessionManager
+  const makes: readonly ['graph' | 'swarm', (node: Agent) => Graph | Swarm][] = [
+    ['graph', (node) => new Graph({ nodes: [node], edges: [], maxSteps: 5, sessionManager: manager() })],
+    ['swarm', (node) => new Swarm({ nodes: [node], start: 'a', maxSteps: 5, sessionManager: manager() })],
+  ]
+
+  it.each(makes)('is refused: %s', async (kind, make) => {
+    const ledger = new Ledger()
+    const factory = () => make(makeAgent(ledger, ['Done.'], { id: 'a' }).agent)
+    const engine = new MemoryEngine(runtime)
+    await engine.start('r', { program: 'team', input: 'go' })
+    const how = await engine.execute('r', createOrchestratorProgram(kind, 'team', factory, { log: () => {} }))
+    expect(how).toMatchObject(refused)
+    expect(ledger.modelCalls).toBe(0)
+  })
+})
+
 describe('a SessionManager beside durable()', () => {
+  it.each([
+    ['as its option', (): AgentConfig => managed()],
+    ['among its plugins', (): AgentConfig => ({ plugins: [managed().sessionManager as SessionManager] })],
+  ])('is told in one line, %s', async (_, config) => {
+    const { agent, lines } = new Process(await engineWith(runtime, []), { script: ['Done.'], config })
+    await agent.invoke('go')
+    expect(lines.filter((line) => line.includes('has a SessionManager beside durable()'))).toHaveLength(1)
+  })
+
   /** A session that has been spoken in before, by an agent that no run had. */
   async function spokenIn(): Promise<Map<string, Uint8Array>> {
     const files = new Map<string, Uint8Array>()

@@ -8,8 +8,10 @@ import {
   BeforeInvocationEvent,
   MaxTokensError,
   Message,
+  MessageAddedEvent,
   SlidingWindowConversationManager,
   TextBlock,
+  tool,
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
@@ -86,6 +88,7 @@ describe('a session', () => {
     expect([textOf(one, 'm1'), textOf(one, 'm2'), textOf(one, 'm3')]).toEqual(['Heard 1.', 'Heard 2.', 'Heard 3.'])
     expect(one.agents).toHaveLength(2)
     expect(bytesOf(one.engine.entries('s'), 'second question')).toBe(1)
+    expect(bytesOf(one.engine.entries('s'), 'Heard 2.')).toBe(1)
     const { agent: bare } = makeAgent(new Ledger(), LOOKS, { tools: [noting(new Ledger(), 'look')] })
     for (const text of ['first question', 'second question', 'third question']) await bare.invoke(text)
     expect(plain(one.agents.at(-1)?.messages ?? [])).toEqual(plain(bare.messages))
@@ -181,6 +184,48 @@ describe('a session', () => {
     expect(messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant', 'user', 'assistant'])
     expect(JSON.stringify(messages[3])).toContain('This turn failed: no network')
     expect(one.ledger.tools).toEqual(['look:1'])
+  })
+
+  it('whose turn fails behind an answer is closed by that', async () => {
+    const one = chat(
+      (messages) => `answer ${messages.length}`,
+      {},
+      (agent) => {
+        agent.addHook(MessageAddedEvent, ({ message }) => {
+          if (JSON.stringify(message).includes('answer 1')) throw new Error('no room')
+        })
+      },
+    )
+    for (const id of ['m1', 'm2']) await send(one, id, `question ${id}`)
+    await one.engine.execute('s', one.program)
+    expect(replyTo(one, 'm1')).toMatchObject({ error: { message: expect.stringContaining('no room') } })
+    expect(textOf(one, 'm2')).toBe('answer 3')
+    expect(one.agents[0]?.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant'])
+  })
+
+  it('whose tool cancels the agent is answered with what the agent ends with', async () => {
+    const config = (): AgentConfig => ({
+      tools: [
+        tool({
+          name: 'stop',
+          description: 'Stops.',
+          inputSchema: { type: 'object' },
+          callback: (_, context) => {
+            const agent = context?.agent as Agent | undefined
+            agent?.cancel()
+            return 'stopped'
+          },
+        }),
+      ],
+    })
+    const script: Script = [{ tools: [{ name: 'stop', input: {} }] }]
+    const one = chat(script, config())
+    await send(one, 'm1', 'question')
+    await one.engine.execute('s', one.program)
+    const bare = await makeAgent(new Ledger(), script, config()).agent.invoke('question')
+    const { message } = (replyTo(one, 'm1') as { result: AgentRunResult }).result
+    const { role, content } = bare.lastMessage.toJSON()
+    expect(message).toEqual({ role, content })
   })
 
   it('gives a new process the messages that a manager has left, not those that it has trimmed', async () => {

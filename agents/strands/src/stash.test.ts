@@ -3,6 +3,7 @@ import { AfterToolCallEvent, Offload, TextBlock, ToolResultBlock } from '@strand
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting } from '../test/agents.ts'
 import { MemoryEngine } from '../test/memory-engine.ts'
+import { engineWith, Process } from '../test/process.ts'
 import { outcomeOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { createSessionProgram, ReplyReader } from './session-program.ts'
 import type { Script } from './testing/index.ts'
@@ -104,6 +105,33 @@ describe.skipIf(Offload === undefined)('what a context manager has put aside', (
     files.clear()
     const at = whole.entries.findIndex((entry) => entry.type === 'step' && entry.key === 'model#2')
     expect(outcomeOf(await play(runtime, stored, whole.entries.slice(0, at + 1)))).toEqual(outcomeOf(whole))
+  })
+
+  it('is looked for once in a process, however many turns it takes up again', async () => {
+    const files = new Map<string, Uint8Array>()
+    let lists = 0
+    const storage = {
+      write: async (key: string, data: Uint8Array) => void files.set(key, data),
+      read: async (key: string) => files.get(key) ?? null,
+      delete: async (key: string) => void files.delete(key),
+      list: async (prefix: string) => {
+        lists++
+        return [...files.keys()].filter((key) => key.startsWith(prefix))
+      },
+    }
+    const engine = await engineWith(runtime, [])
+    const counted: number[] = []
+    for (let process = 0; process < 2; process++) {
+      const { agent, plugin } = new Process(engine, {
+        script: () => 'Said.',
+        config: () => ({ contextManager: 'auto', storage }),
+      })
+      lists = 0
+      for (const input of ['one', 'two', 'three']) await agent.invoke(input)
+      counted.push(lists)
+      await plugin.detach()
+    }
+    expect(counted).toEqual([0, 1])
   })
 
   it('is found by the next message of a session, answered by another process', async () => {

@@ -6,7 +6,7 @@
  * has them as they were added. What the storage has already, because it outlives the process, is not written again.
  */
 import { type Agent, type Message, ToolUseBlock } from '@strands-agents/sdk'
-import { type Stash, stashOf } from './seams.ts'
+import { type Stash, stashOf } from './seams/memories.ts'
 
 /** The tool by which a model asks for what was put aside: its results are not put aside again. */
 const RETRIEVAL = 'retrieve_context'

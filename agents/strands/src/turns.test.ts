@@ -23,7 +23,7 @@ import { engineWith, Process } from '../test/process.ts'
 import { keysOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../test/scenario.ts'
 import { isReplayed } from './events.ts'
 import { conversationOf } from './fold.ts'
-import { wrapInvocation } from './seams.ts'
+import { wrapInvocation } from './seams/invocation.ts'
 import type { Script } from './testing/index.ts'
 
 const runtime = nodeRuntime()
@@ -49,6 +49,27 @@ describe('turns', () => {
       expect(plain(conversationOf(again.entries).messages)).toEqual(plain(whole.agent.messages))
     })
     expect(whole.how).toMatchObject({ outcome: { ok: { text: 'answer 5' } } })
+  })
+
+  it('have an invocationState each: nothing that a tool wrote in an earlier one', async () => {
+    const script: Script = (_, { answer }) => (answer === 1 ? { tools: [{ name: 'write' }] } : 'Done.')
+    const write = tool({
+      name: 'write',
+      description: 'Writes.',
+      inputSchema: { type: 'object' },
+      callback: (_, context) => {
+        Object.assign(context?.invocationState ?? {}, { user: 'ann' })
+        return 'written'
+      },
+    })
+    const engine = await engineWith(runtime, [])
+    for (let each = 0; each < 2; each++) {
+      const process = new Process(engine, { script, config: () => ({ tools: [write] }) })
+      const states: unknown[] = []
+      for (const input of ['a', 'b']) states.push((await process.invoke(input)).invocationState)
+      expect(states).toEqual([{ user: 'ann' }, {}])
+      await process.plugin.detach()
+    }
   })
 
   it('with hooks that put something before the input', async () => {
@@ -129,6 +150,26 @@ describe('turns', () => {
     expect(String(await second.invoke('b'))).toBe('answer 2')
     expect(second.ledger.modelCalls).toBe(0)
     expect(plain(second.agent.messages)).toEqual(plain(first.agent.messages))
+  })
+
+  it('that failed with a long message have it whole, whichever process has written their end', async () => {
+    const partial = new Message({ role: 'assistant', content: [new TextBlock('half '.repeat(20_000))] })
+    const script: Script = () => ({ error: new MaxTokensError('too many', partial) })
+    const first = new Process(await engineWith(runtime, []), { script })
+    await expect(first.invoke('a')).rejects.toBeInstanceOf(MaxTokensError)
+    const entries = first.engine.entries('q4')
+    const end = entries.findIndex((entry) => entry.type === 'state' && entry.key === 'turn#1.end')
+    const engine = await engineWith(runtime, entries.slice(0, end))
+    for (let each = 0; each < 2; each++) {
+      const next = new Process(engine, { script })
+      const error = await next.invoke('a').catch((error: unknown) => error)
+      expect(plain([(error as MaxTokensError).partialMessage])).toEqual(plain([partial]))
+      expect(next.ledger.modelCalls).toBe(0)
+      await next.plugin.detach()
+    }
+    expect(JSON.stringify(engine.entries('q4')).split('half half').length).toBe(
+      JSON.stringify(entries).split('half half').length,
+    )
   })
 
   it('that were cancelled stay so', async () => {

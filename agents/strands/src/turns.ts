@@ -9,12 +9,11 @@
  * session is given up then, and the next invocation goes on from the journal, in this process as in any other: there is
  * one way to resume, and nothing that only a living process knows can be missed.
  */
-import { ConflictError, type Durable, errorFromJson, errorToJson, type Json, UsageError } from '@selvage/core'
+import { errorFromJson, errorToJson, type Json, UsageError } from '@selvage/core'
 import {
   type Agent,
   AgentResult,
   type AgentStreamEvent,
-  type InterruptResponseContentData,
   type InvocationState,
   type InvokeArgs,
   type InvokeOptions,
@@ -22,58 +21,31 @@ import {
   type Usage,
 } from '@strands-agents/sdk'
 import { gateModelsOf } from './beyond.ts'
-import { checkCode } from './code-change.ts'
 import { markReplayed, turnEvents } from './events.ts'
 import type { RecordedTurn, SyncPatch, TurnEnd } from './fold.ts'
-import type { Frame, Nest } from './frames.ts'
-import { guarded, marked, type UnlessLost, unlessRejected } from './guards.ts'
-import { inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
+import type { Frame } from './frames.ts'
+import { guarded, marked } from './guards.ts'
+import { checkInput, inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
 import { applyInvocation } from './invocation-watch.ts'
-import { gateSearches, heardSoFar } from './memory.ts'
+import { gateSearches } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
-import { PromptWatch } from './prompt-watch.ts'
-import { answeredHooks, answerOpen, askForHooks, type HookQuestion } from './questions.ts'
+import { answeredHooks, answerOpen, responsesTo } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
-import { Scope, toJson } from './scope.ts'
-import {
-  answerHooks,
-  hasSessionManager,
-  type Invocation,
-  interruptJson,
-  missingGoalStart,
-  resetInterrupts,
-  restoreMetrics,
-  resumeInterrupts,
-  type usedSoFar,
-} from './seams.ts'
-import type { StateWatch } from './state-watch.ts'
+import { type Scope, toJson } from './scope.ts'
+import type { Invocation } from './seams/inside.ts'
+import { answerHooks, interruptJson, resetInterrupts } from './seams/interrupts.ts'
+import { restoreMetrics, type usedSoFar } from './seams/metrics.ts'
+import { hasSessionManager, missingGoalStart } from './seams/plugins.ts'
 import { closeAfter, type Ending, endOf, saidIn } from './turn-end.ts'
+import { TurnSessions, type TurnSessionsOptions } from './turn-sessions.ts'
+import { TurnStart } from './turn-start.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
 import { type Ahead, within } from './within.ts'
 
-/** A fiber that runs the agent. */
-export interface Session {
-  readonly durable: Durable
-  /** Rejects when the run was taken from this process. */
-  readonly lost?: Promise<never>
-  /** Gives the run up, so that any process can go on with it. */
-  close?(): Promise<void>
-}
-
-export interface TurnsOptions {
-  readonly agent: Agent
-  readonly watch: StateWatch
-  /** Of the scope: see frames.ts. */
-  readonly prefix?: string
+export interface TurnsOptions extends Omit<TurnSessionsOptions, 'firstInput'> {
   /** What the agent had used before, in scopes of other calls. */
   readonly before?: ReturnType<typeof usedSoFar>
-  /** Called when a turn begins and no session is open. */
-  readonly open: () => Promise<Session>
-  /** What all scopes of that session share. */
-  readonly nest: (durable: Durable) => Nest
-  /** Called when a session has been opened. */
-  readonly begins?: (durable: Durable) => void
   /** The input of the first turn, where it is that of the run and needs no entry of its own. */
   readonly firstInput: (args: InvokeArgs | undefined) => Json | undefined
   /** Whether the end of a turn is written at once; else with the next turn, or said by the end of the run. */
@@ -86,21 +58,11 @@ export interface TurnsOptions {
 export type Pass = (args: InvokeArgs | undefined, goesOn: boolean) => ReturnType<Invocation>
 type Events = ReturnType<Invocation>
 
-interface Open {
-  readonly session: Session
-  readonly scope: Scope
-  readonly unlessLost: UnlessLost
-  /** The code has been looked at. */
-  isChecked: boolean
-}
-
 export class Turns {
   /** Of a session: the message that the next invocation answers, and how many turns that has had. */
   #message: { readonly id: string; turns: number } | undefined
   readonly #options: TurnsOptions
-  #open: Open | undefined
-  /** Of all sessions: begins with what the agent has when the first one does. */
-  #prompt: PromptWatch | undefined
+  readonly #sessions: TurnSessions
   #isRunning = false
   #isUnwatched = false
   /** What the first invocation was given, as `firstInput` sees it. */
@@ -109,28 +71,27 @@ export class Turns {
   #lastCall: string | undefined
   /** Turns that have ended, as this process has seen them. */
   #ended = 0
-  /** Messages that the agent's memory manager had heard of before its first turn. */
-  #heardBefore: number | undefined
   /** The loop of a turn runs, or was left in the middle. */
   #isInLoop = false
-  /** The agent's messages as the open turn found them. */
-  #before: { readonly turn: number; readonly messages: readonly Message[] } | undefined
+  readonly #start: TurnStart
   /** Of an agent inside of another one, a graph or a swarm: where the invocation under way is. */
   #frame: Frame | undefined
   #unwritten: { readonly turn: number; readonly end: TurnEnd } | undefined
 
   constructor(options: TurnsOptions) {
     this.#options = options
+    this.#sessions = new TurnSessions({ ...options, firstInput: () => this.#first?.input })
+    this.#start = new TurnStart(options.agent)
   }
 
   /** For the gates: there only while an invocation runs. */
   get scope(): Scope | undefined {
-    return this.#isRunning ? this.#open?.scope : undefined
+    return this.#isRunning ? this.#sessions.now?.scope : undefined
   }
 
   /** Of all model calls of the run so far, those of inner agents included. */
   get usage(): Usage {
-    const { scope } = this.#open ?? {}
+    const { scope } = this.#sessions.now ?? {}
     return scope === undefined ? NO_USAGE : addUsage(scope.conversation.usage, scope.nest.usage)
   }
 
@@ -143,8 +104,8 @@ export class Turns {
   ): Events {
     this.#frame = frame
     this.#first ??= { input: this.#options.firstInput(args) }
-    const open = await this.#opened(frame)
-    await this.#check(open, frame)
+    const open = await this.#sessions.opened(this.#ended, frame)
+    await this.#sessions.check(open, frame)
     const { scope } = open
     scope.fatal = undefined
     const stop = cancelWith(this.#options.agent, [scope.durable.abortSignal, options?.cancelSignal])
@@ -167,14 +128,14 @@ export class Turns {
     } finally {
       this.#isRunning = false
       stop()
-      if (!isOver) await this.#endCancelled(scope).finally(() => this.#leave(scope))
+      if (!isOver) await this.#endCancelled(scope).finally(() => this.#sessions.leave(scope))
     }
   }
 
   /** The run, for hooks before the pass. Of an invocation that answers a message or a call, their steps are of that. */
   async ahead(frame?: Frame): Promise<Ahead> {
     this.#frame = frame
-    const open = await this.#opened(frame)
+    const open = await this.#sessions.opened(this.#ended, frame)
     open.scope.ahead = this.#call === this.#lastCall ? undefined : this.#call
     return open
   }
@@ -198,72 +159,23 @@ export class Turns {
 
   /** The last turn has ended, with a result or with an error that is recorded. */
   get isOver(): boolean {
-    return !this.#isRunning && this.#open !== undefined
+    return !this.#isRunning && this.#sessions.now !== undefined
   }
 
   /** What has become of the agent since its last turn ended: a manager trims messages behind it. Nothing runs meanwhile. */
   settled(): SyncPatch {
-    return this.#open?.scope.lastSync() ?? {}
+    return this.#sessions.now?.scope.lastSync() ?? {}
   }
 
   /** Gives the session up between two turns. UsageError ALREADY_OPEN while one runs. */
   async release(): Promise<void> {
-    const open = this.#open
+    const open = this.#sessions.now
     if (this.#isRunning) {
       throw new UsageError('ALREADY_OPEN', `Agent "${this.#options.agent.name}" is running a turn.`, {
         hint: 'Await the invocation first.',
       })
     }
-    if (open !== undefined) await this.#leave(open.scope)
-  }
-
-  // ── sessions ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async #opened(frame: Frame | undefined): Promise<Open> {
-    this.#open ??= await this.#begin(frame)
-    return this.#open
-  }
-
-  async #begin(frame: Frame | undefined): Promise<Open> {
-    const { agent, watch, prefix = '' } = this.#options
-    const session = await this.#options.open()
-    try {
-      const nest = this.#options.nest(session.durable)
-      this.#prompt ??= new PromptWatch(agent)
-      this.#heardBefore ??= heardSoFar(agent)
-      const [prompt, heardBefore] = [this.#prompt, this.#heardBefore]
-      const firstInput = (): Json | undefined => this.#first?.input
-      const scope = new Scope({ agent, nest, prefix, watch, prompt, firstInput, heardBefore })
-      for (let turn = 0; turn < this.#ended; turn++) scope.fold.nextTurn()
-      return { session, scope, unlessLost: unlessRejected(session.lost), isChecked: false }
-    } catch (error) {
-      // Whoever asked an inner agent must not take that for its answer.
-      if (frame !== undefined) frame.fatal = { error }
-      await session.close?.()
-      throw error
-    }
-  }
-
-  /** Once for each session, behind the hooks of BeforeInvocation: those may give the agent prompt and tools. */
-  async #check(open: Open, frame: Frame | undefined): Promise<void> {
-    if (open.isChecked) return
-    const { session, scope } = open
-    try {
-      this.#options.begins?.(session.durable)
-      checkCode(scope, scope.nest.onCodeChange, scope.nest.log)
-      open.isChecked = true
-    } catch (error) {
-      if (frame !== undefined) frame.fatal = { error }
-      await this.#leave(scope)
-      throw error
-    }
-  }
-
-  async #leave(scope: Scope): Promise<void> {
-    const { session } = this.#open ?? {}
-    this.#open = undefined
-    scope.isClosed = true
-    if (!scope.isLost) await session?.close?.()
+    if (open !== undefined) await this.#sessions.leave(open.scope)
   }
 
   // ── one turn ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -276,10 +188,10 @@ export class Turns {
     await scope.tellAdded(recorded !== undefined)
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
-    if (recorded !== undefined) this.#lookBack(scope, recorded)
+    if (recorded !== undefined) this.#start.lookBack(scope, recorded)
     const responses = interruptResponses(args)
-    if (responses.length > 0) await this.#answer(scope, recorded, responses)
-    else if (recorded !== undefined) checkInput(scope, recorded, recordInput(args))
+    if (responses.length > 0) await answerOpen(scope, responses, recorded !== undefined && recorded.end === undefined)
+    else if (recorded !== undefined) checkInput(scope.durable.runId, recorded, recordInput(args))
     if (recorded?.end !== undefined) return yield* this.#recall(scope, recorded, recorded.end, state)
 
     let given: InvokeArgs | undefined = args
@@ -296,7 +208,7 @@ export class Turns {
         await this.#end(scope, n, result)
         return result
       }
-      const answers = await this.#ask(scope, result)
+      const answers = await responsesTo(scope, (result.interrupts ?? []).map(interruptJson))
       if (answers === undefined) return result
       given = [...answers]
     }
@@ -318,25 +230,9 @@ export class Turns {
       this.#ended = recorded.n
       recorded = fold.nextTurn()
     }
-    if (recorded !== undefined && conversation.keepsStart)
-      this.#before = { turn: recorded.n, messages: conversation.start }
+    if (recorded !== undefined && conversation.keepsStart) this.#start.keep(recorded.n, conversation.start)
     this.#load(scope)
     return recorded
-  }
-
-  /**
-   * What the agent was before a recorded turn: another attempt of the turn begins there, and the loop does not come by again
-   * for a goal loop to see.
-   */
-  #lookBack(scope: Scope, { n, input, end }: RecordedTurn): void {
-    const { agent } = this.#options
-    const { conversation } = scope
-    const isOpen = end === undefined
-    if (isOpen && this.#before?.turn !== n) this.#before = { turn: n, messages: [...messagesOf(agent)] }
-    const tell = isOpen && !conversation.hasBegun ? undefined : missingGoalStart(agent)
-    if (tell === undefined) return
-    const messages = this.#before?.turn === n ? this.#before.messages : messagesOf(agent)
-    tell([...messages, ...inputMessages(input as RecordedInput, (index) => conversation.nameOfInput(n, index))])
   }
 
   /** Begins a turn that is not in the journal. */
@@ -345,7 +241,7 @@ export class Turns {
     const firstInput = this.#first?.input
     const found = n === 1 && hasSessionManager(agent) ? scope.found() : undefined
     scope.beginTurn(n, inputMessages(input as RecordedInput))
-    this.#before = { turn: n, messages: [...messagesOf(agent)] }
+    this.#start.keep(n, [...messagesOf(agent)])
     const unwritten = this.#unwritten
     this.#unwritten = undefined
     if (unwritten !== undefined)
@@ -373,8 +269,9 @@ export class Turns {
     resetInterrupts(agent)
     if (!conversation.hasBegun) {
       // A failed attempt of this process may have left its input behind.
+      const before = this.#start.of(n)
       if (isFound) this.#load(scope)
-      else if (this.#before?.turn === n) replaceMessages(agent, this.#before.messages)
+      else if (before !== undefined) replaceMessages(agent, before)
       return interruptResponses(args).length > 0 ? inputMessages(input as RecordedInput) : args
     }
     this.#load(scope)
@@ -470,56 +367,6 @@ export class Turns {
     await scope.durable.state(scope.key(`turn#${this.#ended}.end`), toJson(end))
     return true
   }
-
-  // ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  async #answer(
-    scope: Scope,
-    recorded: RecordedTurn | undefined,
-    responses: readonly InterruptResponseContentData[],
-  ): Promise<void> {
-    if (recorded !== undefined && recorded.end === undefined) return await answerOpen(scope, responses)
-    throw new UsageError('BAD_INPUT', `Run ${scope.durable.runId} has no interrupt that is open.`, {
-      hint: 'Invoke the agent with a new input.',
-      details: { runId: scope.durable.runId },
-    })
-  }
-
-  /** Responses to give to the loop at once, or nothing: the invocation ends with the interrupts open. */
-  async #ask(scope: Scope, result: AgentResult): Promise<readonly InterruptResponseContentData[] | undefined> {
-    const asked = await askForHooks(scope, (result.interrupts ?? []).map(interruptJson))
-    if (!scope.waits) {
-      const isOpen = ({ key, asked }: HookQuestion): boolean => !scope.isAnswered(key, asked.question.id)
-      if (asked.some(isOpen)) await scope.caughtUp()
-      if (scope.raised.size > 0 || asked.some(isOpen)) return undefined
-    }
-    const responses = await Promise.all(
-      asked.map(async ({ interrupt, asked }) => ({
-        interruptResponse: { interruptId: interrupt.id, response: (await asked.wait()) as never },
-      })),
-    )
-    resumeInterrupts(this.#options.agent, responses)
-    return responses
-  }
-}
-
-function checkInput({ durable }: Scope, { n, input, end }: RecordedTurn, got: Json): void {
-  if (isSameInput(input, got)) return
-  const show = (value: Json): string => {
-    const text = typeof value === 'string' ? value : JSON.stringify(value)
-    return text.length > 200 ? `${text.slice(0, 199)}…` : text
-  }
-  throw new ConflictError(
-    'RUN_CONFLICT',
-    `Turn ${n} of run ${durable.runId} has another input. Recorded: ${show(input)} Got: ${show(got)}`,
-    {
-      hint:
-        end === undefined
-          ? 'That turn is not finished: invoke the agent with its input, or use another run id.'
-          : 'Invoke the agent with the same inputs in the same order, or use another run id.',
-      details: { runId: durable.runId, turn: n, recorded: input, got },
-    },
-  )
 }
 
 function stepErrorOf(scope: Scope, error: unknown): unknown {

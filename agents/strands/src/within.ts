@@ -15,7 +15,8 @@ import type { Agent, StateStore } from '@strands-agents/sdk'
 import { entered } from './entered.ts'
 import type { UnlessLost } from './guards.ts'
 import type { Scope } from './scope.ts'
-import { aroundHooks, type Invocation } from './seams.ts'
+import type { Invocation } from './seams/inside.ts'
+import { aroundHooks } from './seams/invocation.ts'
 
 type Events = ReturnType<Invocation>
 

@@ -118,6 +118,7 @@ describe('show', () => {
     expect(shown.code).toBe(0)
     const text = lines(shown.out)
     expect(text[0]).toBe('p 1 suspended publish v3')
+    expect(text).toContain('goes on by replaying its function against the journal')
     expect(text.find((line) => line.includes('draft code'))).toMatch(/draft code executed \d+ms/)
     expect(text.find((line) => line.includes('approval:publish'))).toContain(`wait waiting ${id}`)
     expect(text).toContain(`? publish (approval) ${id}`)

@@ -16,6 +16,10 @@ test.each([
 })
 
 test('a run that has done nothing', () => {
-  expect(resumeOf([start])).toBeUndefined()
-  expect(resumeWords([start])).toBeUndefined()
+  const signal: Entry = { seq: 1, at: 0, type: 'signal', signal: { id: 's1', name: 'message', payload: null } }
+  const end: Entry = { seq: 2, at: 0, type: 'end', outcome: { ok: null } }
+  for (const entries of [[start], [start, signal], [start, signal, end]]) {
+    expect(resumeOf(entries)).toBeUndefined()
+    expect(resumeWords(entries)).toBeUndefined()
+  }
 })

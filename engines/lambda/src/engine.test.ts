@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import type { Engine, Outcome, Signal } from '@selvage/core'
 import { type LambdaServiceOptions, LambdaTestService } from '@selvage/testing/servers'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { folderBlobs } from '../test/folder-blobs.ts'
 import { type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
 
@@ -289,6 +289,27 @@ describe('on Lambda, one process for each invocation', { timeout: 120_000 }, () 
       expect(await engine.signal('p', { id: name, name, payload: null })).toMatchObject({ accepted: false, first })
     }
     expect(await engine.describe('p')).toMatchObject({ status: 'suspended' })
+  })
+
+  it('rule 11: no look fails where the parent cannot be told, and the next one tells it', async () => {
+    const told: unknown[] = []
+    await deploy()
+    const engine = caller({ onError: (error) => void told.push(error) })
+    const item = { program: 'collect', input: 1 }
+    await engine.start('p', item)
+    await engine.start('c', { ...item, parent: { runId: 'p', key: 'c' } })
+    await until(engine, 'c', 'suspended')
+    const signal = vi.spyOn(engine, 'signal').mockRejectedValueOnce(new Error('no network'))
+    const execution = service.executions.find(({ name }) => name.startsWith('c_') && name.endsWith('_0'))
+    execution?.end('TIMED_OUT', { error: { ErrorMessage: 'ExecutionTimeout' } })
+    for (const errors of [1, 1, 1]) {
+      expect(await engine.describe('c')).toMatchObject({ status: 'failed' })
+      expect(told).toHaveLength(errors)
+    }
+    expect(told).toMatchObject([{ message: 'no network' }])
+    expect(signal.mock.calls.map(([runId]) => runId)).toEqual(['p', 'p'])
+    const name = 'child:c'
+    expect(await engine.signal('p', { id: name, name, payload: null })).toMatchObject({ accepted: false })
   })
 
   it('refuses events that are no runs, and says what is wrong with its options', async () => {

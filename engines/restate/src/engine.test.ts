@@ -117,6 +117,16 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(effects).toEqual(['charge'])
   })
 
+  it('I4: of many that are sent at once under one id one is accepted, and all are told the same first', async () => {
+    const engine = await working()
+    await engine.start('r', { program: 'charge', input: null })
+    const sent = Array.from({ length: 8 }, (_, n) => engine.signal('r', { id: 'one', name: 'other', payload: n }))
+    const receipts = await Promise.all(sent)
+    const winner = receipts.findIndex(({ accepted }) => accepted)
+    const refused = { accepted: false, first: expect.objectContaining({ id: 'one', payload: winner }) }
+    expect(receipts).toEqual(receipts.map((_, n) => (n === winner ? { accepted: true } : refused)))
+  })
+
   it('I1, I9: worker and server are killed in turn, and what was recorded is not done again', async () => {
     const { engine } = await open()
     await engine.start('r', { program: 'count', input: 600 })

@@ -1,0 +1,42 @@
+/** The seams of an agent's meter. */
+import type { Agent, Usage } from '@strands-agents/sdk'
+import { addInto } from '../usage.ts'
+import { inside, type MeterInside } from './inside.ts'
+
+/** What an agent has used so far, in all invocations of this process. */
+export function usedSoFar(agent: Agent): { readonly usage: Usage; readonly cycles: number } {
+  const { _accumulatedUsage, _cycleCount } = inside(agent)._meter
+  return { usage: { ..._accumulatedUsage }, cycles: _cycleCount }
+}
+
+/**
+ * Lets `agent.metrics`, and limits per invocation, go on where a resumed run was: earlier usage is put into the meter's
+ * sums, that of the resumed turn into the invocation that begins next. OpenTelemetry counters are not touched, what was
+ * counted by another process was exported by it.
+ */
+export function restoreMetrics(
+  agent: Agent,
+  usage: Usage,
+  cyclesBefore: number,
+  turn: readonly (Usage | undefined)[],
+): void {
+  const meter = inside(agent)._meter
+  meter._accumulatedUsage = { ...usage }
+  meter._cycleCount = cyclesBefore + turn.length
+  if (turn.length === 0) return
+  meter.startNewInvocation = function (this: MeterInside) {
+    delete (this as Partial<MeterInside>).startNewInvocation
+    this.startNewInvocation()
+    const invocation = this._agentInvocations.at(-1)
+    if (invocation === undefined) return
+    const total = { ...invocation.usage }
+    for (let index = 0; index < turn.length; index++) {
+      const spent = turn[index]
+      const one = { inputTokens: 0, outputTokens: 0, totalTokens: 0 }
+      if (spent !== undefined) addInto(one, spent)
+      if (spent !== undefined) addInto(total, spent)
+      invocation.cycles.push({ cycleId: `cycle-${cyclesBefore + index + 1}`, duration: 0, usage: one })
+    }
+    invocation.usage = total
+  }
+}

@@ -1,0 +1,38 @@
+/** The seams of tools: those that are agents, those of MCP servers, and the one that asks for structured output. */
+import { Agent, type LocalAgent, type McpClient } from '@strands-agents/sdk'
+import { inside } from './inside.ts'
+
+/** AgentAsTool is not exported: known by its agent and by whether it keeps that agent's context. */
+export function agentOfTool(tool: object | undefined): { agent: Agent; keepsContext: boolean } | undefined {
+  const { agent, _preserveContext } = (tool ?? {}) as { agent?: unknown; _preserveContext?: unknown }
+  if (!(agent instanceof Agent) || typeof _preserveContext !== 'boolean') return undefined
+  return { agent, keepsContext: _preserveContext }
+}
+
+/** The MCP servers that an agent was given. Not readable in public. */
+export function mcpClientsOf(agent: Agent): readonly McpClient[] {
+  return inside(agent)._mcpClients ?? []
+}
+
+const STRUCTURED_OUTPUT_TOOL = 'strands_structured_output'
+
+/** The tool by which the loop asks for structured output; it is there only in an invocation that wants some. */
+export function structuredOutputTool(
+  agent: LocalAgent,
+): { readonly name: string; fault(input: unknown): unknown } | undefined {
+  const tool = agent.toolRegistry.get(STRUCTURED_OUTPUT_TOOL) as
+    | { _schema?: { parse(input: unknown): unknown } }
+    | undefined
+  if (tool === undefined) return undefined
+  return {
+    name: STRUCTURED_OUTPUT_TOOL,
+    fault: (input) => {
+      try {
+        tool._schema?.parse(input)
+        return undefined
+      } catch (error) {
+        return error
+      }
+    },
+  }
+}
