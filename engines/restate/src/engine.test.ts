@@ -119,8 +119,8 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
 
   it('I4: of many that are sent at once under one id one is accepted, and all are told the same first', async () => {
     const engine = await working()
-    await engine.start('r', { program: 'charge', input: null })
-    const sent = Array.from({ length: 8 }, (_, n) => engine.signal('r', { id: 'one', name: 'other', payload: n }))
+    await engine.start('sent', { program: 'charge', input: null })
+    const sent = Array.from({ length: 8 }, (_, n) => engine.signal('sent', { id: 'one', name: 'other', payload: n }))
     const receipts = await Promise.all(sent)
     const winner = receipts.findIndex(({ accepted }) => accepted)
     const refused = { accepted: false, first: expect.objectContaining({ id: 'one', payload: winner }) }
