@@ -61,6 +61,24 @@ describe('who waits for a change', () => {
     expect(await next()).toBe(2_000)
   })
 
+  it('does not look where this process says what is new, and it is nothing to whom waits', async () => {
+    const all = changes()
+    const ofStatus = all.wait('r', { status: 'running' })
+    const ofEntries = all.wait('r', { status: 'running', entries: 3 })
+    await turn()
+    all.touched('r', { status: 'running', entries: 3 })
+    await turn()
+    expect(looks).toBe(2)
+    seen = { ...seen, entries: 4 }
+    all.touched('r', { status: 'running', entries: 4 })
+    await ofEntries
+    expect(looks).toBe(3)
+    seen = { ...seen, status: 'suspended' }
+    all.touched('r')
+    await ofStatus
+    expect(looks).toBe(4)
+  })
+
   it('misses nothing between a look and the pause behind it', async () => {
     const all = changes()
     let isFirst = true

@@ -14,6 +14,9 @@ export interface Seen {
   readonly entries?: number
 }
 
+/** What is known of a run without a look. */
+export type Now = Partial<Seen>
+
 /** A look at a run. */
 export interface Look extends Required<Seen> {
   /**
@@ -42,7 +45,8 @@ export class Changes {
   private readonly platform: Pick<Platform, 'waitingTimer' | 'report'>
   private readonly pauses: Pauses
   private readonly look: (runId: string) => Promise<Look>
-  private readonly waiters = new Map<string, Set<Waiter>>()
+  /** With what they have seen. */
+  private readonly waiters = new Map<string, Map<Waiter, Seen>>()
   private isClosed = false
 
   constructor(
@@ -57,17 +61,19 @@ export class Changes {
     this.look = look
   }
 
-  /** A run may have changed; undefined: any may. */
-  touched(runId: string | undefined): void {
-    const waiters = runId === undefined ? [...this.waiters.values()] : [this.waiters.get(runId) ?? []]
-    for (const each of waiters) for (const waiter of each) waiter.touch()
+  /** A run may have changed; undefined: any may. `now`: what is known of it, so that nobody looks for whom that is nothing new. */
+  touched(runId: string | undefined, now?: Now): void {
+    const waiters =
+      runId === undefined ? [...this.waiters.values()] : [this.waiters.get(runId) ?? new Map<Waiter, Seen>()]
+    for (const each of waiters)
+      for (const [waiter, since] of each) if (now === undefined || differs(now, since)) waiter.touch()
   }
 
   /** Resolves when the run differs from what was seen, or with the abort. */
   async wait(runId: string, since: Seen, abortSignal?: AbortSignal): Promise<void> {
     const waiter = new Waiter((ms, act) => this.platform.waitingTimer(ms, act))
-    const waiters = this.waiters.get(runId) ?? new Set()
-    this.waiters.set(runId, waiters.add(waiter))
+    const waiters = this.waiters.get(runId) ?? new Map<Waiter, Seen>()
+    this.waiters.set(runId, waiters.set(waiter, since))
     const abort = (): void => waiter.touch()
     abortSignal?.addEventListener('abort', abort)
     try {
@@ -106,7 +112,7 @@ export class Changes {
           pulse = await look?.pulse?.()
           waiter.isTouched = false
           look = await this.look(runId)
-          if (look.status !== since.status || (since.entries !== undefined && since.entries !== look.entries)) return
+          if (differs(look, since)) return
         }
         awayMs = 0
       } catch (error) {
@@ -124,6 +130,11 @@ export class Changes {
   private apart(pauseMs: number): number {
     return Math.max(pauseMs, APART_MS * (this.waiters.size - 1))
   }
+}
+
+function differs({ status, entries }: Now, since: Seen): boolean {
+  if (status !== undefined && status !== since.status) return true
+  return entries !== undefined && since.entries !== undefined && entries !== since.entries
 }
 
 /** Who rests until it is touched. Whoever goes on sets `isTouched` back, and looks at everything that may have changed. */

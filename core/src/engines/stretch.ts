@@ -18,6 +18,7 @@ import { Offering } from '../offering.ts'
 import type { Advance, Budget, Control, Host, Progress } from '../ports.ts'
 import { probe } from '../probe.ts'
 import { type Advanced, advancedBy, entriesBetween, type Reopen, reopenEntry } from './advanced.ts'
+import type { Now } from './changes.ts'
 import type { Platform } from './platform.ts'
 
 /** What was known of the run when the stretch began. */
@@ -117,8 +118,8 @@ export abstract class Stretch implements Primitives {
   protected async show(_entries: readonly Entry[]): Promise<void> {}
   /** Makes the end of the run known to others. */
   protected async finish(_outcome: Outcome): Promise<void> {}
-  /** The run has changed, for who waits for that in this process. */
-  protected touched(): void {}
+  /** The run has changed, for who waits for that in this process. `now`: all that is new. */
+  protected touched(_now?: Now): void {}
   /** Begins the next stretch. */
   protected async handOn(): Promise<void> {
     throw new Error(`The history of run ${this.runId} is renewed, and its engine has said nothing of how.`)
@@ -151,7 +152,8 @@ export abstract class Stretch implements Primitives {
     if (advanced === undefined) return await this.startAnew()
     this.take(advanced)
     await this.show(advanced.entries)
-    this.touched()
+    const isGoingOn = advanced.kind === 'continue' || advanced.kind === 'rotate'
+    this.touched(isGoingOn ? { status: 'running', entries: advanced.cursor } : undefined)
     return advanced
   }
 

@@ -19,6 +19,7 @@ import {
   type Asking,
   type Claimed,
   ClaimedStretch,
+  type Now,
   type Places,
   type Platform,
   Waiter,
@@ -37,7 +38,7 @@ export interface Driver {
   readonly isStopping: boolean
   /** How long a run that waits stays in its process. Milliseconds. */
   readonly lingerMs: number
-  touched(runId: string): void
+  touched(runId: string, now?: Now): void
 }
 
 const HUNDRED_YEARS_MS = 100 * 365 * 24 * 60 * 60 * 1_000
@@ -104,8 +105,8 @@ export class Generation extends ClaimedStretch {
     }
   }
 
-  protected override touched(): void {
-    this.driver.touched(this.runId)
+  protected override touched(now?: Now): void {
+    this.driver.touched(this.runId, now)
   }
 
   protected async rest(names: readonly string[], until: number | undefined): Promise<void> {

@@ -143,7 +143,7 @@ class OnDbos extends OutsideEngine implements DbosEngine {
       app: this.app,
       host,
       concurrency,
-      touched: (runId) => this.changes.touched(runId),
+      touched: (...change) => this.changes.touched(...change),
       cancelled: async ({ id, workflow, start }) => {
         await this.cancel(id, 'cancelled in DBOS')
         await this.app.queues.wake(workflow, JSON.parse(start))

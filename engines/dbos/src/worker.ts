@@ -26,7 +26,7 @@ export interface WorkerOptions {
   readonly app: Application
   readonly host: Host
   readonly concurrency: number
-  readonly touched: (runId: string) => void
+  readonly touched: Driver['touched']
   /** A run whose workflow was cancelled in DBOS's console. */
   readonly cancelled: (run: RunRow) => Promise<void>
   /** A run whose workflow DBOS has ended with an error: nothing drives it any more. */
@@ -141,8 +141,8 @@ export class Worker implements Driver {
     return this.all.size > this.options.concurrency ? 0 : this.app.settings.lingerMs
   }
 
-  touched(runId: string): void {
-    this.options.touched(runId)
+  touched(...change: Parameters<Driver['touched']>): void {
+    this.options.touched(...change)
   }
 
   /** Of what is registered by now. */

@@ -26,6 +26,7 @@ import {
   ClaimedStretch,
   type Crew,
   isRegistered,
+  type Now,
   notRegistered,
   reopeningsIn,
   stepsIn,
@@ -41,7 +42,7 @@ export interface Driver extends Crew {
   readonly server: RestateServer
   readonly services: Services
   readonly records: Records
-  touched(runId: string): void
+  touched(runId: string, now?: Now): void
 }
 
 /** Bytes of entries in one value of the state. */
@@ -141,8 +142,8 @@ class Generation extends ClaimedStretch {
     }
   }
 
-  protected override touched(): void {
-    this.driver.touched(this.runId)
+  protected override touched(now?: Now): void {
+    this.driver.touched(this.runId, now)
   }
 
   protected async rest(names: readonly string[], until: number | undefined): Promise<void> {

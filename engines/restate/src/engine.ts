@@ -12,6 +12,7 @@
 import type { Blobs, Entry, Host, QuestionRecord, Signal, SignalReceipt, Start } from '@selvage/core'
 import {
   type Asked,
+  type Changes,
   checkedName,
   type ListingEngine,
   type Look,
@@ -162,7 +163,7 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
     const { namesSteps, rotateAfter } = this.options
     const { platform, server, services, records } = this
     const places = new Places(concurrency, platform)
-    const touched = (runId: string): void => this.changes.touched(runId)
+    const touched: Changes['touched'] = (...change) => this.changes.touched(...change)
     const driver = { host, places, platform, namesSteps, rotateAfter, server, services, records, touched }
     const worker = await openWorker(listen, identityKeys, driver)
     const stop = async (): Promise<void> => {

@@ -17,7 +17,8 @@ interface Hashed {
 
 export class Partitions {
   private readonly server: RestateServer
-  private isAsHere: boolean | undefined
+  /** Asked of the server, once at a time. */
+  private comparing: Promise<boolean | undefined> | undefined
 
   constructor(server: RestateServer) {
     this.server = server
@@ -33,8 +34,20 @@ export class Partitions {
 
   /** Whether the server hashes as it is done here. Not known while it holds nothing, or could not be asked. */
   private async known(): Promise<boolean> {
-    this.isAsHere ??= await this.compared()
-    return this.isAsHere ?? false
+    const comparing = this.comparing ?? this.compared()
+    this.comparing = comparing
+    try {
+      const isAsHere = await comparing
+      if (isAsHere === undefined) this.forget(comparing)
+      return isAsHere ?? false
+    } catch (error) {
+      this.forget(comparing)
+      throw error
+    }
+  }
+
+  private forget(comparing: Promise<boolean | undefined>): void {
+    if (this.comparing === comparing) this.comparing = undefined
   }
 
   private async compared(): Promise<boolean | undefined> {
