@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
 import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
@@ -166,6 +167,25 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const last = await working({ onError: () => {} })
     expect(await ended(last, 'r')).toEqual({ ok: 20_100 })
     expect(effects.filter((line) => recorded.includes(line.split(' ')[0] ?? ''))).toEqual([])
+  })
+
+  it('who waits for a run outlives a database that is away, and says so', async ({ skip }) => {
+    if (!server.isOwn) return skip('the PostgreSQL of SELVAGE_TEST_POSTGRES_URL is not ours to kill')
+    const told: unknown[] = []
+    const engine = await working({ onError: (error) => told.push(error) })
+    await engine.start('r', { program: 'charge', input: null })
+    await until(engine, 'r', isSuspended)
+    const { status, entries } = await engine.describe('r')
+    const changed = engine.changed('r', { status, entries })
+    await server.kill()
+    await expect.poll(() => told.length).toBeGreaterThan(0)
+    const waited = await Promise.race([changed.catch((error: unknown) => error), sleep(1_000, 'waits')])
+    expect(waited).toBe('waits')
+    await server.start()
+    await engine.signal('r', { id: 'go', name: 'go', payload: null })
+    await changed
+    await engine.signal('r', { id: 'end', name: 'end', payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
   })
 
   it('I8: a run that waits for long is a row; whoever is there goes on with it', async () => {

@@ -94,6 +94,22 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(told.join()).toContain('aborted the connection')
   })
 
+  it('who waits for a run outlives a server that is away, and says so', async () => {
+    const told: unknown[] = []
+    const engine = await working({ onError: (error) => told.push(error) })
+    await engine.start('r', { program: 'charge', input: null })
+    await until(engine, 'r', ({ status }) => status === 'suspended')
+    const { status, entries } = await engine.describe('r')
+    const changed = engine.changed('r', { status, entries })
+    await server.kill()
+    await expect.poll(() => told.join()).toContain('Restate cannot be reached')
+    await server.start()
+    await engine.signal('r', { id: 'go', name: 'go', payload: null })
+    await changed
+    await engine.signal('r', { id: 'end', name: 'end', payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
+  })
+
   it('I4: the first signal of an id counts, also when Restate has forgotten that it was sent', async () => {
     const { engine: client } = await open({ name: 'twice' })
     await client.start('r', { program: 'charge', input: null })
