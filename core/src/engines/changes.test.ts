@@ -144,6 +144,25 @@ describe('who waits for a change', () => {
     expect(status).toBe('running')
   })
 
+  it('leaves an engine that is away alone until its pause is over, whatever it was told before', async () => {
+    const all = changes()
+    const away = new EngineError('UNAVAILABLE', 'It is away.')
+    let pulse = async (): Promise<string> => 'a'
+    seen = { status: 'running', entries: 3, pulse: () => pulse() }
+    const waiting = all.wait('r', { status: 'running' })
+    await next()
+    pulse = async () => {
+      all.touched('r')
+      throw away
+    }
+    await next()
+    for (let n = 0; n < 10; n++) await turn()
+    expect([reported.length, due.map(({ ms }) => ms)]).toEqual([1, [250]])
+    seen = { status: 'completed', entries: 4 }
+    await next()
+    await waiting
+  })
+
   it('is told of one that stays away, and at once of what is not that', async () => {
     const all = changes()
     const failing = (error: Error): void =>

@@ -119,6 +119,9 @@ export class Changes {
         if (isOver()) return
         if (!SelvageError.is(error, 'UNAVAILABLE') || awayMs >= AWAY_MS) throw error
         this.platform.report(error)
+        // It is looked at again whatever was told meanwhile; and not before the pause.
+        look = undefined
+        waiter.isTouched = false
         awayMs += longestMs
         pauseMs = longestMs
       }
