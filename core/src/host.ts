@@ -5,9 +5,9 @@
  * progress joins it; one with the cursor of the last reply gets that reply again; a higher cursor acknowledges the
  * reply; anything that does not fit the fiber means that another host has moved on, and the fiber is dropped for a new
  * one from the journal. Idle fibers are kept, the least recently used dropped beyond `maxFibers`: nothing is lost with
- * them but the time to fold or replay.
+ * them but the time to fold or replay. Those that wait for something go first: a run that goes on is asked for again at
+ * once, and hundreds that take turns would be replayed at each of their steps.
  */
-
 import type { Entry, Signal } from './entry.ts'
 import { EngineError, isInfrastructure, UsageError } from './errors.ts'
 import { Fiber, type FiberEnvironment } from './fiber.ts'
@@ -38,7 +38,7 @@ export interface HostOptions {
   readonly blobs?: Blobs
   /** Default 32 KiB. */
   readonly offloadBytes?: number
-  /** Idle fibers kept in memory; default 256. */
+  /** Idle fibers kept in memory; default 256. Of runs that are about to go on up to four times as many. */
   readonly maxFibers?: number
   /** How long a cancelled run may take to end by itself; default 30,000 ms. */
   readonly cancelGraceMs?: number
@@ -58,6 +58,9 @@ interface Slot {
   wake: (() => void) | undefined
 }
 
+/** So many times `maxFibers` are kept of runs that are about to go on. */
+const GOING_ON = 4
+
 export function createHost(options: HostOptions): Host {
   return new LiveHost(options)
 }
@@ -68,6 +71,8 @@ class LiveHost implements Host {
   private readonly maxFibers: number
   /** Insertion order is order of use. */
   private readonly slots = new Map<string, Slot>()
+  /** Of them those that are not about to go on, in the order in which they came to rest. */
+  private readonly resting = new Map<string, Slot>()
   /** Requests for a run whose fiber is being made. */
   private readonly starting = new Map<string, Starting>()
   private readonly listeners = new Map<string, Set<(note: LiveNote) => void>>()
@@ -116,6 +121,7 @@ class LiveHost implements Host {
   evict(runId: string): void {
     this.slots.get(runId)?.fiber.drop()
     this.slots.delete(runId)
+    this.resting.delete(runId)
   }
 
   subscribe(runId: string, listener: (note: LiveNote) => void): () => void {
@@ -223,14 +229,16 @@ class LiveHost implements Host {
     slot.wake = control.wake?.bind(control)
     this.slots.delete(runId)
     this.slots.set(runId, slot)
+    this.resting.delete(runId)
     const reply = turn.run().then(
       (progress) => {
-        this.rest(slot)
+        const isGoingOn = progress.kind === 'continue' || progress.kind === 'rotate'
+        this.rest(runId, slot, isGoingOn)
         slot.last = { cursor, progress }
         return progress
       },
       (error: unknown) => {
-        this.rest(slot)
+        this.rest(runId, slot, false)
         if (!mayGoOn(error) && this.slots.get(runId) === slot) this.evict(runId)
         throw error
       },
@@ -239,12 +247,19 @@ class LiveHost implements Host {
     return reply
   }
 
-  private rest(slot: Slot): void {
+  private rest(runId: string, slot: Slot, isGoingOn: boolean): void {
     slot.turn = undefined
     slot.pending = undefined
-    for (const [runId, other] of this.slots) {
-      if (this.slots.size <= this.maxFibers) return
-      if (other.pending === undefined && other !== slot && other.fiber.inFlight === 0) this.evict(runId)
+    this.drop(this.resting, this.maxFibers, slot)
+    if (!isGoingOn && this.slots.get(runId) === slot) this.resting.set(runId, slot)
+    this.drop(this.slots, GOING_ON * this.maxFibers, slot)
+  }
+
+  /** Until there are no more than `most` fibers. */
+  private drop(from: ReadonlyMap<string, Slot>, most: number, but: Slot): void {
+    for (const [runId, { pending, fiber }] of from) {
+      if (this.slots.size <= most) return
+      if (pending === undefined && fiber !== but.fiber && fiber.inFlight === 0) this.evict(runId)
     }
   }
 
