@@ -38,7 +38,7 @@ export interface HostOptions {
   readonly blobs?: Blobs
   /** Default 32 KiB. */
   readonly offloadBytes?: number
-  /** Idle fibers kept in memory; default 256. Of runs that are about to go on up to four times as many. */
+  /** Idle fibers kept in memory; default 256. With those of runs that are about to go on up to four times as many. */
   readonly maxFibers?: number
   /** How long a cancelled run may take to end by itself; default 30,000 ms. */
   readonly cancelGraceMs?: number
@@ -58,7 +58,7 @@ interface Slot {
   wake: (() => void) | undefined
 }
 
-/** So many times `maxFibers` are kept of runs that are about to go on. */
+/** So many times `maxFibers` are kept with those of runs that are about to go on. */
 const GOING_ON = 4
 
 export function createHost(options: HostOptions): Host {
@@ -250,16 +250,16 @@ class LiveHost implements Host {
   private rest(runId: string, slot: Slot, isGoingOn: boolean): void {
     slot.turn = undefined
     slot.pending = undefined
-    this.drop(this.resting, this.maxFibers, slot)
     if (!isGoingOn && this.slots.get(runId) === slot) this.resting.set(runId, slot)
+    this.drop(this.resting, this.maxFibers, slot)
     this.drop(this.slots, GOING_ON * this.maxFibers, slot)
   }
 
-  /** Until there are no more than `most` fibers. */
+  /** Until there are no more than `most` of them. */
   private drop(from: ReadonlyMap<string, Slot>, most: number, but: Slot): void {
-    for (const [runId, { pending, fiber }] of from) {
-      if (this.slots.size <= most) return
-      if (pending === undefined && fiber !== but.fiber && fiber.inFlight === 0) this.evict(runId)
+    for (const [runId, slot] of from) {
+      if (from.size <= most) return
+      if (slot.pending === undefined && slot !== but && slot.fiber.inFlight === 0) this.evict(runId)
     }
   }
 

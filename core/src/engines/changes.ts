@@ -107,9 +107,10 @@ export class Changes {
     let pulse: string | undefined
     while (!isOver()) {
       try {
-        if (look === undefined || waiter.isTouched || pulse === undefined || pulse !== (await look.pulse?.())) {
-          // The pulse first: what happens after it is found by the next one, if not by the look.
-          pulse = await look?.pulse?.()
+        // The pulse first: what happens after it is found by the next one, if not by the look.
+        const next: string | undefined = await look?.pulse?.()
+        if (look === undefined || waiter.isTouched || next === undefined || next !== pulse) {
+          pulse = next
           waiter.isTouched = false
           look = await this.look(runId)
           if (differs(look, since)) return

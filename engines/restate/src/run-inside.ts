@@ -27,8 +27,9 @@ interface Hearing {
 }
 
 /**
- * `program`: a program, or a handle of one that workers have registered. Resolves with what it returns. Rejects with a TerminalError of Restate's, so that your handler is not tried again for
- * it: its `cause` is the program's error, or a RunError RUN_CANCELLED.
+ * `program`: a program, or a handle of one that workers have registered. Resolves with what it returns. Rejects with a
+ * TerminalError of Restate's, so that your handler is not tried again for it: its `cause` is the program's error, or a RunError
+ * RUN_CANCELLED.
  */
 export async function runInside(
   ctx: Context,

@@ -1,5 +1,5 @@
 /** A host with more runs than it keeps fibers for. */
-import { type Advance, createHost, type Durable, type Entry } from '@selvage/core'
+import { type Advance, createHost, type Durable, type Entry, type Progress, type Signal } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { expect, it } from 'vitest'
 import { seededRandom } from '../random.ts'
@@ -47,23 +47,19 @@ it.each(['engine', 'store'] as const)('I8: twenty runs on two fibers all end (jo
   clock.stop()
 })
 
-/** Runs of ten steps are asked for in turn, as by an engine that has many. Resolves to how often a program was begun. */
-async function inTurns(count: number): Promise<number> {
+/** A host of at most two fibers that wait, asked as an engine with many runs does: one advance of one run after another. */
+function hostOfTwo() {
   const clock = tickingClock()
-  let begun = 0
+  const begun: string[] = []
+  const run = async (durable: Durable): Promise<void> => {
+    begun.push(durable.runId)
+    if (durable.runId.startsWith('waits')) await durable.wait('w', 'go')
+    for (let n = 1; n <= 10; n++) await durable.step(code(`s${n}`), () => n)
+  }
   const host = createHost({
     runtime: nodeRuntime(),
     manifest: turnEngine({ clock, journal: 'engine', affinity: true, random: seededRandom(1) }).manifest,
-    programs: () => [
-      {
-        name: 'p',
-        resume: 'replay',
-        async run(durable) {
-          begun++
-          for (let n = 1; n <= 10; n++) await durable.step(code(`s${n}`), () => n)
-        },
-      },
-    ],
+    programs: () => [{ name: 'p', resume: 'replay', run }],
     outbound: {
       start: async () => ({ created: true }),
       signal: async () => ({ accepted: true }),
@@ -71,40 +67,51 @@ async function inTurns(count: number): Promise<number> {
     },
     maxFibers: 2,
   })
-  const runs = Array.from({ length: count }, (_, index) => {
+  clock.stop()
+  /** Makes the next advance of that run. */
+  const advancing = (runId: string) => {
     const entries: Entry[] = []
     let acknowledges: Advance['acknowledges']
-    return async (): Promise<boolean> => {
-      const request = {
-        runId: `run-${index}`,
-        start: { program: 'p', input: null },
-        cursor: entries.length,
-        signals: [],
-        now: 0,
-      }
+    return async (...signals: Signal[]): Promise<Progress['kind']> => {
+      const start = { program: 'p', input: null }
+      const request = { runId, start, cursor: entries.length, signals, now: 0, ...(acknowledges && { acknowledges }) }
       const journal = { load: async (from: number) => entries.slice(from) }
       const control = { abortSignal: new AbortController().signal, heartbeat() {}, journal, delivery: 1 }
-      const {
-        mark,
-        kind,
-        entries: more,
-      } = await host.advance({ ...request, ...(acknowledges && { acknowledges }) }, control)
+      const { mark, kind, entries: more } = await host.advance(request, control)
       acknowledges = mark === undefined ? undefined : { mark, from: entries.length }
       entries.push(...more)
-      return kind === 'done'
+      return kind
     }
-  })
-  for (let left = runs; left.length > 0; ) {
-    const going: typeof runs = []
-    for (const advance of left) if (!(await advance())) going.push(advance)
-    left = going
   }
-  clock.stop()
-  return begun
+  const runs = (count: number, name: string) =>
+    Array.from({ length: count }, (_, index) => advancing(`${name}-${index}`))
+  return { begun, runs }
 }
 
-it('runs that go on keep their fibers, four times as many as those that wait: none is replayed at each of its steps', async () => {
+async function inTurns(count: number): Promise<number> {
+  const { begun, runs } = hostOfTwo()
+  for (let left = runs(count, 'goes on'); left.length > 0; ) {
+    const going: typeof left = []
+    for (const advance of left) if ((await advance()) !== 'done') going.push(advance)
+    left = going
+  }
+  return begun.length
+}
+
+it('runs that go on keep their fibers, with those that wait four times as many: none is replayed at each of its steps', async () => {
   expect(await inTurns(8)).toBe(8)
   // Memory has its bound all the same.
   expect(await inTurns(12)).toBeGreaterThan(12 * 5)
+})
+
+it('runs that wait keep their fibers beside those that go on, the ones that came last', async () => {
+  const { begun, runs } = hostOfTwo()
+  const waiting = runs(3, 'waits')
+  const going = runs(4, 'goes on')
+  for (const advance of waiting) while ((await advance()) !== 'wait');
+  for (let n = 0; n < 4; n++) for (const advance of going) await advance()
+  expect(begun).toHaveLength(7)
+  const signal: Signal = { id: 'go', name: 'go', payload: null }
+  for (const advance of waiting.toReversed()) await advance(signal)
+  expect(begun.slice(7)).toEqual(['waits-0'])
 })
