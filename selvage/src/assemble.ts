@@ -45,7 +45,10 @@ export interface OpenOptions {
   readonly leaseMs?: number
   /** Runs that this process works on at once. */
   readonly concurrency?: number
-  /** Live programs kept in memory, suspended ones included; the least recently used is rebuilt from its journal when needed. Default 256. */
+  /**
+   * Live programs of suspended runs that are kept in memory; the least recently used is rebuilt from its journal when needed.
+   * Default 256. With those of runs that are about to go on at most four times as many.
+   */
   readonly maxFibers?: number
   readonly logger?: Logger
   /** What models cost, by their ids: goes before the built-in table. See docs/budgets.md. */
