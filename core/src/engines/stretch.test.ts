@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Entry, Signal } from '../entry.ts'
 import type { Advance, Control, Host, Progress } from '../ports.ts'
 import type { Advanced } from './advanced.ts'
+import type { Now } from './changes.ts'
 import { type Before, Stretch } from './stretch.ts'
 
 const signal = (id: string, name = id): Signal => ({ id, name, payload: null })
@@ -14,6 +15,7 @@ const REQUEST = { runId: 'r', start: { program: 'p', input: null }, cursor: 0, s
 class Tried extends Stretch {
   next: (() => Promise<Advanced | undefined>) | undefined
   readonly rests: unknown[] = []
+  readonly told: unknown[] = []
   handedOn = 0
 
   /** One advance, of which the engine records that. */
@@ -31,6 +33,10 @@ class Tried extends Stretch {
   }
 
   protected wake(): void {}
+
+  protected override touched(now?: Now): void {
+    this.told.push(now)
+  }
 
   protected override async stored(from: number): Promise<readonly Entry[]> {
     return [step(0), step(1)].slice(from)
@@ -70,6 +76,14 @@ function hostOf(reply: Partial<Progress> = {}) {
 }
 
 describe('a stretch', () => {
+  it('tells who waits what is new where the run goes on, and else that they must look', async () => {
+    const { stretch } = stretchOf()
+    await stretch.made(async () => advanced({ cursor: 4 }))
+    await stretch.made(async () => advanced({ kind: 'wait', cursor: 5, signals: ['go'] }))
+    await stretch.made(async () => advanced({ kind: 'done', cursor: 6, outcome: { ok: 1 } }))
+    expect(stretch.told).toEqual([{ status: 'running', entries: 4 }, undefined, undefined])
+  })
+
   it('has the entries of all stretches, from those that are stored to those of its own', async () => {
     const { stretch } = stretchOf({ entries: 2, steps: 2, reopen: { at: 9, entries: 2, voided: ['s1'] } })
     await stretch.made(async () => advanced({ entries: [step(3)], at: 12, steps: 3, status: 'far' }))
