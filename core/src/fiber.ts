@@ -530,6 +530,11 @@ export class Fiber {
   }
 }
 
+/** To whoever asks a fiber that was dropped. */
+export function takenAway(runId: string): LeaseLostError {
+  return new LeaseLostError('LEASE_LOST', `Run ${runId} was taken from this host.`)
+}
+
 /** Whether only the program can have caused the entry. */
 function isOfProgram({ type }: Entry): boolean {
   return type !== 'start' && type !== 'signal' && type !== 'end' && type !== 'reopen' && type !== 'past'

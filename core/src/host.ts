@@ -10,7 +10,7 @@
  */
 import type { Entry, Signal } from './entry.ts'
 import { EngineError, isInfrastructure, UsageError } from './errors.ts'
-import { Fiber, type FiberEnvironment } from './fiber.ts'
+import { Fiber, type FiberEnvironment, takenAway } from './fiber.ts'
 import { createOffload } from './offload.ts'
 import type {
   Advance,
@@ -48,6 +48,8 @@ interface Starting {
   readonly slot: Promise<Slot>
   /** The highest cursor asked for meanwhile. */
   newest: number
+  /** The engine has taken the run away meanwhile. */
+  isEvicted: boolean
 }
 
 interface Slot {
@@ -119,6 +121,8 @@ class LiveHost implements Host {
   }
 
   evict(runId: string): void {
+    const starting = this.starting.get(runId)
+    if (starting !== undefined) starting.isEvicted = true
     this.slots.get(runId)?.fiber.drop()
     this.slots.delete(runId)
     this.resting.delete(runId)
@@ -172,7 +176,7 @@ class LiveHost implements Host {
 
   /** From `starting` to `pending` without a gap: nobody finds the new fiber idle. */
   private async make(request: Advance, control: Control): Promise<Progress> {
-    const starting: Starting = { slot: this.build(request, control), newest: request.cursor }
+    const starting: Starting = { slot: this.build(request, control), newest: request.cursor, isEvicted: false }
     this.starting.set(request.runId, starting)
     let slot: Slot
     try {
@@ -180,11 +184,9 @@ class LiveHost implements Host {
     } finally {
       this.starting.delete(request.runId)
     }
-    if (starting.newest > request.cursor) {
-      this.evict(request.runId)
-      throw stale(request, starting.newest)
-    }
-    return this.serve(slot, request, control)
+    if (!starting.isEvicted && starting.newest === request.cursor) return this.serve(slot, request, control)
+    slot.fiber.drop()
+    throw starting.isEvicted ? takenAway(request.runId) : stale(request, starting.newest)
   }
 
   private async build(request: Advance, control: Control): Promise<Slot> {
@@ -205,7 +207,6 @@ class LiveHost implements Host {
       if (slot.turn === undefined) slot.wake?.()
     }
     await fiber.begin(entries.slice(0, cursor))
-    this.slots.set(runId, slot)
     return slot
   }
 

@@ -297,7 +297,7 @@ export interface Host {
   offer(runId: string, signal: Signal): boolean
   /** Which programs this host can run: an engine hands it nothing else. */
   registered(): readonly { readonly name: string; readonly version?: string }[]
-  /** Drops the fiber of a run, if there is one. */
+  /** Drops the fiber of a run, if there is one or one is being made; an advance in progress fails as LEASE_LOST. */
   evict(runId: string): void
   /** Live chunks of steps and notes of what is starting: never journaled, only in this process. */
   subscribe(runId: string, listener: (note: LiveNote) => void): () => void

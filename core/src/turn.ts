@@ -8,8 +8,7 @@
 import type { AskedStep } from './asked.ts'
 import { senderFor } from './deadline.ts'
 import type { Entry, EntryOf, Op, Outcome, Signal } from './entry.ts'
-import { LeaseLostError } from './errors.ts'
-import type { Fiber } from './fiber.ts'
+import { type Fiber, takenAway } from './fiber.ts'
 import type { Advance, Control, Journal, Manifest, Progress, Seed } from './ports.ts'
 import { probe } from './probe.ts'
 import { Starter } from './starter.ts'
@@ -161,7 +160,7 @@ export class Turn {
 
   private check(): void {
     const { fiber } = this
-    if (fiber.dropped) throw new LeaseLostError('LEASE_LOST', `Run ${fiber.runId} was taken from this host.`)
+    if (fiber.dropped) throw takenAway(fiber.runId)
     const fault = fiber.owed.takeFault()
     if (fault !== undefined) throw fault.error
   }

@@ -173,6 +173,23 @@ describe('rule 2: same cursor, same reply', () => {
     expect(begun).toEqual(['a', 'b'])
   })
 
+  it('a run that is taken away while its fiber is made begins nothing', async () => {
+    const begun: string[] = []
+    const engine = byHand((durable) => durable.step(code('a'), () => void begun.push('a')))
+    await engine.step(engine.host())
+    const host = engine.host()
+    engine.beforeLoad = async () => {
+      await turns(1)
+      host.evict('r')
+    }
+    await expect(engine.ask(host)).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    await turns(5)
+    expect(begun).toEqual([])
+    engine.beforeLoad = () => {}
+    expect(await engine.finish(host)).toMatchObject({ kind: 'done' })
+    expect(begun).toEqual(['a'])
+  })
+
   it('a request that was withdrawn drops the fiber', async () => {
     const step = held()
     const caught: unknown[] = []

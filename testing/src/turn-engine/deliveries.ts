@@ -59,7 +59,7 @@ export class Deliveries {
     this.trace(`${what}${request.rotate === true ? ', rotate' : ''}`)
     const deaths = this.check.delivered(host, request)
     if (delivery > 1) run.harmed.push(run.entries.length)
-    if (harm.strikes('kills')) this.track(harm.delay().then(() => this.kill(host, run)))
+    this.track(this.killLater(host, run, harm))
     const reply = host.advance(request, this.control(run, abort, count, harm)).then(
       (progress) => {
         this.trace(`${what} ◀ ${progress.kind} ${progress.entries.map(({ type }) => type).join(' ')}`)
@@ -83,6 +83,10 @@ export class Deliveries {
     this.check.forgot(host, run.id)
     run.harmed.push(run.entries.length)
     if (run.home === host) run.home = undefined
+  }
+
+  private async killLater(host: Host, run: TurnRun, harm: Harm): Promise<void> {
+    if (await harm.strikesLater('kills')) this.kill(host, run)
   }
 
   /** The process that would be next dies. */

@@ -31,13 +31,19 @@ export interface Hostility {
   readonly actsPerEntry?: number
 }
 
+type Act = Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'>
+
 /** Turns of the event loop that a delay may take. */
 const LONGEST_DELAY = 12
+/** After so many claims in a row nothing more is done: an act costs two at most (one that comes late, and who lost it). */
+const MOST_CLAIMS = 3
 
 /** What was done to a run, as lengths of its journal at that time. */
 export interface Harmed {
   readonly harmed: number[]
   readonly entries: { readonly length: number }
+  /** Of a store: in a row, without a reply and at one length of the journal. */
+  readonly claims: number
 }
 
 /** Draws what happens next to a run. */
@@ -55,20 +61,35 @@ export class Harm {
   }
 
   /** Whether this act happens now; it is counted if it does. */
-  strikes(act: Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'>): boolean {
+  strikes(act: Act): boolean {
+    return this.isDrawn(act) && this.counted()
+  }
+
+  /** The same after a delay: it counts where it lands, and does not happen where enough has been done by then. */
+  async strikesLater(act: Act): Promise<boolean> {
+    if (!this.isDrawn(act)) return false
+    await this.delay()
+    return this.counted()
+  }
+
+  delay(): Promise<void> {
+    return turns(1 + this.random.below(LONGEST_DELAY))
+  }
+
+  private isDrawn(act: Act): boolean {
+    return this.random.chance(this.hostility[act] ?? 0)
+  }
+
+  private counted(): boolean {
     const { length } = this.run.entries
     if (this.at !== length) {
       this.at = length
       this.left = this.hostility.actsPerEntry ?? 2
     }
-    if (this.left === 0 || !this.random.chance(this.hostility[act] ?? 0)) return false
+    if (this.left === 0 || this.run.claims > MOST_CLAIMS) return false
     this.left--
     this.run.harmed.push(length)
     return true
-  }
-
-  delay(): Promise<void> {
-    return turns(1 + this.random.below(LONGEST_DELAY))
   }
 }
 

@@ -264,22 +264,22 @@ class HostileEngine implements TurnEngine {
     for (let delivery = 1; ; delivery++) {
       if (harm.strikes('drops')) await this.deliveries.killNext(run)
       const tries = [await this.deliveries.deliver(run, text, delivery, harm)]
-      if (harm.strikes('deliversTwice')) {
-        if (this.random.chance(0.5)) await harm.delay()
+      const atOnce = this.random.chance(0.5)
+      if (atOnce ? harm.strikes('deliversTwice') : await harm.strikesLater('deliversTwice')) {
         tries.push(await this.deliveries.deliver(run, text, ++delivery, harm))
       }
       const progress = await this.first(tries)
       if (progress === undefined || harm.strikes('losesReplies')) continue
       this.take(run, JSON.parse(text), progress)
       for (const { abort } of tries) if (this.random.chance(0.5)) abort.abort()
-      if (harm.strikes('deliversLate')) {
-        const late = delivery + 1
-        this.deliveries.track(
-          harm.delay().then(async () => (await this.deliveries.deliver(run, text, late, harm)).reply),
-        )
-      }
+      this.deliveries.track(this.deliverLate(run, text, delivery + 1))
       return progress
     }
+  }
+
+  private async deliverLate(run: TurnRun, text: string, delivery: number): Promise<void> {
+    const harm = this.harm(run)
+    if (await harm.strikesLater('deliversLate')) await (await this.deliveries.deliver(run, text, delivery, harm)).reply
   }
 
   /** The first reply; nothing if no process lived to give one. */

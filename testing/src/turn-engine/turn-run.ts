@@ -37,10 +37,11 @@ export class TurnRun {
   updatedAt: number
   waitsFor: RunDescription['waitsFor']
   readonly harmed: number[] = []
+  /** In a row that came to no reply and did not move the journal. */
+  claims = 0
   private inbox: Signal[] = []
   private woken = false
   private claimedAt = -1
-  private claims = 0
   private readonly listeners = new Set<() => void>()
   private readonly settle: { resolve(outcome: Outcome): void; reject(error: unknown): void }
 
@@ -64,19 +65,18 @@ export class TurnRun {
     return this.entries.slice(from)
   }
 
-  /** 1 + claims in a row that came to no reply and did not move the journal. */
+  /** Which in a row this claim is. */
   claim(host: Host): number {
     if (this.owner !== undefined && this.owner !== host) this.lostAt.set(this.owner, this.entries.length)
     this.owner = host
-    if (this.claimedAt === this.entries.length) return ++this.claims
+    if (this.claimedAt !== this.entries.length) this.claims = 0
     this.claimedAt = this.entries.length
-    this.claims = 1
-    return this.claims
+    return ++this.claims
   }
 
   /** An advance came back in good order. */
   returned(): void {
-    this.claimedAt = -1
+    this.claims = 0
   }
 
   arrive(signal: Signal): void {
