@@ -1,15 +1,16 @@
 /**
- * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos]
+ * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos] [-- --long]
  *
  * A whole run writes bench/RESULTS.md and bench/plots, again as each section ends; a quick or partial one only prints,
- * unless told to --write. What fails or takes too long is named in the results, and the rest goes on.
+ * unless told to --write. A long one measures, for an hour, what a whole one has time for once: bench/RESULTS-LONG.md.
+ * What fails or takes too long is named in the results, and the rest goes on.
  */
 import { parseArgs } from 'node:util'
 import { asWorkload, within } from './children.ts'
 import { machine } from './machine.ts'
-import { budgetOf, DEADLINE, graceOf, PLAN, type Planned } from './plan.ts'
+import { budgetOf, DEADLINE, graceOf, LONG, LONG_DEADLINE, PLAN, type Planned } from './plan.ts'
 import { failedSection, type Section, sectionText } from './report.ts'
-import { endText, factsText, type Measured, type Results, writeResults } from './results.ts'
+import { endText, factsText, type Measured, pageOf, type Results, writeResults } from './results.ts'
 import { closeServers } from './servers.ts'
 import { installPeers, startServers } from './set-up.ts'
 import type { Measure, Options, Setting, Workload } from './workload.ts'
@@ -21,6 +22,7 @@ const PREPARING_MS = 360_000
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
+    long: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
     only: { type: 'string' },
     contender: { type: 'string' },
@@ -30,6 +32,7 @@ const mode = values.quick ? 'quick' : 'whole'
 const [workloads, contenders] = [values.only, values.contender].map((names) => names?.split(','))
 const isPartial = values.quick || workloads !== undefined || contenders !== undefined
 const writes = values.write || !isPartial
+if (values.long && isPartial) throw new Error('--long goes by itself: see bench/README.md')
 const began = performance.now()
 // Ends what ends with the process: servers, folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
@@ -39,7 +42,7 @@ process.on('unhandledRejection', (error) => console.error('Behind a workload tha
 const facts = machine()
 print(factsText(facts))
 const measured: Measured[] = []
-const planned = PLAN.filter(({ workload }) => workloads?.includes(workload.name) !== false)
+const planned = (values.long ? [LONG] : PLAN).filter(({ workload }) => workloads?.includes(workload.name) !== false)
 const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workload.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
 const setting: Setting = { quick: values.quick, takesPart }
@@ -59,14 +62,14 @@ print(endText(results))
 print(`Took ${(results.seconds / 60).toFixed(1)} minutes.`)
 if (writes) {
   writeResults(results)
-  print('Written to bench/RESULTS.md and bench/plots.')
+  print(`Written to ${pageOf(results)} and bench/plots.`)
 }
 // Whatever a workload that was given up still has open.
 process.exit()
 
 function resultsNow(): Results {
   const open = planned.slice(measured.length).map(({ workload }) => workload.name)
-  return { facts, measured, open, isPartial, seconds: elapsed() }
+  return { facts, measured, open, isPartial, isLong: values.long, seconds: elapsed() }
 }
 
 function elapsed(): number {
@@ -91,7 +94,7 @@ async function measure(open: readonly Planned[]): Promise<Measured> {
   if (planned === undefined) throw new Error('nothing is left to measure')
   const { workload } = planned
   const from = elapsed()
-  const budget = budgetOf(open, DEADLINE[mode] - from, mode)
+  const budget = budgetOf(open, (values.long ? LONG_DEADLINE : DEADLINE[mode]) - from, mode)
   const patience = budget + graceOf(planned, mode)
   let saved: Section | undefined
   const own: Options = {

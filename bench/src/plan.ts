@@ -1,6 +1,6 @@
 /** What is measured, in which order, and for how long: seconds on this page, so that the whole stays what it promises. */
 import type { Workload } from './workload.ts'
-import { cycles } from './workloads/cycles.ts'
+import { cycles, longCycles } from './workloads/cycles.ts'
 import { load } from './workloads/load.ts'
 import { many } from './workloads/many.ts'
 import { recovery } from './workloads/recovery.ts'
@@ -45,8 +45,12 @@ export const PLAN: readonly Planned[] = [
   { workload: many, seconds: { quick: 6, whole: 20 } },
 ]
 
+/** What does not fit into a whole run, on a page of its own. */
+export const LONG: Planned = { workload: longCycles, seconds: { quick: 0, whole: 70 * 60 } }
+export const LONG_DEADLINE: number = 72 * 60
+
 /** As the results are read. */
-export const READ: readonly Workload[] = [step, load, signals, recovery, session, sleepers, many, cycles]
+export const READ: readonly Workload[] = [step, load, signals, recovery, session, sleepers, many, cycles, longCycles]
 
 /** Seconds for the first of `open`, of those that are `left` for all of them. */
 export function budgetOf(open: readonly Planned[], left: number, mode: keyof Seconds): number {

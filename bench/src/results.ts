@@ -1,4 +1,4 @@
-/** bench/RESULTS.md and its plots. Written again as each section ends: a run that is cut short leaves what it has. */
+/** bench/RESULTS.md, or RESULTS-LONG.md, and its plots. Written again as each section ends: a run that is cut short leaves what it has. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { contenders } from './contenders/all.ts'
 import { notInstalled } from './install.ts'
@@ -7,7 +7,6 @@ import { NOT_MEASURED } from './not-measured.ts'
 import { READ } from './plan.ts'
 import { figure, promisesText, type Section, sectionText, tableText } from './report.ts'
 
-const RESULTS: URL = new URL('../RESULTS.md', import.meta.url)
 const PLOTS: URL = new URL('../plots/', import.meta.url)
 
 /** What has ended, and what it took. */
@@ -27,13 +26,19 @@ export interface Results {
   readonly open: readonly string[]
   /** Smaller sizes, fewer rounds, or not all workloads. */
   readonly isPartial: boolean
+  /** What takes too long for a whole run. */
+  readonly isLong: boolean
+}
+
+export function pageOf({ isLong }: Results): string {
+  return `bench/${isLong ? 'RESULTS-LONG.md' : 'RESULTS.md'}`
 }
 
 export function writeResults(results: Results): void {
   mkdirSync(PLOTS, { recursive: true })
   const plots = results.measured.flatMap(({ section: { plots = [] } }) => plots)
   for (const { file, svg } of plots) writeFileSync(new URL(file, PLOTS), svg)
-  writeFileSync(RESULTS, document(results))
+  writeFileSync(new URL(`../../${pageOf(results)}`, import.meta.url), document(results))
 }
 
 export function factsText(machine: Machine): string {
@@ -63,20 +68,19 @@ export function endText(results: Results): string {
 }
 
 function document(results: Results): string {
-  const { facts, seconds, open, isPartial } = results
+  const { facts, seconds, open, isPartial, isLong } = results
   const measured = asRead(results.measured)
   const parts = [
-    '# Results',
+    isLong ? '# Results, the long ones' : '# Results',
     ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
     ...(isPartial ? ['**Not a whole run**: quick, or only some of the workloads or contenders.'] : []),
-    `Written by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
+    `Written by \`npm run bench${isLong ? ' -- --long' : ''}\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
       'not edit. Everything on this page was measured in one run, on one machine:',
     factsText(facts),
     promisesText(measured.flatMap(({ section }) => section.verdicts)),
-    whoText(),
+    ...(isLong ? [] : [whoText()]),
     ...measured.map(({ section }) => sectionText(section)),
-    NOT_MEASURED,
-    timesText(results),
+    ...(isLong ? [] : [NOT_MEASURED, timesText(results)]),
   ]
   return `${parts.join('\n\n')}\n`
 }

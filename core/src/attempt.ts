@@ -22,52 +22,59 @@ export const MAX_CRASHES = 5
 
 /** Begins an attempt. Never throws; the outcome is produced as an entry. */
 export function runAttempt(fiber: Fiber, step: AskedStep, heartbeat: () => void): void {
-  const { op, attempt } = step
   const startedAt = fiber.clock()
-  const parent = abortSignalOf(fiber, step)
-  const limit = hasLimit(step) ? new AttemptLimit(fiber, step, parent) : undefined
   step.sent = undefined
-  const at = new Attempt(fiber, step, limit?.abortSignal ?? parent, limit === undefined ? heartbeat : beat)
   step.phase = 'running'
-  fiber.env.note({ type: 'started', runId: fiber.runId, op, attempt, at: startedAt })
+  fiber.env.note({ type: 'started', runId: fiber.runId, op: step.op, attempt: step.attempt, at: startedAt })
   probe('host.before-effect')
-  let running: Promise<unknown>
-  try {
-    running = Promise.resolve(fiber.env.runtime.context.run(at, () => step.live(at)))
-  } catch (error) {
-    running = Promise.reject(error)
+  if (hasLimit(step)) {
+    runLimited(fiber, step, startedAt, heartbeat)
+    return
+  }
+  call(fiber, step, new Attempt(fiber, step, abortSignalOf(fiber, step), heartbeat)).then(
+    (value) => succeed(fiber, step, startedAt, value),
+    (error: unknown) => fail(fiber, step, startedAt, error, neverSettled),
+  )
+}
+
+function runLimited(fiber: Fiber, step: AskedStep, startedAt: number, heartbeat: () => void): void {
+  const limit = new AttemptLimit(fiber, step, abortSignalOf(fiber, step))
+  const beat = (): void => {
+    limit.heartbeat()
+    heartbeat()
   }
   let goesOn = true
-  const settled = limit === undefined ? running : Promise.race([watched(), limit.expired])
-  settled.then(
-    (value) => {
-      limit?.end()
-      succeed(fiber, step, startedAt, value)
-    },
-    (error: unknown) => {
-      limit?.end()
-      fail(fiber, step, startedAt, error, hasSettled)
-    },
-  )
-
-  async function watched(): Promise<unknown> {
-    try {
-      return await running
-    } finally {
-      goesOn = false
-    }
-  }
-
+  const watched = call(fiber, step, new Attempt(fiber, step, limit.abortSignal, beat)).finally(() => {
+    goesOn = false
+  })
   /** A body that heeds its abort has settled by then. */
-  async function hasSettled(): Promise<boolean> {
+  const hasSettled = async (): Promise<boolean> => {
     await fiber.env.runtime.drain()
     return !goesOn
   }
+  Promise.race([watched, limit.expired]).then(
+    (value) => {
+      limit.end()
+      succeed(fiber, step, startedAt, value)
+    },
+    (error: unknown) => {
+      limit.end()
+      fail(fiber, step, startedAt, error, hasSettled)
+    },
+  )
+}
 
-  function beat(): void {
-    limit?.heartbeat()
-    heartbeat()
+function call(fiber: Fiber, step: AskedStep, at: Attempt): Promise<unknown> {
+  try {
+    return Promise.resolve(fiber.env.runtime.context.run(at, () => step.live(at)))
+  } catch (error) {
+    return Promise.reject(error)
   }
+}
+
+/** Of a body that was not given up. */
+async function neverSettled(): Promise<boolean> {
+  return false
 }
 
 /** What the author's code is given inside of a commit. */
@@ -84,28 +91,33 @@ class Attempt implements StepContext {
   readonly effect: Effect
   readonly attempt: number
   readonly abortSignal: AbortSignal
-  readonly emit: (chunk: Json) => void
   readonly heartbeat: () => void
-  readonly send: StepContext['send']
   readonly #fiber: Fiber
 
   constructor(fiber: Fiber, step: AskedStep, abortSignal: AbortSignal, heartbeat: () => void) {
-    const { runId } = fiber
-    const { op, attempt } = step
-    const { key } = op
+    const { op } = step
     this.#fiber = fiber
-    this.runId = runId
-    this.key = key
+    this.runId = fiber.runId
+    this.key = op.key
     this.name = op.name
     this.kind = op.kind
     this.effect = op.effect ?? 'idempotent'
-    this.attempt = attempt
+    this.attempt = step.attempt
     this.abortSignal = abortSignal
     this.heartbeat = heartbeat
-    // Not methods: authors take them out of their object.
-    this.send = (topic, payload) => sendFrom(fiber, key, attempt, topic, payload)
-    this.emit = (chunk) => {
-      if (!fiber.dropped) fiber.env.note({ type: 'chunk', runId, key, attempt, chunk, at: fiber.clock() })
+  }
+
+  // Not methods: authors take them out of their object.
+
+  get send(): StepContext['send'] {
+    return (topic, payload) => sendFrom(this.#fiber, this.key, this.attempt, topic, payload)
+  }
+
+  get emit(): (chunk: Json) => void {
+    return (chunk) => {
+      const { runId, key, attempt } = this
+      const { dropped, env } = this.#fiber
+      if (!dropped) env.note({ type: 'chunk', runId, key, attempt, chunk, at: this.#fiber.clock() })
     }
   }
 

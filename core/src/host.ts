@@ -138,7 +138,8 @@ class LiveHost implements Host {
   }
 
   private tell(note: LiveNote): void {
-    for (const listener of this.listeners.get(note.runId) ?? []) listener(note)
+    const listeners = this.listeners.get(note.runId)
+    if (listeners !== undefined) for (const listener of listeners) listener(note)
   }
 
   // ── which fiber answers ───────────────────────────────────────────────────────────────────────────────────────────

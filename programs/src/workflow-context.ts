@@ -404,10 +404,14 @@ type OpOptions = Pick<StepOptions<unknown>, 'timeout' | 'input'>
 
 function declarationOf<T>(options: StepOptions<T>): EffectDeclaration<T> | undefined {
   const { effect, reconcile, onUnknown, ask, compensate, compensateUnknown } = options
-  const isDeclared = [effect, reconcile, onUnknown, ask, compensate, compensateUnknown].some(
-    (each) => each !== undefined,
-  )
-  if (!isDeclared) return undefined
+  const isPlain =
+    effect === undefined &&
+    reconcile === undefined &&
+    onUnknown === undefined &&
+    ask === undefined &&
+    compensate === undefined &&
+    compensateUnknown === undefined
+  if (isPlain) return undefined
   return {
     effect: effect ?? 'idempotent',
     ...(reconcile !== undefined && { reconcile }),

@@ -40,9 +40,11 @@ export function cyclesTable({ size, runs }: Found): Table {
   }
 }
 
-export function cyclesPlot({ size, runs }: Found): Plot {
+/** With a prefix both sizes of results have a file of their own. */
+export function cyclesPlot({ size, runs }: Found, prefix?: string): Plot {
+  const name = `cycles-${size.cycles}`
   return bars({
-    file: `cycles-${size.cycles}.svg`,
+    file: prefix === undefined ? `${name}.svg` : `${prefix}${name}-${size.resultBytes}.svg`,
     title: `${labelOf(size)}: milliseconds`,
     bars: waysIn(runs).map(([way, own]): Bar => {
       const { median, low, high } = spread(own.map(({ ms }) => ms))

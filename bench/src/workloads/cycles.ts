@@ -36,7 +36,20 @@ export const cycles: Workload = {
   },
 }
 
-function sectionOf(all: readonly Found[], kill: Repeated): Section {
+/** All bars of 5,000 cycles, in five rounds: an hour. */
+export const longCycles: Workload = {
+  name: 'long-cycles',
+  async measure({ until, patience, save }) {
+    let all: readonly Found[] = []
+    for (const measuring of SIZES.long) {
+      all = together([...all, ...(await measureWays(measuring, { until, patience }))])
+      save(sectionOf(all))
+    }
+    return sectionOf(all)
+  },
+}
+
+function sectionOf(all: readonly Found[], kill?: Repeated): Section {
   const there = all.filter(({ runs }) => runs.size > 0)
   return {
     title: 'An agent by its cycles',
@@ -49,15 +62,18 @@ function sectionOf(all: readonly Found[], kill: Repeated): Section {
       'the process gave to `write`. Then what is stored: the database file of *durable, with the seam*, closed, with ' +
       'everything in it (schema, indexes, the run), beside the sum of `JSON.stringify(message.toJSON())` over all ' +
       'messages of the conversation.',
-    tables: [...there.map(cyclesTable), storedTable(there), kill.table],
-    verdicts: [...besidePlain(all), ...storedVerdicts(there), kill.verdict],
-    plots: there.filter(({ size }) => size.resultBytes === PROMISED.resultBytes).map(cyclesPlot),
+    tables: [...there.map(cyclesTable), storedTable(there), ...(kill === undefined ? [] : [kill.table])],
+    verdicts: [...besidePlain(all), ...storedVerdicts(there), ...(kill === undefined ? [] : [kill.verdict])],
+    plots:
+      kill === undefined
+        ? there.map((found) => cyclesPlot(found, 'long-'))
+        : there.filter(({ size }) => size.resultBytes === PROMISED.resultBytes).map((found) => cyclesPlot(found)),
     notes: [
       ...all.flatMap(({ size, notes }) => notes.map((note) => `${labelOf(size)}: ${note}.`)),
       'In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.',
       'SessionManager (FileStorage, saveLatestOn: message) writes without fsync; so does checkpointing, which ' +
         'needs it, and whose checkpoints are kept in a file besides.',
-      kill.note,
+      ...(kill === undefined ? [] : [kill.note]),
     ],
   }
 }
@@ -68,8 +84,9 @@ function together(all: readonly Found[]): readonly Found[] {
   for (const found of all) {
     const label = labelOf(found.size)
     const before = bySize.get(label)
-    const runs = new Map([...(before?.runs ?? []), ...found.runs])
-    bySize.set(label, { size: found.size, runs, notes: [...(before?.notes ?? []), ...found.notes] })
+    const runs = new Map(before?.runs)
+    for (const [way, own] of found.runs) runs.set(way, [...(runs.get(way) ?? []), ...own])
+    bySize.set(label, { size: found.size, runs, notes: [...new Set([...(before?.notes ?? []), ...found.notes])] })
   }
   const sizes = [...bySize.values()]
   return sizes.sort((a, b) => a.size.resultBytes - b.size.resultBytes || a.size.cycles - b.size.cycles)

@@ -45,8 +45,14 @@ export interface ReplayOptions {
   readonly onGiven: () => void
 }
 
-/** How the run ended, if it did without another step. */
-export async function replay(options: ReplayOptions): Promise<Outcome | undefined> {
+export interface Replayed {
+  /** How the run ended, if it did without another step. */
+  readonly outcome: Outcome | undefined
+  /** A wait was over for it that was not yet over when the run ended: what was asked for behind it is in its outcome only. */
+  readonly isLater: boolean
+}
+
+export async function replay(options: ReplayOptions): Promise<Replayed> {
   const { runId, program, runtime, blobs, offloadBytes } = options
   const entries = [...options.entries]
   const host = createHost({
@@ -59,12 +65,14 @@ export async function replay(options: ReplayOptions): Promise<Outcome | undefine
   })
   let progress = await advance(host, runId, entries, undefined)
   options.onGiven()
+  let isLater = false
   for (let round = 1; round < ROUNDS && progress?.kind === 'continue'; round++) {
     entries.push(...progress.entries)
+    isLater ||= progress.entries.some(({ type }) => type === 'wait')
     progress = await advance(host, runId, entries, progress)
   }
   host.evict(runId)
-  return progress?.kind === 'done' ? progress.outcome : undefined
+  return { outcome: progress?.kind === 'done' ? progress.outcome : undefined, isLater }
 }
 
 async function advance(
