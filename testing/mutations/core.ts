@@ -169,6 +169,15 @@ export const CORE: readonly Mutation[] = [
     title: 'a lost reply: the same request gets it again, the step is not run again',
   },
   {
+    name: 'a run that is taken away while its fiber is made is begun',
+    breaks: 'I3',
+    file: 'core/src/host.ts',
+    find: 'if (!starting.isEvicted && starting.newest === request.cursor)',
+    put: 'if (starting.newest === request.cursor)',
+    test: 'testing/src/protocol/acknowledging.test.ts',
+    title: 'a run that is taken away while its fiber is made begins nothing',
+  },
+  {
     name: 'a program that kills its process is claimed for ever',
     breaks: 'rule 9',
     file: 'core/src/attempt.ts',
