@@ -1,6 +1,6 @@
 /**
  * Child processes of the bench, all known, so that none outlives the workload that started it. A workload that was given
- * up gets no new ones: what is left of it fails at its next step.
+ * up gets no new ones: what is left of it fails at its next step. None outlives this process either.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
@@ -13,6 +13,11 @@ interface Started {
 const workload = new AsyncLocalStorage<Started>()
 /** By nobody's workload: the process ends with them. */
 const outside: Started = { isOver: false, running: new Set() }
+
+const running = new Set<ChildProcess>()
+process.once('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
 
 /** Ends with `work`, or when that takes longer than `ms`; nothing that it started is left. Others go on beside it. */
 export async function asWorkload<T>(name: string, ms: number, work: () => Promise<T>): Promise<T> {
@@ -33,10 +38,12 @@ export function forkChild(module: URL, args: readonly string[], options: ForkOpt
 /** Returns it. */
 export function known(child: ChildProcess): ChildProcess {
   refuseIfOver()
-  const { running } = workload.getStore() ?? outside
+  const own = (workload.getStore() ?? outside).running
   child.on('error', () => {})
-  running.add(child)
-  child.once('exit', () => running.delete(child))
+  for (const all of [running, own]) all.add(child)
+  child.once('exit', () => {
+    for (const all of [running, own]) all.delete(child)
+  })
   return child
 }
 

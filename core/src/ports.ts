@@ -377,12 +377,17 @@ export interface Engine {
   /**
    * Resolves when the run's status is no longer `status`, or with the abort of the signal; with `entries` also when its
    * journal no longer holds so many, with `worker` also when that is no longer its owner, where the engine tells of takeovers
-   * (`RunDescription.claims`). Leave them out where only the status matters: who waits for a result must not cost anything
-   * per step.
+   * (`RunDescription.claims`). Leave them out where only the status matters, and say `untilEnd` where only an end does (of a run
+   * that has not ended): who waits for a result must not cost anything per step. It may resolve sooner: look again.
    */
   changed(
     runId: string,
-    since: { readonly status: RunStatus; readonly entries?: number; readonly worker?: string },
+    since: {
+      readonly status: RunStatus
+      readonly entries?: number
+      readonly worker?: string
+      readonly untilEnd?: true
+    },
     abortSignal?: AbortSignal,
   ): Promise<void>
   list?(query: RunQuery): Promise<Page<RunSummary>>

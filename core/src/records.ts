@@ -4,6 +4,11 @@ import type { Json } from './json.ts'
 
 export type RunStatus = 'pending' | 'running' | 'suspended' | 'completed' | 'failed' | 'cancelled'
 
+/** It does not go on by itself: a retry may let it. */
+export function hasEnded(status: RunStatus): boolean {
+  return status === 'completed' || status === 'failed' || status === 'cancelled'
+}
+
 export interface RunSummary {
   readonly id: string
   readonly status: RunStatus

@@ -1,5 +1,5 @@
-import type { Engine, Entry, Host, LiveNote, QuestionRecord, RunDescription, RunStatus } from '@selvage/core'
-import { UsageError } from '@selvage/core'
+import type { Engine, Entry, Host, LiveNote, QuestionRecord, RunDescription } from '@selvage/core'
+import { hasEnded, UsageError } from '@selvage/core'
 import type { Position, RunEvent } from './event.ts'
 import { cursorOf, entryEvent, positionOf } from './event.ts'
 import { keepAlive } from './keep-alive.ts'
@@ -223,8 +223,4 @@ function noCursor(after: string, why: string): UsageError {
   return new UsageError('BAD_INPUT', `events({ after: '${after}' }): that is no cursor of this run. ${why}`, {
     hint: 'Hand in the cursor of one of its events as it was.',
   })
-}
-
-export function hasEnded(status: RunStatus): boolean {
-  return status === 'completed' || status === 'failed' || status === 'cancelled'
 }

@@ -10,7 +10,7 @@ import type {
   SignalReceipt,
   Start,
 } from '@selvage/core'
-import { decode, encode, UsageError } from '@selvage/core'
+import { decode, encode, hasEnded, UsageError } from '@selvage/core'
 import type { Limits } from '@selvage/programs'
 import type { Answer } from './answer-form.ts'
 import { answer, delegateQuestion } from './answers.ts'
@@ -18,7 +18,7 @@ import { discardRun } from './bulk.ts'
 import type { DelegateOptions } from './delegate.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
-import { follow, hasEnded } from './event-stream.ts'
+import { follow } from './event-stream.ts'
 import { type ForkOptions, readFork } from './fork.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import { keepAlive } from './keep-alive.ts'
@@ -127,7 +127,7 @@ export class Run<Result = unknown> {
           return settle(this.id, await records.outcome(outcome), start.deadline, this.#present)
         }
         options.abortSignal?.throwIfAborted()
-        await engine.changed(this.id, { status }, options.abortSignal)
+        await engine.changed(this.id, { status, untilEnd: true }, options.abortSignal)
       }
     } finally {
       release()

@@ -4,8 +4,7 @@
  * The session is one run with the session's id. A message is a signal, so it is durable as soon as `send` has told so, is
  * answered once whoever asks for the reply, and a second message under one id is the first.
  */
-import { type Engine, type Entry, encode, RunError, SelvageError, UsageError } from '@selvage/core'
-import { hasEnded } from './event-stream.ts'
+import { type Engine, type Entry, encode, hasEnded, RunError, SelvageError, UsageError } from '@selvage/core'
 import { keepAlive } from './keep-alive.ts'
 import { presentPlain, type ResultOptions, Run, type RunPorts } from './run.ts'
 

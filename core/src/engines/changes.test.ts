@@ -79,6 +79,27 @@ describe('who waits for a change', () => {
     expect(looks).toBe(4)
   })
 
+  it('who waits for the end is told of nothing before it, and what this process says of it costs no look', async () => {
+    const all = changes()
+    seen = { status: 'pending', entries: 0 }
+    let isOver = false
+    const waiting = all.wait('r', { status: 'pending', untilEnd: true }).then(() => {
+      isOver = true
+    })
+    await turn()
+    seen = { status: 'running', entries: 1 }
+    all.touched('r', seen)
+    await turn()
+    expect([looks, isOver]).toEqual([1, false])
+    seen = { status: 'suspended', entries: 2 }
+    await next()
+    expect([looks, isOver]).toEqual([2, false])
+    seen = { status: 'cancelled', entries: 3 }
+    all.touched('r')
+    await waiting
+    expect(looks).toBe(3)
+  })
+
   it('misses nothing between a look and the pause behind it', async () => {
     const all = changes()
     let isFirst = true

@@ -4,7 +4,7 @@
  * waiters must not keep the engine from its runs. Who waits for days outlives an engine that is away for minutes.
  */
 import { SelvageError } from '../errors.ts'
-import type { RunStatus } from '../records.ts'
+import { hasEnded, type RunStatus } from '../records.ts'
 import type { Platform } from './platform.ts'
 import { engineClosed } from './refusals.ts'
 
@@ -12,13 +12,15 @@ export interface Seen {
   readonly status: RunStatus
   /** Left out by who only follows the status. */
   readonly entries?: number
+  /** Nothing but an end matters. */
+  readonly untilEnd?: true
 }
 
 /** What is known of a run without a look. */
-export type Now = Partial<Seen>
+export type Now = Partial<Pick<Seen, 'status' | 'entries'>>
 
 /** A look at a run. */
-export interface Look extends Required<Seen> {
+export interface Look extends Required<Now> {
   /**
    * Something small that is another one as soon as the run has changed: asked instead of looking again. Undefined: look.
    */
@@ -137,6 +139,7 @@ export class Changes {
 }
 
 function differs({ status, entries }: Now, since: Seen): boolean {
+  if (since.untilEnd) return status !== undefined && hasEnded(status)
   if (status !== undefined && status !== since.status) return true
   return entries !== undefined && since.entries !== undefined && entries !== since.entries
 }

@@ -40,6 +40,11 @@ export abstract class ReadingEngine<Run extends Found = Found> extends OutsideEn
   /** Makes an ended run go on; false if somebody else was faster. */
   protected abstract reopen(runId: string, reopen: Reopen): Promise<boolean>
 
+  /** How a run was started, for who is about to make it: one that `make` would not make need not be found here. */
+  protected async startOf(runId: string): Promise<Start | undefined> {
+    return (await this.find(runId))?.start
+  }
+
   /** NOT_FOUND. */
   protected async known(runId: string): Promise<Run> {
     const run = await this.find(runId)
@@ -48,8 +53,8 @@ export abstract class ReadingEngine<Run extends Found = Found> extends OutsideEn
   }
 
   protected async begin(runId: string, start: Start, at: number, startAt?: number): Promise<Start | undefined> {
-    const there = await this.find(runId)
-    if (there !== undefined) return there.start
+    const there = await this.startOf(runId)
+    if (there !== undefined) return there
     return (await this.make(runId, start, at, startAt)) ? undefined : (await this.known(runId)).start
   }
 

@@ -2,7 +2,7 @@
  * Who waits for a change of a run. Changes made in this process are told directly; when the bell says that somebody
  * changed something, the runs of all waiters are looked at, some hundred at once.
  */
-import { EngineError, type RunGlance, type RunStatus, type Store } from '@selvage/core'
+import { EngineError, hasEnded, type RunGlance, type RunStatus, type Store } from '@selvage/core'
 import type { Bell } from './bell.ts'
 import { inTurns } from './in-turns.ts'
 
@@ -15,6 +15,8 @@ export interface Seen {
   readonly entries?: number
   /** Who had the run. Left out by who does not follow takeovers, of which neither status nor journal need say anything. */
   readonly worker?: string
+  /** Nothing but an end matters. */
+  readonly untilEnd?: true
 }
 
 /** What is known of a run that this process has just changed. */
@@ -108,11 +110,13 @@ export class Changes {
   }
 }
 
-function hasChanged(run: RunGlance, { status, entries = run.entries, worker = run.worker }: Seen): boolean {
+function hasChanged(run: RunGlance, { status, entries = run.entries, worker = run.worker, untilEnd }: Seen): boolean {
+  if (untilEnd) return hasEnded(run.status)
   return run.status !== status || run.entries !== entries || run.worker !== worker
 }
 
-function differs(now: Now, { status, entries }: Seen): boolean {
+function differs(now: Now, { status, entries, untilEnd }: Seen): boolean {
+  if (untilEnd) return 'status' in now && hasEnded(now.status)
   if ('status' in now) return now.status !== status
   return entries !== undefined && now.entries !== entries
 }

@@ -355,6 +355,24 @@ describe('changed', () => {
     expect((await engine.describe('r')).status).toBe('suspended')
   })
 
+  it('says nothing before the end to who waits for that, in this process and in another engine', async () => {
+    const { engine, host } = await place([ask])
+    const other = await place([])
+    await engine.start('r', { program: 'ask', input: null })
+    const told: string[] = []
+    const ends = [engine, other.engine].map(async (each) => {
+      await each.changed('r', { status: 'pending', untilEnd: true })
+      told.push((await each.describe('r')).status)
+    })
+    await engine.serve(host)
+    await until(engine, 'r', ({ status }) => (status === 'suspended' ? status : undefined))
+    await other.engine.changed('r', { status: 'running' })
+    expect(told).toEqual([])
+    await engine.cancel('r', 'x')
+    await Promise.all(ends)
+    expect(told).toEqual(['cancelled', 'cancelled'])
+  })
+
   it('I9: is told of an outcome when it is durable, not when it is written', async () => {
     const done = Promise.withResolvers<void>()
     const paying = program('pay', (durable) =>

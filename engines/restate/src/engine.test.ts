@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
 import { noRestate, RestateTestServer } from '@selvage/testing/servers'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openOn, URLS } from '../test/under-test.ts'
 import type { RestateEngine } from './engine.ts'
 import type { RestateOptions } from './options.ts'
@@ -108,6 +108,29 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     await changed
     await engine.signal('r', { id: 'end', name: 'end', payload: null })
     expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
+  })
+
+  it('a start reads once, and who waits for the end is not told of a run that is taken up and waits', async () => {
+    const engine = await working()
+    await engine.start('first', { program: 'charge', input: null })
+    // What a process compares once, before its reads, is compared with a run that is there.
+    await until(engine, 'first', ({ status }) => status === 'suspended')
+    const fetched = vi.spyOn(globalThis, 'fetch')
+    try {
+      await engine.start('r', { program: 'charge', input: null })
+      expect(fetched.mock.calls.filter(([url]) => String(url).endsWith('/query'))).toHaveLength(1)
+    } finally {
+      fetched.mockRestore()
+    }
+    let isOver = false
+    const over = engine.changed('r', { status: 'pending', untilEnd: true }).then(() => {
+      isOver = true
+    })
+    await until(engine, 'r', ({ status }) => status === 'suspended')
+    expect(isOver).toBe(false)
+    for (const name of ['go', 'end']) await engine.signal('r', { id: name, name, payload: null })
+    await over
+    expect(await engine.describe('r')).toMatchObject({ status: 'completed', outcome: { ok: 'charged' } })
   })
 
   it('I4: the first signal of an id counts, also when Restate has forgotten that it was sent', async () => {

@@ -116,6 +116,11 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
     return this.records.find(runId)
   }
 
+  /** The server refuses a second start as long as the first one stands in a queue or goes on, and for a day: what is kept is enough. */
+  protected override async startOf(runId: string): Promise<Start | undefined> {
+    return (await this.records.kept(runId))?.start
+  }
+
   protected async *readRuns(): AsyncGenerator<Known> {
     yield* await this.records.all()
   }

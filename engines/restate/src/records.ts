@@ -96,6 +96,16 @@ export class Records {
     }
   }
 
+  /** What is kept of a run: undefined until a worker has begun it. */
+  async kept(runId: string): Promise<KeptRun | undefined> {
+    const { runs } = this.services
+    const ofRun = await this.ofRun('service_key', runId)
+    return keyed<KeptRun>(
+      await this.state(`${ofRun} and service_name = ${quoted(runs)} and key = '${RUN_KEY}'`),
+      runs,
+    ).get(runId)
+  }
+
   /** All runs, or that one. `ended`: invocations that were over before this look, so that what they kept is seen by it. */
   async all(runId?: string, ended?: ReadonlySet<string>): Promise<readonly Known[]> {
     const { runs, inbox } = this.services

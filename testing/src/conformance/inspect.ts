@@ -67,6 +67,15 @@ export const inspecting: Section = {
       await told
       expect((await opened().suspended('pending')).status).toBe('suspended')
     })
+
+    test('who waits for the end is told of it', async () => {
+      const { engine } = opened()
+      const told = engine.changed('suspended', { status: 'suspended', untilEnd: true })
+      await engine.cancel('suspended', 'enough')
+      await opened().work()
+      await told
+      await engine.changed('completed', { status: 'completed', untilEnd: true })
+    })
   },
 }
 
