@@ -1,14 +1,24 @@
-/** The workers that one engine has enlisted, and the burial of those of others that died. */
+/**
+ * The workers that one engine has enlisted, and the burial of those of others that died: looked for again and again while one is
+ * enlisted here, in real time, since it is about real processes.
+ */
 import { Lease, type LeaseOptions } from './lease.ts'
 
 /** Between two looks for dead workers that were not asked for by time. */
 const REST_MS = 200
+/** Between two that were: so soon a death is noticed where a look costs little, and so late at most. */
+const SOON_MS = 100
+const LATE_MS = 1_000
+/** A look may take a hundredth of the time. */
+const REST_PER_MS = 100
 
 export class Leases {
   private readonly options: LeaseOptions
   private readonly freed: () => void
   private readonly enlisted = new Set<Lease>()
   private reapedAt = Number.NEGATIVE_INFINITY
+  private restMs = SOON_MS
+  private watching: NodeJS.Timeout | undefined
 
   /** `freed`: runs of dead workers, whichever they are, can be claimed. */
   constructor(options: LeaseOptions, freed: () => void) {
@@ -20,12 +30,14 @@ export class Leases {
     const lease = new Lease(this.options, onLost)
     await lease.enlist()
     this.enlisted.add(lease)
+    this.watch()
     return lease
   }
 
   /** `actsOn`: see Lease. */
   async leave(lease: Lease, actsOn: boolean): Promise<void> {
     this.enlisted.delete(lease)
+    if (this.enlisted.size === 0) clearTimeout(this.watching)
     await lease.leave(actsOn)
   }
 
@@ -34,12 +46,25 @@ export class Leases {
     const { store, runtime, report } = this.options
     this.reapedAt = performance.now()
     for (const lease of this.enlisted) await lease.keepUp()
-    const count = await store.reap(runtime.clock.now()).catch(report)
+    const count = await store.reap(runtime.clock.now()).catch((error: unknown) => {
+      // Else the store was closed meanwhile.
+      if (this.enlisted.size > 0) report(error)
+    })
+    this.restMs = Math.min(LATE_MS, Math.max(SOON_MS, REST_PER_MS * (performance.now() - this.reapedAt)))
     if (count !== undefined && count > 0) this.freed()
   }
 
   /** The same, unless it was done a moment ago. */
   async reapIfRested(): Promise<void> {
     if (performance.now() - this.reapedAt > REST_MS) await this.reap()
+  }
+
+  private watch(): void {
+    clearTimeout(this.watching)
+    this.watching = setTimeout(() => {
+      void this.reap().then(() => {
+        if (this.enlisted.size > 0) this.watch()
+      })
+    }, this.restMs).unref()
   }
 }

@@ -2,8 +2,7 @@
  * A worker: claims due runs of its host's programs and holds each until it suspends or ends.
  *
  * It looks for work (one indexed read, and a claim only if something is due) after a start or signal of this process,
- * after the bell, when the next run is due, when a slot becomes free, and once a second, when it also looks for dead
- * workers.
+ * after the bell, when the next run is due, when a slot becomes free, when a worker has died (leases.ts), and once a second.
  *
  * Infrastructure that fails never ends a run: the run is suspended for a growing while, for any worker to try again.
  */
@@ -117,11 +116,11 @@ export class Worker {
   }
 
   private async open(): Promise<void> {
-    const { bell, leases, leaseMs } = this.parts
+    const { bell, leases } = this.parts
     this.silence = bell.listen(() => this.onBell())
     await leases.reap()
     // Nothing else that a worker waits for keeps the process alive. In real time: it is about real processes.
-    this.ticking = setInterval(() => void leases.reap().then(() => this.tick()), Math.min(TICK_MS, leaseMs))
+    this.ticking = setInterval(() => this.tick(), TICK_MS)
     this.courier?.poke()
     this.lookout.poke()
   }
