@@ -4,10 +4,8 @@
  */
 import { Lease, type LeaseOptions } from './lease.ts'
 
-/** Between two looks for dead workers that were not asked for by time. */
-const REST_MS = 200
-/** Between two that were: so soon a death is noticed where a look costs little, and so late at most. */
-const SOON_MS = 100
+/** Between two looks for dead workers: so soon a death is noticed where a look costs little, and so late at most. */
+const SOON_MS = 200
 const LATE_MS = 1_000
 /** A look may take a hundredth of the time. */
 const REST_PER_MS = 100
@@ -56,7 +54,7 @@ export class Leases {
 
   /** The same, unless it was done a moment ago. */
   async reapIfRested(): Promise<void> {
-    if (performance.now() - this.reapedAt > REST_MS) await this.reap()
+    if (performance.now() - this.reapedAt > SOON_MS) await this.reap()
   }
 
   private watch(): void {
