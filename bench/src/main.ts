@@ -2,8 +2,8 @@
  * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos] [-- --long]
  *
  * A whole run writes bench/RESULTS.md and bench/plots, again as each section ends; a quick or partial one only prints,
- * unless told to --write. A long one measures, for an hour, what a whole one has time for once: bench/RESULTS-LONG.md.
- * What fails or takes too long is named in the results, and the rest goes on.
+ * unless told to --write. A long one measures, for three quarters of an hour, what a whole one has time for once:
+ * bench/RESULTS-LONG.md. What fails or takes too long is named in the results, and the rest goes on.
  */
 import { parseArgs } from 'node:util'
 import { asWorkload, within } from './children.ts'

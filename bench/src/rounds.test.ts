@@ -38,9 +38,9 @@ describe('who is slow', () => {
     const options = { warmUp: 0, rounds: 3, patienceMs: 4 }
     const lengths = async (leftMs: number): Promise<number[]> =>
       (await interleave(field, { ...options, until: fromNow(leftMs) })).map(({ length }) => length)
-    expect(await lengths(27 + 54)).toEqual([3, 3, 3, 3])
-    expect(await lengths(27 + 53)).toEqual([3, 3, 3, 1])
-    expect(await lengths(27 + 13)).toEqual([3, 1, 3, 1])
+    expect(await lengths(27 + 81)).toEqual([3, 3, 3, 3])
+    expect(await lengths(27 + 80)).toEqual([3, 3, 3, 1])
+    expect(await lengths(27 + 20)).toEqual([3, 1, 3, 1])
   })
 
   it('nobody plays behind the end of the time, but once', async () => {

@@ -15,6 +15,8 @@ export interface Rounds {
 }
 
 export const LEAST = 5
+/** Rounds take longer than the first one: what is recorded grows. With half as much again the section still ends in time. */
+const GROWTH = 1.5
 
 /** What each of `blocks` gave in each round; `results[block][round]`. */
 export async function interleave<T>(blocks: readonly (() => Promise<T>)[], options: Rounds): Promise<T[][]> {
@@ -57,7 +59,7 @@ function tooSlow(firstMs: readonly number[], { patienceMs, rounds, leftMs }: Lef
   const slow = new Set<number>()
   let neededMs = 0
   for (const [index, ms] of [...firstMs.entries()].sort(([, one], [, other]) => one - other)) {
-    const withMs = neededMs + rounds * ms
+    const withMs = neededMs + GROWTH * rounds * ms
     if (ms > patienceMs && withMs > leftMs) slow.add(index)
     else neededMs = withMs
   }

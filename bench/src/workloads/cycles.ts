@@ -36,7 +36,7 @@ export const cycles: Workload = {
   },
 }
 
-/** All bars of 5,000 cycles, in five rounds: an hour. */
+/** All bars of 5,000 cycles, in five rounds, while there is time. */
 export const longCycles: Workload = {
   name: 'long-cycles',
   async measure({ until, patience, save }) {

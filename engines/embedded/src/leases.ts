@@ -4,8 +4,9 @@
  */
 import { Lease, type LeaseOptions } from './lease.ts'
 
-/** Between two looks for dead workers: so soon a death is noticed where a look costs little, and so late at most. */
-const SOON_MS = 200
+/** Between two looks for dead workers that were not asked for by time. */
+const REST_MS = 200
+/** Between two that were: so late a death is noticed at most. */
 const LATE_MS = 1_000
 /** A look may take a hundredth of the time. */
 const REST_PER_MS = 100
@@ -15,13 +16,14 @@ export class Leases {
   private readonly freed: () => void
   private readonly enlisted = new Set<Lease>()
   private reapedAt = Number.NEGATIVE_INFINITY
-  private restMs = SOON_MS
+  private restMs: number
   private watching: NodeJS.Timeout | undefined
 
   /** `freed`: runs of dead workers, whichever they are, can be claimed. */
   constructor(options: LeaseOptions, freed: () => void) {
     this.options = options
     this.freed = freed
+    this.restMs = options.store.reapEveryMs
   }
 
   async enlist(onLost: () => void): Promise<Lease> {
@@ -48,13 +50,14 @@ export class Leases {
       // Else the store was closed meanwhile.
       if (this.enlisted.size > 0) report(error)
     })
-    this.restMs = Math.min(LATE_MS, Math.max(SOON_MS, REST_PER_MS * (performance.now() - this.reapedAt)))
+    const tookMs = performance.now() - this.reapedAt
+    this.restMs = count === undefined ? LATE_MS : Math.min(LATE_MS, Math.max(store.reapEveryMs, REST_PER_MS * tookMs))
     if (count !== undefined && count > 0) this.freed()
   }
 
   /** The same, unless it was done a moment ago. */
   async reapIfRested(): Promise<void> {
-    if (performance.now() - this.reapedAt > SOON_MS) await this.reap()
+    if (performance.now() - this.reapedAt > REST_MS) await this.reap()
   }
 
   private watch(): void {

@@ -117,6 +117,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
     dismiss: (workerId, actsOn) => workers.dismiss(workerId, actsOn),
     reap: (now) => workers.reap(now),
+    reapEveryMs: 200,
     dead: (now) => workers.dead(now),
 
     create: (run) => create(commits, database, names, run),
