@@ -6,7 +6,7 @@ import { Lease, type LeaseOptions } from './lease.ts'
 
 /** Between two looks for dead workers that were not asked for by time. */
 const REST_MS = 200
-/** Between two that were: so late a death is noticed at most. */
+/** Between two that were: so late a death is noticed at most, or a lease later. */
 const LATE_MS = 1_000
 /** A look may take a hundredth of the time. */
 const REST_PER_MS = 100
@@ -16,6 +16,8 @@ export class Leases {
   private readonly freed: () => void
   private readonly enlisted = new Set<Lease>()
   private reapedAt = Number.NEGATIVE_INFINITY
+  private readonly soonMs: number
+  private readonly lateMs: number
   private restMs: number
   private watching: NodeJS.Timeout | undefined
 
@@ -23,7 +25,10 @@ export class Leases {
   constructor(options: LeaseOptions, freed: () => void) {
     this.options = options
     this.freed = freed
-    this.restMs = options.store.reapEveryMs
+    const { store, leaseMs } = options
+    this.lateMs = Math.min(LATE_MS, leaseMs)
+    this.soonMs = Math.min(store.reapEveryMs, this.lateMs)
+    this.restMs = this.soonMs
   }
 
   async enlist(onLost: () => void): Promise<Lease> {
@@ -51,7 +56,7 @@ export class Leases {
       if (this.enlisted.size > 0) report(error)
     })
     const tookMs = performance.now() - this.reapedAt
-    this.restMs = count === undefined ? LATE_MS : Math.min(LATE_MS, Math.max(store.reapEveryMs, REST_PER_MS * tookMs))
+    this.restMs = count === undefined ? this.lateMs : Math.min(this.lateMs, Math.max(this.soonMs, REST_PER_MS * tookMs))
     if (count !== undefined && count > 0) this.freed()
   }
 

@@ -72,7 +72,6 @@ export const inspecting: Section = {
       const { engine } = opened()
       const told = engine.changed('suspended', { status: 'suspended', untilEnd: true })
       await engine.cancel('suspended', 'enough')
-      await opened().work()
       await told
       await engine.changed('completed', { status: 'completed', untilEnd: true })
     })

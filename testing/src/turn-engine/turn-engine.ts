@@ -16,6 +16,7 @@ import {
   type Engine,
   type Entry,
   type Host,
+  hasEnded,
   type Manifest,
   type Outcome,
   type Progress,
@@ -164,12 +165,15 @@ class HostileEngine implements TurnEngine {
 
   async changed(
     runId: string,
-    since: { readonly entries?: number; readonly status: RunStatus },
+    since: { readonly entries?: number; readonly status: RunStatus; readonly untilEnd?: true },
     abortSignal?: AbortSignal,
   ): Promise<void> {
     const run = this.run(runId)
-    const { entries, status } = since
-    const isSame = (): boolean => run.status === status && (entries === undefined || run.entries.length === entries)
+    const { entries, status, untilEnd = false } = since
+    const isSame = (): boolean => {
+      if (untilEnd) return !hasEnded(run.status)
+      return run.status === status && (entries === undefined || run.entries.length === entries)
+    }
     while (isSame() && abortSignal?.aborted !== true) {
       await run.nextChange((done) => {
         abortSignal?.addEventListener('abort', done, { once: true })
