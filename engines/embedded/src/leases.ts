@@ -6,7 +6,7 @@ import { Lease, type LeaseOptions } from './lease.ts'
 
 /** Between two looks for dead workers that were not asked for by time. */
 const REST_MS = 200
-/** Between two that were: so late a death is noticed at most, or a lease later. */
+/** Between two that were, at most; or a lease, where that is shorter. */
 const LATE_MS = 1_000
 /** A look may take a hundredth of the time. */
 const REST_PER_MS = 100
