@@ -1,14 +1,14 @@
 /**
- * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos] [-- --long]
+ * npm run bench [-- --quick] [-- --only=step,load] [-- --contender=selvage,dbos] [-- --long=<minutes>]
  *
  * A whole run writes bench/RESULTS.md and bench/plots, again as each section ends; a quick or partial one only prints,
- * unless told to --write. A long one measures, for three quarters of an hour, what a whole one has time for once:
+ * unless told to --write. A long one measures, for so many minutes, what a whole one has time for once:
  * bench/RESULTS-LONG.md. What fails or takes too long is named in the results, and the rest goes on.
  */
 import { parseArgs } from 'node:util'
 import { asWorkload, within } from './children.ts'
 import { machine } from './machine.ts'
-import { budgetOf, DEADLINE, graceOf, LONG, LONG_DEADLINE, PLAN, type Planned } from './plan.ts'
+import { budgetOf, DEADLINE, graceOf, longFor, PLAN, type Planned } from './plan.ts'
 import { failedSection, type Section, sectionText } from './report.ts'
 import { endText, factsText, type Measured, pageOf, type Results, writeResults } from './results.ts'
 import { closeServers } from './servers.ts'
@@ -22,7 +22,7 @@ const PREPARING_MS = 360_000
 const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    long: { type: 'boolean', default: false },
+    long: { type: 'string' },
     write: { type: 'boolean', default: false },
     only: { type: 'string' },
     contender: { type: 'string' },
@@ -32,7 +32,8 @@ const mode = values.quick ? 'quick' : 'whole'
 const [workloads, contenders] = [values.only, values.contender].map((names) => names?.split(','))
 const isPartial = values.quick || workloads !== undefined || contenders !== undefined
 const writes = values.write || !isPartial
-if (values.long && isPartial) throw new Error('--long goes by itself: see bench/README.md')
+const longMinutes = values.long === undefined ? undefined : Number(values.long)
+if (longMinutes !== undefined && (isPartial || !(longMinutes > 0))) throw new Error('--long=<minutes> goes by itself')
 const began = performance.now()
 // Ends what ends with the process: servers, folders.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
@@ -42,7 +43,9 @@ process.on('unhandledRejection', (error) => console.error('Behind a workload tha
 const facts = machine()
 print(factsText(facts))
 const measured: Measured[] = []
-const planned = (values.long ? [LONG] : PLAN).filter(({ workload }) => workloads?.includes(workload.name) !== false)
+const planned = (longMinutes === undefined ? PLAN : [longFor(longMinutes)]).filter(
+  ({ workload }) => workloads?.includes(workload.name) !== false,
+)
 const unknown = workloads?.filter((name) => !PLAN.some(({ workload }) => workload.name === name)) ?? []
 if (unknown.length > 0) throw new Error(`no workload ${unknown.join(', ')}: see bench/README.md`)
 const setting: Setting = { quick: values.quick, takesPart }
@@ -69,7 +72,7 @@ process.exit()
 
 function resultsNow(): Results {
   const open = planned.slice(measured.length).map(({ workload }) => workload.name)
-  return { facts, measured, open, isPartial, isLong: values.long, seconds: elapsed() }
+  return { facts, measured, open, isPartial, isLong: longMinutes !== undefined, seconds: elapsed() }
 }
 
 function elapsed(): number {
@@ -94,7 +97,7 @@ async function measure(open: readonly Planned[]): Promise<Measured> {
   if (planned === undefined) throw new Error('nothing is left to measure')
   const { workload } = planned
   const from = elapsed()
-  const budget = budgetOf(open, (values.long ? LONG_DEADLINE : DEADLINE[mode]) - from, mode)
+  const budget = budgetOf(open, (longMinutes === undefined ? DEADLINE[mode] : longMinutes * 60) - from, mode)
   const patience = budget + graceOf(planned, mode)
   let saved: Section | undefined
   const own: Options = {

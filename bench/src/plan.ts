@@ -46,8 +46,10 @@ export const PLAN: readonly Planned[] = [
 ]
 
 /** What does not fit into a whole run, on a page of its own. */
-export const LONG: Planned = { workload: longCycles, seconds: { quick: 0, whole: 42 * 60 } }
-export const LONG_DEADLINE: number = LONG.seconds.whole
+export const longFor = (minutes: number): Planned => ({
+  workload: longCycles,
+  seconds: { quick: 0, whole: minutes * 60 },
+})
 
 /** As the results are read. */
 export const READ: readonly Workload[] = [step, load, signals, recovery, session, sleepers, many, cycles, longCycles]
