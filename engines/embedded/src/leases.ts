@@ -1,7 +1,4 @@
-/**
- * The workers that one engine has enlisted, and the burial of those of others that died: looked for again and again while one is
- * enlisted here, in real time, since it is about real processes.
- */
+/** The workers that one engine has enlisted, and the burial of those of others that died. */
 import { Lease, type LeaseOptions } from './lease.ts'
 
 /** Between two looks for dead workers that were not asked for by time. */
@@ -19,7 +16,6 @@ export class Leases {
   private readonly soonMs: number
   private readonly lateMs: number
   private restMs: number
-  private watching: NodeJS.Timeout | undefined
 
   /** `freed`: runs of dead workers, whichever they are, can be claimed. */
   constructor(options: LeaseOptions, freed: () => void) {
@@ -35,14 +31,12 @@ export class Leases {
     const lease = new Lease(this.options, onLost)
     await lease.enlist()
     this.enlisted.add(lease)
-    this.watch()
     return lease
   }
 
   /** `actsOn`: see Lease. */
   async leave(lease: Lease, actsOn: boolean): Promise<void> {
     this.enlisted.delete(lease)
-    if (this.enlisted.size === 0) clearTimeout(this.watching)
     await lease.leave(actsOn)
   }
 
@@ -65,12 +59,17 @@ export class Leases {
     if (performance.now() - this.reapedAt > REST_MS) await this.reap()
   }
 
-  private watch(): void {
-    clearTimeout(this.watching)
-    this.watching = setTimeout(() => {
-      void this.reap().then(() => {
-        if (this.enlisted.size > 0) this.watch()
-      })
-    }, this.restMs).unref()
+  /** Reaps again and again, in real time since it is about real processes, until what it returns is called. */
+  watch(): () => void {
+    let timer: NodeJS.Timeout | undefined
+    let isOver = false
+    const next = (): void => {
+      timer = setTimeout(() => void this.reap().then(() => isOver || next()), this.restMs).unref()
+    }
+    next()
+    return () => {
+      isOver = true
+      clearTimeout(timer)
+    }
   }
 }

@@ -42,6 +42,7 @@ export class Worker {
   private stopping = false
   private stopped: Promise<void> | undefined
   private silence: (() => void) | undefined
+  private unwatch: (() => void) | undefined
   private ticking: NodeJS.Timeout | undefined
 
   /** Resolves when the worker is known to the store and has taken over what dead workers left. */
@@ -119,7 +120,8 @@ export class Worker {
     const { bell, leases } = this.parts
     this.silence = bell.listen(() => this.onBell())
     await leases.reap()
-    // Nothing else that a worker waits for keeps the process alive. In real time: it is about real processes.
+    this.unwatch = leases.watch()
+    // Nothing else that a worker waits for keeps the process alive.
     this.ticking = setInterval(() => this.tick(), TICK_MS)
     this.courier?.poke()
     this.lookout.poke()
@@ -143,6 +145,7 @@ export class Worker {
     await Promise.all([...this.working, this.courier?.close(stopGraceMs)])
     clearTimeout(grace)
     await this.parts.leases.leave(this.lease, this.actsOn).catch(report)
+    this.unwatch?.()
     clearInterval(this.ticking)
   }
 
