@@ -62,7 +62,7 @@ const WHOLE: readonly (Rounds | Lanes)[] = [
         ...LONG_4K,
         why:
           'one round, for bytes and memory, both bars at once; the two bars without the seam take longer than at 200 B, minutes ' +
-          'each: they are in RESULTS-LONG.md, and here left out',
+          'each: they are left to `--long=<minutes>`',
       },
     ],
   },
