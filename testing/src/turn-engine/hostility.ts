@@ -36,7 +36,7 @@ type Act = Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'
 /** Turns of the event loop that a delay may take. */
 const LONGEST_DELAY = 12
 /** After so many claims in a row nothing more is done: an act costs two at most (one that comes late, and who lost it). */
-const MOST_CLAIMS = 3
+const MOST_CLAIMS = 2
 
 /** What was done to a run, as lengths of its journal at that time. */
 export interface Harmed {
