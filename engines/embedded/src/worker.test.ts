@@ -370,3 +370,22 @@ describe('infrastructure that fails', () => {
     expect((await a.engine.journal('r', 0)).map((entry) => entry.type)).toEqual(['start', 'step', 'end'])
   })
 })
+
+describe('a worker that stands by', () => {
+  it('looks for the dead again and again, until it has stopped', async () => {
+    const { engine, host, store } = await place([])
+    const { reap } = store
+    let looks = 0
+    const counted = (now: number): Promise<number> => {
+      looks++
+      return reap(now)
+    }
+    Object.assign(store, { reap: counted })
+    const { stop } = await engine.serve(host)
+    await expect.poll(() => looks, { timeout: 10_000 }).toBeGreaterThan(3)
+    await stop()
+    const before = looks
+    await new Promise((resolve) => setTimeout(resolve, 3 * store.reapEveryMs))
+    expect(looks).toBe(before)
+  })
+})
