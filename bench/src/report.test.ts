@@ -1,3 +1,5 @@
+import { globSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { decisions } from './decision.ts'
 import { failedSection, promisesText, type Section, sectionText, type Verdict } from './report.ts'
@@ -27,7 +29,17 @@ it('a workload that fails keeps what it has saved, and is missed', () => {
   expect(sectionText(saved).match(/- n/g)).toHaveLength(1)
 })
 
+it('a record is linked by its number', () => {
+  expect(decisions('See', '0012-a', '0013-b')).toBe(
+    'See: [decision 0012](../docs/decisions/0012-a.md), [decision 0013](../docs/decisions/0013-b.md)',
+  )
+})
+
 it('links lead to the records that there are', () => {
-  expect(decisions('See', '0012', '9999')).toBe('See: [decision 0012](../docs/decisions/0012-what-a-step-costs.md)')
-  expect(decisions('See', '9999')).toBe('')
+  const sources = globSync('**/*.ts', { cwd: import.meta.dirname, exclude: ['**/*.test.ts'] })
+  const texts = sources.map((file) => readFileSync(join(import.meta.dirname, file), 'utf8'))
+  const named = texts.flatMap((text) => [...text.matchAll(/'(\d{4}-[a-z-]+)'/g)].map(([, record]) => record))
+  expect(named).toContain('0012-what-a-step-costs')
+  const there = new Set(readdirSync(new URL('../../docs/decisions/', import.meta.url)))
+  expect(named.filter((record) => !there.has(`${record}.md`))).toEqual([])
 })

@@ -79,6 +79,6 @@ function whyOver(rounds: readonly AgentRecovery[]): string {
     `${part((r) => r.loaded - r.claimed)} ms are the journal, read and decoded, ${part((r) => r.made - r.loaded)} its replay, ` +
     `${part((r) => r.nextStep - r.made)} its fold into the conversation: all messages become objects of the SDK’s own and ` +
     `are shown to its loop; opening and claiming take ${part((r) => r.claimed - r.imported)}. A process this young still ` +
-    `compiles what it runs${decisions('. What was mended', '0047', '0048', '0054')}`
+    `compiles what it runs${decisions('. What was mended', '0047-what-a-cold-resume-reads-once')}`
   )
 }

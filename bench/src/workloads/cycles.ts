@@ -112,6 +112,6 @@ function whyOver(runs: Found['runs']): string {
   return (
     `a cycle takes ${cycle('plain')} µs in the plain SDK, which is quadratic, and ${cycle('durable, with the seam')} in the durable ` +
     `agent: two commits, each with its fsync, and the SDK’s own loop, which takes ${cycle('plain, with the seam')} with the seam. ` +
-    decisions('The profiles', '0012', '0049')
+    decisions('The profiles', '0012-what-a-step-costs', '0049-old-messages-are-looked-at-once-taken')
   )
 }

@@ -129,6 +129,6 @@ function lateVerdict(
     why:
       `the worst of all ticks, where the median round’s worst is ${figure(median(values))} ms: a commit holds the event loop for ` +
       `as long as its fsync takes. A bare insert took up to ${figure(longestInsert)} ms meanwhile, and a process that did ` +
-      `nothing was up to ${figure(Math.max(...idle))} ms late; ${decisions('a checkpoint adds 4 to 5 ms', '0012')}`,
+      `nothing was up to ${figure(Math.max(...idle))} ms late; ${decisions('a checkpoint adds 4 to 5 ms', '0012-what-a-step-costs')}`,
   }
 }

@@ -79,7 +79,7 @@ export async function recoverWorkflows(
         why:
           `${part(results[last] ?? [], (r) => r.loaded - r.claimed)} ms are the journal, read and decoded, ` +
           `${part(results[last] ?? [], (r) => r.nextStep - r.loaded)} its replay, and ` +
-          `${part(results[last] ?? [], (r) => r.claimed - r.imported)} opening and claiming${decisions('. What was mended', '0047', '0054')}`,
+          `${part(results[last] ?? [], (r) => r.claimed - r.imported)} opening and claiming${decisions('. What was mended', '0047-what-a-cold-resume-reads-once')}`,
       },
     ],
     notes: [

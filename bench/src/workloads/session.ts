@@ -143,7 +143,7 @@ function whyOver(taken: readonly Continued[]): string {
     `${part((c) => c.imported - c.sdkImported)} ms are the import of our packages, ${part((c) => c.claimed - c.imported)} until the message is ` +
     `durable and the run claimed, ${part((c) => c.loaded - c.claimed)} the journal, read and decoded, ${part((c) => c.asked - c.loaded)} replay ` +
     'and fold, the SDK’s own part of it included: each message becomes an object of the SDK’s and is shown to its loop' +
-    decisions('. What was mended', '0047', '0048', '0054')
+    decisions('. What was mended', '0047-what-a-cold-resume-reads-once', '0043-packages-are-published-in-few-files')
   )
 }
 

@@ -158,6 +158,6 @@ function whyOver({ own, floor, behindStep, cpu, isOnce, bytes, promised }: Over)
   return (
     `in this run it takes ${figure(own)} µs, ${figure(beyond)} more than the bare commit at ${figure(floor)}; ${figure(floor * promised)} would be ` +
     `allowed. ${dearer}Its process takes ${figure(cpu)} µs of processor more than the floor’s, all threads together. Of what is beyond the floor ` +
-    `${explained}. ${decisions('The profile', '0012')}`
+    `${explained}. ${decisions('The profile', '0012-what-a-step-costs')}`
   )
 }

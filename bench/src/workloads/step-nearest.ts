@@ -42,7 +42,7 @@ function whyNear(
     `${contender(name).title} takes ${figure(peer)} µs, we ${figure(micros(OURS))}, a bare commit ${figure(floor)}, medians of this run. ` +
     `Both wait for the disk first of all${counted}: for ${PROMISED_FASTER} times as fast ours would have to take ${figure(wanted)} µs, ` +
     `${wanted < floor ? 'less than the bare commit' : `${figure(wanted - floor)} beyond the bare commit`}. ` +
-    decisions('What ours computes', '0012')
+    decisions('What ours computes', '0012-what-a-step-costs')
   )
 }
 
