@@ -8,8 +8,16 @@
 import type { AskedStep } from './asked.ts'
 import { AttemptLimit, hasLimit, lateness } from './attempt-limit.ts'
 import { encode, errorToJson } from './codec.ts'
-import type { Effect, EntryBody, EntryOf, OpKind, StepOutcome } from './entry.ts'
-import { FailedResult, InterruptedError, SelvageError, TerminalError, UnrecordedError, UsageError } from './errors.ts'
+import type { Effect, EntryBody, EntryOf, Op, OpKind, StepOutcome } from './entry.ts'
+import {
+  FailedResult,
+  InterruptedError,
+  RunError,
+  SelvageError,
+  TerminalError,
+  UnrecordedError,
+  UsageError,
+} from './errors.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
 import type { OutboxMessage } from './outbox.ts'
@@ -173,9 +181,37 @@ export function settleUnknown(fiber: Fiber, step: AskedStep, intent: EntryOf<'in
   record(fiber, step, intent.at, { unknown: why })
 }
 
-/** An effect `once` that was cancelled between intent and start: it did not happen. */
+/**
+ * An effect `once` that has not happened and that nobody waits for any more. Where its program has ended it is left as an
+ * attempt that failed: a retry of the run makes it then.
+ */
 export function refuse(fiber: Fiber, step: AskedStep): void {
-  record(fiber, step, fiber.clock(), { error: errorToJson(fiber.abortSignal.reason) })
+  if (fiber.abortSignal.aborted && !step.shielded) {
+    record(fiber, step, fiber.clock(), { error: errorToJson(fiber.abortSignal.reason) })
+    return
+  }
+  const { key } = step.op
+  const message = `Step ${key} of run ${fiber.runId} has not happened and is not made: its program has ended.`
+  step.phase = 'recorded'
+  fiber.produce(retryOf(fiber, step, new RunError('RUN_ENDED', message), { afterMs: 0 }))
+}
+
+/** Nobody would be given the outcome of that step: its run is cancelled, or its program has ended. */
+export function isUnwanted(fiber: Fiber, step: AskedStep): boolean {
+  return fiber.finished !== undefined || (fiber.abortSignal.aborted && !step.shielded)
+}
+
+/** The run ends, and an effect `once` has no outcome yet: none that comes later is recorded. */
+export function leaveUnknown(fiber: Fiber, intent: EntryOf<'intent'>): void {
+  const step = fiber.steps.get(intent.key)
+  if (step?.phase === 'recorded') return
+  const why = 'the run ended before it was known'
+  if (step !== undefined) {
+    settleUnknown(fiber, step, intent, why)
+    return
+  }
+  const { key, attempt, at: startedAt } = intent
+  fiber.produce({ type: 'step', key, op: withoutInput(intent.op), attempt, startedAt, outcome: { unknown: why } })
 }
 
 /** A compensation that kills its process has failed: what else is to be undone goes on. */
@@ -201,7 +237,8 @@ function triesInARow(fiber: Fiber, intent: EntryOf<'intent'>): number {
 }
 
 function makeAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>, why: string): void {
-  if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
+  if (isUnwanted(fiber, step)) refuse(fiber, step)
+  else if (triesInARow(fiber, intent) < MAX_CRASHES) intendAgain(fiber, step, intent)
   else record(fiber, step, intent.at, { unknown: `${why}, ${MAX_CRASHES} times in a row; it had not happened` })
 }
 
@@ -213,7 +250,7 @@ function intendAgain(fiber: Fiber, step: AskedStep, intent: EntryOf<'intent'>): 
 }
 
 function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknown): void {
-  if (fiber.dropped) return
+  if (fiber.dropped || step.phase === 'recorded') return
   probe('host.after-effect')
   try {
     if (step.sent !== undefined) {
@@ -225,8 +262,18 @@ function succeed(fiber: Fiber, step: AskedStep, startedAt: number, value: unknow
     if (json instanceof Promise) succeedLater(fiber, step, startedAt, ok, json)
     else record(fiber, step, startedAt, { ok: json })
   } catch (error) {
-    record(fiber, step, startedAt, { error: errorToJson(error) })
+    recordUnrecordable(fiber, step, startedAt, error)
   }
+}
+
+/** The effect has happened; its result is none that can be recorded. One `once` must not pass for failed: a retry would make it again. */
+function recordUnrecordable(fiber: Fiber, step: AskedStep, startedAt: number, error: unknown): void {
+  if (!fiber.known.intents.has(step.op.key)) {
+    record(fiber, step, startedAt, { error: errorToJson(error) })
+    return
+  }
+  const message = error instanceof Error ? error.message : String(error)
+  record(fiber, step, startedAt, { unknown: `it was done, and its result cannot be recorded: ${message}` })
 }
 
 function succeedLater(fiber: Fiber, step: AskedStep, startedAt: number, ok: Json, first: Promise<Json>): void {
@@ -271,7 +318,7 @@ function fail(
   raised: unknown,
   hasSettled: () => Promise<boolean>,
 ): void {
-  if (fiber.dropped) return
+  if (fiber.dropped || step.phase === 'recorded') return
   probe('host.after-effect')
   const isOpen = raised instanceof UnrecordedError || raised instanceof FailedResult
   const error: unknown = isOpen ? raised.cause : raised
@@ -300,7 +347,7 @@ function leavesOpen(step: AskedStep, error: unknown): boolean {
 
 /** It has not happened, or may be made again. `error`: what is behind `raised`. */
 function failFor(fiber: Fiber, step: AskedStep, startedAt: number, raised: unknown, error: unknown): void {
-  if (fiber.dropped) return
+  if (fiber.dropped || step.phase === 'recorded') return
   let again: Again | undefined
   try {
     again = nextOf(fiber, step, error)
@@ -377,7 +424,7 @@ function record(
   outcome: StepOutcome,
   sent?: readonly OutboxMessage[],
 ): void {
-  if (fiber.dropped) return
+  if (fiber.dropped || step.phase === 'recorded') return
   step.phase = 'recorded'
   const { key } = step.op
   const entry = { type: 'step', key, op: recorded(step), attempt: step.attempt, startedAt, outcome } as const
@@ -386,9 +433,13 @@ function record(
 
 /** What stays of an op in the journal: its input is in the intent, or with whoever asked. */
 export function recorded(step: AskedStep): AskedStep['op'] {
-  if (step.op.input === undefined && step.op.timeoutMs === undefined) return step.op
-  const { input: _, timeoutMs: __, ...op } = step.op
-  return op
+  return withoutInput(step.op)
+}
+
+function withoutInput(op: Op): Op {
+  if (op.input === undefined && op.timeoutMs === undefined) return op
+  const { input: _, timeoutMs: __, ...rest } = op
+  return rest
 }
 
 /** What ends an attempt from outside: a cancel, or the loss of the run. */

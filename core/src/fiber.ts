@@ -98,6 +98,8 @@ export class Fiber {
   readonly unsettled: Unsettled = new Unsettled()
   /** When that was acknowledged of which the program was told last: its time. */
   settledAt = 0
+  /** When this process took the run up: host time. */
+  takenUpAt = 0
   /** What retries of the run have made void, and when the last one did. */
   private readonly renewals = new Map<string, number>()
   /** How often retries have made a result of a step void. */
@@ -124,6 +126,7 @@ export class Fiber {
 
   /** Takes in the journal of a run and starts the program: folding programs get it as `history`, replaying ones entry by entry. */
   async begin(entries: readonly Entry[]): Promise<void> {
+    this.takenUpAt = this.clock()
     this.acknowledged = entries.length
     const reopenings = entries.filter((entry) => entry.type === 'reopen')
     this.hasToldParent = reopenings.at(-1)?.undo === true
@@ -325,10 +328,20 @@ export class Fiber {
     const abandoned = this.abandoned.get(entry.key)
     this.abandoned.delete(entry.key)
     this.known.take(entry, agreed || abandoned !== undefined)
-    abandoned?.behaviour.settled?.(entry.outcome)
+    // Its caller has heard of the cancel; what else an outcome changes is the same as where the step was in flight.
+    if (abandoned !== undefined) return this.deliver(abandoned, entry)
     if (!agreed) return undefined
     this.steps.delete(entry.key)
     return this.deliver(step, entry)
+  }
+
+  /** What a cancel took from its caller and may have begun all the same, in another process: asked again what became of it. */
+  retake(key: string): AskedStep | undefined {
+    const step = this.abandoned.get(key)
+    if (step === undefined) return undefined
+    this.abandoned.delete(key)
+    this.steps.set(key, step)
+    return step
   }
 
   private settleRetry(entry: EntryOf<'retry'>): undefined {

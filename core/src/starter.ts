@@ -3,7 +3,17 @@
  * the target system first, or not at all (rules 1, 4 and 9).
  */
 import type { AskedStep } from './asked.ts'
-import { giveUp, intend, MAX_CRASHES, refuse, resolveIntent, runAttempt, settleUnknown } from './attempt.ts'
+import {
+  giveUp,
+  intend,
+  isUnwanted,
+  leaveUnknown,
+  MAX_CRASHES,
+  refuse,
+  resolveIntent,
+  runAttempt,
+  settleUnknown,
+} from './attempt.ts'
 import type { EntryOf } from './entry.ts'
 import { RunError } from './errors.ts'
 import type { Fiber } from './fiber.ts'
@@ -46,14 +56,23 @@ export class Starter {
     this.start()
   }
 
-  /** Before anything else: the reply to the request that acknowledges an intent must say how it went on. */
+  /**
+   * Before anything else: the reply to the request that acknowledges an intent must say how it went on. Also where nobody
+   * waits for it any more: no run ends with an effect of which nobody has asked whether it happened.
+   */
   startIntended(): void {
     const { fiber } = this
-    if (fiber.known.intents.size === 0 || fiber.finished !== undefined) return
+    if (fiber.known.intents.size === 0) return
     for (const key of fiber.known.intents.keys()) {
-      const step = fiber.steps.get(key)
+      const step = fiber.steps.get(key) ?? fiber.retake(key)
       if (step !== undefined) this.startStep(step)
     }
+  }
+
+  /** The run ends now. */
+  leaveIntended(): void {
+    this.fiber.startsAtOnce = undefined
+    for (const intent of this.fiber.known.intents.values()) leaveUnknown(this.fiber, intent)
   }
 
   /**
@@ -83,7 +102,7 @@ export class Starter {
     if (step.phase === 'intended') {
       if (intent === undefined) return
       if (!this.mayBegin(intent, true)) this.resolve(step, intent, 'its first delivery may have begun elsewhere')
-      else if (fiber.abortSignal.aborted && !step.shielded) refuse(fiber, step)
+      else if (isUnwanted(fiber, step)) refuse(fiber, step)
       else runAttempt(fiber, step, this.control.heartbeat)
       return
     }
@@ -96,8 +115,10 @@ export class Starter {
     if (intent !== undefined) {
       step.attempt = intent.attempt
       if (this.isCrashLoop) settleUnknown(fiber, step, intent, `its process died ${this.control.delivery - 1} times`)
-      else if (this.mayBegin(intent, false)) runAttempt(fiber, step, this.control.heartbeat)
-      else this.resolve(step, intent, `its worker (${intent.host}) was lost between intent and result`)
+      else if (!this.mayBegin(intent, false))
+        this.resolve(step, intent, `its worker (${intent.host}) was lost between intent and result`)
+      else if (isUnwanted(fiber, step)) refuse(fiber, step)
+      else runAttempt(fiber, step, this.control.heartbeat)
       return
     }
     if (!fiber.agreement.checkNothingPassedBy(step.op) || this.isPoisoned(step)) return

@@ -202,6 +202,10 @@ export class Turn {
     const end: Outcome = isUndone ? { ...outcome, undone: true } : outcome
     probe('host.before-end')
     await this.tellParent(end)
+    // Nothing more is recorded for a fiber that was dropped meanwhile: its end would stand alone.
+    this.check()
+    // A retry under the old code goes on with what was intended.
+    if (fiber.agreement.disagreement === undefined) this.starter.leaveIntended()
     fiber.produce({ type: 'end', outcome: end })
   }
 
@@ -217,8 +221,10 @@ export class Turn {
     return undo === undefined || this.fiber.clock() < this.graceFrom(undo.at)
   }
 
+  /** A process that takes the run up much later still has time to ask what became of an effect `once`. */
   private graceFrom(at: number): number {
-    return at + this.fiber.env.cancelGraceMs
+    const { isSettlingOnce, takenUpAt, env } = this.fiber
+    return (isSettlingOnce ? Math.max(at, takenUpAt) : at) + env.cancelGraceMs
   }
 
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {

@@ -136,6 +136,8 @@ export function reopen(
       steps,
     )
     await reopenQuestions(rows, run.n, voided)
+    // It came while the run was ending, and was meant for that life of it.
+    await rows.run("delete from inbox where run = $1 and seq is null and name = '$cancel'", run.n)
   }, 'now')
 }
 

@@ -189,6 +189,8 @@ export function reopen(
         run.n,
       )
       reopenQuestions(database, run.n, voided)
+      // It came while the run was ending, and was meant for that life of it.
+      database.run("delete from inbox where run = ? and entry is null and name = '$cancel'", run.n)
     },
     { ring: 'now' },
   )

@@ -113,6 +113,7 @@ export class Verdict {
     // Rule 4: where nobody counts and nobody stays, another host than the one that intended cannot know.
     const alwaysKnows = journal === 'store' || affinity || countsDeliveries
     const alone = !zombies && !hostility.deliversTwice && !hostility.deliversLate
+    this.checkLeft(runId, entries)
     for (const entry of entries) {
       if (entry.type !== 'step' || entry.op.effect !== 'once') continue
       const key = idempotencyKey(this.stage.runtime, start.salt, runId, entry.key)
@@ -126,6 +127,16 @@ export class Verdict {
         this.note(runId, 'I11', entry.key, `is unknown although nothing happened to it:`, entry.outcome)
       }
     }
+  }
+
+  /** I11: no run ends before something is said of what it intended. */
+  private checkLeft(runId: string, entries: readonly Entry[]): void {
+    const open = new Set<string>()
+    for (const entry of entries) {
+      if (entry.type === 'intent') open.add(entry.key)
+      else if (entry.type === 'step' || entry.type === 'retry') open.delete(entry.key)
+    }
+    if (open.size > 0) this.note(runId, 'I11', 'ended with intents and no word of them:', [...open])
   }
 
   /** I13: the program was given things in the order in which they stand in the journal. */

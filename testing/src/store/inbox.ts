@@ -60,6 +60,19 @@ export function inbox(place: () => StorePlace): void {
       expect(claim?.signals).toEqual([{ ...signal, at: 4_000 }])
     })
 
+    it('that cancels a run which is just ending does not cancel its retry', async () => {
+      const { fence } = await claimed(store)
+      const failed = { error: { name: 'Error', message: 'no' } }
+      await store.append('r', fence, 1, [{ seq: 1, at: 1, type: 'end', outcome: failed }])
+      const cancel = { id: '$cancel', name: '$cancel', payload: 'enough' }
+      expect(await store.signal('r', cancel, 2_000)).toEqual({ accepted: true })
+      await store.finish('r', fence, failed, 3_000)
+      await store.reopen('r', 2, [], 5_000)
+      const [claim] = await store.claim('w', [{ name: 'p' }], 1, 6_000)
+      expect(claim?.signals).toEqual([])
+      expect(await store.signal('r', cancel, 7_000)).toEqual({ accepted: true })
+    })
+
     it('belongs to its run: another may use the id', async () => {
       await store.create(newRun('a'))
       await store.create(newRun('b'))
