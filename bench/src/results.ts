@@ -76,7 +76,7 @@ function document(results: Results): string {
     ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
     ...(isPartial ? ['**Not a whole run**: quick, or only some of the workloads or contenders.'] : []),
     `Written by \`npm run bench${isLong ? ' -- --long=<minutes>' : ''}\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
-      'not edit. Everything on this page was measured in one run, on one machine, but for what is said to be of another day:',
+      'not edit. Everything on this page was measured in one run, on one machine, but for what is said to be of another day, or tried apart:',
     factsText({ ...facts, ...serverVersions() }),
     promisesText(measured.flatMap(({ section }) => section.verdicts)),
     ...(isLong ? [] : [whoText()]),

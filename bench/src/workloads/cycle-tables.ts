@@ -69,8 +69,9 @@ export function storedTable(all: readonly Found[]): Table {
       figure(2 * found.size.cycles + 2),
       figure(stored.whole / 1_024),
       figure(stored.fileBytes / 1_024),
-      stored.ratio.toFixed(3),
-      (stored.fileBytes / stored.untracked).toFixed(3),
+      ...[stored.ratio, stored.fileBytes / stored.untracked].map((ratio) =>
+        Number.isNaN(ratio) ? '–' : ratio.toFixed(3),
+      ),
     ]
   })
   const head = ['', 'messages', 'messages KiB', 'file KiB', 'ratio', 'ratio, without tracking ids']

@@ -77,8 +77,8 @@ function sectionOf(all: readonly Found[], emptyBytes: number, kill?: Repeated): 
       `In every run the calls of model and tool were counted: one of each a cycle, and one more of the model.${asMore(all)}`,
       '*Tracking ids*: the SDK gives each message one, 52 B of its JSON. Selvage computes them from the journal and does not store ' +
         'them; what is promised goes by the JSON as the SDK writes it, and the last column by the same without them.',
-      `A file that was only opened and closed has ${figure(emptyBytes / 1_024)} KiB, schema and indexes: at 50 cycles that is much of it, ` +
-        'and nothing is promised there.',
+      `A file that was only opened and closed has ${figure(emptyBytes / 1_024)} KiB, schema and indexes: of the file of 50 cycles ` +
+        'with results of 200 B that is the most, and nothing is promised at 50 cycles.',
       ...(kill === undefined
         ? []
         : [

@@ -133,11 +133,13 @@ function mostBy(
 /** What the worst looks are: those of a process that has read nothing yet, of a file that nobody has read for minutes. */
 function firstLooks(looks: readonly Looks[]): string {
   const worst = (of: (each: Looks) => readonly number[]): string => figure(Math.max(...looks.flatMap(of)))
+  const rounds = looks[0]?.first.length ?? 0
   const isFirst = looks.filter(({ first, others }) => Math.max(...first) > Math.max(...others)).length
   return (
     `The worst look is the first one by ${isFirst} of ${looks.length} filters. First looks took up to ${worst(({ first }) => first.slice(0, 1))} ms ` +
-    `in the first round, and up to ${worst(({ first }) => first.slice(1))} in those behind it; all others up to ${worst(({ others }) => others)}. ` +
-    'A process begins with an empty cache of SQLite’s and reads each page that it needs from the file. Tried apart, on another day and a busy ' +
+    `in the first round${rounds < 2 ? '' : `, and up to ${worst(({ first }) => first.slice(1))} in those behind it`}; all others up to ` +
+    `${worst(({ others }) => others)}. ` +
+    'A process begins with an empty cache of SQLite’s and reads each page that it needs from the file. Tried apart from this run, on a busy ' +
     `machine: the first look by "${NOTHING_IN_COMMON}" took 90 ms where the system had the file in its memory, and 620 and 2,170 behind it was ` +
     'dropped from there, as the row of each of 10,000 runs then comes from the disk.'
   )
