@@ -9,8 +9,8 @@ import { median, quantile, ratios, spread } from '../statistics.ts'
 import { countSyncs } from '../syncs.ts'
 import type { Options } from '../workload.ts'
 
-/** Of one run at a time, and of many at once: as many of both. */
-const WARM_UP_STEPS = { quick: 1_280, whole: 10_240 }
+/** Of one run at a time, and of many at once: as many of both, where the disk lets it be in time. */
+const WARM_UP = { quick: { steps: 1_280, ms: 500 }, whole: { steps: 10_240, ms: 4_000 } }
 /** So that a block lasts long enough: so many runs one after another, and so many times all at once. */
 const BLOCK = {
   quick: { rounds: 5, alone: 10, goes: 2, budgetMs: 2_000 },
@@ -52,9 +52,6 @@ export async function besideOneRun(shape: StepShape, sizes: Sizes, { quick, unti
     ...shape,
     bytes: LARGE_BYTES,
   })
-  const warm = WARM_UP_STEPS[mode] / each
-  for (const session of [one, large]) await session.atOnce(1, each, warm)
-  await many.atOnce(few, each, warm / few)
   const work: readonly (readonly [label: string, steps: number, work: () => Promise<Answer>])[] = [
     ['floor: a transaction each', alone * each, () => floor.inOneRun(alone * each)],
     [`floor: ${few} in a transaction`, goes * few * each, () => floor.atOnce(few, each, goes)],
@@ -63,6 +60,11 @@ export async function besideOneRun(shape: StepShape, sizes: Sizes, { quick, unti
     [large.label, (alone / 2) * each, () => large.atOnce(1, each, alone / 2)],
     ['nothing at all, for comparison', 0, () => floor.idle(IDLE_MS)],
   ]
+  for (const [, steps, block] of work) {
+    const enough = performance.now() + WARM_UP[mode].ms
+    for (let made = 0; steps > 0 && made < WARM_UP[mode].steps && performance.now() < enough; made += steps)
+      await block()
+  }
   const measured = await interleave(
     work.map(([, , block]) => block),
     { warmUp: 1, rounds, budgetMs, until },
@@ -94,7 +96,8 @@ export async function besideOneRun(shape: StepShape, sizes: Sizes, { quick, unti
         'loop: no timer can be more punctual than the disk. The lateness of a process that does nothing is the ' +
         'machine’s own.',
       `Alone: a block is timed from the first start of a run to the end of its last one, those of ${few} at once as those one ` +
-        `after another, each behind ${figure(WARM_UP_STEPS[mode])} steps to warm up; a bare insert has neither start nor end. ` +
+        `after another, each behind ${figure(WARM_UP[mode].steps)} steps to warm up, or as many as it makes in ${WARM_UP[mode].ms / 1_000} s; ` +
+        'a bare insert has neither start nor end. ' +
         `${figure(counted)} steps were counted in the files.`,
       ...(groups.length > 0 ? [] : ['Syncs were not counted: strace is not there, or may not look.']),
       ...fewer(done, 'the time of this section was over'),
