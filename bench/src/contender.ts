@@ -75,8 +75,9 @@ export interface KeptRecovery {
 /** A session with an agent, as it was left: messages of a user and answers in turn, all of them in the conversation. */
 export interface Chat {
   readonly messages: number
-  /** Sum of the JSON of all messages, as the SDK writes them. */
+  /** Sum of the JSON of all messages, as the SDK writes them, and without its tracking ids. */
   readonly messageBytes: number
+  readonly untrackedBytes: number
 }
 
 /** How a process starts. */
@@ -129,6 +130,7 @@ export interface SleepersWoken {
 }
 
 export interface ManyLooked {
+  /** `ms`: of one look after another, the first of them the first of its process. */
   readonly lists: readonly { readonly filter: string; readonly ms: readonly number[]; readonly found: number }[]
   readonly startMs: readonly number[]
 }
@@ -194,6 +196,7 @@ export interface Contender {
   /** A table of `count` runs: `made` by the engine, the others their copies. */
   readonly many?: {
     make(folder: string, made: number, count: number): Promise<void>
+    /** By a cold process. What it starts has ended when this resolves. */
     look(folder: string): Promise<ManyLooked>
   }
 }

@@ -1,4 +1,5 @@
 /** Where figures come from. */
+import { spawnSync } from 'node:child_process'
 import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os'
 import { join } from 'node:path'
@@ -6,13 +7,20 @@ import { figure } from './report.ts'
 import { fileSystem, scratchFolder } from './scratch.ts'
 import { spread } from './statistics.ts'
 
+const REPOSITORY = new URL('../../', import.meta.url)
+
 export interface Machine {
   readonly [fact: string]: string
 }
 
+/** What the bench itself writes is no change of the code. */
+const WRITTEN = [':!bench/RESULTS*.md', ':!bench/plots']
+
 export function machine(): Machine {
   const { median, high, max } = syncTimes()
+  const code = commit()
   return {
+    ...(code === undefined ? {} : { code }),
     processor: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${figure(totalmem() / 2 ** 30)} GiB`,
     system: `${type()} ${release()}`,
@@ -22,6 +30,19 @@ export function machine(): Machine {
     node: `${process.version}, SQLite ${process.versions.sqlite}`,
     'load before the run': loadavg().map(figure).join(', '),
   }
+}
+
+/** What was measured; undefined where there is no git. */
+function commit(): string | undefined {
+  const head = git('rev-parse', '--short', 'HEAD')
+  if (head === undefined) return undefined
+  const changes = git('status', '--porcelain', '--', '.', ...WRITTEN)
+  return `commit ${head}${changes === '' ? '' : ' + changes'}`
+}
+
+function git(...what: readonly string[]): string | undefined {
+  const { status, stdout } = spawnSync('git', what, { cwd: REPOSITORY, encoding: 'utf8' })
+  return status === 0 ? stdout.trim() : undefined
 }
 
 function syncTimes(): ReturnType<typeof spread> {

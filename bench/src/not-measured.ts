@@ -10,8 +10,9 @@ export const NOT_MEASURED: string = [
   '- What a caller waits for beyond the last step: many peers look for the end of a run only every second or so.',
   '- Other machines and disks. A laptop or cloud disk takes 5 to 30 times longer for an fsync; a step then costs ' +
     'that fsync, and ratios to the floor are nearer to 1.',
-  "- Real power loss. Where a row says *full*, the setting was checked and the syncs were counted; the drive's own " +
-    'cache is taken at its word.',
+  '- Real power loss. Where a row says *full*, the syncs of one step after another were counted; `synchronous` was read back from ' +
+    'the floor’s and LangGraph’s connections, fsync, synchronous_commit and full_page_writes from PostgreSQL. The drive’s own cache is ' +
+    'taken at its word.',
   '- A disk that has not been read since the machine was started: cold processes find files that were written shortly ' +
     'before, in the memory of the system.',
   '- Several worker processes on one file, and databases beyond a few hundred megabytes.',

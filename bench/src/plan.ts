@@ -25,7 +25,7 @@ export interface Planned {
 const GRACE: Seconds = { quick: 6, whole: 25 }
 /** What no section times, made for all of them at once (`prepare` of a workload), and the start of the servers. */
 export const PREPARING: Seconds = { quick: 16, whole: 142 }
-/** From the first line on: nothing is begun behind it, however long servers and installations took. */
+/** From the end of installations on: nothing is begun behind it, however long preparing and servers took. */
 export const DEADLINE: Seconds = { quick: 101, whole: 19.3 * 60 }
 /** A section may take so many times its seconds where those before it have left some. */
 const AT_MOST = 2.5

@@ -29,6 +29,16 @@ describe('bars', () => {
     expect(ten).toBeGreaterThan(10)
   })
 
+  it('stand apart where a group begins', () => {
+    const { svg } = bars({
+      file: 'x.svg',
+      title: 'x',
+      bars: [false, false, true].map((beginsGroup) => ({ label: 'a', value: 1, kind: 'ours' as const, beginsGroup })),
+    })
+    const [first = 0, second = 0, third = 0] = [...svg.matchAll(/<rect [^>]*y="(\d+)"/g)].map(([, y]) => Number(y))
+    expect(third - second).toBeGreaterThan(second - first)
+  })
+
   it('take any label as text', () => {
     const { svg } = bars({
       file: 'x.svg',

@@ -18,6 +18,8 @@ export interface Bar {
   readonly low?: number
   readonly high?: number
   readonly kind: 'ours' | 'peer' | 'floor'
+  /** Some room lies before it. */
+  readonly beginsGroup?: boolean
 }
 
 export interface Bars {
@@ -35,6 +37,7 @@ const LABEL = 290
 const FIGURE = 90
 const ROW = 26
 const BAR = 16
+const GAP = 14
 const TOP = 44
 const SPACE: number = WIDTH - LABEL - FIGURE
 
@@ -62,12 +65,13 @@ export function bars({ file, title, bars, unit = '', scale }: Bars): Plot {
     if (!log) return (value / max) * SPACE
     return value <= from ? 0 : (Math.log10(value / from) / Math.log10(max / from)) * SPACE
   }
-  const height = TOP + bars.length * ROW + 24
+  const gaps = (until: number): number => GAP * bars.slice(0, until).filter(({ beginsGroup }) => beginsGroup).length
+  const height = TOP + bars.length * ROW + gaps(bars.length) + 24
   const ticks = log ? powers(from, max) : [0, max / 2, max]
   const parts = [
     `<text class="title" x="8" y="20">${escaped(title)}${log ? ' (logarithmic)' : ''}</text>`,
     ...ticks.map((tick) => tickAt(LABEL + x(tick), tick, height)),
-    ...bars.map((bar, index) => row(bar, TOP + index * ROW, x, unit)),
+    ...bars.map((bar, index) => row(bar, TOP + index * ROW + gaps(index + 1), x, unit)),
   ]
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${escaped(title)}">
   <style>${STYLE}

@@ -2,7 +2,7 @@ import { globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from 'vitest'
 import { decisions } from './decision.ts'
-import { failedSection, promisesText, type Section, sectionText, type Verdict } from './report.ts'
+import { bothRatios, failedSection, promisesText, type Section, sectionText, type Verdict } from './report.ts'
 
 const KEPT: Verdict = { what: 'a', promised: '≤ 1', measured: '0.5', kept: true, why: 'never said' }
 const MISSED: Verdict = { what: 'b', promised: '≤ 1', measured: '2', kept: false, why: 'the disk is slow' }
@@ -27,6 +27,10 @@ it('a workload that fails keeps what it has saved, and is missed', () => {
   expect(notes).toContain('**Not measured to the end**: it fell over.')
   expect(failedSection('step', new Error('it fell over')).title).toBe('Not measured: step')
   expect(sectionText(saved).match(/- n/g)).toHaveLength(1)
+})
+
+it('a ratio is that within a round, and beside it that of the medians', () => {
+  expect(bothRatios([2, 30, 300], [1, 10, 200])).toBe('2 (1.75–2.50), of the medians 3')
 })
 
 it('a record is linked by its number', () => {

@@ -1,6 +1,6 @@
 /** What a workload has to say: tables, verdicts on what was promised, and what the figures do not say. */
 import type { Plot } from './plot.ts'
-import type { Spread } from './statistics.ts'
+import { median, ratios, type Spread, spread } from './statistics.ts'
 
 export interface Table {
   readonly caption?: string
@@ -99,6 +99,11 @@ export function figure(value: number): string {
 /** `1.12 (1.05–1.31)`: the median and its quartiles. */
 export function withQuartiles({ median, low, high }: Spread): string {
   return `${figure(median)} (${figure(low)}–${figure(high)})`
+}
+
+/** `1.46 (1.36–1.58), of the medians 1.45`: the ratio within a round, by which a verdict goes, and that of the medians of all rounds. */
+export function bothRatios(a: readonly number[], b: readonly number[]): string {
+  return `${withQuartiles(spread(ratios(a, b)))}, of the medians ${figure(median(a) / median(b))}`
 }
 
 export function ofRounds(rounds: number): string {

@@ -6,6 +6,7 @@ import type { Machine } from './machine.ts'
 import { NOT_MEASURED } from './not-measured.ts'
 import { READ } from './plan.ts'
 import { figure, promisesText, type Section, sectionText, tableText } from './report.ts'
+import { serverVersions } from './servers.ts'
 
 const PLOTS: URL = new URL('../plots/', import.meta.url)
 
@@ -75,8 +76,8 @@ function document(results: Results): string {
     ...(open.length === 0 ? [] : [`**Incomplete**: the run was cut short, or goes on. Without: ${open.join(', ')}.`]),
     ...(isPartial ? ['**Not a whole run**: quick, or only some of the workloads or contenders.'] : []),
     `Written by \`npm run bench${isLong ? ' -- --long=<minutes>' : ''}\` on ${new Date().toISOString().slice(0, 10)} in ${(seconds / 60).toFixed(1)} minutes; do ` +
-      'not edit. Everything on this page was measured in one run, on one machine:',
-    factsText(facts),
+      'not edit. Everything on this page was measured in one run, on one machine, but for what is said to be of another day, or tried apart:',
+    factsText({ ...facts, ...serverVersions() }),
     promisesText(measured.flatMap(({ section }) => section.verdicts)),
     ...(isLong ? [] : [whoText()]),
     ...measured.map(({ section }) => sectionText(section)),

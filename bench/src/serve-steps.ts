@@ -7,7 +7,7 @@ import { Lateness } from './lateness.ts'
 
 export type Request =
   | { readonly what: 'inOneRun'; readonly steps: number }
-  | { readonly what: 'atOnce'; readonly runs: number; readonly steps: number }
+  | { readonly what: 'atOnce'; readonly runs: number; readonly steps: number; readonly goes?: number | undefined }
   | { readonly what: 'idle'; readonly ms: number }
   | { readonly what: 'count' }
   | { readonly what: 'close' }
@@ -59,6 +59,29 @@ async function answer(session: StepSession, request: Request): Promise<Answer> {
   }
 }
 
+interface AtOnce {
+  readonly ms: number
+  readonly stepMs: readonly number[]
+}
+
+async function atOnce(
+  session: StepSession,
+  { runs, steps }: { readonly runs: number; readonly steps: number },
+): Promise<AtOnce> {
+  if (session.atOnce === undefined) throw new Error('this contender has no runs at once')
+  return session.atOnce(runs, steps)
+}
+
+/** One go after another, from the first start to the end of the last run. */
+async function inGoes(session: StepSession, goes: number, each: Parameters<typeof atOnce>[1]): Promise<AtOnce> {
+  const stepMs: number[] = []
+  const began = performance.now()
+  for (let go = 0; go < goes; go++) {
+    for (const ms of (await atOnce(session, each)).stepMs) stepMs.push(ms)
+  }
+  return { ms: performance.now() - began, stepMs }
+}
+
 async function perform(
   session: StepSession,
   request: Request,
@@ -69,8 +92,7 @@ async function perform(
       return { ms: stepMs.reduce((sum, each) => sum + each, 0), stepMs }
     }
     case 'atOnce':
-      if (session.atOnce === undefined) throw new Error('this contender has no runs at once')
-      return session.atOnce(request.runs, request.steps)
+      return request.goes === undefined ? atOnce(session, request) : inGoes(session, request.goes, request)
     case 'idle':
       await new Promise((resolve) => setTimeout(resolve, request.ms))
       return { ms: request.ms }

@@ -1,3 +1,8 @@
+/** Of single steps, for the results: what `Timed` does, and what contenders do whose framework calls the steps. */
+export const TIMED_HOW: string =
+  'timed from inside the run: from asked for to acknowledged; with LangGraph and Vercel Workflow, which call the steps ' +
+  'themselves, from the beginning of one to that of the next'
+
 /**
  * Steps timed from inside the run: from asked for to acknowledged. Most contenders learn of the end of a run by polling;
  * what is measured ends with the last step, so that nobody is charged for how often it looks.

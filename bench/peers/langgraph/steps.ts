@@ -9,6 +9,7 @@ import Database from 'better-sqlite3'
 import type { StepShape } from '../../src/contender.ts'
 import { payloads } from '../../src/payload.ts'
 import { serveSteps } from '../../src/serve-steps.ts'
+import { isSetTo } from '../../src/synchronous.ts'
 
 const [folder = '', shape = '{}'] = process.argv.slice(2)
 const { bytes, durability } = JSON.parse(shape) as StepShape
@@ -16,6 +17,7 @@ const payload = payloads(bytes)
 const database = new Database(join(folder, 'langgraph.db'))
 database.pragma('journal_mode = wal')
 database.pragma(`synchronous = ${durability}`)
+isSetTo(durability, database.pragma('synchronous', { simple: true }))
 const State = Annotation.Root({ left: Annotation<number>, value: Annotation<string> })
 const beganAt = new Map<string, number[]>()
 const graph = new StateGraph(State)

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import type { MessageBytes } from './message-bytes.ts'
 import { type Shape, WAYS, type WayName } from './ways.ts'
 
 export interface Cycles {
@@ -13,7 +14,7 @@ export interface Cycles {
   readonly peakMiB: number
   readonly modelCalls: number
   readonly toolCalls: number
-  readonly messageBytes: number | undefined
+  readonly messageBytes: MessageBytes | undefined
 }
 
 const [way = '', shape = '{}'] = process.argv.slice(2)

@@ -6,7 +6,7 @@
 import { firstCall } from '../first-call.ts'
 
 const nodeStarted = performance.now()
-const { keptBySdk, leaveKeptBySdk } = await import('./session-ways.ts')
+const { keptBySdk } = await import('./session-ways.ts')
 const imported = performance.now()
 
 const RESULT_BYTES = 200
@@ -18,6 +18,7 @@ const called = firstCall({ nodeStarted, imported }, cycles)
 /** Also what keeps the process alive while it stands still. */
 process.on('disconnect', () => process.exit())
 if (mode === 'make') {
+  const { leaveKeptBySdk } = await import('./session-left.ts')
   const shape = { folder, cycles, resultBytes: RESULT_BYTES }
   await leaveKeptBySdk(shape, checkpointing, () => process.send?.({ made: cycles }))
 } else {

@@ -6,7 +6,7 @@ import { forkChild, within } from '../children.ts'
 import { databaseFile } from '../contenders/selvage/database.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { Cycles } from './cycle-process.ts'
-import type { WayName } from './ways.ts'
+import { CHECKPOINTING, type WayName } from './ways.ts'
 
 export interface Size {
   readonly cycles: number
@@ -54,10 +54,11 @@ function nextMessage(child: ChildProcess, way: WayName): Promise<unknown> {
   })
 }
 
-/** One call of each in a cycle, and one more of the model. A way may call more often, and never less. */
+/** One call of each in a cycle, and one more of the model; checkpointing may ask the model more often, and never less. */
 function checked(answer: Cycles, way: WayName, { cycles }: Size): Cycles {
   const { modelCalls, toolCalls } = answer
-  if (modelCalls < cycles + 1 || toolCalls !== cycles) {
+  const isEnough = way === CHECKPOINTING ? modelCalls > cycles : modelCalls === cycles + 1
+  if (!isEnough || toolCalls !== cycles) {
     throw new Error(`"${way}" made ${modelCalls} model calls and ${toolCalls} tool calls in ${cycles} cycles`)
   }
   return answer

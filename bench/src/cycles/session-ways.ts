@@ -1,7 +1,6 @@
 /** The ways that the SDK itself has to keep an agent: a session that is saved at each message, and checkpoints. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { relieveLoop } from '@selvage/strands/testing'
 import {
   type Agent,
   type AgentResult,
@@ -14,7 +13,7 @@ import { type InstantAgent, type InstantShape, instantAgent, type Watch } from '
 
 export const INPUT = 'Read all of it.'
 
-interface KeptShape extends InstantShape {
+export interface KeptShape extends InstantShape {
   readonly folder: string
 }
 
@@ -30,25 +29,7 @@ export async function keptBySdk(
   return calls()
 }
 
-/**
- * As `keptBySdk` leaves the folder when it is killed in the tool of the last cycle, without saving thousands of
- * messages thousands of times on the way there: the session is saved once, in that tool, which then calls `there` and
- * stands still.
- */
-export async function leaveKeptBySdk(shape: KeptShape, checkpointing: boolean, there: () => void): Promise<void> {
-  const sessionManager = sessionIn(shape.folder, 'trigger')
-  const standStill = async (): Promise<void> => {
-    await sessionManager.saveSnapshot({ target: agent, isLatest: true })
-    there()
-    await new Promise(() => {})
-  }
-  const watch: Watch = { model: () => {}, tool: (part) => (part === shape.cycles ? standStill() : undefined) }
-  const { agent } = instantAgent(shape, watch, { sessionManager, checkpointing })
-  relieveLoop(agent)
-  await invokeToEnd(agent, shape.folder, checkpointing)
-}
-
-async function invokeToEnd(agent: Agent, folder: string, checkpointing: boolean): Promise<void> {
+export async function invokeToEnd(agent: Agent, folder: string, checkpointing: boolean): Promise<void> {
   let next: InvokeArgs | undefined = (checkpointing ? keptCheckpoint(folder) : undefined) ?? INPUT
   while (next !== undefined) next = keepCheckpoint(folder, await agent.invoke(next))
 }
@@ -77,6 +58,6 @@ function checkpointFile(folder: string): string {
   return join(folder, 'checkpoint.json')
 }
 
-function sessionIn(folder: string, saveLatestOn: SaveLatestStrategy): SessionManager {
+export function sessionIn(folder: string, saveLatestOn: SaveLatestStrategy): SessionManager {
   return new SessionManager({ sessionId: 'bench', storage: { snapshot: new FileStorage(folder) }, saveLatestOn })
 }

@@ -6,6 +6,7 @@ import { relieveLoop } from '@selvage/strands/testing'
 import { openSelvage } from 'selvage'
 import { urlOf } from '../contenders/selvage/database.ts'
 import { type InstantAgent, instantAgent, type Watch } from './instant-agent.ts'
+import { type MessageBytes, messageBytes } from './message-bytes.ts'
 import { INPUT, keptBySdk } from './session-ways.ts'
 
 export interface Shape {
@@ -16,8 +17,7 @@ export interface Shape {
 
 /** What this process has really called. */
 export interface Ran extends ReturnType<InstantAgent['calls']> {
-  /** Of the JSON of all messages, as the SDK writes them. */
-  readonly messageBytes?: () => number
+  readonly messageBytes?: () => MessageBytes
 }
 
 interface Way {
@@ -35,6 +35,9 @@ export type WayName =
   | 'SessionManager, per message'
   | 'checkpointing: true, with a SessionManager'
 
+/** It is invoked anew behind each checkpoint, and asks the model again where it stood behind an answer. */
+export const CHECKPOINTING = 'checkpointing: true, with a SessionManager'
+
 export const WAYS: { readonly [name in WayName]: Way } = {
   plain: { run: plain(false), resumed: 'from the beginning' },
   'plain, with the seam': { run: plain(true), resumed: 'from the beginning' },
@@ -44,7 +47,7 @@ export const WAYS: { readonly [name in WayName]: Way } = {
     run: (shape, watch) => keptBySdk(shape, watch, false),
     resumed: 'same sessionId, same input',
   },
-  'checkpointing: true, with a SessionManager': {
+  [CHECKPOINTING]: {
     run: (shape, watch) => keptBySdk(shape, watch, true),
     resumed: 'same sessionId, last checkpoint',
   },
@@ -75,7 +78,6 @@ function durable(linear: boolean): Way['run'] {
     await selvage.close()
     if (made === undefined) throw new Error('the run ended without its agent')
     const { agent, calls } = made
-    const texts = (): string[] => agent.messages.map((message) => JSON.stringify(message.toJSON()))
-    return { ...calls(), messageBytes: () => texts().reduce((sum, text) => sum + Buffer.byteLength(text), 0) }
+    return { ...calls(), messageBytes: () => messageBytes(agent.messages) }
   }
 }

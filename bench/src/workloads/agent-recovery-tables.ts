@@ -28,14 +28,15 @@ export function ourParts(ours: readonly Taken<AgentRecovery>[], done: number): T
       part((r) => r.made - r.loaded),
       part((r) => r.nextStep - r.made),
       withQuartiles(spread(rounds.map((r) => r.nextStep - r.imported))),
-      figure(rounds.reduce((sum, { repeated }) => sum + repeated, 0)),
+      withQuartiles(spread(rounds.map((r) => r.nextStep))),
+      isRepeated(rounds),
     ]
   })
   return {
     caption: `**Agents** (${ofRounds(done)})`,
     head: [
       ...['', 'Node start', 'SDK import', 'our import', 'open', 'claim', 'load', 'replay', 'fold'],
-      ...['from import to next call', 'calls repeated'],
+      ...['from import to next call', 'from process start to next call', 'first call: repeated'],
     ],
     rows,
   }
@@ -48,14 +49,25 @@ export function besideOthers(taken: readonly Taken[], done: number): Table {
       `${title}, ${figure(cycles)} cycles`,
       figure(median(rounds.map((r) => r.imported - r.nodeStarted))),
       withQuartiles(spread(rounds.map((r) => r.nextStep - r.imported))),
+      withQuartiles(spread(rounds.map((r) => r.nextStep))),
       firstCall(rounds),
-      figure(Math.max(...rounds.map(({ repeated }) => repeated))),
+      isRepeated(rounds),
     ])
   return {
     caption: `**Agents, beside what else keeps one** (${ofRounds(done)}, the same ones)`,
-    head: ['', 'import', 'from import to first call', 'what is called first', 'calls repeated'],
+    head: [
+      ...['', 'import', 'from import to first call', 'from process start to first call'],
+      ...['what is called first', 'first call: repeated'],
+    ],
     rows,
   }
+}
+
+/** Of the first call only: a process is killed in it. */
+function isRepeated(rounds: readonly (AgentRecovery | KeptRecovery)[]): string {
+  const times = rounds.filter(({ repeated }) => repeated > 0).length
+  if (times === 0) return 'no'
+  return times === rounds.length ? 'yes' : `${times} of ${rounds.length} times`
 }
 
 function firstCall(rounds: readonly (AgentRecovery | KeptRecovery)[]): string {

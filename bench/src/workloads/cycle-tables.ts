@@ -1,4 +1,5 @@
 /** The ways beside each other at one size: as a table, as bars, and what of it is stored. */
+import type { MessageBytes } from '../cycles/message-bytes.ts'
 import type { Ran, Size } from '../cycles/run-way.ts'
 import type { WayName } from '../cycles/ways.ts'
 import { type Bar, bars, type Plot } from '../plot.ts'
@@ -66,12 +67,15 @@ export function storedTable(all: readonly Found[]): Table {
     return [
       labelOf(found.size),
       figure(2 * found.size.cycles + 2),
-      figure(stored.messageBytes / 1_024),
+      figure(stored.whole / 1_024),
       figure(stored.fileBytes / 1_024),
-      stored.ratio.toFixed(3),
+      ...[stored.ratio, stored.fileBytes / stored.untracked].map((ratio) =>
+        Number.isNaN(ratio) ? '–' : ratio.toFixed(3),
+      ),
     ]
   })
-  return { caption: '**Stored bytes**', head: ['', 'messages', 'messages KiB', 'file KiB', 'ratio'], rows }
+  const head = ['', 'messages', 'messages KiB', 'file KiB', 'ratio', 'ratio, without tracking ids']
+  return { caption: '**Stored bytes**', head, rows }
 }
 
 /** From 500 cycles on: below, most of the file is its schema. */
@@ -94,9 +98,15 @@ export function storedVerdicts(all: readonly Found[]): readonly Verdict[] {
     })
 }
 
-function storedIn({ runs }: Found): { messageBytes: number; fileBytes: number; ratio: number } {
-  const { messageBytes = Number.NaN, fileBytes = Number.NaN } = runs.get(DURABLE)?.[0] ?? {}
-  return { messageBytes, fileBytes, ratio: fileBytes / messageBytes }
+interface Stored extends MessageBytes {
+  readonly fileBytes: number
+  readonly ratio: number
+}
+
+function storedIn({ runs }: Found): Stored {
+  const { messageBytes, fileBytes = Number.NaN } = runs.get(DURABLE)?.[0] ?? {}
+  const { whole, untracked } = messageBytes ?? { whole: Number.NaN, untracked: Number.NaN }
+  return { whole, untracked, fileBytes, ratio: fileBytes / whole }
 }
 
 function waysIn(runs: Runs): (readonly [WayName, readonly Ran[]])[] {

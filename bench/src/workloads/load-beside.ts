@@ -1,7 +1,7 @@
 /** So many runs at once, by all who can have them in a process. */
 import { contender } from '../contenders/all.ts'
 import type { Field, Played, Turn } from '../field.ts'
-import { bars, type Plot } from '../plot.ts'
+import { type Bar, bars, type Plot } from '../plot.ts'
 import { figure, ofRounds, type Table, withQuartiles } from '../report.ts'
 import { fewer } from '../rounds.ts'
 import { median, quantile, ratios, spread } from '../statistics.ts'
@@ -101,6 +101,7 @@ export async function loadBeside(
       figure(median(answers.map(({ cpuMs }) => (cpuMs * 1_000) / (runs * turn.each)))),
       figure(Math.max(...answers.map(({ residentMiB }) => residentMiB))),
       figure(median(answers.map(({ worstLatenessMs }) => worstLatenessMs))),
+      figure(Math.max(...answers.map(({ worstLatenessMs }) => worstLatenessMs))),
       figure(answers.length),
     ]
   })
@@ -113,22 +114,14 @@ export async function loadBeside(
       caption: `**${label}** (${ofRounds(done)})`,
       head: [
         ...['', 'steps a run', 'steps/s', 'µs a step', '× Selvage', 'p50 ms', 'p99 ms'],
-        ...['CPU µs a step', 'MiB', 'timer late ms', 'rounds'],
+        ...['CPU µs a step', 'MiB', 'timer late ms, worst of a round (median)', 'timer late ms, worst', 'rounds'],
       ],
       rows,
     },
     plot: bars({
       file: `load-${runs}.svg`,
-      title: `${runs} runs at once: steps a second`,
-      // Ours with the most steps a run is the first of its rows.
-      bars: played
-        .filter(({ turn }, index) => played.findIndex((each) => each.turn.name === turn.name) === index)
-        .map((own) => {
-          const { median, low, high } = spread(perStep(own))
-          const { name, each } = own.turn
-          const label = each === STEPS[0] ? contender(name).title : `${contender(name).title} (${each} a run)`
-          return { label, value: 1e6 / median, low: 1e6 / high, high: 1e6 / low, kind: isPeer(name) ? 'peer' : 'ours' }
-        }),
+      title: `${runs} runs at once: steps a second, beside ours with as many steps a run`,
+      bars: barsOf(played, perStep),
     }),
     notes: [
       ...(ours.length < 2
@@ -143,4 +136,26 @@ export async function loadBeside(
     // Of ours the row with the most steps a run, which is its first.
     rates: new Map(played.toReversed().map((own) => [own.turn.name, 1e6 / median(perStep(own))])),
   }
+}
+
+/** Those with as many steps a run stand together, the longest runs first: ours in front of whom it is compared with. */
+function barsOf(
+  played: readonly Played<LoadTurn>[],
+  perStep: (own: Played<LoadTurn>) => readonly number[],
+): readonly Bar[] {
+  const counts = [...new Set(played.map(({ turn }) => turn.each))].sort((a, b) => b - a)
+  return counts.flatMap((count) =>
+    played
+      .filter(({ turn }) => turn.each === count)
+      .map((own, index): Bar => {
+        const { median, low, high } = spread(perStep(own))
+        const { name } = own.turn
+        return {
+          label: `${contender(name).title} (${count} a run)`,
+          ...{ value: 1e6 / median, low: 1e6 / high, high: 1e6 / low },
+          kind: isPeer(name) ? 'peer' : 'ours',
+          beginsGroup: index === 0 && count !== counts[0],
+        }
+      }),
+  )
 }

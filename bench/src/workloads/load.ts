@@ -2,6 +2,7 @@
 import type { StepShape } from '../contender.ts'
 import { Field } from '../field.ts'
 import { figure, type Section } from '../report.ts'
+import { TIMED_HOW } from '../timed.ts'
 import { type Workload, withShare } from '../workload.ts'
 import { FIELD, type LoadBeside, loadBeside, type Rates } from './load-beside.ts'
 import { besideOneRun } from './load-one.ts'
@@ -26,10 +27,12 @@ export const load: Workload = {
     const section = (): Section => ({
       title: 'Many runs at once',
       how:
-        `${FEW.runs} and ${MANY.runs} runs at once of ${EACH} steps of 300 B, from the first start to the last step, durability ` +
-        'full. First Selvage alone, beside one run and the floor; then beside peers, where a step is timed from asked ' +
-        'for to acknowledged. *CPU* and *memory* are those of the process that runs the steps; servers have more. A 2 ms ' +
-        'timer ticks in that process meanwhile: how late it fires at worst says whether tokens and heartbeats flow.',
+        `${FEW.runs} and ${MANY.runs} runs at once, of steps of 300 B, durability full. First Selvage alone: ${FEW.runs} runs of ` +
+        `${EACH} steps, beside such runs one after another, from the first start to the end of the last, and beside the floor. Then ` +
+        'beside peers, from the first start to the last step: runs have as many steps as the column *steps a run* says, and ' +
+        'each peer is compared with runs of ours that have as many. *p50* and *p99* are of single steps, ' +
+        `${TIMED_HOW}. *CPU* and *memory* are those of the process that runs the steps; servers have more. A 2 ms timer ` +
+        'ticks in that process meanwhile: how late it fires at worst says whether tokens and heartbeats flow.',
       tables: [...own.tables, ...parts.map(({ table }) => table)],
       verdicts: own.verdicts,
       plots: parts.map(({ plot }) => plot),
@@ -52,7 +55,9 @@ export const load: Workload = {
     if (options.quick)
       notes.push(`Left out (quick): those who are slow beside peers, and ${MANY.runs} runs beside peers.`)
     notes.push(...field.absences)
-    notes.push(`Beside peers, ${figure(await field.close())} steps were counted in what all have recorded.`)
+    notes.push(
+      `Beside peers, ${figure(await field.close())} steps were counted in what all have recorded, as they were one after another.`,
+    )
     return section()
   },
 }

@@ -1,7 +1,7 @@
 /** An agent, killed in the tool of its last cycle: ours, in its parts, and as others keep it. */
 import type { AgentRecovery, KeptRecovery, SetUp } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
-import type { Section } from '../report.ts'
+import { figure, ofRounds, type Section } from '../report.ts'
 import { fewer, interleave } from '../rounds.ts'
 import { scratchFolder } from '../scratch.ts'
 import type { Options, Setting } from '../workload.ts'
@@ -9,7 +9,7 @@ import { besideOthers, ourParts, type Taken, verdictOn } from './agent-recovery-
 import { KEPT, type Kept } from './kept-agents.ts'
 
 const CYCLES = { quick: [50, 200], whole: [50, 500, 5_000] }
-const OTHERS = { quick: [50], whole: [50, 5_000] }
+const OTHERS = { quick: [50], whole: [50, 500, 5_000] }
 const ROUNDS = { quick: 2, whole: 5 }
 const OURS = 'Selvage, embedded engine'
 
@@ -23,7 +23,7 @@ interface KilledAgent {
 
 export interface KilledAgents {
   readonly killed: readonly KilledAgent[]
-  /** Why who is not there. */
+  /** Who is not there at which size, and why. */
   readonly absent: ReadonlyMap<string, string>
 }
 
@@ -34,14 +34,13 @@ export async function killAgents({ quick, takesPart }: Setting): Promise<KilledA
   const others = KEPT.filter(({ title }) => takesPart('langgraph') || !title.startsWith('LangGraph'))
   const kill = async ({ title, most, prepare, take }: Kept): Promise<KilledAgent[]> => {
     const all: KilledAgent[] = []
-    for (const wanted of OTHERS[mode]) {
-      const cycles = Math.min(most, wanted)
+    for (const cycles of OTHERS[mode].filter((wanted) => wanted <= most)) {
       const folder = scratchFolder()
       try {
         await prepare(folder, cycles)
         all.push({ title, cycles, take: () => take(folder, cycles) })
       } catch (error) {
-        absent.set(title, reasonOf(cycles, error))
+        absent.set(nameOf(title, cycles), reasonOf(error))
       }
     }
     return all
@@ -63,7 +62,7 @@ export async function recoverAgents(
       return await take()
     } catch (error) {
       if (title === OURS) throw error
-      absent.set(title, reasonOf(cycles, error))
+      absent.set(nameOf(title, cycles), reasonOf(error))
       return undefined
     }
   }
@@ -84,9 +83,14 @@ export async function recoverAgents(
         'a process before them.',
       'SessionManager and checkpointing (FileStorage, without fsync) and LangGraph (SQLite, synchronous=full): what a kill ' +
         'in the tool leaves behind was saved once, in that tool, as saving all messages at each of thousands of cycles takes ' +
-        'gigabytes. Checkpointing is taken up at 500 cycles in place of 5,000: it needs ten thousand invocations to come ' +
+        'gigabytes. Checkpointing is not taken up at 5,000 cycles: it needs ten thousand invocations to come ' +
         'there, which take minutes. OpenWorkflow, DBOS, Restate and Vercel Workflow bring no agent of their own in these packages.',
-      ...[...absent].map(([title, reason]) => `**${title}** is missing here: ${reason}.`),
+      '*First call: repeated*: whether the first call of a cold process had been recorded before the kill. How many calls a kill ' +
+        'repeats in all is counted in the last table of *An agent by its cycles*.',
+      ...[...absent].map(([who, reason]) => {
+        const rounds = taken.find(({ title, cycles }) => nameOf(title, cycles) === who)?.rounds.length ?? 0
+        return `**${who}** ${rounds === 0 ? 'is missing here' : `has ${ofRounds(rounds)} only`}: ${reason}.`
+      }),
       ...fewer(done, `agents, ${quick ? 'quick' : 'the time of this section was over'}`),
     ],
   }
@@ -107,6 +111,10 @@ async function killOurs(sizes: readonly number[]): Promise<readonly KilledAgent[
   return [...killed, { title: OURS, cycles, setUp, take }]
 }
 
-function reasonOf(cycles: number, error: unknown): string {
-  return `${cycles} cycles: ${error instanceof Error ? error.message : error}`
+function nameOf(title: string, cycles: number): string {
+  return `${title}, ${figure(cycles)} cycles`
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

@@ -52,6 +52,7 @@ export async function recoverWorkflows(
     part(taken, (r) => r.loaded - r.claimed),
     part(taken, (r) => r.nextStep - r.loaded),
     withQuartiles(spread(taken.map((r) => r.nextStep - r.imported))),
+    withQuartiles(spread(taken.map((r) => r.nextStep))),
     figure(taken.reduce((sum, { repeated }) => sum + repeated, 0)),
   ])
   const total = (index: number): number => median((results[index] ?? []).map((r) => r.nextStep - r.imported))
@@ -65,7 +66,7 @@ export async function recoverWorkflows(
         caption: `**Workflows** (${ofRounds(done)})`,
         head: [
           ...['', 'Node start', 'import', 'open', 'claim', 'load', 'replay'],
-          ...['from import to next step', 'steps repeated'],
+          ...['from import to next step', 'from process start to next step', 'steps repeated'],
         ],
         rows,
       },
@@ -86,6 +87,8 @@ export async function recoverWorkflows(
       `Workflows: each further step costs ${figure(perStep)} µs; ${figure(total(last) / total(last - 1))} times the time for ` +
         `${figure(steps(last) / steps(last - 1))} times the steps. In every round the bodies that ran were counted: no ` +
         'recorded step ran again.',
+      'Workflows of peers are not killed here. What they would show is how long each lets pass before it takes a worker for dead, by ' +
+        'default or as it is set: seconds to minutes, and no figure of how a run is taken up.',
       ...fewer(done, `workflows, ${quick ? 'quick' : 'the time of this section was over'}`),
     ],
   }

@@ -106,7 +106,7 @@ async function goOn(
         `time for ${figure(large.size.messages / before.size.messages)} times the messages.`,
       'In every round the model was asked once, and was shown all messages and the new one.',
       'The file after its last checkpoint, with everything in it: schema, indexes, the run, and the entries of ' +
-        'each turn beside its two messages.',
+        'each turn beside its two messages. *Tracking ids*: under *An agent by its cycles*.',
       ...fewer(rounds, quick ? 'quick' : 'the time of this section was over'),
     ],
   }
@@ -213,8 +213,11 @@ function timesTable(results: readonly Measured[]): Table {
 
 function bytesTable(sizes: readonly Size[], databaseFile: (folder: string) => string): Table {
   return {
-    head: ['', 'messages KiB', 'file KiB', 'B a message, as JSON', 'B a message, on disk', 'ratio'],
-    rows: sizes.map(({ messages, folder, made: { messageBytes } }) => {
+    head: [
+      ...['', 'messages KiB', 'file KiB', 'B a message, as JSON', 'B a message, on disk', 'ratio'],
+      'ratio, without tracking ids',
+    ],
+    rows: sizes.map(({ messages, folder, made: { messageBytes, untrackedBytes } }) => {
       const stored = statSync(databaseFile(folder)).size
       return [
         `${figure(messages)} messages`,
@@ -223,6 +226,7 @@ function bytesTable(sizes: readonly Size[], databaseFile: (folder: string) => st
         figure(messageBytes / messages),
         figure(stored / messages),
         (stored / messageBytes).toFixed(3),
+        (stored / untrackedBytes).toFixed(3),
       ]
     }),
   }

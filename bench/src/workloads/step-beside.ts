@@ -1,4 +1,6 @@
 /** The step of issue and design beside what else a user might take, each on what it keeps its runs in. */
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { StepShape } from '../contender.ts'
 import { contender } from '../contenders/all.ts'
 import { Field } from '../field.ts'
@@ -34,10 +36,6 @@ const FIELD = [
 
 /** Their sessions take seconds to begin. */
 const SLOW = ['selvage-dbos', 'selvage-restate']
-const LOG_STAYS = ': by then SQLite’s log is written over and does not grow, for all alike.'
-const LOG_GROWS =
-  '. SQLite’s log still grows by then, which the others on SQLite pay for and ours has made room against: less of an advantage ' +
-  'is left in a whole run.'
 
 export interface Beside {
   readonly table: Table
@@ -59,14 +57,18 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
     const count = Math.min(steps, Math.max(LEAST_STEPS, Math.floor((ROUND_MS * steps) / (warm.get(name)?.ms ?? 1))))
     return { name, steps: count, work: (session: Session) => session.inOneRun(count) }
   })
+  const logs = new Map<string, number>()
+  await field.each(async ({ folder }, name) => logs.set(name, logBytes(folder)))
   const played = await field.rounds(turns, {
     warmUp: 0,
     rounds: quick ? 3 : 10,
     budgetMs: BUDGET_MS[mode],
     least: quick ? 1 : LEAST,
   })
+  const grew = new Map<string, boolean>()
+  await field.each(async ({ folder }, name) => grew.set(name, logBytes(folder) > (logs.get(name) ?? 0)))
   const syncs = new Map<string, string>()
-  const counts = !quick && shape.bytes === 300
+  const counts = !quick
   if (counts) await field.each(async (session, name) => syncs.set(name, await syncsOf(session)))
   const counted = await field.close()
 
@@ -107,7 +109,8 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
     verdicts: [besideNearest(shape, times, syncs)],
     notes: [
       `Beside peers each has had ${figure(steps * warmUp)} steps to warm up, or as many as it makes in ` +
-        `${WARM_UP_MS[mode] / 1_000} s${quick ? LOG_GROWS : LOG_STAYS}`,
+        `${WARM_UP_MS[mode] / 1_000} s.`,
+      ...logNote(label, grew),
       ...(short.length === 0
         ? []
         : [
@@ -122,6 +125,27 @@ export async function besidePeers(shape: StepShape, options: Options): Promise<B
     plot: plotOf(shape, times),
     counted,
   }
+}
+
+/** `grew`: of whom it is known whether the log has grown while the rounds were measured. */
+function logNote(label: string, grew: ReadonlyMap<string, boolean>): readonly string[] {
+  if (grew.size === 0) return []
+  const longer = [...grew].filter(([, isLonger]) => isLonger).map(([name]) => contender(name).title)
+  if (longer.length === 0) {
+    return [
+      `${label}: SQLite’s log is written over by then: nobody’s file of it was longer behind these rounds than before.`,
+    ]
+  }
+  return [
+    `${label}: SQLite’s log still grew in these rounds, that of ${longer.join(', ')}. A commit that makes a file longer is dearer; ` +
+      'ours makes room in it before.',
+  ]
+}
+
+/** Of SQLite's log; 0 where there is none. */
+function logBytes(folder: string): number {
+  const logs = readdirSync(folder).filter((name) => name.endsWith('-wal'))
+  return logs.reduce((sum, name) => sum + statSync(join(folder, name)).size, 0)
 }
 
 /** Counted by strace; of a contender with a server those of the server. */

@@ -106,6 +106,12 @@ export class PostgresTestServer {
     return url.href
   }
 
+  /** What `show` says: `server_version`, `fsync`, … */
+  async setting(name: string): Promise<string> {
+    const [row] = await this.query(`show ${name}`)
+    return String(row?.[name])
+  }
+
   /** Drops a database of `createDatabase`, whoever is connected. */
   async dropDatabase(url: string): Promise<void> {
     const name = new URL(url).pathname.slice(1)
@@ -216,12 +222,12 @@ export class PostgresTestServer {
     }
   }
 
-  private async query(sql: string): Promise<void> {
+  private async query(sql: string): Promise<readonly Row[]> {
     const client = new (driver().Client)({ connectionString: this.url })
     client.on('error', () => {})
     await client.connect()
     try {
-      await client.query(sql)
+      return (await client.query(sql)).rows
     } finally {
       await client.end()
     }
@@ -232,6 +238,10 @@ export class PostgresTestServer {
   }
 }
 
+interface Row {
+  readonly [column: string]: unknown
+}
+
 interface Driver {
   readonly Client: new (options: { connectionString: string }) => Client
 }
@@ -239,7 +249,7 @@ interface Driver {
 interface Client {
   on(event: 'error', listener: () => void): void
   connect(): Promise<void>
-  query(sql: string): Promise<unknown>
+  query(sql: string): Promise<{ readonly rows: readonly Row[] }>
   end(): Promise<void>
 }
 

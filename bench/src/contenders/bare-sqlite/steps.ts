@@ -3,12 +3,14 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { StepSession, StepShape } from '../../contender.ts'
 import { payloads } from '../../payload.ts'
+import { isSetTo } from '../../synchronous.ts'
 
 const FILE = 'floor.db'
 
 export async function steps(folder: string, { durability, bytes }: StepShape): Promise<StepSession> {
   const database = new DatabaseSync(join(folder, FILE))
   database.exec(`pragma journal_mode = wal; pragma synchronous = ${durability}`)
+  isSetTo(durability, database.prepare('pragma synchronous').get()?.synchronous)
   database.exec('create table step (n integer primary key, body text not null)')
   const insert = database.prepare('insert into step (body) values (?)')
   const payload = payloads(bytes)

@@ -20,6 +20,7 @@ const { onProbe } = await published<typeof import('@selvage/core')>('@selvage/co
 const imported = performance.now()
 const { chatAgent } = await import('./chat-agent.ts')
 const { databaseFile } = await import('./database.ts')
+const { messageBytes } = await import('../../cycles/message-bytes.ts')
 const { payloads } = await import('../../payload.ts')
 
 const [folder = '', count = '0', mode = 'make'] = process.argv.slice(2)
@@ -38,9 +39,10 @@ async function make(): Promise<Chat> {
   })
   const session = chat.session('chat')
   for (let n = 0; n < messages; n += 2) await session.send(text(n))
-  const all = (made?.messages ?? []).map((message) => JSON.stringify(message.toJSON()))
+  const all = made?.messages ?? []
+  const { whole, untracked } = messageBytes(all)
   await selvage.close()
-  return { messages: all.length, messageBytes: all.reduce((sum, json) => sum + Buffer.byteLength(json), 0) }
+  return { messages: all.length, messageBytes: whole, untrackedBytes: untracked }
 }
 
 async function take(): Promise<Continued> {

@@ -1,24 +1,29 @@
 /**
- * A table of many runs: node many-process.js <folder> <make | look> <count>. `make` brings some to every status there is,
- * as users would; `look` is a cold process that lists and starts.
+ * A table of many runs: node many-process.js <folder> <make | look | end> <count>. `make` brings some to every status there
+ * is, as users would; `look` is a cold process that lists and starts; `end` works on what it has started, so that the next
+ * one finds the same.
  */
-
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { openSelvage } from 'selvage/core'
 import type { ManyLooked } from '../../contender.ts'
-import { urlOf } from './database.ts'
+import { databaseFile, urlOf } from './database.ts'
 
 const TENANTS = 100
 const LOOKS = 20
 const STARTS = 200
+/** One of its own for each run, and one that half of all share, and half of each tenant and status. */
 const TAG = 'customer'
+const SHARED_TAG = 'channel'
+const WEB = { key: SHARED_TAG, value: 'web' }
 
 const [folder = '', mode = 'make', count = '0'] = process.argv.slice(2)
 const runs = Number(count)
-const making = mode === 'make'
+const looking = mode === 'look'
 const selvage = await openSelvage({
   url: urlOf(folder),
-  durability: making ? 'normal' : 'full',
-  ...(!making && { work: false }),
+  durability: looking ? 'full' : 'normal',
+  ...(looking && { work: false }),
 })
 const order = selvage.workflow(
   'order',
@@ -31,7 +36,7 @@ const order = selvage.workflow(
 )
 const rare = selvage.workflow('audit', async (ctx) => await ctx.step('look', () => 1), { version: '2' })
 
-process.send?.(making ? await make() : await look())
+process.send?.(await { make, look, end }[mode as 'make' | 'look' | 'end']())
 await selvage.close()
 process.disconnect()
 
@@ -39,7 +44,8 @@ async function make(): Promise<{ made: number }> {
   await selvage.work()
   const started = await Promise.all(
     Array.from({ length: runs }, (_, n) => {
-      const options = { runId: `run-${n}`, tenant: `tenant-${n % TENANTS}`, tags: { [TAG]: `customer-${n}` } }
+      const tags = { [TAG]: `customer-${n}`, [SHARED_TAG]: Math.floor(n / TENANTS) % 2 === 0 ? WEB.value : 'shop' }
+      const options = { runId: `run-${n}`, tenant: `tenant-${n % TENANTS}`, tags }
       return n % 1_000 === 0 ? rare.start(undefined, options) : order.start(n, options)
     }),
   )
@@ -52,6 +58,15 @@ async function make(): Promise<{ made: number }> {
   return { made: runs }
 }
 
+async function end(): Promise<{ ended: true }> {
+  await selvage.work()
+  for (;;) {
+    const open = await selvage.runs({ status: ['pending', 'running'], limit: 1 })
+    if (open.items.length === 0) return { ended: true }
+    await sleep(20)
+  }
+}
+
 function waits(n: number): boolean {
   return n % 10 === 7 && n % 1_000 !== 0
 }
@@ -59,7 +74,6 @@ function waits(n: number): boolean {
 async function look(): Promise<ManyLooked> {
   const first = await selvage.runs({ limit: 1 })
   const newest = first.items[0]?.createdAt ?? 0
-  const middle = await selvage.runs({ createdBefore: newest - 1, limit: 1 })
   const filters = {
     'no filter': {},
     'status completed': { status: 'completed' },
@@ -73,7 +87,8 @@ async function look(): Promise<ManyLooked> {
     'program (few runs)': { program: 'audit' },
     version: { version: '1' },
     tenant: { tenant: 'tenant-42' },
-    tag: { tag: { key: TAG, value: 'customer-17' } },
+    'tag (of one run)': { tag: { key: TAG, value: 'customer-17' } },
+    'tag (of half of all)': { tag: WEB },
     'parent (none)': { parent: 'run-1' },
     'created, a range': { createdFrom: newest - 1_000, createdBefore: newest },
     'program and status failed': { program: 'order', status: 'failed' },
@@ -83,8 +98,12 @@ async function look(): Promise<ManyLooked> {
     'tenant and status failed (none)': { tenant: 'tenant-42', status: 'failed' },
     'tenant and program (none)': { tenant: 'tenant-42', program: 'audit' },
     'version and program (none)': { version: '1', program: 'audit' },
+    'tag and tenant (half of the tenant)': { tag: WEB, tenant: 'tenant-42' },
+    'tag and status failed (half of the failed)': { tag: WEB, status: 'failed' },
+    'program, status failed and tenant': { program: 'order', status: 'failed', tenant: 'tenant-48' },
+    'program, status failed and tenant (none)': { program: 'order', status: 'failed', tenant: 'tenant-42' },
     'the 1,000 newest': { limit: 1_000 },
-    'from the middle on': { createdBefore: middle.items[0]?.createdAt ?? 0 },
+    'from the middle on': { createdBefore: middleOf(folder) },
   } as const
   const lists: ManyLooked['lists'][number][] = []
   for (const [filter, query] of Object.entries(filters)) {
@@ -100,8 +119,20 @@ async function look(): Promise<ManyLooked> {
   const startMs: number[] = []
   for (let n = 0; n < STARTS; n++) {
     const began = performance.now()
-    await order.start(n, { runId: `new-${process.pid}-${n}`, tenant: 'tenant-1', tags: { [TAG]: 'customer-1' } })
+    // One that comes to its end.
+    await order.start(0, { runId: `new-${process.pid}-${n}`, tenant: 'tenant-1', tags: { [TAG]: 'customer-1' } })
     startMs.push(performance.now() - began)
   }
   return { lists, startMs }
+}
+
+/** When the run in the middle was started: copies have numbers in the order of their age. */
+function middleOf(folder: string): number {
+  const database = new DatabaseSync(databaseFile(folder), { readOnly: true })
+  try {
+    const sql = 'select created from run where n = (select max(n) / 2 from run)'
+    return Number(database.prepare(sql).get()?.created)
+  } finally {
+    database.close()
+  }
 }

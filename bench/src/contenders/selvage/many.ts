@@ -8,7 +8,9 @@ export const many: NonNullable<Contender['many']> = {
     if (count > made) await reportOf(run('./many-copies-process.js', folder, String(made), count))
   },
   async look(folder) {
-    return (await reportOf(run('./many-process.js', folder, 'look', 0))) as ManyLooked
+    const looked = (await reportOf(run('./many-process.js', folder, 'look', 0))) as ManyLooked
+    await reportOf(run('./many-process.js', folder, 'end', 0))
+    return looked
   },
 }
 
