@@ -4,8 +4,7 @@
 
 interface AbortSignal {
   readonly aborted: boolean
-  // biome-ignore lint/suspicious/noExplicitAny: as every platform declares it
-  readonly reason: any
+  readonly reason: unknown
   throwIfAborted(): void
   addEventListener(type: 'abort', listener: () => void, options?: { once?: boolean }): void
   removeEventListener(type: 'abort', listener: () => void): void

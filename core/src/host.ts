@@ -128,6 +128,11 @@ class LiveHost implements Host {
     this.resting.delete(runId)
   }
 
+  holdsWork(runId: string): boolean {
+    const fiber = this.slots.get(runId)?.fiber
+    return fiber !== undefined && hasWork(fiber)
+  }
+
   subscribe(runId: string, listener: (note: LiveNote) => void): () => void {
     const set = this.listeners.get(runId) ?? new Set()
     this.listeners.set(runId, set.add(listener))
@@ -261,7 +266,7 @@ class LiveHost implements Host {
   private drop(from: ReadonlyMap<string, Slot>, most: number, but: Slot): void {
     for (const [runId, slot] of from) {
       if (from.size <= most) return
-      if (slot.pending === undefined && slot !== but && slot.fiber.inFlight === 0) this.evict(runId)
+      if (slot.pending === undefined && slot !== but && !hasWork(slot.fiber)) this.evict(runId)
     }
   }
 
@@ -313,6 +318,11 @@ function stale(request: Advance, at: number): EngineError {
     `Run ${request.runId} was advanced from entry ${request.cursor}, but is at ${at}.`,
     { hint: 'Another advance has overtaken this one; drop it.' },
   )
+}
+
+/** Steps in flight, or entries that a store would not take. An engine that keeps the journal may ask another host for them. */
+function hasWork({ dropped, inFlight, produced, env }: Fiber): boolean {
+  return !dropped && (inFlight > 0 || (produced.length > 0 && env.manifest.journal === 'store'))
 }
 
 /** After these the fiber still holds what it has done; the same advance can be tried again. */

@@ -299,6 +299,8 @@ export interface Host {
   registered(): readonly { readonly name: string; readonly version?: string }[]
   /** Drops the fiber of a run, if there is one or one is being made; an advance in progress fails as LEASE_LOST. */
   evict(runId: string): void
+  /** Whether the fiber of a run here has steps in flight, or results that nobody else has: to drop it would lose them. */
+  holdsWork(runId: string): boolean
   /** Live chunks of steps and notes of what is starting: never journaled, only in this process. */
   subscribe(runId: string, listener: (note: LiveNote) => void): () => void
 }

@@ -2,7 +2,7 @@
  * The port of a store: what the embedded engine needs of a database. One function per transition of a run, never an
  * update of arbitrary columns. Times are parameters. Implementations: stores/sqlite.
  *
- *   create ──▶ pending ──claim──▶ running ──suspend──▶ suspended ──(signal, timer)──▶ claim …
+ *   create ──▶ pending ──claim──▶ running ──suspend, postpone──▶ suspended ──(signal, timer)──▶ claim …
  *                 ▲                  │ └────finish──▶ completed | failed | cancelled
  *                 └──── release ─────┘                      └──reopen──▶ pending
  *
@@ -143,6 +143,8 @@ export interface Store {
     note: Json | undefined,
     now: number,
   ): Promise<boolean>
+  /** Gives the run up until `until` or the next signal with a `$`-name, whatever is pending: infrastructure failed. */
+  postpone(runId: string, fence: number, until: number, note: Json | undefined, now: number): Promise<void>
   /** Gives the run back as pending: shutdown, or the end of a slice. */
   release(runId: string, fence: number, now: number): Promise<void>
   /** Ends the run. The journal's last entry must be `end`. */

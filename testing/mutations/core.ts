@@ -286,6 +286,15 @@ export const CORE: readonly Mutation[] = [
     title: 'another step does not begin before it is durable',
   },
   {
+    name: 'random programs begin steps on what is written and not durable',
+    breaks: 'I2',
+    file: 'core/src/starter.ts',
+    find: 'if (fiber.isBehind && (step.op.effect',
+    put: 'if (!fiber.isBehind && fiber.dropped && (step.op.effect',
+    test: 'engines/embedded/src/properties.test.ts',
+    title: ', with workers that come and go',
+  },
+  {
     name: 'waits that are over together end in the order in which they were asked for',
     breaks: 'I13',
     file: 'core/src/mailbox.ts',

@@ -574,6 +574,29 @@ describe('work', () => {
     }
   })
 
+  test('--concurrency bounds how many runs it has at once', async () => {
+    const stuck = "(ctx) => ctx.step('stuck', () => new Promise(() => {}))"
+    writeFileSync(join(folder, 'worker.mjs'), `export default (selvage) => { selvage.workflow('stuck', ${stuck}) }`)
+    const front = await openSelvage({ url, work: false })
+    try {
+      const program = front.workflow('stuck', () => 1)
+      for (let run = 0; run < 3; run++) await program.start()
+      const args = [MAIN, 'work', 'worker.mjs', '--concurrency', '2', '--url', url]
+      const worker = spawn(process.execPath, args, { cwd: folder })
+      try {
+        const count = async (status: 'running' | 'pending'): Promise<number> =>
+          (await front.runs({ status })).items.length
+        // It takes as many as it may in one commit.
+        await vi.waitFor(async () => expect(await count('running')).toBe(2), { timeout: 20_000 })
+        expect(await count('pending')).toBe(1)
+      } finally {
+        worker.kill('SIGKILL')
+      }
+    } finally {
+      await front.close()
+    }
+  })
+
   test.each([
     ['nothing.mjs', undefined, 'There is no module'],
     ['none.mjs', 'export const a = 1', 'exports no function'],

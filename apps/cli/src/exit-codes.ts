@@ -32,6 +32,7 @@ const BY_CODE: { readonly [code: string]: ExitCode } = {
   INPUT_MISMATCH: EXIT.conflict,
   WAIT_TIMEOUT: EXIT.conflict,
   RUN_ENDED: EXIT.conflict,
+  RUN_UNDONE: EXIT.conflict,
   RUN_HELD: EXIT.conflict,
   RUN_CONFLICT: EXIT.conflict,
   ALREADY_OPEN: EXIT.conflict,

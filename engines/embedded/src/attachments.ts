@@ -46,7 +46,10 @@ export class Attachments {
   async workerId(): Promise<string> {
     this.leasing ??= this.parts.leases.enlist(() => this.loseAll())
     try {
-      return (await this.leasing).workerId
+      const lease = await this.leasing
+      // Whoever claims a run by its name looks whether its owner lives: that may be us.
+      await this.parts.leases.keepUp()
+      return lease.workerId
     } catch (error) {
       this.leasing = undefined
       throw error

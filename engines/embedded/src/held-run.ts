@@ -2,8 +2,9 @@
  * One claimed run in the hands of this process: the loop that advances it until it waits, ends or is taken away.
  *
  *   claimed ──▶ advancing ──done──▶ finished
- *                ▲    │ └────wait──▶ suspended (by a worker), or held idle (by an attachment)
- *                └────┘ continue
+ *                ▲  ▲ │ └────wait──▶ suspended (by a worker), or held idle (by an attachment)
+ *       continue └──│─┤
+ *                   └─┴─ infrastructure failed: kept for a while and advanced again, or postponed
  *
  *   stop()      on to the next durable point, then released as pending
  *   withdraw()  released now; a step in flight is dropped
@@ -71,11 +72,12 @@ export class HeldRun {
   private signals: readonly Signal[]
   private delivery: number
   /** Of the journal, as far as it was written here. */
-  private entries: number
+  entries: number
   private status: Progress['status']
   private readonly abort = new AbortController()
   /** Ends the advance in flight as far as we are concerned, whatever the host does. */
   private interrupt: (() => void) | undefined
+  private endRest: (() => void) | undefined
   /** What is being written, or was last; whoever writes hears how that went. */
   private appending: Promise<unknown> | undefined
   /** Effects `once` that are in flight: to withdraw now would leave their outcome unknown. */
@@ -105,21 +107,33 @@ export class HeldRun {
   }
 
   /** Runs until the run is no longer ours. Rejects with what infrastructure threw; the claim is then still held. */
-  async run(): Promise<HoldEnd> {
-    try {
+  run(): Promise<HoldEnd> {
+    return this.unlessLost(() => (this.going ? this.loop() : this.release()))
+  }
+
+  /** Its fiber has something that would be lost if the run were given up. */
+  get holdsWork(): boolean {
+    return this.holder.host.holdsWork(this.runId)
+  }
+
+  /** Behind a failure: as `run`, a while later, or as soon as it shall stop; what its fiber has goes into the journal first. */
+  runAgain(afterMs: number): Promise<HoldEnd> {
+    return this.unlessLost(async () => {
+      await this.rest(afterMs)
+      if (this.isGivenUp) return await this.release()
+      this.cursor = this.entries
+      this.signals = await this.holder.store.pendingSignals(this.runId)
       return await this.loop()
-    } catch (error) {
-      if (!SelvageError.is(error, 'LEASE_LOST')) throw error
-      // The host says so too when it has dropped the fiber for reasons of its own: only the store knows.
-      return await this.release()
-    }
+    })
   }
 
   /** False: a signal that the program waits for is there already. */
-  async suspend(waits: Waits): Promise<boolean> {
+  async suspend({ signals, until }: Waits): Promise<boolean> {
+    const { store, clock, touched } = this.holder
     probe('engine.before-suspend')
-    const { signals, until } = waits
-    const suspended = await this.writeSuspend(until === undefined ? { signals } : { signals, until })
+    const waits = until === undefined ? { signals } : { signals, until }
+    const suspended = await store.suspend(this.runId, this.claim.fence, waits, this.status, clock.now())
+    if (suspended) touched(this.runId, { status: 'suspended' })
     probe('engine.after-suspend')
     return suspended
   }
@@ -127,7 +141,9 @@ export class HeldRun {
   /** Gives the run up until then, when any worker may try again: infrastructure failed. */
   async postpone(until: number): Promise<void> {
     await this.settled()
-    await this.writeSuspend({ signals: [], until })
+    const { store, clock, touched } = this.holder
+    await store.postpone(this.runId, this.claim.fence, until, this.status, clock.now())
+    touched(this.runId, { status: 'suspended' })
   }
 
   /** Gives the run back as pending, unless it was lost. */
@@ -153,6 +169,7 @@ export class HeldRun {
 
   stop(): void {
     if (this.going) this.state = 'stopping'
+    this.endRest?.()
   }
 
   withdraw(): void {
@@ -165,7 +182,6 @@ export class HeldRun {
 
   private async loop(): Promise<HoldEnd> {
     for (;;) {
-      if (!this.going) return await this.release()
       const progress = await this.advance()
       if (progress === undefined) return await this.release()
       this.cursor = progress.cursor
@@ -176,7 +192,31 @@ export class HeldRun {
         return { kind: 'suspended' }
       }
       this.signals = await this.holder.store.pendingSignals(this.runId)
+      if (!this.going) return await this.release()
     }
+  }
+
+  private async unlessLost(body: () => Promise<HoldEnd>): Promise<HoldEnd> {
+    try {
+      return await body()
+    } catch (error) {
+      if (!SelvageError.is(error, 'LEASE_LOST')) throw error
+      // The host says so too when it has dropped the fiber for reasons of its own: only the store knows.
+      return await this.release()
+    }
+  }
+
+  private async rest(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const cancel = this.holder.clock.timer(ms, resolve)
+    this.endRest = resolve
+    await promise
+    this.endRest = undefined
+    cancel()
+  }
+
+  private get isGivenUp(): boolean {
+    return this.state === 'withdrawn' || this.state === 'lost'
   }
 
   private drop(state: 'withdrawn' | 'lost'): void {
@@ -184,6 +224,7 @@ export class HeldRun {
     this.abort.abort()
     this.holder.host.evict(this.runId)
     this.interrupt?.()
+    this.endRest?.()
   }
 
   /** Undefined: the run was given up meanwhile. */
@@ -221,7 +262,7 @@ export class HeldRun {
   }
 
   private append(at: number, entries: readonly Entry[], durability?: Durability): Promise<void> {
-    if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
+    if (this.isGivenUp) return Promise.reject(this.lostError())
     const { store } = this.holder
     const appending = store.append(this.runId, this.claim.fence, at, entries, durability)
     return this.written(appending, () => this.appended(at, entries, durability))
@@ -234,7 +275,7 @@ export class HeldRun {
 
   private transact(at: number, write: TransactionWrite): Promise<Entry> {
     const { store } = this.holder
-    if (this.state === 'withdrawn' || this.state === 'lost') return Promise.reject(this.lostError())
+    if (this.isGivenUp) return Promise.reject(this.lostError())
     const writing = store.transact?.(this.runId, this.claim.fence, at, write) ?? Promise.reject(this.lostError())
     return this.written(writing, (entry) => {
       this.appended(at, [entry])
@@ -281,16 +322,6 @@ export class HeldRun {
     host.evict(this.runId)
     touched(this.runId, { status: statusOf(outcome) })
     return { kind: 'finished', outcome }
-  }
-
-  private async writeSuspend(waits: {
-    readonly signals: readonly string[]
-    readonly until?: number
-  }): Promise<boolean> {
-    const { store, clock, touched } = this.holder
-    const suspended = await store.suspend(this.runId, this.claim.fence, waits, this.status, clock.now())
-    if (suspended) touched(this.runId, { status: 'suspended' })
-    return suspended
   }
 
   private lostError(): LeaseLostError {

@@ -5,6 +5,10 @@
  * A worker that stood still for longer than its lease (SIGSTOP, a debugger) learns at its next heartbeat that others
  * declared it dead. What it held is lost; it enlists again as somebody else.
  *
+ * A renewal that failed is due again at once. Whoever renews late cannot tell why: his store was away, his machine slept, or
+ * its clock has jumped, and then others who are alive may be late for the same reason. He is no judge of them before they have
+ * had a lease's time to renew.
+ *
  * What the lease says is in the time of the engine's clock; how often it is renewed is in real time, as it is about a
  * real process: a test that moves its clock by days does not renew thousands of times.
  */
@@ -20,12 +24,20 @@ export interface LeaseOptions {
 }
 
 const RENEWALS_PER_LEASE = 3
+/** A renewal that failed is tried again so much later, if nobody asks before. */
+const AGAIN_MS = 1_000
+/** The part of a lease after which a renewal is late. No lease that is renewed in time can be over so soon. */
+const LATE = 1 / 2
 
 export class Lease {
   private readonly options: LeaseOptions
   private readonly onLost: () => void
   private id = ''
   private renewAt = 0
+  /** By the engine's clock. */
+  private renewedAt: number | undefined
+  /** In real time. */
+  private judgesFrom = Number.NEGATIVE_INFINITY
   private renewing: Promise<void> | undefined
   private left = false
   private timer: NodeJS.Timeout | undefined
@@ -43,15 +55,18 @@ export class Lease {
   async enlist(): Promise<void> {
     const { store, runtime, leaseMs } = this.options
     const id = `w_${runtime.random(12)}`
-    await store.enlist({ id, pid: process.pid, host: hostname() }, leaseMs, runtime.clock.now())
+    const now = runtime.clock.now()
+    await store.enlist({ id, pid: process.pid, host: hostname() }, leaseMs, now)
     if (this.left) return await store.dismiss(id)
     this.id = id
-    this.arm()
+    this.renewed(now)
   }
 
-  /** Renews if that is due: timers come late to a process that stood still. */
-  async keepUp(): Promise<void> {
-    if (this.options.runtime.clock.now() >= this.renewAt) await this.renew()
+  /** Renews if that is due: timers come late to a process that stood still. False: it is no judge of others. */
+  async keepUp(): Promise<boolean> {
+    const { clock } = this.options.runtime
+    if (clock.now() >= this.renewAt) await this.renew()
+    return clock.now() < this.renewAt && performance.now() >= this.judgesFrom
   }
 
   /** To be called, too, when the store no longer knows the worker. Never rejects. */
@@ -59,7 +74,6 @@ export class Lease {
     if (this.left) return
     this.renewing ??= this.heartbeat().finally(() => {
       this.renewing = undefined
-      this.arm()
     })
     await this.renewing
   }
@@ -71,23 +85,38 @@ export class Lease {
     await this.options.store.dismiss(this.id, actsOn)
   }
 
-  private arm(): void {
-    const { runtime, leaseMs } = this.options
-    const ms = leaseMs / RENEWALS_PER_LEASE
-    clearTimeout(this.timer)
-    this.renewAt = runtime.clock.now() + ms
-    if (!this.left) this.timer = setTimeout(() => void this.renew(), ms).unref()
-  }
-
   private async heartbeat(): Promise<void> {
-    const { store, runtime, leaseMs, report } = this.options
+    const { store, runtime, leaseMs } = this.options
+    const now = runtime.clock.now()
     try {
-      await store.heartbeat(this.id, leaseMs, runtime.clock.now())
+      await store.heartbeat(this.id, leaseMs, now)
+      this.renewed(now)
     } catch (error) {
       if (this.left) return
-      if (!SelvageError.is(error, 'LEASE_LOST')) return report(error)
+      if (!SelvageError.is(error, 'LEASE_LOST')) return this.failed(error)
       this.onLost()
-      await this.enlist().catch(report)
+      await this.enlist().catch((again: unknown) => this.failed(again))
     }
+  }
+
+  private renewed(now: number): void {
+    const { leaseMs } = this.options
+    if (now - (this.renewedAt ?? now) > leaseMs * LATE) this.judgesFrom = performance.now() + leaseMs
+    this.renewedAt = now
+    const ms = leaseMs / RENEWALS_PER_LEASE
+    this.renewAt = now + ms
+    this.arm(ms)
+  }
+
+  private failed(error: unknown): void {
+    const { leaseMs, report } = this.options
+    this.renewAt = Number.NEGATIVE_INFINITY
+    this.arm(Math.min(AGAIN_MS, leaseMs / RENEWALS_PER_LEASE))
+    report(error)
+  }
+
+  private arm(ms: number): void {
+    clearTimeout(this.timer)
+    if (!this.left) this.timer = setTimeout(() => void this.renew(), ms).unref()
   }
 }

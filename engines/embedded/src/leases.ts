@@ -1,4 +1,7 @@
-/** The workers that one engine has enlisted, and the burial of those of others that died. */
+/**
+ * The workers that one engine has enlisted, and the burial of those of others that died. Who has not renewed his own leases
+ * buries nobody, himself least of all (lease.ts).
+ */
 import { Lease, type LeaseOptions } from './lease.ts'
 
 /** Between two looks for dead workers that were not asked for by time. */
@@ -40,11 +43,20 @@ export class Leases {
     await lease.leave(actsOn)
   }
 
-  /** Frees what dead workers held. Our own leases come first: a machine that slept must not bury its own workers. Never rejects. */
+  /** Renews our own leases where that is due. False: one of them is not renewed, or was late. Never rejects. */
+  async keepUp(): Promise<boolean> {
+    const judges = await Promise.all([...this.enlisted].map((lease) => lease.keepUp()))
+    return !judges.includes(false)
+  }
+
+  /** Frees what dead workers held. Never rejects. */
   async reap(): Promise<void> {
     const { store, runtime, report } = this.options
     this.reapedAt = performance.now()
-    for (const lease of this.enlisted) await lease.keepUp()
+    if (!(await this.keepUp())) {
+      this.restMs = this.lateMs
+      return
+    }
     const count = await store.reap(runtime.clock.now()).catch((error: unknown) => {
       // Else the store was closed meanwhile.
       if (this.enlisted.size > 0) report(error)

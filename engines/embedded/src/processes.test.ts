@@ -169,10 +169,11 @@ describe('a worker that is killed', () => {
 
   it('is noticed by one that was serving all along', async () => {
     const { engine } = await place()
-    const killed = spawnWorker('slow')
+    // Nobody waits for the end of such a lease within this test.
+    const killed = spawnWorker('slow', 3_600_000)
     await engine.start('r', START)
     await killed.says('two')
-    const standby = spawnWorker('standby')
+    const standby = spawnWorker('standby', 3_600_000)
     await standby.says('serving')
     killed.process.kill('SIGKILL')
     expect(await outcome(engine)).toEqual({ ok: ['slow', 'standby', 'standby'] })

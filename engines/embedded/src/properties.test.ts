@@ -1,8 +1,15 @@
 /**
- * Random programs on SQLite: two workers in this process, one of which is stopped in the middle and another begins.
- * Fewer cases than on the turn engine, in real time; what a real SIGKILL does is shown by the conformance suite.
+ * Random programs on SQLite: two workers, one of which is stopped in the middle and another begins. Fewer cases than on the
+ * turn engine, in real time; what a real SIGKILL does is shown by the conformance suite.
+ *
+ * In memory all share one store. On a file each worker is a process of its own, as far as this one can hold several: it has
+ * its store, and as often as it is stopped it is killed, so that nothing it still does is heard. There an outcome may be
+ * written and not durable yet (decision 52), and no effect may begin on one that is not.
  */
-import { createHost, type Entry, type Outcome, type Store } from '@selvage/core'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createHost, type Engine, EngineError, type Entry, type Outcome, type Store } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { seededRandom } from '@selvage/testing'
@@ -16,68 +23,159 @@ import {
   sequentialCase,
 } from '@selvage/testing/random-program'
 import fc from 'fast-check'
-import { expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { embeddedEngine } from './engine.ts'
 
 const numRuns = Math.ceil(Number(process.env.SELVAGE_CASES ?? 60) / 2)
+const AT_ONCE = 30
 const OFFLOAD_BYTES = 64
+const MEMORY = ':memory:'
+const SHARED_MEMORY = '/dev/shm'
 const mode = { journal: 'store', affinity: false, countsDeliveries: true } as const
 
-/** Keeps in memory what the store has acknowledged, so that it can be looked at while an effect begins. */
-function mirrored(store: Store): { readonly store: Store; entries(runId: string): readonly Entry[] } {
-  const journals = new Map<string, Entry[]>()
-  const entries = (runId: string): Entry[] => {
-    const held = journals.get(runId) ?? []
-    journals.set(runId, held)
+/** What of each journal is written, and how much of it is known to be durable: to be looked at while an effect begins. */
+class Mirror {
+  private readonly journals = new Map<string, { readonly entries: Entry[]; durable: number }>()
+
+  entries(runId: string): readonly Entry[] {
+    return this.of(runId).entries
+  }
+
+  durable(runId: string): number {
+    return this.of(runId).durable
+  }
+
+  /** The store as a process sees it. `die`: it is told nothing more. */
+  seenThrough(store: Store): { readonly store: Store; die(): void } {
+    let isDead = false
+    const watched = this.watched(store)
+    const check = <T>(value: T): T => {
+      if (isDead) throw new EngineError('UNAVAILABLE', 'The process is dead.')
+      return value
+    }
+    const proxy = new Proxy(store, {
+      get: (target, name) => {
+        const value = Reflect.get(watched, name) ?? Reflect.get(target, name)
+        if (typeof value !== 'function' || name === 'watch' || name === 'close') return value
+        return async (...args: readonly unknown[]) => check(await Reflect.apply(check(value), target, args))
+      },
+    })
+    return {
+      store: proxy,
+      die: () => {
+        isDead = true
+      },
+    }
+  }
+
+  private watched(store: Store): Partial<Store> {
+    const { sync } = store
+    return {
+      create: async (run) => {
+        const receipt = await store.create(run)
+        const [start] = await store.load(run.runId, 0, 1)
+        if (start !== undefined) this.write(run.runId, 0, [start], 1)
+        return receipt
+      },
+      // What a claim commits is behind all that was written before it.
+      claim: async (...asked) => {
+        const claims = await store.claim(...asked)
+        for (const { runId, cursor } of claims) this.write(runId, cursor, [], cursor)
+        return claims
+      },
+      claimRun: async (...asked) => {
+        const claim = await store.claimRun(...asked)
+        this.write(claim.runId, claim.cursor, [], claim.cursor)
+        return claim
+      },
+      append: async (runId, fence, at, added, durability) => {
+        await store.append(runId, fence, at, added, durability)
+        this.write(runId, at, added, durability === 'written' ? 0 : at + added.length)
+      },
+      ...(sync !== undefined && {
+        sync: async () => {
+          const lengths = [...this.journals].map(([runId, { entries }]) => [runId, entries.length] as const)
+          await sync()
+          for (const [runId, length] of lengths) this.write(runId, length, [], length)
+        },
+      }),
+    }
+  }
+
+  private of(runId: string): { readonly entries: Entry[]; durable: number } {
+    const held = this.journals.get(runId) ?? { entries: [], durable: 0 }
+    this.journals.set(runId, held)
     return held
   }
-  const watched: Partial<Store> = {
-    create: async (run) => {
-      const receipt = await store.create(run)
-      entries(run.runId).push(...(await store.load(run.runId, 0, 1)))
-      return receipt
-    },
-    append: async (runId, fence, at, added) => {
-      await store.append(runId, fence, at, added)
-      entries(runId).splice(at, added.length, ...added)
-    },
+
+  private write(runId: string, at: number, added: readonly Entry[], durable: number): void {
+    const journal = this.of(runId)
+    journal.entries.splice(at, added.length, ...added)
+    journal.durable = Math.max(journal.durable, durable)
   }
-  const proxy = new Proxy(store, {
-    get: (target, name) => {
-      const own = Reflect.get(watched, name)
-      if (own !== undefined) return own
-      const value = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
-    },
-  })
-  return { store: proxy, entries }
 }
 
-async function play(each: Case): Promise<readonly string[]> {
+interface Place {
+  readonly engine: Engine
+  readonly store: Store
+  /** Its process dies. */
+  kill(): Promise<void>
+}
+
+interface Worker {
+  stop(): Promise<void>
+  kill(): Promise<void>
+}
+
+async function play(each: Case, path: string): Promise<readonly string[]> {
   const random = seededRandom(each.seed)
   const runtime = nodeRuntime()
-  const { store, entries } = mirrored(await sqliteStore({ path: ':memory:' }))
-  const engine = embeddedEngine({ store, runtime, stopGraceMs: random.below(20), onError: () => {} })
-  const outside = new Outside({ entries, acknowledged: (runId) => entries(runId).length }, random.fork(), each.zombies)
-  const serve = (process: string): ReturnType<typeof engine.serve> =>
-    engine.serve(
-      createHost({
-        runtime: { ...runtime, identity: process },
-        manifest: engine.manifest,
-        programs: () => [planProgram(outside, process, each.resume)],
-        outbound: engine,
-        blobs: store.blobs,
-        offloadBytes: OFFLOAD_BYTES,
-        cancelGraceMs: 80,
-      }),
-    )
+  const mirror = new Mirror()
+  const entries = (runId: string): readonly Entry[] => mirror.entries(runId)
+  const open = async (): Promise<Place> => {
+    const whole = await sqliteStore({ path })
+    const { store, die } = mirror.seenThrough(whole)
+    const engine = embeddedEngine({ store, runtime, stopGraceMs: random.below(20), onError: () => {} })
+    const kill = async (): Promise<void> => {
+      die()
+      await whole.close()
+      await engine.close()
+    }
+    return { engine, store, kill }
+  }
+  const front = await open()
+  const { engine, store } = front
+  const outside = new Outside({ entries, acknowledged: (runId) => mirror.durable(runId) }, random.fork(), each.zombies)
+  const serve = async (process: string): Promise<Worker> => {
+    const place = path === MEMORY ? front : await open()
+    const host = createHost({
+      runtime: { ...runtime, identity: process },
+      manifest: place.engine.manifest,
+      programs: () => [planProgram(outside, process, each.resume)],
+      outbound: place.engine,
+      blobs: place.store.blobs,
+      offloadBytes: OFFLOAD_BYTES,
+      cancelGraceMs: 80,
+    })
+    const worker = await place.engine.serve(host)
+    const stop = async (): Promise<void> => {
+      await worker.stop()
+      if (place !== front) await place.engine.close()
+    }
+    const kill = async (): Promise<void> => {
+      const killed = place.kill()
+      for (const { runId } of outside.sights) host.evict(runId)
+      await killed
+    }
+    return { stop, kill: place === front ? stop : kill }
+  }
   const workers = [await serve('0'), await serve('1')]
   const pass = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms / 4))
   const disturb = async (): Promise<void> => {
     for (let count = 2; count < 5; count++) {
       await pass(random.below(60))
       // Steps in flight are dropped after a grace that may be none.
-      await workers.shift()?.stop()
+      await (random.chance(0.5) ? workers.shift()?.stop() : workers.shift()?.kill())
       workers.push(await serve(String(count)))
     }
   }
@@ -113,17 +211,32 @@ async function play(each: Case): Promise<readonly string[]> {
   }
 }
 
-it.each([
-  ['any program', anyCase(mode)],
-  ['one thing after another', sequentialCase(mode)],
-] as const)(
-  '%s, with workers that come and go',
-  async (_, cases) => {
-    const drawn = fc.sample(cases, { numRuns })
-    const wrong = await Promise.all(
-      drawn.map(async (each) => ({ wrong: await play(each), each: JSON.stringify(each) })),
-    )
-    expect(wrong.filter((one) => one.wrong.length > 0)).toEqual([])
-  },
-  120_000,
-)
+let folder: string
+beforeAll(() => {
+  // Each commit is synced: on a disk that would be all that is measured.
+  folder = mkdtempSync(join(existsSync(SHARED_MEMORY) ? SHARED_MEMORY : tmpdir(), 'selvage-properties-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+describe.each([
+  ['in memory', () => MEMORY, numRuns],
+  ['on a file', (name: string) => join(folder, name), 3 * numRuns],
+] as const)('%s', (_, pathOf, numRuns) => {
+  it.each([
+    ['any program', anyCase(mode)],
+    ['one thing after another', sequentialCase(mode)],
+  ] as const)(
+    '%s, with workers that come and go',
+    async (name, cases) => {
+      const drawn = [...fc.sample(cases, { numRuns }).entries()]
+      while (drawn.length > 0) {
+        const played = drawn.splice(0, AT_ONCE).map(async ([index, each]) => ({
+          wrong: await play(each, pathOf(`${name} ${index}`)),
+          each: JSON.stringify(each),
+        }))
+        expect((await Promise.all(played)).filter(({ wrong }) => wrong.length > 0)).toEqual([])
+      }
+    },
+    120_000,
+  )
+})

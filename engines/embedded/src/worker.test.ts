@@ -15,7 +15,7 @@ import {
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { type FakeClock, fakeClock } from '@selvage/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { embeddedEngine } from './index.ts'
 
 interface Place {
@@ -25,6 +25,8 @@ interface Place {
   readonly errors: unknown[]
 }
 
+const STOP_GRACE_MS = 100
+
 let folder: string
 const opened: Engine[] = []
 
@@ -32,6 +34,7 @@ beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'selvage-'))
 })
 afterEach(async () => {
+  vi.useRealTimers()
   await Promise.all(opened.splice(0).map((engine) => engine.close()))
   rmSync(folder, { recursive: true })
 })
@@ -40,7 +43,13 @@ async function place(programs: readonly Program[], clock?: FakeClock, leaseMs = 
   const runtime = nodeRuntime(clock === undefined ? {} : { clock })
   const store = await sqliteStore({ path: join(folder, 'db'), durability: 'normal' })
   const errors: unknown[] = []
-  const engine = embeddedEngine({ store, runtime, leaseMs, stopGraceMs: 100, onError: (error) => errors.push(error) })
+  const engine = embeddedEngine({
+    store,
+    runtime,
+    leaseMs,
+    stopGraceMs: STOP_GRACE_MS,
+    onError: (error) => errors.push(error),
+  })
   opened.push(engine)
   const host = createHost({ runtime, manifest: engine.manifest, programs: () => programs, outbound: engine })
   return { engine, host, store, errors }
@@ -56,6 +65,11 @@ async function is(engine: Engine, runId: string, status: RunStatus): Promise<voi
     if (run.status === status) return
     await engine.changed(runId, { entries: run.entries, status: run.status })
   }
+}
+
+/** Turns of the event loop. */
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise((resolve) => void setImmediate(resolve))
 }
 
 const step = <T>(durable: Durable, key: string, body: () => Promise<T> | T): Promise<T> =>
@@ -186,20 +200,22 @@ describe('stop', () => {
 
   it('waits no longer than its grace', async () => {
     const stuck = program('stuck', (durable) => step(durable, 's', () => new Promise(() => {})))
-    const clock = fakeClock()
-    const { engine, host } = await place([stuck], clock)
+    const { engine, host } = await place([stuck])
     const worker = await engine.serve(host)
     const started = Promise.withResolvers<void>()
     host.subscribe('r', () => started.resolve())
     await engine.start('r', { program: 'stuck', input: null })
     await started.promise
+    vi.useFakeTimers({ toFake: ['setTimeout'] })
     let stopped = false
     const stop = worker.stop().then(() => {
       stopped = true
     })
-    await clock.advance(99)
+    await turns(20)
+    await vi.advanceTimersByTimeAsync(STOP_GRACE_MS - 1)
+    await turns(20)
     expect(stopped).toBe(false)
-    await clock.advance(1)
+    await vi.advanceTimersByTimeAsync(1)
     await stop
     expect(await engine.describe('r')).toMatchObject({ status: 'pending', crashes: 0 })
   })
@@ -282,11 +298,11 @@ describe('infrastructure that fails', () => {
   it('ends no run: it is tried again after a growing while', async () => {
     const clock = fakeClock()
     const { engine, host, store, errors } = await place([program('p', (durable) => step(durable, 's', () => 1))], clock)
-    const { append } = store
-    const full = new EngineError('DISK_FULL', 'There is no space left.')
+    const { load } = store
+    const away = new EngineError('UNAVAILABLE', 'The disk reports an I/O error.')
     let tries = 0
     Object.assign(store, {
-      append: (...args: Parameters<typeof append>) => (++tries <= 3 ? Promise.reject(full) : append(...args)),
+      load: (...args: Parameters<typeof load>) => (++tries <= 3 ? Promise.reject(away) : load(...args)),
     })
     await engine.serve(host)
     await engine.start('r', { program: 'p', input: null })
@@ -296,6 +312,28 @@ describe('infrastructure that fails', () => {
         .poll(() => engine.describe('r'), { timeout: 10_000 })
         .toMatchObject({ status: 'suspended', waitsFor: { until } })
       await clock.advance(ms)
+    }
+    await is(engine, 'r', 'completed')
+    expect(errors).toEqual([away, away, away])
+  })
+
+  it('keeps a run with what it has in hand, and tries to write that after a growing while', async () => {
+    const clock = fakeClock()
+    const { engine, host, store, errors } = await place([program('p', (durable) => step(durable, 's', () => 1))], clock)
+    const { append } = store
+    const full = new EngineError('DISK_FULL', 'There is no space left.')
+    let tries = 0
+    Object.assign(store, {
+      append: (...args: Parameters<typeof append>) => (++tries <= 3 ? Promise.reject(full) : append(...args)),
+    })
+    await engine.serve(host)
+    await engine.start('r', { program: 'p', input: null })
+    for (const [before, ms] of [100, 200, 400].entries()) {
+      await expect.poll(() => errors.length, { timeout: 10_000 }).toBe(before + 1)
+      expect(await engine.describe('r')).toMatchObject({ status: 'running' })
+      await clock.advance(ms - 1)
+      expect(tries).toBe(before + 1)
+      await clock.advance(1)
     }
     await is(engine, 'r', 'completed')
     expect(errors).toEqual([full, full, full])
@@ -332,6 +370,7 @@ describe('infrastructure that fails', () => {
       offer: (runId, signal) => host.offer(runId, signal),
       registered: () => host.registered(),
       evict: (runId) => host.evict(runId),
+      holdsWork: (runId) => host.holdsWork(runId),
       subscribe: (runId, listener) => host.subscribe(runId, listener),
     }
     await engine.serve(jumpy)

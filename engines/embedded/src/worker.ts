@@ -4,7 +4,9 @@
  * It looks for work (one indexed read, and a claim only if something is due) after a start or signal of this process,
  * after the bell, when the next run is due, when a slot becomes free, when a worker has died (leases.ts), and once a second.
  *
- * Infrastructure that fails never ends a run: the run is suspended for a growing while, for any worker to try again.
+ * Infrastructure that fails never ends a run. One with steps in flight, or with results that the store would not take, is kept
+ * here, in its slot, and advanced again after a growing while: nobody repeats what goes on here, and what was paid for is
+ * written once it can be. Any other is postponed by as much, for any worker to try again.
  */
 import { type Claim, type Host, type OutboxHandler, type Programs, probe, SelvageError } from '@selvage/core'
 import { backoffMs } from './backoff.ts'
@@ -33,8 +35,8 @@ export class Worker {
   private readonly working = new Set<Promise<void>>()
   /** Suspended runs whose program has asked for something. */
   private readonly woken = new Set<string>()
-  /** Failures of infrastructure in a row, by run. */
-  private readonly failures = new Map<string, number>()
+  /** Failures of infrastructure in a row with the journal at one length, by run. */
+  private readonly failures = new Map<string, { readonly count: number; readonly entries: number }>()
   /** Ends waits between failures, when the worker stops. */
   private readonly pauses = new Set<() => void>()
   /** Something goes on here that was begun under the lease. */
@@ -237,27 +239,41 @@ export class Worker {
 
   /** Never rejects. */
   private async work(run: HeldRun): Promise<void> {
-    try {
-      await run.run()
-      this.failures.delete(run.runId)
-      if (run.woken) this.woken.add(run.runId)
-    } catch (error) {
-      this.parts.report(error)
-      await this.postpone(run, error)
+    for (let going = run.run(); ; ) {
+      try {
+        await going
+        this.failures.delete(run.runId)
+        if (run.woken) this.woken.add(run.runId)
+        break
+      } catch (error) {
+        this.parts.report(error)
+        if (!SelvageError.is(error)) this.host.evict(run.runId)
+        const ms = this.restAfter(run)
+        if (run.holdsWork) going = run.runAgain(ms)
+        else {
+          await this.postpone(run, ms)
+          break
+        }
+      }
     }
     if (run.actsOn) this.actsOn = true
     this.held.remove(run)
     this.lookout.poke()
   }
 
-  private async postpone(run: HeldRun, error: unknown): Promise<void> {
+  /** Milliseconds. */
+  private restAfter({ runId, entries }: HeldRun): number {
+    const before = this.failures.get(runId)
+    const count = before?.entries === entries ? before.count + 1 : 1
+    this.failures.set(runId, { count, entries })
+    return backoffMs(count)
+  }
+
+  private async postpone(run: HeldRun, ms: number): Promise<void> {
     const { runtime, report } = this.parts
-    const failures = (this.failures.get(run.runId) ?? 0) + 1
-    this.failures.set(run.runId, failures)
-    if (!SelvageError.is(error)) this.host.evict(run.runId)
     for (let tries = 1; !this.stopping; tries++) {
       try {
-        return await run.postpone(runtime.clock.now() + backoffMs(failures))
+        return await run.postpone(runtime.clock.now() + ms)
       } catch (again) {
         if (SelvageError.is(again, 'LEASE_LOST')) return
         report(again)

@@ -20,7 +20,7 @@ import { openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
 import { postgresPots } from './pots.ts'
 import { describe, glance, list } from './queries.ts'
-import { create, finish, release, reopen, suspend } from './runs.ts'
+import { create, finish, postpone, release, reopen, suspend } from './runs.ts'
 import { Session } from './session.ts'
 import { unknownSteps } from './unknown.ts'
 import { Workers } from './workers.ts'
@@ -90,6 +90,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     claimRun: (workerId, runId, now) => claimRun(database, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(database, runId, fence, waits, note, now),
+    postpone: (runId, fence, until, note, now) => postpone(database, runId, fence, until, note, now),
     release: (runId, fence, now) => release(database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(database, runId, fence, outcome, now),
     reopen: (runId, at, voided, now) => reopen(database, runId, at, voided, now),

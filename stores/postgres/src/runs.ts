@@ -67,21 +67,39 @@ export function suspend(
   note: Json | undefined,
   now: number,
 ): Promise<boolean> {
-  const text = JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) })
   return database.write(async (rows) => {
     const { n } = await heldRun(rows, runId, fence)
     if (await hasAwaited(rows, n, waits)) return false
-    await rows.run(
-      `update run set status = 'suspended', owner = null, crashes = 0, updated = $2, due = $3, waits = $4,
-         note = coalesce($5, note) where n = $1`,
-      n,
-      now,
-      waits.until ?? null,
-      text,
-      note === undefined ? null : JSON.stringify(note),
-    )
+    await putAside(rows, n, waits, note, now)
     return true
   }, 'now')
+}
+
+/** Whatever is pending: what tried to take it could not. */
+export function postpone(
+  database: Database,
+  runId: string,
+  fence: number,
+  until: number,
+  note: Json | undefined,
+  now: number,
+): Promise<void> {
+  return database.write(async (rows) => {
+    const { n } = await heldRun(rows, runId, fence)
+    await putAside(rows, n, { signals: [], until }, note, now)
+  }, 'now')
+}
+
+async function putAside(rows: Rows, n: number, waits: Waits, note: Json | undefined, now: number): Promise<void> {
+  await rows.run(
+    `update run set status = 'suspended', owner = null, crashes = 0, updated = $2, due = $3, waits = $4,
+       note = coalesce($5, note) where n = $1`,
+    n,
+    now,
+    waits.until ?? null,
+    JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) }),
+    note === undefined ? null : JSON.stringify(note),
+  )
 }
 
 export function release(database: Database, runId: string, fence: number, now: number): Promise<void> {

@@ -18,9 +18,9 @@ afterEach(async () => {
 })
 
 /** As two processes would have them. */
-function bell(): { database: Database; bell: Bell } {
+function bell(file = 'bell'): { database: Database; bell: Bell } {
   const database = new Database(here.path)
-  const bell = new Bell(database, `${here.path}-bell`)
+  const bell = new Bell(database, `${here.path}-${file}`)
   opened.push(database, bell)
   return { database, bell }
 }
@@ -40,6 +40,28 @@ describe('the bell', () => {
       here.bell.ring(ring)
       await vi.waitFor(() => expect(heard).toBeGreaterThan(before), { timeout: 10_000 })
     }
+  })
+
+  it('that no watch reports is caught by a net, which is finer until the watch reports something', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const [here, there] = [bell(), bell('another-bell')]
+    let heard = 0
+    there.bell.listen(() => heard++)
+    const caughtWithin = async (ms: number): Promise<boolean> => {
+      const before = heard
+      commit(here.database)
+      here.bell.ring('now')
+      vi.advanceTimersByTime(ms)
+      await sleep(0)
+      return heard > before
+    }
+    expect(await caughtWithin(499)).toBe(false)
+    expect(await caughtWithin(1)).toBe(true)
+    expect(await caughtWithin(50)).toBe(true)
+    there.bell.ring('now')
+    // Not before the watch has called back.
+    await vi.waitFor(async () => expect(await caughtWithin(50)).toBe(false), { timeout: 10_000 })
+    expect(await caughtWithin(450)).toBe(true)
   })
 
   it('is not heard where nothing was committed, or only by the hearer itself', async () => {

@@ -6,7 +6,8 @@
  * What somebody waits for rings at once; what readers follow (entries of a running run) at most every 50 ms, the last
  * one always. A hearer asks SQLite whether another connection has committed, so that its own ringing does not wake it.
  * Where the file system reports no changes (NFS, some container mounts), or a process died between commit and ring,
- * that question asked every 500 ms is the net. Nothing here keeps a process alive, or runs while nobody listens.
+ * that question asked every 500 ms is the net. What it catches was not rung: from then on it is asked every 50 ms, until
+ * the watch reports something. Nothing here keeps a process alive, or runs while nobody listens.
  */
 import { closeSync, constants, type FSWatcher, openSync, watch, writeSync } from 'node:fs'
 import type { Ring } from './commit.ts'
@@ -14,6 +15,8 @@ import type { Database } from './database.ts'
 
 const SOON_MS = 50
 const NET_MS = 500
+/** Half a per cent of a processor, which nobody need pay where the watch can be relied on. */
+const FINE_NET_MS = 50
 const DIN = new Uint8Array([10])
 
 export class Bell {
@@ -23,6 +26,7 @@ export class Bell {
   readonly #listeners: Set<() => void> = new Set()
   #watcher: FSWatcher | undefined
   #net: NodeJS.Timeout | undefined
+  #netMs = NET_MS
   #version = 0
   #rangAt = Number.NEGATIVE_INFINITY
   #later: NodeJS.Timeout | undefined
@@ -79,13 +83,26 @@ export class Bell {
     if (this.#file === undefined) return
     this.#version = this.#database.version()
     this.#watch()
-    this.#net = setInterval(this.#hear, NET_MS).unref()
+    this.#spread(this.#netMs)
+  }
+
+  #spread(ms: number): void {
+    clearInterval(this.#net)
+    this.#netMs = ms
+    this.#net = setInterval(() => this.#catch(), ms).unref()
+  }
+
+  #catch(): void {
+    if (this.#hear() && this.#netMs !== FINE_NET_MS) this.#spread(FINE_NET_MS)
   }
 
   #watch(): void {
     if (this.#file === undefined) return
     try {
-      this.#watcher = watch(this.#file, { persistent: false }, this.#hear)
+      this.#watcher = watch(this.#file, { persistent: false }, () => {
+        if (this.#netMs !== NET_MS) this.#spread(NET_MS)
+        this.#hear()
+      })
       // The net goes on where watching stops.
       this.#watcher.on('error', () => this.#watcher?.close())
     } catch {
@@ -100,14 +117,17 @@ export class Bell {
     this.#net = undefined
   }
 
-  readonly #hear = (): void => {
+  /** Whether somebody else has committed. */
+  #hear(): boolean {
     try {
       const version = this.#database.version()
-      if (version === this.#version) return
+      if (version === this.#version) return false
       this.#version = version
       for (const listener of this.#listeners) queueMicrotask(listener)
+      return true
     } catch {
       // Locked for a moment: the net asks again.
+      return false
     }
   }
 }

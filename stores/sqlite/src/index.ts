@@ -28,7 +28,7 @@ import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase, syncing } from './open.
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
 import { describe, glance, list } from './queries.ts'
-import { create, finish, release, reopen, suspend } from './runs.ts'
+import { create, finish, postpone, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
 import { unknownSteps } from './unknown.ts'
 import { Workers } from './workers.ts'
@@ -131,6 +131,10 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
       const isSuspended = await suspend(commits, database, runId, fence, waits, note, now)
       if (isSuspended) appends.leave(runId, fence)
       return isSuspended
+    },
+    async postpone(runId, fence, until, note, now) {
+      await postpone(commits, database, runId, fence, until, note, now)
+      appends.leave(runId, fence)
     },
     async release(runId, fence, now) {
       await release(commits, database, runId, fence, now)

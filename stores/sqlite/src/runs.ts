@@ -89,24 +89,46 @@ export function suspend(
   note: Json | undefined,
   now: number,
 ): Promise<boolean> {
-  const text = JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) })
   return commits.write(
     () => {
       const { n } = liveOf(database, runId, fence)
       if (pendingOf(database, n).some((signal) => isWaitedFor(signal.name, waits))) return false
-      leave(database, n)
-      database.run(
-        `update run set status = ${SUSPENDED}, owner = null, crashes = 0, updated = ?, due = ?, waits = ?,
-           note = coalesce(?, note) where n = ?`,
-        now,
-        waits.until ?? null,
-        text,
-        note === undefined ? null : JSON.stringify(note),
-        n,
-      )
+      putAside(database, n, waits, note, now)
       return true
     },
     { ring: 'now' },
+  )
+}
+
+/** Whatever is pending: what tried to take it could not. */
+export function postpone(
+  commits: Commits,
+  database: Database,
+  runId: string,
+  fence: number,
+  until: number,
+  note: Json | undefined,
+  now: number,
+): Promise<void> {
+  return commits.write(
+    () => {
+      const { n } = liveOf(database, runId, fence)
+      putAside(database, n, { signals: [], until }, note, now)
+    },
+    { ring: 'now' },
+  )
+}
+
+function putAside(database: Database, n: number, waits: Waits, note: Json | undefined, now: number): void {
+  leave(database, n)
+  database.run(
+    `update run set status = ${SUSPENDED}, owner = null, crashes = 0, updated = ?, due = ?, waits = ?,
+       note = coalesce(?, note) where n = ?`,
+    now,
+    waits.until ?? null,
+    JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) }),
+    note === undefined ? null : JSON.stringify(note),
+    n,
   )
 }
 

@@ -94,6 +94,7 @@ function reporting(inner: Host): Host {
     offer: (runId, signal) => inner.offer(runId, signal),
     registered: () => inner.registered(),
     evict: (runId) => inner.evict(runId),
+    holdsWork: (runId) => inner.holdsWork(runId),
     subscribe: (runId, listener) => inner.subscribe(runId, listener),
   }
 }

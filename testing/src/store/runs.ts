@@ -229,6 +229,34 @@ export function runs(place: () => StorePlace): void {
     })
   })
 
+  describe('postpone', () => {
+    it('gives the run up until a time, though a signal is pending that wakes it', async () => {
+      const { fence } = await claimed(store)
+      await store.signal('r', { id: 'c', name: '$cancel', payload: 'enough' }, 1)
+      expect(await store.suspend('r', fence, { signals: [] }, undefined, 2_000)).toBe(false)
+      await store.postpone('r', fence, 5_000, { at: 'work' }, 2_000)
+      expect(await store.describe('r')).toMatchObject({
+        status: 'suspended',
+        waitsFor: { signals: [], until: 5_000 },
+        note: { at: 'work' },
+        updatedAt: 2_000,
+      })
+      expect(await store.nextDue(P)).toBe(5_000)
+      expect(await claimOne(4_999)).toBeUndefined()
+      expect(await claimOne(5_000)).toMatchObject({ fence: 2, delivery: 1, signals: [{ id: 'c' }] })
+      await expect(store.postpone('r', fence, 6_000, undefined, 5_000)).rejects.toMatchObject({ code: 'LEASE_LOST' })
+    })
+
+    it('ends with the next signal that wakes any run', async () => {
+      const { fence } = await claimed(store)
+      await store.postpone('r', fence, 5_000, undefined, 2_000)
+      await store.signal('r', { id: 's', name: 'a', payload: null }, 3_000)
+      expect(await claimOne(3_000)).toBeUndefined()
+      await store.signal('r', { id: 'c', name: '$cancel', payload: 'enough' }, 3_000)
+      expect(await claimOne(3_000)).toMatchObject({ fence: 2 })
+    })
+  })
+
   describe('finish', () => {
     it('ends the run with the outcome of its journal', async () => {
       for (const [runId, outcome, status] of [
