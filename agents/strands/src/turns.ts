@@ -29,6 +29,7 @@ import { checkInput, inputMessages, interruptResponses, isSameInput, type Record
 import { applyInvocation } from './invocation-watch.ts'
 import { gateSearches } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
+import { storeOffloadsAgain } from './offloads.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
 import { answeredHooks, answerOpen, responsesTo } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
@@ -198,6 +199,7 @@ export class Turns {
     let given: InvokeArgs | undefined = args
     if (recorded === undefined) await this.#write(scope, n, recordInput(args))
     else given = yield* this.#resume(scope, recorded, args, state)
+    await storeOffloadsAgain(scope)
     let goesOn = scope.conversation.hasBegun
     this.#isInLoop = true
     while (true) {
