@@ -1,5 +1,5 @@
 /**
- * What a program is told of a step that did not succeed, and which step or wait stands behind the error that ended a
+ * What a program is told of a step that did not succeed, and which steps or waits stand behind the error that ended a
  * program, however it was wrapped: `run.retry()` begins there.
  */
 import { errorFromJson } from './codec.ts'
@@ -16,16 +16,14 @@ export class Failures {
     this.keys.set(error, key)
   }
 
-  behind(error: unknown, depth: number = 0): string | undefined {
-    if (typeof error !== 'object' || error === null || depth > DEPTH) return undefined
+  /** More than one behind an AggregateError: it is all of its errors. */
+  behind(error: unknown, depth: number = 0): readonly string[] {
+    if (typeof error !== 'object' || error === null || depth > DEPTH) return []
     const key = this.keys.get(error)
-    if (key !== undefined) return key
+    if (key !== undefined) return [key]
     const inner: readonly unknown[] = error instanceof AggregateError ? error.errors : []
-    for (const each of [...inner, (error as { cause?: unknown }).cause]) {
-      const found = this.behind(each, depth + 1)
-      if (found !== undefined) return found
-    }
-    return undefined
+    const found = inner.flatMap((each) => this.behind(each, depth + 1))
+    return found.length > 0 ? found : this.behind((error as { cause?: unknown }).cause, depth + 1)
   }
 
   /** The error of a recorded outcome other than `ok`. */

@@ -530,9 +530,11 @@ export class Fiber {
   }
 
   failureOutcome(error: unknown): Failure {
-    const step = this.failures.behind(error)
+    const [step, ...others] = this.failures.behind(error)
     if (step === undefined) return { error: errorToJson(error) }
-    return { error: errorToJson(error), step, voids: this.consequences.of(step) }
+    const voids = new Set([...others, ...[step, ...others].flatMap((key) => this.consequences.of(key))])
+    voids.delete(step)
+    return { error: errorToJson(error), step, voids: [...voids] }
   }
 
   cancelError(): unknown {

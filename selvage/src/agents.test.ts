@@ -98,6 +98,41 @@ test('an agent is a child of a workflow', async () => {
   expect(await (await report.start('spring')).result()).toBe('A poem.')
 })
 
+test('a run that failed behind several cycles carries its conversation: a retry goes on there, and so does a new run', async () => {
+  const { charged, charge } = charging()
+  let isUp = false
+  const shown: number[] = []
+  const model = () =>
+    new ScriptedModel((messages, { answer }) => {
+      shown.push(messages.length)
+      if (answer <= 3) return { text: `Part ${answer}.`, tools: [{ name: 'charge', input: { amount: answer } }] }
+      return isUp ? `Charged ${charged.map(({ amount }) => amount)}.` : { error: new Error('no network') }
+    })
+  const seller = selvage.agent('seller', () => {
+    return new Agent({ model: model(), tools: [charge], retryStrategy: null, printer: false })
+  })
+  const run = await seller.start('Sell it')
+  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', message: /no network/ })
+  const cycles = [1, 2, 3].flatMap((amount) => [
+    { role: 'assistant', content: [{ text: `Part ${amount}.` }, { toolUse: { name: 'charge', input: { amount } } }] },
+    { role: 'user', content: [{ toolResult: { status: 'success', content: [{ text: `charged ${amount}` }] } }] },
+  ])
+  const soFar = await run.conversation()
+  expect(soFar).toHaveLength(7)
+  expect(soFar).toMatchObject([{ role: 'user', content: [{ text: 'Sell it' }] }, ...cycles])
+
+  isUp = true
+  const anew = await seller.start(soFar)
+  expect((await anew.result()).text).toBe('Charged 1,2,3.')
+  expect(await anew.conversation()).toMatchObject([...(soFar as object[]), { role: 'assistant' }])
+  await run.retry()
+  expect((await run.result()).text).toBe('Charged 1,2,3.')
+  expect(await run.conversation()).toMatchObject([...(soFar as object[]), { content: [{ text: 'Charged 1,2,3.' }] }])
+  expect(charged).toHaveLength(3)
+  // Those before the failure, that one, and what is asked behind it.
+  expect(shown).toEqual([1, 3, 5, 7, 7, 7])
+})
+
 test('durable(): the same program again is given what was recorded, in a url as in an opened Selvage', async () => {
   const { charged, charge } = charging()
   const models: ScriptedModel[] = []

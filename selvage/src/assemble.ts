@@ -10,6 +10,7 @@ import { embeddedEngine } from '@selvage/engine-embedded'
 import type { PriceTable } from '@selvage/programs'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
+import { Hosts } from './hosts.ts'
 import { type Live, openLive } from './live/live.ts'
 import { defaultLogger, type Logger } from './logger.ts'
 import type { Notify, NotifyTarget } from './notify/notification.ts'
@@ -76,6 +77,8 @@ export interface Parts {
   readonly logger: Logger
   /** Whatever holds live programs of this process on that engine. */
   readonly createHost: (programs: () => readonly Program[]) => Host
+  /** All of them. */
+  readonly hosts: Hosts
   /** Where `ctx.log` prints; undefined for the console. */
   readonly log: ((runId: string, values: readonly unknown[]) => void) | undefined
   /** Chunks for readers in other processes; undefined where there is no way between them. */
@@ -123,6 +126,7 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     ...(blobs === undefined ? {} : { blobs }),
     ...(options.maxFibers === undefined ? {} : { maxFibers: options.maxFibers }),
   }
+  const hosts = new Hosts()
   const { logger } = options
   const log = logger === undefined ? undefined : printTo(logger)
   return {
@@ -130,7 +134,8 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     runtime,
     blobs,
     logger: logger ?? defaultLogger,
-    createHost: (programs) => createHost({ ...settings, programs }),
+    createHost: (programs) => hosts.add(createHost({ ...settings, programs })),
+    hosts,
     log,
     live: openLive(location),
     location,

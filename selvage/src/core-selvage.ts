@@ -95,7 +95,7 @@ export class CoreSelvage {
     this.#runPorts = {
       engine: parts.engine,
       runtime: parts.runtime,
-      host: this.#host,
+      host: parts.hosts,
       live: parts.live,
       records: this.#records,
       treasury: parts.treasury,

@@ -20,7 +20,7 @@ export interface EventsOptions {
 export interface EventSource {
   readonly engine: Engine
   /** Live chunks of runs that this process works on. */
-  readonly host: Host | undefined
+  readonly host: Pick<Host, 'subscribe'> | undefined
   /** Those of other processes. */
   readonly live?: Live | undefined
   load(from: number, limit: number): Promise<readonly Entry[]>

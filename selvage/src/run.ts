@@ -33,7 +33,7 @@ import type { Treasury } from './treasury.ts'
 export interface RunPorts {
   readonly engine: Engine
   readonly runtime: Runtime
-  readonly host: Host | undefined
+  readonly host: Pick<Host, 'subscribe'> | undefined
   /** Chunks from other processes. */
   readonly live: Live | undefined
   readonly records: Records

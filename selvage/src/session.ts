@@ -4,8 +4,19 @@
  * The session is one run with the session's id. A message is a signal, so it is durable as soon as `send` has told so, is
  * answered once whoever asks for the reply, and a second message under one id is the first.
  */
-import { type Engine, type Entry, encode, hasEnded, RunError, SelvageError, UsageError } from '@selvage/core'
+import {
+  type Engine,
+  type Entry,
+  encode,
+  hasEnded,
+  type Outcome,
+  RunError,
+  SelvageError,
+  type Start,
+  UsageError,
+} from '@selvage/core'
 import { keepAlive } from './keep-alive.ts'
+import { settle } from './outcome.ts'
 import { presentPlain, type ResultOptions, Run, type RunPorts } from './run.ts'
 
 export interface SendOptions {
@@ -74,8 +85,8 @@ export class Session<Result> {
     return new SessionMessage(this.id, id, this.#sent(signal, refuse), this.#ports)
   }
 
-  /** Resolves, once the message is durable, with the place of the journal behind which its reply will be. */
-  async #sent(signal: Parameters<Engine['signal']>[1], refuse: boolean): Promise<number> {
+  /** Resolves once the message is durable. */
+  async #sent(signal: Parameters<Engine['signal']>[1], refuse: boolean): Promise<Sent> {
     const { begin, program, runPorts } = this.#ports
     const { engine } = runPorts
     await begin(this.id)
@@ -83,21 +94,39 @@ export class Session<Result> {
     const [newest] = refuse && entries > 0 ? await engine.journal(this.id, entries - 1, 1) : []
     if (newest !== undefined && !program.isIdle(newest)) throw program.busy(this.id)
     const { accepted } = await this.#signal(signal)
-    return accepted ? entries : 0
+    return { from: accepted ? entries : 0, isAgain: !accepted }
   }
 
-  /** A session that has failed (its agent could not be made, say) goes on with the next message. */
+  /** A session that has failed goes on with the next message. */
   async #signal(signal: Parameters<Engine['signal']>[1]): ReturnType<Engine['signal']> {
     const { engine } = this.#ports.runPorts
     try {
       return await engine.signal(this.id, signal)
     } catch (error) {
-      const hasFailed = async (): Promise<boolean> => (await engine.describe(this.id)).status === 'failed'
-      if (!SelvageError.is(error, 'RUN_ENDED') || engine.retry === undefined || !(await hasFailed())) throw error
-      await engine.retry(this.id)
+      if (!SelvageError.is(error, 'RUN_ENDED') || !(await goOn(engine, this.id))) throw error
       return await engine.signal(this.id, signal)
     }
   }
+}
+
+interface Sent {
+  /** The place of the journal behind which the reply will be. */
+  readonly from: number
+  /** The message had been sent before. */
+  readonly isAgain: boolean
+}
+
+/** Makes a session that has failed (its agent could not be made, say) go on; false: it has not failed, or cannot. */
+async function goOn(engine: Engine, id: string): Promise<boolean> {
+  const hasFailed = async (): Promise<boolean> => (await engine.describe(id)).status === 'failed'
+  if (engine.retry === undefined || !(await hasFailed())) return false
+  try {
+    await engine.retry(id)
+  } catch (error) {
+    // Another message may have made it go on.
+    if (await hasFailed()) throw error
+  }
+  return true
 }
 
 /** A message that was sent. Awaited, it gives what the agent replied; see `result`. */
@@ -106,16 +135,16 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
   readonly sessionId: string
   /** Resolves once the message is durable: from then on it will be answered, whatever becomes of this process. */
   readonly accepted: Promise<void>
-  readonly #from: Promise<number>
+  readonly #sent: Promise<Sent>
   readonly #ports: SessionPorts<Result>
   #result: Promise<Result> | undefined
 
-  constructor(sessionId: string, id: string, from: Promise<number>, ports: SessionPorts<Result>) {
+  constructor(sessionId: string, id: string, sent: Promise<Sent>, ports: SessionPorts<Result>) {
     this.sessionId = sessionId
     this.id = id
-    this.#from = from
+    this.#sent = sent
     this.#ports = ports
-    this.accepted = from.then(() => {})
+    this.accepted = sent.then(() => {})
     // Whoever asks for the result is told as well.
     this.accepted.catch(() => {})
   }
@@ -131,7 +160,8 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
 
   /**
    * Waits for the reply, whichever process gives it. RUN_FAILED if the turn failed (its cause is the error; the session
-   * goes on), SESSION_BUSY if it was refused, RUN_CANCELLED if the session was cancelled.
+   * goes on), or the session itself (the message is kept, as the hint says); SESSION_BUSY if it was refused, RUN_CANCELLED if
+   * the session was cancelled.
    */
   async result({ abortSignal }: ResultOptions = {}): Promise<Result> {
     const { program, runPorts } = this.#ports
@@ -139,9 +169,9 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
     const reader = program.reader(this.sessionId, this.id)
     const release = keepAlive()
     try {
-      let from = await this.#from
+      let { from, isAgain } = await this.#sent
       while (true) {
-        const { status, entries } = await engine.describe(this.sessionId)
+        const { status, entries, outcome, start } = await engine.describe(this.sessionId)
         const page = await records.load(this.sessionId, from, PAGE)
         for (const entry of page) {
           const reply = reader.take(entry)
@@ -150,9 +180,13 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
         }
         from += page.length
         if (page.length > 0) continue
-        // It has ended, and rejects with why.
-        if (hasEnded(status)) await new Run(this.sessionId, runPorts, presentPlain).result()
-        if (hasEnded(status)) throw gone(this.sessionId)
+        if (hasEnded(status)) {
+          if (isAgain && (await goOn(engine, this.sessionId))) {
+            isAgain = false
+            continue
+          }
+          throw outcome === undefined ? gone(this.sessionId) : this.#ended(await records.outcome(outcome), start)
+        }
         abortSignal?.throwIfAborted()
         await engine.changed(this.sessionId, { status, entries }, abortSignal)
       }
@@ -160,6 +194,25 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
       release()
     }
   }
+
+  /** Why there will be no reply. Not asked of the run: it may go on already, and sessions do not end. */
+  #ended(outcome: Outcome, { deadline }: Start): unknown {
+    try {
+      settle(this.sessionId, outcome, deadline, presentPlain)
+    } catch (error) {
+      return SelvageError.is(error, 'RUN_FAILED') ? kept(this.sessionId, this.id, error) : error
+    }
+    return gone(this.sessionId)
+  }
+}
+
+/** What a message is told whose session has failed before it had a reply. */
+function kept(session: string, message: string, error: SelvageError): RunError {
+  return new RunError('RUN_FAILED', error.message, {
+    hint: `The message is kept, and answered once the session goes on: with the next message, or this one under its id (${message}). Under another id it is answered twice.`,
+    cause: error.cause,
+    details: { ...error.details, runId: session, message },
+  })
 }
 
 function gone(id: string): RunError {

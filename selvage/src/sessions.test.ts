@@ -116,18 +116,48 @@ describe('a session', () => {
     expect((await chat.send('thanks')).text).toBe('Gladly.')
   })
 
-  test('that has failed goes on with the next message, once its agent can be made', async () => {
-    const selvage = await open()
-    let key = ''
-    const chat = selvage
-      .agent('chat', () => {
-        if (key === '') throw new Error('no key')
-        return told(counting())
+  describe('that has failed, for its agent could not be made,', () => {
+    const failed = async () => {
+      const selvage = await open()
+      const keys: string[] = []
+      const chat = selvage
+        .agent('chat', () => {
+          if (keys.length === 0) throw new Error('no key')
+          return told(counting())
+        })
+        .session('ann')
+      await expect(chat.send('hello', { id: 'm1' })).rejects.toMatchObject({
+        code: 'RUN_FAILED',
+        message: /no key/,
+        hint: expect.stringContaining('kept'),
+        details: { runId: 'ann', message: 'm1' },
+        cause: { message: 'no key' },
       })
-      .session('ann')
-    await expect(chat.send('hello')).rejects.toMatchObject({ code: 'RUN_FAILED', message: /no key/ })
-    key = 'here'
-    expect((await chat.send('again')).text).toBe('I see 3.')
+      return { chat, keys }
+    }
+
+    test('goes on with the next message, and answers those that it has kept before', async () => {
+      const { chat, keys } = await failed()
+      keys.push('here')
+      expect((await chat.send('again', { id: 'm2' })).text).toBe('I see 3.')
+      expect((await chat.send('hello', { id: 'm1' })).text).toBe('I see 1.')
+      expect(await chat.run.conversation()).toHaveLength(4)
+    })
+
+    test('goes on with the same message, which is answered once', async () => {
+      const { chat, keys } = await failed()
+      await expect(chat.send('hello', { id: 'm1' })).rejects.toMatchObject({ code: 'RUN_FAILED', message: /no key/ })
+      keys.push('here')
+      expect((await chat.send('hello', { id: 'm1' })).text).toBe('I see 1.')
+      expect(await chat.run.conversation()).toHaveLength(2)
+    })
+
+    test('goes on with several that come at once', async () => {
+      const { chat, keys } = await failed()
+      keys.push('here')
+      const sent = ['m2', 'm1', 'm3'].map((id) => chat.send(`text ${id}`, { id }))
+      expect((await Promise.all(sent)).map(({ text }) => text).toSorted()).toEqual(['I see 1.', 'I see 3.', 'I see 5.'])
+    })
   })
 
   test('is of agents alone, and takes no options that it does not know', async () => {

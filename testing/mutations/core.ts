@@ -303,4 +303,13 @@ export const CORE: readonly Mutation[] = [
     test: 'core/src/turn.test.ts',
     title: 'of several sleeps that are over by the time that somebody looks, the shortest is told first',
   },
+  {
+    name: 'a retry makes again only the first of the failures behind the end',
+    breaks: 'docs/graphs-and-swarms.md: one retry goes on in all failed nodes',
+    file: 'core/src/fiber.ts',
+    find: 'const [step, ...others] = this.failures.behind(error)',
+    put: 'const [step, ...others] = this.failures.behind(error).slice(0, 1)',
+    test: 'agents/strands/src/orchestrators.test.ts',
+    title: 'one retry goes on in all of them',
+  },
 ]

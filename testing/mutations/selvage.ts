@@ -10,4 +10,13 @@ export const SELVAGE: readonly Mutation[] = [
     test: 'selvage/src/links.test.ts',
     title: 'is refused when it was tampered with',
   },
+  {
+    name: 'a message that is sent again does not make its session go on',
+    breaks: 'docs/sessions.md: the same id is the same message',
+    file: 'selvage/src/session.ts',
+    find: 'isAgain && (await goOn(engine, this.sessionId))',
+    put: 'isAgain && this.id === undefined',
+    test: 'selvage/src/sessions.test.ts',
+    title: 'goes on with the same message, which is answered once',
+  },
 ]

@@ -330,6 +330,11 @@ export class Conversation {
     return this.#pending?.n ?? this.answers
   }
 
+  /** Whether that is the result of a tool of this cycle, and still says what the tool said. */
+  gave(result: ToolResultBlock): boolean {
+    return this.#pending?.gave(result) === true
+  }
+
   /** What the agent appends once it goes on, as far as it is complete: input, answer, results. */
   implied(): Message[] {
     const pending = this.#pending

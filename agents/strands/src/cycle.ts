@@ -47,6 +47,12 @@ export class Cycle {
     return this.#results[this.#resulted.indexOf(toolUseId)]
   }
 
+  /** Whether that is the result of a tool, and says what it said when it was given out. */
+  gave(result: ToolResultBlock): boolean {
+    const given = this.#seenResults?.get(result.toolUseId)
+    return given?.block === result && isBlockAsSeen(result, given)
+  }
+
   /** All tools have their results. */
   get isComplete(): boolean {
     const { content } = this.message ?? { content: NOTHING }

@@ -4,6 +4,7 @@ import { Agent, ExecuteToolStage, InvokeModelStage, MessageAddedEvent } from '@s
 import { gateDirectCalls } from './direct-calls.ts'
 import { makeLinear } from './linear.ts'
 import { modelGate } from './model-gate.ts'
+import { noteOffloads } from './offloads.ts'
 import { knowRunOf } from './run-of.ts'
 import type { Scope } from './scope.ts'
 import type { Invocation } from './seams/inside.ts'
@@ -54,6 +55,7 @@ export function putGates(
   }
   agent.addHook(MessageAddedEvent, ({ message }) => scope()?.added(message), { order: FIRST })
   gateDirectCalls(agent, scope, isOwn)
+  noteOffloads(agent, scope, log)
   wrapInvocation(agent, wrap)
   if (!enterHooks(agent, ahead)) {
     log(

@@ -298,6 +298,93 @@ describe('two agents of one name, each with an MCP server', () => {
   })
 })
 
+/** Whose tools may be called again. */
+const plainShop = (): Server => new Server([[{ name: 'look' }, { name: 'buy' }]])
+
+/** Two agents that have one client, at work side by side. */
+const SHARING: Readonly<Record<string, (ledger: Ledger, server: Server) => Program>> = {
+  'nodes of a graph': (ledger, server) =>
+    createOrchestratorProgram(
+      'graph',
+      'team',
+      () => {
+        const tools = [server.client()]
+        const nodes = ['look', 'buy'].map((wanted) => buyer(ledger, wanted, server, { id: wanted, tools }))
+        return new Graph({ nodes, edges: [] })
+      },
+      { log: () => {} },
+    ),
+  'tools of one agent': (ledger, server) =>
+    createAgentProgram(
+      'team',
+      () => {
+        const client = server.client()
+        const tools = ['look', 'buy'].map((wanted) =>
+          buyer(ledger, wanted, server, { tools: [client] }).asTool({ name: `may_${wanted}` }),
+        )
+        const calls = tools.map(({ name }) => ({ name, input: { input: 'go' } }))
+        return makeAgent(new Ledger(), [{ tools: calls }, 'Done.'], { tools }).agent
+      },
+      { log: () => {} },
+    ),
+}
+
+/** Which of two ends first is not in the journal before one has. */
+function inOrder(how: How): unknown {
+  const isLater = (one: { nodeId: string }, other: { nodeId: string }): number => (one.nodeId < other.nodeId ? -1 : 1)
+  return JSON.parse(JSON.stringify(how, (key, value) => (key === 'results' ? value.toSorted(isLater) : value)))
+}
+
+describe('two agents with one client of an MCP server', () => {
+  const share = async (sharing: string, server: Server, prefix: readonly Entry[] = []) => {
+    const [ledger, engine] = [new Ledger(), new MemoryEngine(runtime)]
+    await engine.start('r', { program: 'team', input: 'go' }, prefix)
+    const make = SHARING[sharing] as (typeof SHARING)[string]
+    const how = await engine.execute('r', make(ledger, server))
+    return { how, entries: engine.entries('r'), seen: ledger.tools }
+  }
+
+  it.each(Object.keys(SHARING))(
+    'have its tools in every process, and need it no longer than for their calls: %s',
+    async (sharing) => {
+      const whole = await share(sharing, plainShop())
+      expect(whole.how).toMatchObject({ outcome: { ok: {} } })
+      const calls = whole.entries.flatMap((entry, index) =>
+        entry.type === 'step' && ['look', 'buy'].includes(entry.op.name) && entry.op.kind === 'tool' ? [index] : [],
+      )
+      expect(calls).toHaveLength(2)
+      for (let length = 1; length < whole.entries.length; length++) {
+        const server = plainShop()
+        server.isUp = length <= (calls[1] ?? 0)
+        const again = await share(sharing, server, whole.entries.slice(0, length))
+        const where = `behind entry ${length - 1}: ${JSON.stringify(whole.entries[length - 1]).slice(0, 150)}`
+        expect(inOrder(again.how), where).toEqual(inOrder(whole.how))
+        expect(again.seen, where).toEqual(again.seen.map(() => 'look,buy'))
+        if (!server.isUp) expect(server.asked, where).toEqual([])
+      }
+    },
+  )
+
+  it('are told each what it has recorded, where they are those of two runs', async () => {
+    const server = new Server()
+    const tools = [server.client()]
+    const program = createAgentProgram('agent', () => makeAgent(new Ledger(), SCRIPT, { tools }).agent, {
+      log: () => {},
+    })
+    const engine = new MemoryEngine(runtime)
+    await engine.start('first', { program: 'agent', input: 'go' })
+    await engine.execute('first', program)
+    const entries = engine.entries('first')
+    const listed = entries.findIndex((entry) => entry.type === 'state' && entry.key.startsWith('mcp:'))
+    const asked = server.asked.filter((method) => method === 'tools/list').length
+    for (const id of ['second', 'third'])
+      await engine.start(id, { program: 'agent', input: 'go' }, entries.slice(0, listed + 1))
+    const hows = await Promise.all(['second', 'third'].map((id) => engine.execute(id, program)))
+    expect(hows).toMatchObject([{ outcome: { ok: {} } }, { outcome: { ok: {} } }])
+    expect(server.asked.filter((method) => method === 'tools/list')).toHaveLength(asked)
+  })
+})
+
 describe('a session with an MCP server', () => {
   it('asks for its tools in each process, and goes on with those it knows while it is down', async () => {
     const server = new Server()

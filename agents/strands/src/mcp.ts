@@ -9,15 +9,17 @@
  * Runs of before wrote the first for both. An agent inside of such a run takes that only where no other can have written
  * it, and asks its server else.
  *
+ * One client may be that of several agents. Each asks through a view of it of its own, so that each is told what it has
+ * recorded itself.
+ *
  * A session, which lives for long, asks anew in each process, and takes what is recorded where a server does not answer.
  * Invocations of `durable()` begin once the SDK has asked the servers: there nothing can be done.
  */
 import type { Durable, Entry, Json } from '@selvage/core'
 import type { Agent, McpClient } from '@strands-agents/sdk'
 import { placeOf } from './places.ts'
-import { mcpClientsOf } from './seams/tools.ts'
+import { listMcpToolsBy } from './seams/tools.ts'
 
-type List = McpClient['listTools']
 type Page = Awaited<ReturnType<McpClient['client']['listTools']>>
 
 export interface McpOptions {
@@ -27,26 +29,35 @@ export interface McpOptions {
 
 /** Called before the agent's first invocation in this process; for agents inside of a run, before that of any of them. */
 export function recordMcp(agent: Agent, durable: Durable, { asksAgain = false }: McpOptions = {}): void {
-  for (const [index, client] of mcpClientsOf(agent).entries()) {
+  listMcpToolsBy(agent, (client, index, list) => {
     const told = recordOf(agent, index, durable, asksAgain)
-    const list: List = client.listTools.bind(client)
-    // The first time only: servers may tell later that their tools have changed.
-    client.listTools = async (options) => {
-      Reflect.deleteProperty(client, 'listTools')
-      const known = told.find()
-      if (known !== undefined && !asksAgain) return await listedFrom(known, client, () => list(options))
-      const pages: Page[] = []
-      try {
-        const tools = await watched(pages, client, () => list(options))
-        if (pages.length > 0 && JSON.stringify(pages) !== JSON.stringify(known))
-          void durable.state(told.key, { pages: JSON.parse(JSON.stringify(pages)) as Json })
-        return tools
-      } catch (error) {
-        if (known === undefined) throw error
-        return await listedFrom(known, client, () => list(options))
-      }
-    }
-  }
+    return async (options) =>
+      await inTurn(client, async () => {
+        const known = told.find()
+        if (known !== undefined && !asksAgain) return await listedFrom(known, client, () => list(options))
+        const pages: Page[] = []
+        try {
+          const tools = await watched(pages, client, () => list(options))
+          if (pages.length > 0 && JSON.stringify(pages) !== JSON.stringify(known))
+            void durable.state(told.key, { pages: JSON.parse(JSON.stringify(pages)) as Json })
+          return tools
+        } catch (error) {
+          if (known === undefined) throw error
+          return await listedFrom(known, client, () => list(options))
+        }
+      })
+  })
+}
+
+const listings = new WeakMap<McpClient, Promise<unknown>>()
+
+/** Agents that have one client may ask at once: each is told what it has recorded, one after the other. */
+async function inTurn<T>(client: McpClient, list: () => Promise<T>): Promise<T> {
+  const before = listings.get(client) ?? Promise.resolve()
+  const listing = before.then(list)
+  const over = listing.catch(() => {})
+  listings.set(client, over)
+  return await listing
 }
 
 /** Of each run: how many agents would have written a key of before. */
@@ -81,14 +92,16 @@ function pagesOf(entry: Entry | undefined): readonly Page[] | undefined {
 
 /** The SDK makes its tools of what was told before; nobody is connected to. */
 async function listedFrom<T>(told: readonly Page[], client: McpClient, list: () => Promise<T>): Promise<T> {
-  const { client: protocol } = client
+  const { client: protocol, connect } = client
   const pages = [...told]
   client.connect = async () => {}
   protocol.listTools = async () => pages.shift() ?? { tools: [] }
   try {
-    return await list()
+    const listing = list()
+    // It has begun with that. Who calls a tool meanwhile connects.
+    client.connect = connect
+    return await listing
   } finally {
-    Reflect.deleteProperty(client, 'connect')
     Reflect.deleteProperty(protocol, 'listTools')
   }
 }

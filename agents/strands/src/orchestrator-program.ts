@@ -124,16 +124,20 @@ function check(what: string, kind: 'graph' | 'swarm', made: unknown): void {
 }
 
 function failureOf(nest: Nest, kind: string, id: string, { results, error }: MultiAgentResult): Error {
-  const failed = results.find(({ status }) => status === 'FAILED')
-  const cause = failed?.error ?? error
-  const which = failed === undefined ? '' : `Node "${failed.nodeId}" of `
-  const behind = cause === undefined ? undefined : (nest.outcomes.get(cause) ?? cause)
-  const { step } = StepError.is(behind) ? behind.details : {}
-  const key = typeof step === 'string' ? step : `node:${failed?.nodeId ?? id}`
-  return new StepError('STEP_FAILED', `${which}${kind} "${id}" failed: ${cause?.message ?? 'no reason is known'}`, {
+  const failed = results.filter(({ status }) => status === 'FAILED')
+  const [first] = failed
+  const causes = failed.length === 0 ? [error] : failed.map((result) => result.error ?? error)
+  const names = failed.map(({ nodeId }) => `"${nodeId}"`).join(', ')
+  const which = first === undefined ? '' : failed.length === 1 ? `Node ${names} of ` : `Nodes ${names} of `
+  const why = [...new Set(causes.map((cause) => cause?.message ?? 'no reason is known'))].join('; ')
+  const behind = causes.map((cause) => (cause === undefined ? undefined : (nest.outcomes.get(cause) ?? cause)))
+  const { step } = StepError.is(behind[0]) ? behind[0].details : {}
+  const key = typeof step === 'string' ? step : `node:${first?.nodeId ?? id}`
+  return new StepError('STEP_FAILED', `${which}${kind} "${id}" failed: ${why}`, {
     hint: 'Retry the run once the cause is mended: what is recorded is not done again.',
     details: { runId: nest.durable.runId, step: key, attempt: 1 },
-    cause: behind,
+    // A retry goes on in all of them. Of a node that is recalled the error inside is known by its cause.
+    cause: failed.length > 1 ? new AggregateError(new Set([...behind, ...causes]), why) : behind[0],
   })
 }
 

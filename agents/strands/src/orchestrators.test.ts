@@ -1,7 +1,15 @@
 /** Graphs and swarms: nodes are recorded, and a run goes on inside of the node that was open. */
 import type { Entry, Json, Program, Question } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
-import { type Agent, type AgentConfig, TextBlock, type ToolContext, tool } from '@strands-agents/sdk'
+import {
+  type Agent,
+  type AgentConfig,
+  MaxTokensError,
+  Message,
+  TextBlock,
+  type ToolContext,
+  tool,
+} from '@strands-agents/sdk'
 import {
   BeforeNodeCallEvent,
   Graph,
@@ -330,6 +338,9 @@ describe('a swarm', () => {
   })
 })
 
+const tooMany = (): Error =>
+  new MaxTokensError('too many', new Message({ role: 'assistant', content: [new TextBlock('I lo')] }))
+
 describe('a node that fails', () => {
   it('fails the run, and a retry goes on inside of it, whatever was done before', async () => {
     let network = false
@@ -359,6 +370,50 @@ describe('a node that fails', () => {
     expect(resultOf(again)).toMatchObject({ status: 'COMPLETED', text: 'e saw it.' })
     expect(again.ledger.tools).toEqual(['look:d', 'look:e'])
     expect(again.ledger.modelCalls).toBe(5)
+  })
+
+  it.each<[string, () => Error, (() => Error)?]>([
+    ['errors that may pass', () => new Error('no network')],
+    ['errors that are recorded', tooMany],
+    ['one of each', () => new Error('no network'), tooMany],
+    ['one of each, the other way round', tooMany, () => new Error('no network')],
+  ])('beside others that fail as well: one retry goes on in all of them (%s)', async (_, error, other = error) => {
+    let isUp = false
+    const failing =
+      (cause: () => Error, answers: number): Script =>
+      (__, { answer }) => {
+        if (answer <= answers) return { tools: [{ name: 'look', input: { n: answer } }] }
+        return isUp ? 'Done.' : { error: cause() }
+      }
+    const make: Make = (ledger) =>
+      new Graph({
+        nodes: [
+          member(ledger, 'a', { retryStrategy: null }, failing(error, 0)),
+          member(ledger, 'b', { retryStrategy: null }, failing(other, 2)),
+          member(ledger, 'c', { retryStrategy: null }, failing(error, 4)),
+          member(ledger, 'd'),
+        ],
+        edges: ['a', 'b', 'c'].map((id): [string, string] => [id, 'd']),
+        maxSteps: 9,
+      })
+    const whole = await play(make)
+    expect(whole.how).toMatchObject({
+      outcome: { error: { message: /^Nodes "a", "b", "c" of graph "graph" failed: / } },
+    })
+    isUp = true
+    const calls = whole.ledger.tools.length
+    await whole.engine.retry('r')
+    expect(await whole.engine.execute('r', whole.program)).toMatchObject({ outcome: { ok: { status: 'COMPLETED' } } })
+    expect(whole.ledger.tools.slice(calls)).toEqual(['look:d'])
+    // Also where the process has died between the failures.
+    for (let length = 1; length < whole.entries.length; length++) {
+      isUp = false
+      const { engine, program } = await play(make, whole.entries.slice(0, length))
+      isUp = true
+      await engine.retry('r')
+      const how = await engine.execute('r', program)
+      expect(how, `behind entry ${length - 1}`).toMatchObject({ outcome: { ok: { status: 'COMPLETED' } } })
+    }
   })
 
   it('and the process dies before the run has failed: the node is not made again', async () => {

@@ -61,7 +61,7 @@ import { extractionOf, setSessionId, stashOf } from './seams/memories.ts'
 import { restoreMetrics, usedSoFar } from './seams/metrics.ts'
 import { modelsAround } from './seams/models.ts'
 import { hasDefaultRetry, hasSessionManager, missingGoalStart, muteRetries } from './seams/plugins.ts'
-import { agentOfTool, mcpClientsOf } from './seams/tools.ts'
+import { agentOfTool, listMcpToolsBy, mcpClientsOf } from './seams/tools.ts'
 import { type Script, scriptedModel, throttled } from './testing/index.ts'
 import { unwatched } from './unwatched.ts'
 
@@ -680,6 +680,46 @@ describe('agents inside of others', () => {
   it('and the MCP servers that an agent was given', () => {
     const client = new McpClient({ transport: {} as never })
     expect(mcpClientsOf(agentWith({ tools: [client] }))).toEqual([client])
+  })
+
+  it('which they ask for their tools in a way of their own, while others that have the client do not', async () => {
+    const client = new McpClient({ transport: {} as never })
+    client.connect = async () => {}
+    client.client.listTools = async () => ({ tools: [{ name: 'far', inputSchema: { type: 'object' } }] })
+    const [one, other] = [agentWith({ tools: [client] }), agentWith({ tools: [client] })]
+    let asked = 0
+    listMcpToolsBy(one, (given, index, list) => {
+      expect([given, index]).toEqual([client, 0])
+      return async (options) => {
+        asked++
+        return await list(options)
+      }
+    })
+    for (const agent of [one, other]) {
+      await agent.initialize()
+      expect(agent.tools.map(({ name }) => name)).toEqual(['far'])
+    }
+    expect(asked).toBe(1)
+    // The SDK tells an agent of changes by this.
+    const told: unknown[] = []
+    const [view] = mcpClientsOf(one)
+    if (view !== undefined) view.onToolsChanged = (before) => void told.push(before)
+    await (client as unknown as { _handleToolsChanged(): Promise<void> })._handleToolsChanged()
+    expect(told).toEqual([['far']])
+  })
+
+  it('a client whose tools are listed asks to connect at once, and before anything else', async () => {
+    const client = new McpClient({ transport: {} as never })
+    const order: string[] = []
+    client.connect = async () => void order.push('connect')
+    client.client.listTools = async () => {
+      order.push('list')
+      return { tools: [] }
+    }
+    const listing = client.listTools()
+    expect(order).toEqual(['connect'])
+    await listing
+    expect(order).toEqual(['connect', 'list'])
   })
 })
 

@@ -5,8 +5,8 @@
  *   waits ──message──▶ steps of its turn ─▶ done#m ─▶ waits
  *                  └─(came while another was answered, and asked to be refused)─▶ done#m
  *
- * A turn that fails ends with its error and the session goes on: the conversation is closed behind it, so that the next
- * message does not follow another one of the user. What is never true: two turns at once, a message answered twice, the
+ * A turn that fails ends with its error and the session goes on. Whatever a turn ends with, its conversation is closed before
+ * the next (turn-end.ts), so that no message follows another one of the user. What is never true: two turns at once, a message answered twice, the
  * text of a message stored twice.
  */
 import { decode, type Entry, errorFromJson, errorToJson, type Program, RunError } from '@selvage/core'
@@ -19,6 +19,7 @@ import { argsOf } from './input.ts'
 import { doneNumber, isDoneKey, takenMessage } from './keys.ts'
 import { recordMcp } from './mcp.ts'
 import { isSavedKey } from './memory.ts'
+import { messagesOf } from './messages-taken.ts'
 import { isPartialKey } from './partial-message.ts'
 import { type AgentOptions, readOptions } from './program-options.ts'
 import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from './record.ts'
@@ -86,11 +87,20 @@ async function answered(agent: Agent, turns: Turns, args: InvokeArgs): Promise<P
   const before = turns.ended
   try {
     const { stopReason, lastMessage } = await agent.invoke(args)
+    forgetDenial(messagesOf(agent), lastMessage)
     return turns.ended === before ? { end: { stopReason, message: lastMessage.toJSON() } } : {}
   } catch (error) {
     if (!turns.isOver) throw error
     return turns.ended === before ? { end: { error: errorToJson(error) } } : {}
   }
+}
+
+/**
+ * What a hook of BeforeInvocation says in place of a turn is told to whoever sent the message, whose own words are not in the
+ * conversation either: a provider takes no two messages of the assistant in a row.
+ */
+function forgetDenial(messages: Message[], said: Message): void {
+  if (messages.at(-1) === said && messages.at(-2)?.role !== 'user') messages.pop()
 }
 
 /** They are numbered without a gap: the last one says how many. */

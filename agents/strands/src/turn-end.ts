@@ -1,9 +1,19 @@
-/** How a turn ends, in words of the journal. */
+/** How a turn ends, in words of the journal, and what its conversation must not end with when another one begins. */
 import type { Json } from '@selvage/core'
-import { type Agent, type AgentResult, Message, type MessageData, TextBlock } from '@strands-agents/sdk'
+import {
+  type Agent,
+  type AgentResult,
+  Message,
+  type MessageData,
+  TextBlock,
+  ToolResultBlock,
+  type ToolUseBlock,
+} from '@strands-agents/sdk'
 import type { TurnEnd } from './fold.ts'
+import { messagesOf } from './messages-taken.ts'
 import { recordOf } from './record.ts'
 import type { Scope } from './scope.ts'
+import { isSame } from './splice.ts'
 
 /** What a turn ends with. */
 export type Ending = Pick<AgentResult, 'stopReason' | 'lastMessage'> & { readonly structuredOutput?: unknown }
@@ -33,9 +43,46 @@ function messageData(message: Message): MessageData {
   return typeof message.toJSON === 'function' ? message.toJSON() : { role, content: content as never }
 }
 
-/** No provider takes a conversation in which two messages of the user follow each other. */
-export function closeAfter({ messages }: Agent, error: unknown): void {
-  if (messages.at(-1)?.role !== 'user') return
-  const why = error instanceof Error ? error.message : String(error)
-  messages.push(new Message({ role: 'assistant', content: [new TextBlock(`This turn failed: ${why}`)] }))
+/** Behind a turn that failed. */
+export function closeAfter(agent: Agent, error: unknown): void {
+  close(agent, `This turn failed: ${error instanceof Error ? error.message : String(error)}`)
+}
+
+/**
+ * Before a turn with another input, whatever the one before it ended with: a cancel, a limit, structured output. What others
+ * have put into the messages since (a goal loop that begins again) is theirs.
+ */
+export function closeBefore({ agent, conversation }: Scope, input: () => readonly Message[]): void {
+  const messages = messagesOf(agent)
+  const left = conversation.messages.at(-1)
+  const isAsLeft = left !== undefined && isSame(left, messages.at(-1))
+  if (isAsLeft && isOpen(messages) && input()[0]?.role === 'user') close(agent, 'This turn ended here.')
+}
+
+/**
+ * No provider takes a conversation in which two messages of the user follow each other, or in which a tool was asked for and
+ * has no result. What is missing for another message of the user is added.
+ */
+function close(agent: Agent, words: string): void {
+  const { messages } = agent
+  if (!isOpen(messages)) return
+  const unmade = asked(messages.at(-1)).map(notMade)
+  if (unmade.length > 0) messages.push(new Message({ role: 'user', content: unmade }))
+  messages.push(new Message({ role: 'assistant', content: [new TextBlock(words)] }))
+}
+
+function isOpen(messages: readonly Message[]): boolean {
+  const last = messages.at(-1)
+  return last?.role === 'user' || asked(last).length > 0
+}
+
+/** Calls of tools in the last message: results would stand behind it. */
+function asked(last: Message | undefined): readonly ToolUseBlock[] {
+  if (last?.role !== 'assistant') return []
+  return last.content.filter((block): block is ToolUseBlock => block.type === 'toolUseBlock')
+}
+
+function notMade({ toolUseId }: ToolUseBlock): ToolResultBlock {
+  const content = [new TextBlock('The turn ended before this call was made.')]
+  return new ToolResultBlock({ toolUseId, status: 'error', content })
 }

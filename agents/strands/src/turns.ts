@@ -29,6 +29,7 @@ import { checkInput, inputMessages, interruptResponses, isSameInput, type Record
 import { applyInvocation } from './invocation-watch.ts'
 import { gateSearches } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
+import { storeOffloadsAgain } from './offloads.ts'
 import { partialAt, partialStepOf } from './partial-message.ts'
 import { answeredHooks, answerOpen, responsesTo } from './questions.ts'
 import { modelOutcomeError } from './record.ts'
@@ -37,7 +38,7 @@ import type { Invocation } from './seams/inside.ts'
 import { answerHooks, interruptJson, resetInterrupts } from './seams/interrupts.ts'
 import { restoreMetrics, type usedSoFar } from './seams/metrics.ts'
 import { hasSessionManager, missingGoalStart } from './seams/plugins.ts'
-import { closeAfter, type Ending, endOf, saidIn } from './turn-end.ts'
+import { closeAfter, closeBefore, type Ending, endOf, saidIn } from './turn-end.ts'
 import { TurnSessions, type TurnSessionsOptions } from './turn-sessions.ts'
 import { TurnStart } from './turn-start.ts'
 import { addUsage, NO_USAGE } from './usage.ts'
@@ -188,6 +189,7 @@ export class Turns {
     await scope.tellAdded(recorded !== undefined)
     const n = this.#ended + 1
     if (this.#message !== undefined) this.#message.turns++
+    this.#closeBefore(scope, n, recorded, args)
     if (recorded !== undefined) this.#start.lookBack(scope, recorded)
     const responses = interruptResponses(args)
     if (responses.length > 0) await answerOpen(scope, responses, recorded !== undefined && recorded.end === undefined)
@@ -197,6 +199,7 @@ export class Turns {
     let given: InvokeArgs | undefined = args
     if (recorded === undefined) await this.#write(scope, n, recordInput(args))
     else given = yield* this.#resume(scope, recorded, args, state)
+    await storeOffloadsAgain(scope)
     let goesOn = scope.conversation.hasBegun
     this.#isInLoop = true
     while (true) {
@@ -233,6 +236,14 @@ export class Turns {
     if (recorded !== undefined && conversation.keepsStart) this.#start.keep(recorded.n, conversation.start)
     this.#load(scope)
     return recorded
+  }
+
+  /** Where the turn has not taken its input yet: once it has, what is said here is in the journal with that. */
+  #closeBefore(scope: Scope, n: number, recorded: RecordedTurn | undefined, args: InvokeArgs | undefined): void {
+    const hasBegun = recorded !== undefined && (recorded.end !== undefined || scope.conversation.hasBegun)
+    // What a failed attempt of this process has left behind is taken away again.
+    if (n === 1 || hasBegun || this.#start.of(n) !== undefined || interruptResponses(args).length > 0) return
+    closeBefore(scope, () => inputMessages(recordInput(args) as RecordedInput))
   }
 
   /** Begins a turn that is not in the journal. */

@@ -56,3 +56,23 @@ export function plain(messages: readonly Message[]): unknown[] {
     return { role, content }
   })
 }
+
+/**
+ * What a provider would say against a conversation: that it does not begin with the user, that two messages of one role
+ * follow each other, that a call of a tool has no result behind it, or a result no call.
+ */
+export function faultsOf(messages: readonly Message[]): string[] {
+  return [...messages, undefined].flatMap((message, index) => {
+    const before = messages[index - 1]
+    const [calls, results] = [idsIn(before, 'toolUseBlock'), idsIn(message, 'toolResultBlock')]
+    return [
+      ...(message?.role === (before?.role ?? 'assistant') ? [`message ${index}: ${message.role} again`] : []),
+      ...(calls === results ? [] : [`message ${index}: results [${results}] behind calls [${calls}]`]),
+    ]
+  })
+}
+
+function idsIn(message: Message | undefined, type: 'toolUseBlock' | 'toolResultBlock'): string {
+  const ids = (message?.content ?? []).flatMap((block) => (block.type === type ? [block.toolUseId] : []))
+  return ids.toSorted().join()
+}

@@ -39,7 +39,7 @@ export interface Inside {
   readonly _backgroundTasks: unknown
   readonly _checkpointing: boolean
   readonly _meter: MeterInside
-  readonly _mcpClients?: readonly McpClient[]
+  _mcpClients?: readonly McpClient[]
 }
 
 export interface HooksInside {

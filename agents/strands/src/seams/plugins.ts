@@ -11,7 +11,7 @@ import { fieldsOf } from './inside.ts'
 import { NO_INTERRUPTS } from './interrupts.ts'
 
 /** The plugins of an agent, initialised or not, with those that the SDK makes of other options. */
-function pluginsOf(agent: Agent): unknown[] {
+export function pluginsOf(agent: Agent): unknown[] {
   const { _pluginRegistry } = agent as unknown as { readonly _pluginRegistry: object }
   return fieldsOf(_pluginRegistry).flatMap((field) => (typeof field === 'object' && field ? fieldsOf(field) : []))
 }

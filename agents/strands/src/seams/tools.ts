@@ -14,6 +14,40 @@ export function mcpClientsOf(agent: Agent): readonly McpClient[] {
   return inside(agent)._mcpClients ?? []
 }
 
+/**
+ * From now on an agent asks its MCP servers for their tools in this way, when it is initialised. `list`: as the client itself
+ * does. Other agents that have the client, and the client when its server says that its tools have changed, are left alone.
+ */
+export function listMcpToolsBy(
+  agent: Agent,
+  listTools: (client: McpClient, index: number, list: McpClient['listTools']) => McpClient['listTools'],
+): void {
+  const clients = mcpClientsOf(agent)
+  if (clients.length === 0) return
+  for (const client of clients) connectInTurn(client)
+  inside(agent)._mcpClients = clients.map((client, index) => {
+    const own = listTools(client, index, client.listTools.bind(client))
+    return new Proxy(client, {
+      get: (target, name, receiver) => (name === 'listTools' ? own : Reflect.get(target, name, receiver)),
+    })
+  })
+}
+
+const inTurn = new WeakSet<McpClient>()
+
+/** Two calls that come before there is a connection would both make one, and the second fail. */
+function connectInTurn(client: McpClient): void {
+  if (inTurn.has(client)) return
+  inTurn.add(client)
+  const connect = client.connect.bind(client)
+  let last: Promise<unknown> = Promise.resolve()
+  client.connect = async (reconnect) => {
+    const own = last.then(() => connect(reconnect))
+    last = own.catch(() => {})
+    await own
+  }
+}
+
 const STRUCTURED_OUTPUT_TOOL = 'strands_structured_output'
 
 /** The tool by which the loop asks for structured output; it is there only in an invocation that wants some. */
