@@ -2,6 +2,7 @@
 import type { Entry } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import type { AgentConfig, MessageData } from '@strands-agents/sdk'
+import { stop } from '@strands-agents/sdk/experimental/vended-tools/stop'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { engineWith, Process } from '../test/process.ts'
@@ -10,9 +11,6 @@ import { conversationOf } from './fold.ts'
 import type { Script, ScriptedAnswer } from './testing/index.ts'
 
 const runtime = nodeRuntime()
-
-// Not in the oldest versions.
-const { stop } = await import('@strands-agents/sdk/experimental/vended-tools/stop').catch(() => ({ stop: undefined }))
 
 /** A conversation that there was before. */
 const BEFORE: readonly MessageData[] = ['one', 'two', 'three'].flatMap((text): MessageData[] => [
@@ -89,8 +87,8 @@ describe('a model that takes messages out of its context', () => {
   })
 })
 
-describe.skipIf(stop === undefined)('a model that stops', () => {
-  const stopping = (ledger: Ledger): AgentConfig => ({ tools: [noting(ledger, 'look'), stop as never] })
+describe('a model that stops', () => {
+  const stopping = (ledger: Ledger): AgentConfig => ({ tools: [noting(ledger, 'look'), stop] })
   const script = calling(
     [['look', { n: 1 }]],
     [

@@ -241,6 +241,24 @@ describe('a human in the loop', () => {
     expect(whole.ledger.count('charge:1')).toBe(2)
   })
 
+  it('counts what it is told while its process lives', async () => {
+    const engine = await engineWith(runtime, [])
+    const process = new Process(engine, {
+      script: BOTH,
+      wait: true,
+      config: config(() => ({ allowedTools: ['look'], enableTrust: true })),
+    })
+    const invoked = process.invoke('Q4')
+    await engine.until('q4', (entries) => questionsOf(entries).length === 2)
+    for (const { id, reason } of questionsOf(engine.entries('q4'))) {
+      const value = String(reason).includes('"n":1') ? 'trust' : 'no'
+      await engine.signal('q4', { id, name: id, payload: { value } })
+    }
+    expect(String(await invoked)).toBe('Done.')
+    expect(toolsOf(process).toSorted()).toEqual(['charge:1', 'look:3'])
+    await process.plugin.detach()
+  })
+
   it('that asks inline is asked once for each call', async () => {
     const inline = config((ledger) => ({
       allowedTools: ['look'],

@@ -101,7 +101,7 @@ function gateHuman(human: HumanInside): void {
       return await requires(event)
     } finally {
       // The journal remembers it.
-      human._classifiedToolUseIds?.delete(event.toolUse.toolUseId)
+      human._classifiedToolUseIds.delete(event.toolUse.toolUseId)
     }
   }
   const { _classifier: classify, _ask: ask } = human

@@ -649,7 +649,7 @@ describe('interventions', () => {
     const agent = agentWith({ interventions: [given] }, [call('u1'), call('u1'), 'Done.'])
     await agent.invoke('go')
     expect(order).toEqual(['requires', 'u1', true, 'requires', false])
-    expect(human._classifiedToolUseIds?.delete('u1')).toBe(true)
+    expect(human._classifiedToolUseIds.delete('u1')).toBe(true)
   })
 })
 

@@ -36,12 +36,12 @@ export interface HumanInside {
   _requiresApproval(event: BeforeToolCallEvent): Promise<Verdict>
   _classifier?: ((event: BeforeToolCallEvent) => Verdict | Promise<Verdict>) | undefined
   _ask?: ((prompt: string) => Promise<unknown>) | undefined
-  readonly _classifiedToolUseIds?: Set<string>
+  readonly _classifiedToolUseIds: Set<string>
 }
 
 export function humanInside(handler: InterventionHandler): HumanInside | undefined {
   const found = handler as unknown as Partial<HumanInside>
-  const isKnown = typeof found._requiresApproval === 'function' && '_ask' in found
+  const isKnown = typeof found._requiresApproval === 'function' && found._classifiedToolUseIds instanceof Set
   return isKnown ? (found as HumanInside) : undefined
 }
 
