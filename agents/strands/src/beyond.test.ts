@@ -3,7 +3,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import {
   AfterInvocationEvent,
   AfterModelCallEvent,
-  type Agent,
+  Agent,
   type AgentConfig,
   BeforeInvocationEvent,
   BeforeModelCallEvent,
@@ -117,12 +117,9 @@ function asked({ ledger }: Played): number {
 }
 
 /** From each prefix: the same comes out, and nothing that is recorded is asked again. */
-/** `forgets`: a handler tells its model what it remembers of its own process, so that it is shown less in another one. */
-async function asksOnce(scenario: Scenario, { forgets = false }: { forgets?: boolean } = {}): Promise<Played> {
-  const seen = (played: Played): unknown =>
-    JSON.parse(JSON.stringify(outcomeOf(played), (key, value) => (forgets && key === 'usage' ? undefined : value)))
+async function asksOnce(scenario: Scenario): Promise<Played> {
   return await playAllPrefixes(runtime, scenario, (again, whole, prefix) => {
-    expect(seen(again)).toEqual(seen(whole))
+    expect(outcomeOf(again)).toEqual(outcomeOf(whole))
     expect(callsOf(again).toSorted()).toEqual(callsOf(whole).toSorted())
     expect(asked(again)).toBe(asked(whole) - recordedSteps(prefix, 'model'))
   })
@@ -245,18 +242,68 @@ describe('a handler that steers by a model', () => {
     const guide: Script = () => ({
       tools: [{ name: 'strands_structured_output', input: { type: 'proceed', reason: 'fine' } }],
     })
-    const whole = await asksOnce(
-      {
-        script: LOOKS,
+    const whole = await asksOnce({
+      script: LOOKS,
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look')],
+        interventions: [new LLMSteeringHandler({ model: beside(ledger, guide), systemPrompt: 'Steer.' })],
+      }),
+    })
+    expect(beyondOf(whole).length).toBeGreaterThan(2)
+    expect(whole.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+  })
+
+  it('shows it in each process what was called before, and what it has stopped', async () => {
+    let shown: string[] = []
+    const guide: Script = (messages) => {
+      const asked = JSON.stringify(messages)
+      shown.push([...asked.matchAll(/status\\": \\"(\w+)/g)].map(([, status]) => status).join())
+      const type = /Arguments: .{0,9}\\"n\\": 2/.test(asked) ? 'guide' : 'proceed'
+      return { tools: [{ name: 'strands_structured_output', input: { type, reason: 'so it is' } }] }
+    }
+    const scenario: Scenario = {
+      script: LOOKS,
+      config: (ledger) => ({
+        tools: [noting(ledger, 'look')],
+        interventions: [new LLMSteeringHandler({ model: beside(ledger, guide), systemPrompt: 'Steer.' })],
+      }),
+    }
+    const whole = await play(runtime, scenario)
+    const first = shown
+    expect(first).toEqual(['pending', 'success,pending', 'success,error,pending'])
+    for (let length = 1; length < whole.entries.length; length++) {
+      shown = []
+      const prefix = whole.entries.slice(0, length)
+      const again = await play(runtime, scenario, prefix)
+      expect(outcomeOf(again)).toEqual(outcomeOf(whole))
+      expect(shown).toEqual(first.slice(beyondOf({ entries: prefix }).length))
+    }
+  })
+
+  it('shows it what was called in turns that had ended', async () => {
+    const shown: string[] = []
+    const guide: Script = (messages) => {
+      shown.push(
+        JSON.stringify(messages)
+          .match(/startTime/g)
+          ?.length.toString() ?? 'none',
+      )
+      return { tools: [{ name: 'strands_structured_output', input: { type: 'proceed', reason: 'fine' } }] }
+    }
+    const engine = await engineWith(runtime, [])
+    const make = (): Process =>
+      new Process(engine, {
         config: (ledger) => ({
           tools: [noting(ledger, 'look')],
           interventions: [new LLMSteeringHandler({ model: beside(ledger, guide), systemPrompt: 'Steer.' })],
         }),
-      },
-      { forgets: true },
-    )
-    expect(beyondOf(whole).length).toBeGreaterThan(2)
-    expect(whole.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+      })
+    const one = make()
+    for (const input of ['Q1', 'Q2']) await one.invoke(input)
+    await one.plugin.detach()
+    const two = make()
+    for (const input of ['Q1', 'Q2', 'Q3']) await two.invoke(input)
+    expect(shown).toEqual(['1', '2', '3', '4', '5', '6', '7', '8', '9'])
   })
 })
 
@@ -491,6 +538,102 @@ describe('calls of hooks', () => {
       ...['modelContentBlockStopEvent again', 'textBlock'],
       ...['modelMessageStopEvent again', 'modelMetadataEvent again'],
     ])
+  })
+})
+
+describe('a model that nobody finds', () => {
+  type Ask = (text: string) => Promise<string>
+
+  /** Holds its model where no field of its own leads. */
+  class Hidden {
+    readonly name = 'hidden'
+    readonly #model: Model
+
+    constructor(model: Model) {
+      this.#model = model
+    }
+
+    initAgent(): void {}
+
+    readonly ask: Ask = (text) => new Judge(this.#model).ask(text)
+  }
+
+  const held: readonly [string, (model: Model) => { readonly plugins: readonly Hidden[]; readonly ask: Ask }][] = [
+    ['a closure', (model) => ({ plugins: [], ask: (text) => new Judge(model).ask(text) })],
+    [
+      'a #private field',
+      (model) => {
+        const hidden = new Hidden(model)
+        return { plugins: [hidden], ask: hidden.ask }
+      },
+    ],
+    [
+      'an agent that a closure holds',
+      (model) => ({
+        plugins: [],
+        ask: async (text) => String(await new Agent({ model, printer: false }).invoke(text)),
+      }),
+    ],
+  ]
+
+  it.each(held)('because %s holds it is asked once, in each cycle', async (_, hold) => {
+    let ask: Ask
+    const heard: string[] = []
+    const whole = await asksOnce({
+      script: LOOKS,
+      config: (ledger) => {
+        const { plugins, ask: asks } = hold(beside(ledger, () => 'good'))
+        ask = asks
+        return { tools: [noting(ledger, 'look')], plugins: [...plugins] }
+      },
+      prepare: (agent) => {
+        agent.addHook(BeforeModelCallEvent, async () => void heard.push(await ask('Well?')))
+      },
+    })
+    expect(beyondOf(whole)).toEqual([0, 1, 2, 3].map((n) => `beyond:beside@${n}`))
+    expect(new Set(heard)).toEqual(new Set(['good']))
+  })
+
+  it('is a part of the step in the body of a tool, and an ordinary one without a durable agent', async () => {
+    const asked: Ask[] = []
+    const { entries, ledger } = await play(runtime, {
+      script: LOOKS,
+      config: (ledger) => {
+        const model = beside(ledger, () => 'good')
+        asked.push((text) => new Judge(model).ask(text))
+        return { tools: [noting(ledger, 'look', () => new Judge(model).ask('Well?'))] }
+      },
+    })
+    expect(ledger.count('beside:')).toBe(3)
+    expect(await asked[0]?.('Well?')).toBe('good')
+    expect(ledger.count('beside:')).toBe(4)
+    expect(beyondOf({ entries })).toEqual([])
+  })
+})
+
+describe('a verdict on a call of a tool', () => {
+  it('stays with that call, whichever hook asks first and whatever is rendered', async () => {
+    let day = 1
+    let verdicts = 0
+    let passes = (_: string): boolean => false
+    const heard: string[] = []
+    const scenario = judged(
+      () => `verdict ${++verdicts}`,
+      (agent, judge) => {
+        agent.addHook(BeforeToolCallEvent, async ({ toolUse: { toolUseId } }) => {
+          if (!passes(toolUseId)) heard.push(`${toolUseId}: ${await judge.ask(`Today is day ${day}. May I?`)}`)
+        })
+      },
+      { script: [{ tools: ['u1', 'u2'].map((id) => ({ name: 'look', input: { n: 1 }, id })) }, 'Done.'] },
+    )
+    const { entries } = await play(runtime, scenario)
+    expect(heard).toEqual(['u1: verdict 1', 'u2: verdict 2'])
+    const both = entries.findLastIndex((entry) => entry.type === 'step' && entry.key.startsWith('beyond:')) + 1
+    day = 2
+    passes = (id) => id === 'u1'
+    const again = await play(runtime, scenario, entries.slice(0, both))
+    expect(heard.at(-1)).toBe('u2: verdict 2')
+    expect(again.ledger.count('beside:')).toBe(0)
   })
 })
 

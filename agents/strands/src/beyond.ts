@@ -1,8 +1,9 @@
 /**
  * The gate of model calls that pass the stages by: a manager that summarises, a strategy that offloads, a classifier that
  * routes, an extractor, an agent that a plugin asks. They all call `streamAggregated` of a model, which every provider
- * inherits; the models that can be found around an agent (seams/models.ts: `modelsAround`) have one of their own, which asks who
- * is calling:
+ * inherits. The models that can be found around an agent (seams/models.ts: `modelsAround`) have one of their own, for a
+ * provider may have written its own; what is inherited is gated for all others, which only a closure or a `#private` field
+ * holds. Both ask who is calling:
  *
  *   nobody's invocation                  ─▶ the model's own
  *   the loop's own call, a step's body   ─▶ the model's own: what is around it is recorded
@@ -13,7 +14,8 @@
  * calls at one place is which does not follow from their order: they may be made side by side, fail and be made again. A
  * call takes the record there of the same request. If there is none it waits for one turn of the event loop, so that those
  * beside it get theirs, and takes the first there that asks for the same kind of thing (system prompt, tools), for what
- * was recorded stands whatever is rendered today. Else it is a new one. An attempt that may pass leaves no record and gives
+ * was recorded stands whatever is rendered today. Else it is a new one. What a hook of one tool call has asked is nothing to
+ * those of another: a verdict on a call stays with that call. An attempt that may pass leaves no record and gives
  * its key back, and so does one whose caller has aborted it, for that caller went on without an answer.
  *
  * A call that nobody waits for may outlive the invocation: its caller has the answer all the same, recorded or not.
@@ -41,7 +43,7 @@ import {
 import { ConsumerLeft, pump, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
 import { throwIfCancelled } from './seams/invocation.ts'
-import { modelsAround } from './seams/models.ts'
+import { aroundInherited, modelsAround } from './seams/models.ts'
 import { asRouting, type Invoked, invocationNow, type LoopCall } from './within.ts'
 
 type Stream = Model['streamAggregated']
@@ -56,8 +58,11 @@ const gated = new WeakSet<object>()
 
 const surveyed = new WeakSet<object>()
 
+let isInheritedGated = false
+
 /** Puts the gate before the models around an agent, and what chooses among them; once for each, for good. */
 export function gateModelsOf(agent: Scope['agent']): void {
+  gateInherited()
   gateModel(agent.model)
   if (surveyed.has(agent)) return
   surveyed.add(agent)
@@ -87,6 +92,17 @@ export function gateModel(model: Model): void {
     const now = invocationNow()
     const isRecorded = now !== undefined && !isInStep(now) && isNextRecorded(now.scope)
     return (isRecorded ? Model.prototype.countTokens : countTokens).apply(this, args)
+  })
+}
+
+/** Puts the gate before models that nobody finds. Where no durable agent asks they are what they were. */
+function gateInherited(): void {
+  if (isInheritedGated) return
+  isInheritedGated = true
+  aroundInherited((inherited, model, messages, options) => {
+    const plain = (): Events => inherited.call(model, messages, options)
+    const now = gated.has(model) ? undefined : invocationNow()
+    return now === undefined || isInStep(now) ? plain() : asked(now, model, plain, messages, options)
   })
 }
 
@@ -127,7 +143,7 @@ async function* asked(
   const name = model.modelId ?? model.constructor.name
   const { conversation } = scope
   const n = now.isRouting ? conversation.base - conversation.spent.length : conversation.answers
-  const check = checkOf(scope, messages, options)
+  const check = checkOf(now, messages, options)
   const asking = askingOf(scope)
   const local = await asking.take(`beyond:${name}@${n}`, check)
   const op = { key: scope.key(local), kind: 'model', name, check } as const
@@ -217,15 +233,29 @@ async function* asked(
 
 // ── which call is which ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Two halves of 10 characters: what kind of thing is asked for, and of what. */
-function checkOf({ durable }: Scope, messages: Messages, options: StreamOptions | undefined): string {
-  const hash = (parts: unknown): string => durable.id('', JSON.stringify(parts) ?? '').slice(0, 10)
+/** Parts of 10 characters: what kind of thing is asked for, of what, and, in a hook of a tool call, for which call. */
+function checkOf({ scope, call }: Invoked, messages: Messages, options: StreamOptions | undefined): string {
+  const hash = (parts: unknown): string => scope.durable.id('', JSON.stringify(parts) ?? '').slice(0, PART)
   const { systemPrompt, toolSpecs, toolChoice } = options ?? {}
-  return hash([systemPrompt, toolSpecs, toolChoice]) + hash(messages.map(({ role, content }) => ({ role, content })))
+  const kind = hash([systemPrompt, toolSpecs, toolChoice])
+  const what = hash(messages.map(({ role, content }) => ({ role, content })))
+  return kind + what + (call === undefined ? '' : hash(call))
 }
 
-function kindOf(check: string): string {
-  return check.slice(0, 10)
+const PART = 10
+
+function isSameKind(one: string, other: string): boolean {
+  return one.slice(0, PART) === other.slice(0, PART)
+}
+
+function isSameRequest(one: string, other: string): boolean {
+  return one.slice(0, 2 * PART) === other.slice(0, 2 * PART)
+}
+
+/** Earlier versions have not recorded for which call a hook has asked. */
+function isOfCall(recorded: string, check: string): boolean {
+  const call = recorded.slice(2 * PART)
+  return call === '' || call === check.slice(2 * PART)
 }
 
 interface Recorded {
@@ -250,8 +280,10 @@ class Asking {
 
   /** The key of a call at this place. Others that are made beside it have the first choice of what is theirs. */
   async take(place: string, check: string): Promise<string> {
-    const isSame = (recorded: Recorded): boolean => recorded.check === check
-    const isOfKind = (recorded: Recorded): boolean => kindOf(recorded.check) === kindOf(check)
+    const isSame = (recorded: Recorded): boolean =>
+      isSameRequest(recorded.check, check) && isOfCall(recorded.check, check)
+    const isOfKind = (recorded: Recorded): boolean =>
+      isSameKind(recorded.check, check) && isOfCall(recorded.check, check)
     let found = this.#left(place).find(isSame)
     if (found === undefined && this.#left(place).some(isOfKind)) {
       await new Promise((resolve) => void immediate(resolve))

@@ -4,6 +4,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import {
   Agent,
   type AgentConfig,
+  BeforeToolCallEvent,
   ConstantBackoff,
   DefaultModelRetryStrategy,
   type JSONValue,
@@ -20,8 +21,9 @@ import { type Script, type ScriptedAnswer, scriptedModel, throttled } from './te
 
 const runtime = nodeRuntime()
 
+const ASKED: ScriptedAnswer = { text: 'I ask.', tools: [{ name: 'researcher', input: { input: 'look around' } }] }
 const ASKS: Script = [
-  { text: 'I ask.', tools: [{ name: 'researcher', input: { input: 'look around' } }] },
+  ASKED,
   { text: 'Again.', tools: [{ name: 'researcher', input: { input: 'look again' } }] },
   'Reported.',
 ]
@@ -170,6 +172,27 @@ describe('an agent as a tool', () => {
     }
     const whole = await playAllPrefixes(runtime, scenario, sameAndOnce)
     expect(keysOf(whole.entries)).toContain('call:call_1_1@1/call:call_2_1@2/tool:call_2_1@2')
+  })
+
+  it('is asked what its hooks ask, whoever goes on between two answers', async () => {
+    const inside: Script = [
+      { tools: [1, 2, 3].map((n) => ({ name: n === 3 ? 'look' : 'charge', input: { n } })) },
+      'Seen.',
+    ]
+    const scenario: Scenario = {
+      script: [ASKED, 'Reported.'],
+      config: (ledger) => {
+        const agent = researcher(ledger, inside, { tools: [noting(ledger, 'charge'), noting(ledger, 'look')] })
+        agent.addHook(BeforeToolCallEvent, (event) => {
+          if (event.toolUse.name === 'look') return
+          if (event.interrupt({ name: 'sure', reason: event.toolUse.input }) !== 'yes') event.cancel = 'no'
+        })
+        return { tools: [agent.asTool()] }
+      },
+      answer: ({ reason }) => ({ value: (reason as { n: number }).n === 1 ? 'yes' : 'no' }),
+    }
+    const whole = await playAllPrefixes(runtime, scenario, sameAndOnce)
+    expect(whole.ledger.tools.toSorted()).toEqual(['charge:1', 'look:3'])
   })
 
   it('is asked what its tools ask, in the journal of the run', async () => {

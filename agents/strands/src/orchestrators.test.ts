@@ -4,6 +4,7 @@ import { nodeRuntime } from '@selvage/runtime-node'
 import {
   type Agent,
   type AgentConfig,
+  BeforeToolCallEvent,
   MaxTokensError,
   Message,
   TextBlock,
@@ -293,23 +294,8 @@ describe('a graph', () => {
 
   it('that is asked before a node, and inside of one, several at once', async () => {
     const asking: Make = (ledger) => {
-      const asks = tool({
-        name: 'ask',
-        description: 'Asks.',
-        inputSchema: { type: 'object' },
-        callback: (_, context) => {
-          const answer = (context as ToolContext).interrupt<string>({ name: 'inside' })
-          ledger.tools.push(`asked ${answer}`)
-          return answer
-        },
-      })
-      const script: Script = (_, { answer }) => (answer === 1 ? { tools: [{ name: 'ask' }] } : 'asked')
       const graph = new Graph({
-        nodes: [
-          member(ledger, 'one', { tools: [asks] }, script),
-          member(ledger, 'two', { tools: [asks] }, script),
-          member(ledger, 'end'),
-        ],
+        nodes: [asker(ledger, 'one', 'inside'), asker(ledger, 'two', 'inside'), member(ledger, 'end')],
         edges: [
           ['one', 'end'],
           ['two', 'end'],
@@ -324,6 +310,107 @@ describe('a graph', () => {
     const whole = await playAllPrefixes(asking, { answer: () => ({ value: 'yes' }), isRacing: true })
     expect(questionsOf(whole.entries).map(({ name }) => name)).toEqual(['inside', 'inside', 'before'])
     expect(resultOf(whole).status).toBe('COMPLETED')
+  })
+})
+
+describe('questions', () => {
+  const said = (question: Question): { value: string } => ({ value: `yes, ${question.name}` })
+  const namesOf = ({ entries }: Played): (string | undefined)[] => questionsOf(entries).map(({ name }) => name)
+
+  it('of graphs inside of graphs, of their hooks and of those of their agents, are answered by any process', async () => {
+    const nested: Make = (ledger) => {
+      const deep = new Graph({
+        id: 'deep',
+        nodes: [asker(ledger, 'y', 'in y'), asker(ledger, 'z', 'in z')],
+        edges: [],
+        maxSteps: 9,
+      })
+      const last = asker(ledger, 'last', 'in last')
+      last.addHook(BeforeToolCallEvent, (event) => {
+        if (event.interrupt({ name: 'hook' }) !== 'yes, hook') event.cancel = 'no answer'
+      })
+      const inner = new Graph({
+        id: 'inner',
+        nodes: [asker(ledger, 'x', 'in x'), deep],
+        edges: [['x', 'deep']],
+        maxSteps: 9,
+      })
+      inner.addHook(BeforeNodeCallEvent, (event) => {
+        if (event.nodeId === 'deep' && event.interrupt({ name: 'before' }) !== 'yes, before')
+          throw new Error('no answer')
+      })
+      return new Graph({
+        nodes: [member(ledger, 'first'), inner, last],
+        edges: [
+          ['first', 'inner'],
+          ['inner', 'last'],
+        ],
+        maxSteps: 20,
+      })
+    }
+    const whole = await playAllPrefixes(nested, { answer: said, isRacing: true })
+    expect(namesOf(whole).toSorted()).toEqual(['before', 'hook', 'in last', 'in x', 'in y', 'in z'])
+    expect(whole.ledger.tools).toEqual(
+      expect.arrayContaining(['asked yes, in x', 'asked yes, in y', 'asked yes, in z']),
+    )
+    expect(resultOf(whole)).toMatchObject({ status: 'COMPLETED', text: 'last asked.' })
+    expect(keysOf(whole.entries)).toContain('node:inner#1/node:deep#1/node:z#1/tool:call_1_1@1~2')
+  })
+
+  it('of a swarm, and of one inside of a graph, are answered by any process', async () => {
+    const swarm = (ledger: Ledger): Swarm =>
+      new Swarm({
+        id: 'pair',
+        nodes: [asker(ledger, 'p', 'in p', handOver('p', 'q')), asker(ledger, 'q', 'in q', handOver('q'))],
+        maxSteps: 9,
+      })
+    const alone = await playAllPrefixes(swarm, { answer: said })
+    expect(namesOf(alone)).toEqual(['in p', 'in q'])
+    expect(resultOf(alone)).toMatchObject({ status: 'COMPLETED', text: expect.stringContaining('q is done') })
+    const inside = await playAllPrefixes(
+      (ledger) =>
+        new Graph({
+          nodes: [swarm(ledger), member(ledger, 'last')],
+          edges: [['pair', 'last']],
+          maxSteps: 20,
+        }),
+      { answer: said },
+    )
+    expect(namesOf(inside)).toEqual(['in p', 'in q'])
+    expect(resultOf(inside)).toMatchObject({ status: 'COMPLETED', text: 'last saw it.' })
+  })
+
+  it('of a swarm’s hook before an agent are answered by any process', async () => {
+    const whole = await playAllPrefixes(
+      (ledger) => {
+        const swarm = new Swarm({ nodes: [handing(ledger, 'p', 'q'), handing(ledger, 'q')], maxSteps: 9 })
+        swarm.addHook(BeforeNodeCallEvent, (event) => {
+          if (event.interrupt({ name: `before ${event.nodeId}` }) !== `yes, before ${event.nodeId}`)
+            throw new Error('no answer')
+        })
+        return swarm
+      },
+      { answer: said },
+    )
+    expect(namesOf(whole)).toEqual(['before p', 'before q'])
+    expect(resultOf(whole).text).toContain('q is done')
+  })
+
+  it('that nobody answers leave a run waiting, whatever is around them', async () => {
+    const deep: Make = (ledger) =>
+      new Graph({
+        nodes: [
+          new Graph({ id: 'inner', nodes: [asker(ledger, 'x', 'in x')], edges: [], maxSteps: 9 }),
+          member(ledger, 'last'),
+        ],
+        edges: [['inner', 'last']],
+        maxSteps: 20,
+      })
+    const played = await play(deep)
+    expect(played.how).toEqual({ waits: [questionsOf(played.entries)[0]?.id] })
+    const again = await play(deep, played.entries)
+    expect(again.how).toEqual(played.how)
+    expect(again.ledger.tools).toEqual([])
   })
 })
 
@@ -442,18 +529,35 @@ function visits(state: MultiAgentState, id: string): number {
 /** Hands over by the structured output that a swarm asks for. */
 function handing(ledger: Ledger, id: string, to?: string): Agent {
   const script: Script = (_, { answer }): ScriptedAnswer =>
-    answer === 1
-      ? { tools: [{ name: 'look', input: { text: id } }] }
-      : {
-          tools: [
-            {
-              name: 'strands_structured_output',
-              input: {
-                message: to === undefined ? `${id} is done` : `over to ${to}`,
-                ...(to !== undefined && { agentId: to }),
-              },
-            },
-          ],
-        }
+    answer === 1 ? { tools: [{ name: 'look', input: { text: id } }] } : handOver(id, to)
   return member(ledger, id, {}, script)
+}
+
+function handOver(id: string, to?: string): ScriptedAnswer {
+  return {
+    tools: [
+      {
+        name: 'strands_structured_output',
+        input: {
+          message: to === undefined ? `${id} is done` : `over to ${to}`,
+          ...(to !== undefined && { agentId: to }),
+        },
+      },
+    ],
+  }
+}
+
+/** Has a tool that asks a person, calls it, and says that it has. */
+function asker(ledger: Ledger, id: string, name: string, end: ScriptedAnswer = `${id} asked.`): Agent {
+  const asks = tool({
+    name: 'ask',
+    description: 'Asks.',
+    inputSchema: { type: 'object' },
+    callback: (_, context) => {
+      const answer = (context as ToolContext).interrupt<string>({ name })
+      ledger.tools.push(`asked ${answer}`)
+      return answer
+    },
+  })
+  return member(ledger, id, { tools: [asks] }, (_, { answer }) => (answer === 1 ? { tools: [{ name: 'ask' }] } : end))
 }

@@ -79,6 +79,7 @@ async function askForHooks(scope: Scope, interrupts: readonly InterruptJson[]): 
         name,
         ...(reason !== undefined && { reason: encode(reason, `the reason of interrupt ${name}`) }),
       })
+      scope.opened(key, asked.question)
       return { interrupt, key, asked }
     }),
   )
@@ -104,10 +105,13 @@ export async function responsesTo(
   return responses
 }
 
-/** What hooks have asked in the cycle that is gone on with, as far as it is answered: they need not stop there again. */
+/**
+ * What hooks have asked in the cycle that is gone on with, as far as it is answered: they need not stop there again. Of this
+ * agent: what agents inside of it have asked they ask for themselves, and nobody else may have taken the answer.
+ */
 export async function answeredHooks(scope: Scope): Promise<HookAnswer[]> {
   const answered = [...scope.fold.questions].flatMap(([key, { id: questionId, name, reason }]) => {
-    const id = interruptIdOf(key)
+    const id = key === scope.key(localKey(key)) ? interruptIdOf(key) : undefined
     if (id === undefined || !isHookInterrupt(id) || !scope.isAnswered(key, questionId)) return []
     return [{ key, interrupt: { id, name: name ?? id, source: 'hook' as const }, reason }]
   })

@@ -27,6 +27,7 @@ import { markReplayed } from './events.ts'
 import { Fold, type SyncPatch } from './fold.ts'
 import type { Nest } from './frames.ts'
 import { Heard } from './heard.ts'
+import { hasLedger, noteAgain } from './ledgers.ts'
 import { changedPlaces } from './linear.ts'
 import { LoopGuard } from './loop-guard.ts'
 import { type Saving, savingOf } from './memory.ts'
@@ -89,6 +90,8 @@ export class Scope implements Answers {
   fatal: { readonly error: unknown } | undefined
   /** Decisions of this cycle, by tool use id and arguments. */
   readonly approvals: Map<string, Promise<ApprovalAnswer>> = new Map()
+  /** What interventions have recorded of this cycle's calls, by key. */
+  readonly decisions: Map<string, Promise<unknown>> = new Map()
   /** Steps whose key the author's code has chosen. */
   readonly chosen: Map<string, Promise<unknown>> = new Map()
   readonly #prefix: string
@@ -125,8 +128,9 @@ export class Scope implements Answers {
     this.entries = prefix === '' ? nest.durable.history : nest.entriesOf(prefix)
     this.conversation = new Conversation(naming(nest.durable, prefix))
     this.#saving = savingOf(this, options.heardBefore)
-    if (hasStash(this.agent) || this.#saving !== undefined) this.#heard = new Heard(this.conversation)
-    this.fold = new Fold(this.entries, prefix, this.conversation, options.firstInput, this.#heard !== undefined)
+    const isHeard = hasStash(this.agent) || this.#saving !== undefined || hasLedger(this.agent)
+    if (isHeard) this.#heard = new Heard(this.conversation)
+    this.fold = new Fold(this.entries, prefix, this.conversation, options.firstInput, isHeard)
     this.asking = askingGate(nest.durable, this)
     const { loopGuard } = nest.policy
     this.loops = loopGuard === undefined ? undefined : new LoopGuard(this, loopGuard, this.entries)
@@ -221,6 +225,7 @@ export class Scope implements Answers {
   async tellAdded(goesOn: boolean): Promise<void> {
     const { added, ended } = this.fold.takeAdded()
     this.#saving?.tell(added, { ended, goesOn })
+    noteAgain(this.agent, added, this.entries)
     await storeAgain(this.agent, added)
   }
 
@@ -243,6 +248,7 @@ export class Scope implements Answers {
     const n = conversation.answers + 1
     this.#asks.clear()
     this.approvals.clear()
+    this.decisions.clear()
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
       conversation.dropPending()

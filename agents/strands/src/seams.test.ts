@@ -7,6 +7,7 @@ import {
   BedrockModel,
   BeforeInvocationEvent,
   BeforeModelCallEvent,
+  BeforeToolCallEvent,
   BeforeToolsEvent,
   ClassifierStrategy,
   ConstantBackoff,
@@ -14,13 +15,15 @@ import {
   DefaultModelRetryStrategy,
   type ExecuteToolContext,
   ExecuteToolStage,
+  InterventionActions,
+  InterventionHandler,
   InvocationTrigger,
   InvokeModelStage,
   McpClient,
   Message,
   MessageAddedEvent,
   type MessageData,
-  type Model,
+  Model,
   ModelExtractor,
   ModelRouter,
   Offload,
@@ -31,6 +34,7 @@ import {
   type ToolContext,
   tool,
 } from '@strands-agents/sdk'
+import { HumanInTheLoop } from '@strands-agents/sdk/vended-interventions/hitl'
 import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/steering'
 import { GoalLoop } from '@strands-agents/sdk/vended-plugins/goal'
 import { describe, expect, it, vi } from 'vitest'
@@ -47,6 +51,7 @@ import {
   respond,
   resumeInterrupts,
 } from './seams/interrupts.ts'
+import { confirmId, humanInside, interventionsOf, ledgersOf } from './seams/interventions.ts'
 import {
   aroundHooks,
   hasBackgroundTasks,
@@ -59,7 +64,7 @@ import {
 } from './seams/invocation.ts'
 import { extractionOf, setSessionId, stashOf } from './seams/memories.ts'
 import { restoreMetrics, usedSoFar } from './seams/metrics.ts'
-import { modelsAround } from './seams/models.ts'
+import { aroundInherited, modelsAround } from './seams/models.ts'
 import { hasDefaultRetry, hasSessionManager, missingGoalStart, muteRetries } from './seams/plugins.ts'
 import { agentOfTool, listMcpToolsBy, mcpClientsOf } from './seams/tools.ts'
 import { type Script, scriptedModel, throttled } from './testing/index.ts'
@@ -319,6 +324,23 @@ describe('what is done to all messages in each cycle', () => {
     expect(order.join(' ')).toContain('before hook behind')
   })
 
+  it('something stands around the hooks of a tool call, and knows which call that is', async () => {
+    const seen: unknown[] = []
+    const agent = agentWith({}, [{ tools: [{ name: 'look', id: 'u1' }] }, 'Done.'])
+    const types = new Set(['beforeToolCallEvent', 'afterToolCallEvent'])
+    aroundHooks(
+      agent,
+      async (hooks, type, toolUseId) => {
+        seen.push([type, toolUseId])
+        return await hooks()
+      },
+      types,
+    )
+    agent.addHook(BeforeToolCallEvent, () => void seen.push('hook'))
+    await agent.invoke('go')
+    expect(seen).toEqual([['beforeToolCallEvent', 'u1'], 'hook', ['afterToolCallEvent', 'u1']])
+  })
+
   it('something stands around the hooks of an invocation that has begun: before, behind each pass, and at the end', async () => {
     const order: unknown[] = []
     const types = new Set(['beforeInvocationEvent', 'afterInvocationEvent', 'agentResultEvent'])
@@ -572,6 +594,90 @@ describe('modelsAround', () => {
   })
 })
 
+describe('interventions', () => {
+  class Asks extends InterventionHandler {
+    readonly name = 'asks'
+
+    override beforeToolCall(): ReturnType<InterventionHandler['beforeToolCall']> {
+      return InterventionActions.confirm('Sure?')
+    }
+  }
+
+  class Watches extends InterventionHandler {
+    readonly name = 'watches'
+  }
+
+  it('that stand before calls of tools are known, and by which interrupts they ask', async () => {
+    const asks = new Asks()
+    const agent = agentWith({ interventions: [new Watches(), asks] }, [{ tools: [{ name: 'look', id: 'u1' }] }])
+    expect(interventionsOf(agent)).toEqual([asks])
+    expect(interventionsOf(agentWith())).toEqual([])
+    const { interrupts } = await agent.invoke('go')
+    expect(interrupts).toMatchObject([{ id: confirmId('asks', 'u1'), name: 'asks', reason: 'Sure?', source: 'hook' }])
+  })
+
+  it('are asked by methods that a handler can have for itself', async () => {
+    const asks = new Asks()
+    const agent = agentWith({ interventions: [asks] }, [{ tools: [{ name: 'look' }] }, 'Done.'])
+    asks.beforeToolCall = () => InterventionActions.proceed()
+    expect((await agent.invoke('go')).stopReason).toBe('endTurn')
+  })
+
+  it('a human in the loop asks its classifier unless it remembers the call, and then whoever answers', async () => {
+    const order: unknown[] = []
+    const given = new HumanInTheLoop({
+      classifier: () => ({ requiresHumanInTheLoop: false }),
+      ask: async () => 'no',
+    })
+    expect(humanInside(new Asks())).toBeUndefined()
+    const human = humanInside(given)
+    if (human === undefined) throw new Error('not known')
+    const { _requiresApproval: requires } = human
+    human._requiresApproval = async (event) => {
+      order.push('requires')
+      return await requires.call(human, event)
+    }
+    human._classifier = ({ toolUse }) => {
+      order.push(toolUse.toolUseId)
+      return { requiresHumanInTheLoop: true, reason: 'it costs' }
+    }
+    human._ask = async (prompt) => {
+      order.push(prompt.includes('it costs'))
+      return 'yes'
+    }
+    const call = (id: string) => ({ tools: [{ name: 'look', id }] })
+    const agent = agentWith({ interventions: [given] }, [call('u1'), call('u1'), 'Done.'])
+    await agent.invoke('go')
+    expect(order).toEqual(['requires', 'u1', true, 'requires', false])
+    expect(human._classifiedToolUseIds.delete('u1')).toBe(true)
+  })
+})
+
+describe('the ledger of a steering handler', () => {
+  it('is a list of calls, as it shows them to its model', async () => {
+    const shown: string[] = []
+    const model = scriptedModel((messages) => {
+      shown.push(JSON.stringify(messages))
+      return { tools: [{ name: 'strands_structured_output', input: { type: 'proceed', reason: 'fine' } }] }
+    })
+    const handler = new LLMSteeringHandler({ model, systemPrompt: 'Steer.' })
+    const agent = agentWith({ interventions: [handler] }, [{ tools: [{ name: 'look', id: 'u2' }] }, 'Done.'])
+    const [ledger] = ledgersOf(agent)
+    if (ledger === undefined) throw new Error('not known')
+    const before = { startTime: 'then', id: 'u1', name: 'look', args: {}, status: 'success', error: null }
+    ledger._toolCalls.push(before)
+    await agent.invoke('go')
+    expect(shown[0]).toContain('u1')
+    expect(ledger._maxEntries).toBe(100)
+    expect(ledger._toolCalls.map((call) => Object.keys(call))[1]).toEqual([
+      ...['startTime', 'id', 'name', 'args', 'status'],
+      ...['endTime', 'result', 'error'],
+    ])
+    expect(ledger._toolCalls[1]).toMatchObject({ id: 'u2', status: 'success', result: [{ text: 'seen' }], error: null })
+    expect(ledgersOf(agentWith())).toEqual([])
+  })
+})
+
 describe('the stash of a context manager', () => {
   it.skipIf(Offload === undefined)('lies under the session id, and keeps a message under references', async () => {
     const keys: string[] = []
@@ -744,6 +850,23 @@ describe('a model', () => {
   it('inherits streamAggregated, whatever its provider', () => {
     for (const Provider of [BedrockModel, scriptedModel([]).constructor]) {
       expect(Object.hasOwn(Provider.prototype, 'streamAggregated')).toBe(false)
+    }
+  })
+
+  it('inherits it from one place, around which something can stand', async () => {
+    const { prototype } = Model
+    const { streamAggregated } = prototype
+    const seen: unknown[] = []
+    try {
+      aroundInherited((inherited, model, ...asked) => {
+        seen.push([model, asked.length])
+        return inherited.apply(model, asked)
+      })
+      const agent = agentWith({}, ['Done.'])
+      expect(String(await agent.invoke('go'))).toBe('Done.')
+      expect(seen).toEqual([[agent.model, 2]])
+    } finally {
+      prototype.streamAggregated = streamAggregated
     }
   })
 })

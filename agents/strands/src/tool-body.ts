@@ -23,6 +23,7 @@ import { type EditedInput, recordResult, type ToolRecord } from './record.ts'
 import { ConsumerLeft, pump, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
 import { interruptJson, isInterruptError } from './seams/interrupts.ts'
+import { endAtStop, STOP_MARK } from './seams/tools.ts'
 import { abortedBy, agentTakenBy, telling } from './tool-attempts.ts'
 
 /** A call of a tool by its agent's model. */
@@ -105,6 +106,7 @@ export async function runBody(
 export function redo({ scope, ctx }: Call, record: ToolRecord, block: ToolResultBlock): void {
   markReplayed(block)
   if (record.invocation !== undefined) applyInvocation(ctx.invocationState, record.invocation)
+  if (STOP_MARK in (record.invocation?.set ?? {})) endAtStop(scope.agent)
   if (record.edits !== undefined || record.messages !== undefined) {
     scope.conversation.changeAgain(record)
     replaceMessages(scope.agent, scope.conversation.messages)

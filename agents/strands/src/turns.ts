@@ -26,6 +26,7 @@ import type { RecordedTurn, SyncPatch, TurnEnd } from './fold.ts'
 import type { Frame } from './frames.ts'
 import { guarded, marked } from './guards.ts'
 import { checkInput, inputMessages, interruptResponses, isSameInput, type RecordedInput, recordInput } from './input.ts'
+import { gateInterventions } from './interventions.ts'
 import { applyInvocation } from './invocation-watch.ts'
 import { gateSearches } from './memory.ts'
 import { messagesOf, replaceMessages } from './messages-taken.ts'
@@ -116,6 +117,7 @@ export class Turns {
     this.#isUnwatched = this.#options.isUnwatched(options)
     try {
       gateModelsOf(scope.agent)
+      gateInterventions(scope.agent)
       gateSearches(scope.agent)
       const result = yield* within(scope, guarded(this.#turn(scope, args, state, pass), open))
       isOver = result.stopReason !== 'interrupt' && !scope.durable.abortSignal.aborted

@@ -29,6 +29,8 @@ export interface Invoked {
   readonly isRouting: boolean
   /** Inside of a hook, or of what a hook has begun. */
   readonly isHook?: true
+  /** Inside of a hook of a tool call: its tool use id. */
+  readonly call?: string
   /** Inside of the model stage: what the loop gives to the model. */
   readonly loop?: LoopCall
 }
@@ -125,9 +127,11 @@ const AROUND: ReadonlySet<string | undefined> = new Set([
   'agentResultEvent',
 ])
 
+const OF_CALLS: ReadonlySet<string | undefined> = new Set(['beforeToolCallEvent', 'afterToolCallEvent'])
+
 /**
- * From now on the hooks around the invocations of an agent know where they are. `ahead` is asked before each pass. False
- * where this version of the SDK calls hooks otherwise.
+ * From now on the hooks around the invocations of an agent know where they are, and those of a tool call which call that
+ * is. `ahead` is asked before each pass. False where this version of the SDK calls hooks otherwise.
  */
 export function enterHooks(agent: Agent, ahead: () => Promise<Ahead | undefined>): boolean {
   const around = async (hooks: () => Promise<unknown>, type: string | undefined): Promise<unknown> => {
@@ -144,7 +148,8 @@ export function enterHooks(agent: Agent, ahead: () => Promise<Ahead | undefined>
       if (!goesOn) now.end()
     }
   }
-  return aroundHooks(agent, around, AROUND)
+  const areCallsKnown = aroundHooks(agent, (hooks, _, toolUseId) => asHookOf(toolUseId, hooks), OF_CALLS)
+  return aroundHooks(agent, around, AROUND) && areCallsKnown
 }
 
 /** Runs an invocation of the scope's agent as one that its code can find. */
@@ -178,6 +183,12 @@ export function asHook<T>(body: () => T): T {
   return invoked.run(heir(now, { isHook: true, ...(now.loop !== undefined && { loop: now.loop }) }), body)
 }
 
+/** Runs the hooks of an event of that tool call. */
+function asHookOf<T>(call: string | undefined, body: () => T): T {
+  const now = invocationNow()
+  return now === undefined || call === undefined ? body() : invoked.run(heir(now, { call }), body)
+}
+
 /** Runs what chooses the model of a turn. */
 export function asRouting<T>(body: () => T): T {
   const now = invocationNow()
@@ -190,6 +201,7 @@ function heir(now: Invoked, more: Partial<Invoked>): Invoked {
     scope: now.scope,
     over: now.over,
     isRouting: now.isRouting,
+    ...(now.call !== undefined && { call: now.call }),
     get isOver() {
       return now.isOver
     },

@@ -56,12 +56,12 @@ export function hasOtherStages(agent: Agent, stages: readonly object[]): boolean
 /**
  * Puts something around the hooks of an event: those that an agent has are called, one after the other, by
  * `invokeCallbacks(event)` of its registry; that of `Agent.stream` itself as well, in a stream that has begun before.
- * `types`: of these events, also where they have no hooks; default: of each that has any. False where this version does
- * so otherwise.
+ * `types`: of these events, also where they have no hooks; default: of each that has any. `toolUseId`: of the call that an
+ * event is of. False where this version does so otherwise.
  */
 export function aroundHooks(
   agent: Agent,
-  around: (hooks: () => Promise<unknown>, type: string | undefined) => Promise<unknown>,
+  around: (hooks: () => Promise<unknown>, type: string | undefined, toolUseId?: string) => Promise<unknown>,
   types?: ReadonlySet<string | undefined>,
 ): boolean {
   const registry = inside(agent)._hooksRegistry
@@ -70,9 +70,9 @@ export function aroundHooks(
     return false
   registry.invokeCallbacks = (event) => {
     const hooks = (): Promise<unknown> => invokeCallbacks.call(registry, event)
-    const { type } = event as { readonly type?: string }
+    const { type, toolUse } = event as { readonly type?: string; readonly toolUse?: { readonly toolUseId?: string } }
     const isFor = types === undefined ? getCallbacksFor.call(registry, event).length > 0 : types.has(type)
-    return isFor ? around(hooks, type) : hooks()
+    return isFor ? around(hooks, type, toolUse?.toolUseId) : hooks()
   }
   return true
 }

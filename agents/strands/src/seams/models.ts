@@ -1,4 +1,4 @@
-/** The seam of models that are called beside the loop. */
+/** The seams of models that are called beside the loop. */
 import { Agent, Message, Model } from '@strands-agents/sdk'
 import { fieldsOf, MOST_OBJECTS } from './inside.ts'
 
@@ -10,7 +10,8 @@ export interface Strategy {
 /**
  * The models that an agent and what it is made of can call, each in a field of its owner: the agent's, a router's
  * candidates and its strategy's, those of conversation, context and memory managers, of plugins and interventions. Not
- * found: `#private` fields, and what only a closure holds. Nearest first; large data is not looked through.
+ * found: `#private` fields, and what only a closure holds (`aroundInherited`). Nearest first; large data is not looked
+ * through.
  */
 export function modelsAround(agent: Agent): { readonly models: readonly Model[]; readonly strategies: Strategy[] } {
   const { contextManager, memoryManager } = agent as { contextManager?: unknown; memoryManager?: unknown }
@@ -37,4 +38,19 @@ export function modelsAround(agent: Agent): { readonly models: readonly Model[];
     }
   }
   return { models, strategies }
+}
+
+type Stream = Model['streamAggregated']
+
+/**
+ * Puts something around `streamAggregated` as every provider inherits it, for all models of the process: the only prototype
+ * of the SDK that is written to. `around` is called for each call, and gives the events that the caller gets.
+ */
+export function aroundInherited(
+  around: (inherited: Stream, model: Model, ...asked: Parameters<Stream>) => ReturnType<Stream>,
+): void {
+  const inherited = Model.prototype.streamAggregated
+  Model.prototype.streamAggregated = function (this: Model, ...asked: Parameters<Stream>) {
+    return around(inherited, this, ...asked)
+  }
 }

@@ -1,5 +1,5 @@
-/** The seams of tools: those that are agents, those of MCP servers, and the one that asks for structured output. */
-import { Agent, type LocalAgent, type McpClient } from '@strands-agents/sdk'
+/** The seams of tools: those that are agents, those of MCP servers, the one that asks for structured output, the one that stops. */
+import { AfterToolsEvent, Agent, type LocalAgent, type McpClient } from '@strands-agents/sdk'
 import { inside } from './inside.ts'
 
 /** AgentAsTool is not exported: known by its agent and by whether it keeps that agent's context. */
@@ -69,4 +69,24 @@ export function structuredOutputTool(
       }
     },
   }
+}
+
+/** What the vended `stop` writes to the invocationState. */
+export const STOP_MARK = '__strandsStopRequested'
+
+const stopping = new WeakSet<LocalAgent>()
+
+/**
+ * The first body of `stop` gives its agent a hook, which ends the turn behind the tools of the cycle if the mark is there,
+ * and takes it away. An agent whose body of `stop` is recorded needs the like of it; beside the SDK's own it finds nothing.
+ */
+export function endAtStop(agent: LocalAgent): void {
+  if (stopping.has(agent)) return
+  stopping.add(agent)
+  agent.addHook(AfterToolsEvent, (event) => {
+    const mark = event.invocationState[STOP_MARK] as { readonly message: string } | null | undefined
+    if (mark === undefined || mark === null) return
+    delete event.invocationState[STOP_MARK]
+    event.endTurn = mark.message
+  })
 }
