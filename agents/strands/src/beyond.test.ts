@@ -27,7 +27,7 @@ import {
 } from '@strands-agents/sdk'
 import { LLMSteeringHandler } from '@strands-agents/sdk/vended-interventions/steering'
 import { describe, expect, it } from 'vitest'
-import { type Ledger, noting } from '../test/agents.ts'
+import { type Ledger, noting, plain } from '../test/agents.ts'
 import { engineWith, Process } from '../test/process.ts'
 import {
   keysOf,
@@ -237,6 +237,48 @@ describe('a classifier that routes', () => {
   })
 })
 
+describe('a router that falls back', () => {
+  /** The first model is down, in every process. */
+  const falling = (asked: string[], down: () => Error): Scenario => ({
+    script: LOOKS,
+    config: (ledger) => {
+      const named = (modelId: string, isDown: boolean): RoutingCandidate => {
+        const script: Script = (_, { answer }) => {
+          asked.push(`${modelId}@${answer}`)
+          if (isDown) return { error: down() }
+          ledger.model.push(answer)
+          return LOOKS[answer - 1] ?? ''
+        }
+        return new RoutingCandidate({ model: scriptedModel(script, { modelId }), name: modelId })
+      }
+      return { model: new ModelRouter([named('small', true), named('large', false)]), tools: [noting(ledger, 'look')] }
+    },
+  })
+
+  it.skipIf(ModelRouter === undefined).each([
+    ['of a network that is down', () => Object.assign(new Error('connect'), { code: 'ECONNREFUSED' })],
+    ['that would be the same again', () => new Error('no such model')],
+  ])('asks the next model after an error %s, in whatever process it goes on', async (_, down) => {
+    const asked: string[] = []
+    const live = await play(runtime, falling(asked, down))
+    expect(live.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(asked).toEqual(['small@1', 'large@1', 'large@2', 'large@3', 'large@4'])
+    expect(live.ledger.tools).toEqual(['look:1', 'look:2', 'look:3'])
+    asked.length = 0
+    const scenario = falling(asked, down)
+    await playAllPrefixes(runtime, scenario, (again, whole, prefix) => {
+      expect(outcomeOf(again)).toEqual(outcomeOf(whole))
+      const done = (start: string): number => keysOf(prefix).filter((key) => key.startsWith(start)).length
+      expect(again.ledger.model).toEqual([1, 2, 3, 4].slice(done('model#')))
+      expect(again.ledger.tools).toEqual(['look:1', 'look:2', 'look:3'].slice(done('tool:')))
+      // The router of another process begins with its first model again; what is recorded is asked of none.
+      const next = done('model#') + 1
+      const large = [1, 2, 3, 4].slice(next - 1).map((n) => `large@${n}`)
+      expect(asked.splice(0).slice(prefix.length === 1 ? 5 : 0)).toEqual(next > 4 ? [] : [`small@${next}`, ...large])
+    })
+  })
+})
+
 describe('a handler that steers by a model', () => {
   it('asks it once for each call', async () => {
     const guide: Script = () => ({
@@ -316,8 +358,11 @@ describe('an extractor of memories', () => {
     }
   }
 
+  /** Each message says something else, and so each request of the extractor. */
+  const said = LOOKS.map((answer, n) => (typeof answer === 'string' ? answer : { ...answer, text: `I look ${n}.` }))
+
   const remembering = (facts: string[], script: Script): Scenario => ({
-    script: LOOKS,
+    script: said,
     config: (ledger) => {
       const store: MemoryStore = {
         name: 'facts',
@@ -332,15 +377,46 @@ describe('an extractor of memories', () => {
 
   it('that runs inside of the invocation is recorded, and is not waited for', async () => {
     const facts: string[] = []
-    const scenario = remembering(facts, () => '[{"content":"it was looked at"}]')
-    const { entries, agent } = await play(runtime, scenario)
+    const requests: string[] = []
+    const asked: string[] = []
+    /** Its answer says which request it is of. */
+    const numbered: Script = (messages) => {
+      const request = JSON.stringify(plain(messages))
+      if (!requests.includes(request)) requests.push(request)
+      asked.push(`fact ${requests.indexOf(request)}.`)
+      return JSON.stringify([{ content: asked.at(-1) }])
+    }
+    const scenario = remembering(facts, numbered)
+    const { entries, agent, ledger } = await play(runtime, scenario)
     await agent.memoryManager?.flush()
-    expect(facts).toContain('it was looked at')
-    expect(beyondOf({ entries }).length).toBeGreaterThan(0)
+    expect(asked).toEqual(requests.map((_, n) => `fact ${n}.`))
+    expect(facts).toEqual(asked)
+    expect([ledger.modelCalls, ledger.count('beside:')]).toEqual([4, 5])
+    const recorded = (prefix: readonly Entry[]): string[] =>
+      prefix.flatMap((entry) =>
+        entry.type === 'step' && entry.key.startsWith('beyond:')
+          ? (/fact \d+\./.exec(JSON.stringify(entry.outcome)) ?? [])
+          : [],
+      )
+    expect(recorded(entries).length).toBeGreaterThan(1)
     for (let length = 1; length < entries.length; length++) {
-      const again = await play(runtime, scenario, entries.slice(0, length))
+      const prefix = entries.slice(0, length)
+      asked.length = 0
+      const again = await play(runtime, scenario, prefix)
       expect(again.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
       await again.agent.memoryManager?.flush()
+      const where = `behind entry ${length - 1}`
+      expect(
+        asked.filter((fact) => recorded(prefix).includes(fact)),
+        where,
+      ).toEqual([])
+      expect(new Set(asked).size, where).toBe(asked.length)
+      const done = (start: string): number => keysOf(prefix).filter((key) => key.startsWith(start)).length
+      expect(again.ledger.modelCalls, where).toBe(4 - done('model#'))
+      expect(
+        again.ledger.tools.filter((name) => name.startsWith('look:')),
+        where,
+      ).toHaveLength(3 - done('tool:'))
     }
   })
 

@@ -1,7 +1,8 @@
 /**
  * Agents at random (tools that fail, ask, write state, are refused or rewritten by hooks; models that throttle or are
  * told to answer again), in processes that die at random, on an engine that loses what they had not written. Whatever
- * happens, messages, state and result are those of the run without a crash, and of the SDK without Selvage.
+ * happens, messages, state, result and usage are those of the run without a crash, and of the SDK without Selvage; and
+ * no tool runs and no model is asked for what the journal has when it begins.
  *
  * SELVAGE_CHAOS_RUNS sets how many; a failure prints the seed.
  */
@@ -23,6 +24,7 @@ import {
   type ToolContext,
   ToolResultBlock,
   tool,
+  type Usage,
 } from '@strands-agents/sdk'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
@@ -53,9 +55,44 @@ const plan = fc.record({
   approvals: fc.boolean(),
 })
 type Plan = typeof plan extends fc.Arbitrary<infer Value> ? Value : never
+type Step = Extract<Entry, { readonly type: 'step' }>
+
+/** What is really done, over all processes of a run. */
+class Watch {
+  /** What began although the journal had its result. */
+  readonly again: string[] = []
+  /** Answers that the model gave, recorded or not. */
+  answered = 0
+  readonly #journal: () => readonly Entry[]
+
+  constructor(journal: () => readonly Entry[] = () => []) {
+    this.#journal = journal
+  }
+
+  /** A refused answer is recorded, and is no message. */
+  asked(answer: number): void {
+    const told = resultsIn(this.#journal(), 'model').filter((step) => !JSON.stringify(step).includes('refuse me'))
+    if (told.length !== answer - 1) this.again.push(`answer ${answer}`)
+  }
+
+  /** A call is of the newest answer. */
+  runs(toolUseId: string): void {
+    const entries = this.#journal()
+    const key = `tool:${toolUseId}@${resultsIn(entries, 'model').length}`
+    const isIt = (step: Step): boolean => step.key === key || step.key.startsWith(`${key}~`)
+    if (resultsIn(entries, 'tool').some(isIt)) this.again.push(key)
+  }
+}
+
+/** Steps that are done: one that asks is not. */
+function resultsIn(entries: readonly Entry[], kind: 'model' | 'tool'): Step[] {
+  return entries.flatMap((entry) =>
+    entry.type === 'step' && entry.op.kind === kind && !('interrupts' in entry.outcome) ? [entry] : [],
+  )
+}
 
 /** The agent of a plan. Refusals are remembered by the model's provider: they outlive a process. */
-function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agent {
+function make(plan: Plan, watch: Watch, remembered: Map<string, number>): Agent {
   const { cycles, sequential, sameIds } = plan
   const once = (key: string, times: number): boolean => {
     const seen = remembered.get(key) ?? 0
@@ -64,7 +101,9 @@ function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agen
   }
   const script: Script = (_, { answer }) => {
     const cycle = cycles[answer - 1]
+    watch.asked(answer)
     if (cycle !== undefined && once(`throttle ${answer}`, cycle.throttles)) return { error: throttled() }
+    watch.answered++
     if (cycle?.refused && once(`refuse ${answer}`, 1)) return 'refuse me'
     if (cycle === undefined) return `Done after ${answer - 1}.`
     const tools = cycle.tools.map((name, n) => ({
@@ -75,13 +114,13 @@ function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agen
     return { text: `Cycle ${answer}.`, tools }
   }
   const config: AgentConfig = {
-    tools: tools(ledger),
+    tools: tools(watch),
     toolExecutor: sequential ? 'sequential' : 'concurrent',
     conversationManager: new NullConversationManager(),
     retryStrategy: new DefaultModelRetryStrategy({ maxAttempts: 4, backoff: new ConstantBackoff({ delayMs: 0 }) }),
     appState: { given: true },
   }
-  const { agent } = makeAgent(ledger, script, config)
+  const { agent } = makeAgent(new Ledger(), script, config)
   agent.addHook(AfterModelCallEvent, (event) => {
     if (JSON.stringify(event.stopData?.message.content ?? '').includes('refuse me')) event.retry = true
   })
@@ -103,7 +142,7 @@ function make(plan: Plan, ledger: Ledger, remembered: Map<string, number>): Agen
   return agent
 }
 
-function tools(ledger: Ledger): NonNullable<AgentConfig['tools']> {
+function tools(watch: Watch): NonNullable<AgentConfig['tools']> {
   const body = (name: string, callback: (n: number, context: ToolContext) => unknown) =>
     tool({
       name,
@@ -111,9 +150,9 @@ function tools(ledger: Ledger): NonNullable<AgentConfig['tools']> {
       inputSchema: { type: 'object' },
       callback: async (input, context) => {
         const { n } = input as { n: number }
-        const value = await callback(n, context as ToolContext)
-        ledger.tools.push(`${name}:${n}`)
-        return value as JSONValue
+        const running = context as ToolContext
+        watch.runs(running.toolUse.toolUseId)
+        return (await callback(n, running)) as JSONValue
       },
     })
   const looks = ['look', 'forbidden', 'secret'].map((name) => body(name, (n) => `${name} ${n}`))
@@ -144,15 +183,16 @@ function answer(question: Question): Json {
 async function run(
   plan: Plan,
   deaths: readonly number[],
-): Promise<{ agent: Agent; entries: readonly Entry[]; result: unknown; died: number }> {
+): Promise<{ agent: Agent; entries: readonly Entry[]; result: unknown; died: number; watch: Watch }> {
   const engine = new MemoryEngine(runtime)
+  const watch = new Watch(() => engine.entries('r'))
   const remembered = new Map<string, number>()
   let agent: Agent | undefined
   const approvals = plan.approvals ? { look: true as const, secret: true as const } : {}
   const program = createAgentProgram(
     'agent',
     () => {
-      agent = make(plan, new Ledger(), remembered)
+      agent = make(plan, watch, remembered)
       return agent
     },
     { log: () => {}, approvals },
@@ -170,6 +210,7 @@ async function run(
         entries: engine.entries('r'),
         result: 'ok' in how.outcome ? how.outcome.ok : how.outcome,
         died,
+        watch,
       }
     if ('died' in how) died++
     else
@@ -179,9 +220,16 @@ async function run(
   throw new Error('the run does not end')
 }
 
+function tokensOf(answers: readonly Step[]): number {
+  return answers.reduce((sum, { outcome }) => {
+    const { metadata } = (outcome as { ok: unknown }).ok as { metadata: { usage: Usage } }
+    return sum + metadata.usage.inputTokens + metadata.usage.outputTokens
+  }, 0)
+}
+
 /** The same without Selvage. */
 async function bare(plan: Plan): Promise<Agent> {
-  const agent = make(plan, new Ledger(), new Map())
+  const agent = make(plan, new Watch(), new Map())
   let result = await agent.invoke('go')
   while (result.stopReason === 'interrupt') {
     result = await agent.invoke(
@@ -204,6 +252,14 @@ it('comes out the same, however often the process dies', { timeout: 600_000 }, a
       expect(plain(conversationOf(torn.entries).messages)).toEqual(plain(whole.agent.messages))
       const keys = keysOf(torn.entries)
       expect(new Set(keys).size).toBe(keys.length)
+      for (const { watch, entries, died, result } of [whole, torn]) {
+        expect(watch.again).toEqual([])
+        const answers = resultsIn(entries, 'model')
+        // A process that dies takes at most one answer along.
+        expect(watch.answered - answers.length).toBeGreaterThanOrEqual(0)
+        expect(watch.answered - answers.length).toBeLessThanOrEqual(died)
+        expect((result as { usage: Usage }).usage.totalTokens).toBe(tokensOf(answers))
+      }
       if (plan.approvals) return
       const native = await bare(plan)
       expect(plain(whole.agent.messages)).toEqual(plain(native.messages))

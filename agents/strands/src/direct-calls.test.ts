@@ -5,7 +5,9 @@ import {
   AfterToolCallEvent,
   type Agent,
   type AgentConfig,
+  ConcurrentInvocationError,
   type Tool,
+  ToolNotFoundError,
   tool,
 } from '@strands-agents/sdk'
 import { BeforeNodeCallEvent, Graph } from '@strands-agents/sdk/multiagent'
@@ -130,6 +132,18 @@ describe('a direct call', () => {
       code: 'UNSUPPORTED',
       message: expect.stringContaining('agent.tool.look was called outside of an invocation'),
     })
+  })
+
+  it('that the SDK itself refuses is refused in its words', async () => {
+    const { agent, ledger } = new Process(await engineWith(runtime, []))
+    await agent.initialize()
+    await expect(async () => agent.tool.nothing?.invoke({ n: 1 })).rejects.toThrow(ToolNotFoundError)
+    Object.defineProperty(agent, 'isInvoking', { get: () => true })
+    await expect(async () => agent.tool.look?.invoke({ n: 1 })).rejects.toThrow(ConcurrentInvocationError)
+    await expect(async () => agent.tool.look?.invoke({ n: 1 }, { recordDirectToolCall: false })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+    })
+    expect(ledger.tools).toEqual([])
   })
 })
 

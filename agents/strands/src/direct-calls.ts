@@ -1,9 +1,9 @@
 /**
  * Direct calls of tools, `agent.tool.search.invoke(…)`, which pass the stages by. Inside of an invocation (in a hook or in
  * middleware) such a call is a step like the body of a tool; in the body of a step it is a part of that. Outside of any
- * invocation nothing would record it, and a program that is started again would make it again: it is refused. So it is of an
- * agent inside of a run while another part of that run goes on: a hook of its graph, or of the agent that has it as a tool.
- * Where no run is, an inner agent is an ordinary one.
+ * invocation nothing would record it, and a program that is started again would make it again: it is refused, unless the SDK
+ * refuses it, in its own words. So it is of an agent inside of a run while another part of that run goes on: a hook of its
+ * graph, or of the agent that has it as a tool. Where no run is, an inner agent is an ordinary one.
  *
  *   direct:<tool>:<hash of the input>@<n>[~2]   n: model outcomes recorded by then; ~2: the second there
  */
@@ -27,10 +27,10 @@ export function gateDirectCalls(agent: Agent, scopeNow: () => Scope | undefined,
   const stream = (name: string, ...given: Given): Events => {
     const plain = (): Events => (original[name] as NonNullable<Handle>).stream(...given) as Events
     const scope = scopeNow()
-    if (scope === undefined && (isOwn || isBesideStep())) throw outside(agent, name)
     const [input, options] = given
     // The SDK refuses to put it among the messages of a turn that is under way.
     const isKept = options?.recordDirectToolCall !== false
+    if (scope === undefined && (isOwn || isBesideStep())) return refused(agent, name, isKept, plain)
     if (scope === undefined || isKept || scope.durable.current() !== undefined) return plain()
     return asStep(scope, name, input ?? {}, plain)
   }
@@ -90,6 +90,22 @@ async function* asStep(scope: Scope, asked: string, given: unknown, plain: () =>
   if (live === undefined && state !== undefined) watch.apply(state)
   if (live === undefined && systemPrompt !== undefined) scope.prompt.apply(systemPrompt)
   return resultBlock(record, `direct_${durable.id('', local).slice(0, 16)}`)
+}
+
+/** A call of a tool that is not there, or of an agent that is busy, does nothing: the SDK says what is wrong with it. */
+async function* refused(agent: Agent, name: string, isKept: boolean, plain: () => Events): Events {
+  const isBusy = isKept && agent.isInvoking
+  if (isBusy || !isThere(agent, name)) return yield* plain()
+  throw outside(agent, name)
+}
+
+function isThere(agent: Agent, name: string): boolean {
+  try {
+    agent.toolRegistry.resolve(name)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function outside(agent: Agent, name: string): UsageError {

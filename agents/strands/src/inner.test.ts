@@ -203,9 +203,15 @@ describe('an agent as a tool', () => {
         question.kind === 'interrupt' ? { value: 'yes' } : { approved: true, input: { n: 2 } },
       options: { approvals: { look: true }, effects: { look: 'read' } },
     }
-    const whole = await playAllPrefixes(runtime, scenario, (again, all) => {
+    const whole = await playAllPrefixes(runtime, scenario, (again, all, prefix) => {
       expect(outcomeOf(again)).toEqual(outcomeOf(all))
+      expect(again.ledger.modelCalls).toBe(all.ledger.modelCalls - recorded(prefix, 'model'))
+      // The body that asked has done nothing yet: only one with a result has.
+      const done = prefix.filter((entry) => entry.type === 'step' && 'ok' in entry.outcome)
+      expect(again.ledger.tools).toEqual(all.ledger.tools.slice(recorded(done, 'tool')))
+      expect(questionsOf(again.entries)).toEqual(questionsOf(all.entries))
     })
+    expect(whole.ledger.modelCalls).toBe(5)
     expect(questionsOf(whole.entries).map(({ kind, name }) => [kind, name])).toEqual([
       ['interrupt', 'sure'],
       ['approval', 'look'],

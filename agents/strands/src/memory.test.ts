@@ -159,11 +159,14 @@ describe('a store of memories', () => {
   it('gets the facts of messages whose extractor had answered when the process died', async () => {
     const all = ['go', 'I look 1', 'I look 2', 'Done']
     const numbers = [0, 1, 3, 5]
-    const extracting = async (prefix: readonly Entry[] = []): Promise<Remembered> => {
+    const wordsIn = (text: string): string[] => all.filter((word) => text.includes(word))
+    const extracting = async (prefix: readonly Entry[] = []): Promise<Remembered & { asked: readonly string[] }> => {
       const store = new Store()
+      const asked: string[] = []
       const facts: Script = (messages) => {
-        const text = JSON.stringify(messages)
-        return JSON.stringify(all.filter((word) => text.includes(word)).map((content) => ({ content })))
+        const words = wordsIn(JSON.stringify(messages))
+        asked.push(words.join())
+        return JSON.stringify(words.map((content) => ({ content })))
       }
       const config = (ledger: Ledger): AgentConfig => {
         const extractor = new ModelExtractor({ model: scriptedModel(facts, { modelId: 'extractor' }) })
@@ -173,15 +176,25 @@ describe('a store of memories', () => {
       }
       const played = await play(runtime, { script: LOOKS, config }, prefix)
       await played.agent.memoryManager?.flush()
-      return { ...played, store }
+      return { ...played, store, asked }
     }
     const whole = await extracting()
-    expect(new Set(whole.store.facts)).toEqual(new Set(all))
+    expect(whole.store.facts).toEqual(all)
+    expect(whole.asked.join()).toBe(all.join())
     for (let length = 1; length < whole.entries.length; length++) {
       const prefix = whole.entries.slice(0, length)
-      const { store } = await extracting(prefix)
-      const due = all.filter((_, index) => Number(numbers[index]) > markIn(prefix))
-      expect(store.facts, `behind entry ${length - 1}`).toEqual(expect.arrayContaining(due))
+      const { store, asked, ledger } = await extracting(prefix)
+      const where = `behind entry ${length - 1}`
+      expect(store.facts, where).toEqual(all.filter((_, index) => Number(numbers[index]) > markIn(prefix)))
+      const answered = prefix.flatMap((entry) =>
+        entry.type === 'step' && entry.key.startsWith('beyond:') ? [wordsIn(JSON.stringify(entry.outcome)).join()] : [],
+      )
+      expect(
+        asked.filter((request) => answered.includes(request)),
+        where,
+      ).toEqual([])
+      expect(new Set(asked).size, where).toBe(asked.length)
+      expect(ledger.modelCalls, where).toBe(3 - keysOf(prefix).filter((key) => key.startsWith('model#')).length)
     }
   })
 

@@ -451,12 +451,26 @@ describe('a node that fails', () => {
         step: 'node:c#1',
       },
     })
+    expect(failed.ledger.tools).toEqual(['look:a', 'look:b', 'look:c'])
+    expect(failed.ledger.modelCalls).toBe(6)
     network = true
-    const voided = failed.entries.filter((entry) => !('key' in entry) || entry.key !== 'node:c#1').slice(0, -1)
-    const again = await play(failing, renumbered(voided))
+    const { engine, program } = failed
+    await engine.retry('r')
+    const behind = failed.entries.length
+    const again = { ...failed, how: await engine.execute('r', program) }
     expect(resultOf(again)).toMatchObject({ status: 'COMPLETED', text: 'e saw it.' })
-    expect(again.ledger.tools).toEqual(['look:d', 'look:e'])
-    expect(again.ledger.modelCalls).toBe(5)
+    expect(failed.ledger.tools.slice(3)).toEqual(['look:d', 'look:e'])
+    expect(failed.ledger.modelCalls).toBe(6 + 5)
+    const { entries } = failed
+    expect(entries[behind - 1]).toMatchObject({ type: 'reopen', voided: ['node:c#1'] })
+    for (let length = behind; length < entries.length; length++) {
+      const prefix = entries.slice(0, length)
+      const torn = await play(failing, prefix)
+      const where = `behind entry ${length - 1}`
+      expect(bare(torn.how), where).toEqual(bare(again.how))
+      expect(torn.ledger.modelCalls, where).toBe(10 - count(prefix, 'model'))
+      expect(torn.ledger.tools, where).toHaveLength(5 - count(prefix, 'tool'))
+    }
   })
 
   it.each<[string, () => Error, (() => Error)?]>([
@@ -517,10 +531,6 @@ describe('a node that fails', () => {
     expect(asked).toBe(1)
   })
 })
-
-function renumbered(entries: readonly Entry[]): Entry[] {
-  return entries.map((entry, seq) => ({ ...entry, seq }))
-}
 
 function visits(state: MultiAgentState, id: string): number {
   return state.results.filter(({ nodeId }) => nodeId === id).length

@@ -255,16 +255,22 @@ describe('interrupts', () => {
       ],
       config: (ledger) => ({ tools: [asking(ledger, 'one', ['a']), asking(ledger, 'two', ['c'])] }),
     })
-    const { engine, entries, program } = played
+    const { engine, entries, program, ledger } = played
+    const day = 24 * 60 * 60 * 1000
+    const asked = engine.now
     for (const name of ['c', 'a']) {
+      engine.now += 3 * day
       const { id } = questionsOf(entries).find((question) => question.name === name) as Question
       await engine.signal('r', { id, name: id, payload: { value: name } })
-      played.ledger.tools.push(`answered ${name}`)
+      ledger.tools.push(`answered ${name}`)
       const how = await engine.execute('r', program)
       expect(how).toMatchObject(name === 'c' ? { waits: [expect.anything()] } : { outcome: { ok: { text: 'Done.' } } })
     }
-    const acted = played.ledger.tools.filter((done) => !done.endsWith('-begun'))
+    const acted = ledger.tools.filter((done) => !done.endsWith('-begun'))
     expect(acted).toEqual(['answered c', 'two:["c"]', 'answered a', 'one:["a"]'])
+    expect([ledger.count('one-begun'), ledger.count('two-begun'), ledger.modelCalls]).toEqual([2, 2, 2])
+    const answers = entries.flatMap((entry) => (entry.type === 'signal' ? [entry] : []))
+    expect(answers.map(({ at }) => Math.floor((at - asked) / day))).toEqual([3, 6])
   })
 })
 

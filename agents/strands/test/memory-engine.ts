@@ -61,9 +61,12 @@ export class MemoryEngine {
   /** Where large values go, if anywhere. */
   blobs: Blobs | undefined
   readonly #runtime: Runtime
+  readonly #isPrompt: boolean
 
-  constructor(runtime: Runtime) {
+  /** `isPrompt`: what is written is kept at once; by default one turn of the event loop later. */
+  constructor(runtime: Runtime, { isPrompt = false }: { readonly isPrompt?: boolean } = {}) {
     this.#runtime = runtime
+    this.#isPrompt = isPrompt
   }
 
   /** As users of the port see it. */
@@ -175,7 +178,7 @@ export class MemoryEngine {
     })
     run.held = { lose: () => die(), host, nudge: () => nudge() }
     const append = async (at: number, entries: readonly Entry[]): Promise<void> => {
-      await new Promise((resolve) => void immediate(resolve))
+      if (!this.#isPrompt) await new Promise((resolve) => void immediate(resolve))
       if (abort.signal.aborted) throw new LeaseLostError('LEASE_LOST', 'dead')
       if (at !== run.entries.length) throw new Error(`append at ${at}, the journal has ${run.entries.length}`)
       const room = this.diesBehind === undefined ? entries.length : this.diesBehind - run.entries.length

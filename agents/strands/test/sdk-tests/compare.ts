@@ -8,8 +8,16 @@ export interface Difference {
 }
 
 export interface Explained {
+  /** Its full name; with `says`, the file of several. */
   readonly test: string
+  /** What the failure of each of them says: one for another reason is not explained. */
+  readonly says?: string
   readonly why: string
+}
+
+export function explains({ test, says }: Explained, difference: Difference): boolean {
+  if (says === undefined) return difference.test === test
+  return fileOf(difference.test) === test && difference.message.includes(says)
 }
 
 export function differences(without: Results, withGate: Results): Difference[] {

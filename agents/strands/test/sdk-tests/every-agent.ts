@@ -8,9 +8,17 @@ import type { Agent } from '@strands-agents/sdk'
 import { createDurablePlugin } from '../../src/plugin.ts'
 import { MemoryEngine } from '../memory-engine.ts'
 
-/** Before a test fakes it. */
-const immediate = setImmediate
-const runtime = { ...nodeRuntime(), drain: () => new Promise<void>((resolve) => void immediate(resolve)) }
+/**
+ * Nothing here takes a turn of the event loop: tests that stop the clock let it run once, behind what an agent without a gate
+ * does at once. Promises that follow from one another are drained in so many steps.
+ */
+const STEPS = 300
+const runtime = {
+  ...nodeRuntime(),
+  drain: async () => {
+    for (let step = 0; step < STEPS; step++) await undefined
+  },
+}
 
 /** Not by an import, which a test may have mocked. */
 const { appendFileSync } = process.getBuiltinModule('node:fs')
@@ -18,7 +26,7 @@ let agents = 0
 
 /** Agents that Selvage refuses (UNSUPPORTED) are left as they are, and counted. */
 export function gateAgent(agent: Agent): void {
-  const memory = new MemoryEngine(runtime)
+  const memory = new MemoryEngine(runtime, { isPrompt: true })
   const plugin = createDurablePlugin({ runId: `agent-${++agents}`, log: () => {} }, async () => ({
     engine: memory.engine,
     createHost: (programs) => memory.host(programs),

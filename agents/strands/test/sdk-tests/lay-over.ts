@@ -4,8 +4,8 @@ import { basename, dirname, join } from 'node:path'
 
 /** Where the sources lie: the repository has held the package at its root and in a folder. */
 const PLACES = ['src', 'strands-ts/src']
-/** Tests and what they share lie in folders of these names, beside the sources. */
-const FOLDERS = /(^|\/)(__tests__|__fixtures__)(\/|$)/
+/** Tests and what they share lie in folders of these names, beside the sources; `testing` is in no package so far. */
+const FOLDERS = /(^|\/)(__tests__|__fixtures__|testing)(\/|$)/
 const ELSEWHERE = /\.(test\.browser|test-d)\.ts$/
 
 /** The folder of the SDK's sources in a checkout; undefined where there is none. */

@@ -16,7 +16,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { installSdk } from '../any-sdk/install.ts'
-import { type Difference, differences, type Explained, failing, fileOf, passed } from './compare.ts'
+import { type Difference, differences, type Explained, explains, failing, fileOf, passed } from './compare.ts'
 import { layOver, type Package, sourcesOf, versionOf } from './lay-over.ts'
 import { type Results, runTests } from './run-tests.ts'
 
@@ -80,12 +80,19 @@ async function compare(sources: string, sdk: Package, folder: string): Promise<n
     async (files) => await runTests(laid, { gates, files, minutes }),
   )
   const explained = JSON.parse(readFileSync(join(import.meta.dirname, 'differences.json'), 'utf8')) as Explained[]
-  const whys = new Map(explained.map(({ test, why }) => [test, why]))
-  const unexplained = found.filter(({ test }) => !whys.has(test))
-  for (const { test, is, message } of found) {
-    console.log(`\n${whys.has(test) ? 'explained' : 'DIFFERENCE'}: ${test}\n  ${is}: ${whys.get(test) ?? message}`)
+  const whyOf = (difference: Difference): string | undefined =>
+    explained.find((each) => explains(each, difference))?.why
+  const unexplained = found.filter((each) => whyOf(each) === undefined)
+  for (const each of found) {
+    const why = whyOf(each)
+    console.log(
+      `\n${why === undefined ? 'DIFFERENCE' : 'explained'}: ${each.test}\n  ${each.is}: ${why ?? each.message}`,
+    )
   }
-  const gone = explained.filter(({ test }) => without.tests.has(test) && !found.some((each) => each.test === test))
+  const known = new Set([...without.tests.keys()].flatMap((test) => [test, fileOf(test)]))
+  const gone = explained.filter(
+    (each) => known.has(each.test) && !found.some((difference) => explains(each, difference)),
+  )
   for (const { test } of gone) console.log(`\nno longer a difference, take its line out: ${test}`)
   console.log(
     `\n${found.length} differences, ${found.length - unexplained.length} of them explained in differences.json.`,

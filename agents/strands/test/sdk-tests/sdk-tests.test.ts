@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, describe, expect, it } from 'vitest'
+import { explains } from './compare.ts'
 
 const run = promisify(execFile)
 const folders: string[] = []
@@ -137,6 +138,15 @@ it('loses an error', async () => {
     expect(said).toMatch(/DIFFERENCE: no test\n {2}unhandled: Error: lost/)
     expect(said).toContain('2 differences, 0 of them explained')
     expect(code).toBe(1)
+  })
+
+  it('are explained one by one, or those of a file by what all of them say', () => {
+    const one = { test: 'a.test.ts > calls', is: 'failed', message: 'Error: called outside\n    at a.test.ts:1' }
+    expect(explains({ test: 'a.test.ts > calls', why: '' }, one)).toBe(true)
+    expect(explains({ test: 'a.test.ts', why: '' }, one)).toBe(false)
+    expect(explains({ test: 'a.test.ts', says: 'called outside', why: '' }, one)).toBe(true)
+    expect(explains({ test: 'a.test.ts', says: 'called inside', why: '' }, one)).toBe(false)
+    expect(explains({ test: 'b.test.ts', says: 'called outside', why: '' }, one)).toBe(false)
   })
 
   it('are not there without a checkout', async () => {
