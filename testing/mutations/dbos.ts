@@ -89,4 +89,33 @@ export const DBOS: readonly Mutation[] = [
     test: 'engines/dbos/src/engine.test.ts',
     title: 'an option that is undefined is not given, and one that is no number is refused',
   },
+  {
+    name: 'on DBOS a run that has failed refuses the end of a child',
+    breaks: 'docs/advance.md, rule 11',
+    file: 'engines/dbos/src/runs.ts',
+    find: 'if (run.outcome !== null && !isOfChild(signal.name)) throw',
+    put: 'if (run.outcome !== null) throw',
+    test: 'engines/dbos/src/conformance.test.ts',
+    title: 'a child that ends when its parent has failed is heard of by a retry',
+    titleIn: 'testing/src/conformance/children.ts',
+  },
+  {
+    name: 'on DBOS a signal takes a workflow from the worker that has just taken it up',
+    breaks: 'I3',
+    file: 'engines/dbos/src/queues.ts',
+    find: "where workflow_uuid = $1 and status = 'DELAYED'`",
+    put: 'where workflow_uuid = $1`',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'I3: a signal leaves a workflow to the worker that has just taken it up',
+  },
+  {
+    name: 'on DBOS a worker that looks late ends a run that was retried',
+    breaks: 'I5',
+    file: 'engines/dbos/src/runs.ts',
+    find: 'if (run.generation !== generation || run.outcome !== null) return',
+    put: '',
+    test: 'engines/dbos/src/engine.test.ts',
+    title:
+      'of two workers that see a workflow ended by DBOS one ends its run, and the other leaves a retried one alone',
+  },
 ]
