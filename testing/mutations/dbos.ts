@@ -34,8 +34,8 @@ export const DBOS: readonly Mutation[] = [
     name: 'on DBOS a retried run hears nothing of what came before it failed',
     breaks: 'I4',
     file: 'engines/dbos/src/runs.ts',
-    find: '{ runId, ...counts, heard: 0, at }',
-    put: '{ runId, ...counts, heard: 2, at }',
+    find: '{ runId, ...counts, heard, at }',
+    put: '{ runId, ...counts, heard: heard + 2, at }',
     test: 'engines/dbos/src/engine.test.ts',
     title: 'a retried run hears what was accepted, and not taken, before it failed',
   },
@@ -117,5 +117,15 @@ export const DBOS: readonly Mutation[] = [
     test: 'engines/dbos/src/engine.test.ts',
     title:
       'of two workers that see a workflow ended by DBOS one ends its run, and the other leaves a retried one alone',
+  },
+  {
+    name: 'on DBOS a run that was cancelled and is retried hears of its cancel again',
+    breaks: 'I4',
+    file: 'engines/dbos/src/runs.ts',
+    find: "and body::json ->> 'type' = 'signal' and",
+    put: "and body::json ->> 'type' = 'none' and",
+    test: 'engines/dbos/src/conformance.test.ts',
+    title: 'a cancelled run that is retried goes on, and can be cancelled again',
+    titleIn: 'testing/src/conformance/cancelling.ts',
   },
 ]

@@ -138,8 +138,8 @@ export class Runs {
       await this.journal.keep(runId, [reopenEntry(reopen)], client)
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
       const counts = { generation: run.generation + 1, entries: entries + 1, steps: run.steps }
-      // What was accepted and not taken is heard now; what was taken, the program knows.
-      const workflow = await this.queues.enqueue(client, { runId, ...counts, heard: 0, at }, JSON.parse(run.start))
+      const heard = await this.putBack(client, runId)
+      const workflow = await this.queues.enqueue(client, { runId, ...counts, heard, at }, JSON.parse(run.start))
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
            workflow = $3, parked = false, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,
@@ -148,6 +148,27 @@ export class Runs {
       await this.ring(client, runId)
       return true
     })
+  }
+
+  /**
+   * What was accepted and not taken stands behind everything that was, from the number on that is given back. What was taken is
+   * never heard again: the retry has made some of it void, a cancel or the failure of a child, and the program would take it anew.
+   */
+  private async putBack(client: Client, runId: string): Promise<number> {
+    const { rows } = await client.query<{ next: number }>(
+      `select coalesce(max(seq) + 1, 0) as next from ${this.s}.signal where run = $1`,
+      [runId],
+    )
+    const next = rows[0]?.next ?? 0
+    await client.query(
+      `with rest as (
+         select id, row_number() over (order by seq) - 1 as place from ${this.s}.signal where run = $1 and not exists (
+           select from ${this.s}.entry where entry.run = signal.run
+             and body::json ->> 'type' = 'signal' and body::json -> 'signal' ->> 'id' = signal.id)
+       ) update ${this.s}.signal set seq = $2 + place from rest where run = $1 and signal.id = rest.id`,
+      [runId, next],
+    )
+    return next
   }
 
   // ── what a worker says of the run that it drives ──────────────────────────────────────────────────────────────────
