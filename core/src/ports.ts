@@ -335,8 +335,6 @@ export interface Manifest {
   readonly countsDeliveries: boolean
   /** Runs can be started only once a worker has made itself known: who works begins with that. Default false. */
   readonly workersFirst?: boolean
-  /** How long an ended run can be read; undefined: for ever. */
-  readonly retentionMs?: number
   /** What an acknowledged entry survives. */
   readonly survives: 'process' | 'machine-crash' | 'disk-loss' | 'nothing'
   readonly abilities: {

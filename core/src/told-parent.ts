@@ -4,6 +4,13 @@ import { SelvageError } from './errors.ts'
 import type { Json } from './json.ts'
 import type { Outbound } from './ports.ts'
 
+const CHILD = 'child:'
+
+/** The end of a child is kept for a parent that has failed: a retry waits for it, and it is sent once. */
+export function isOfChild(name: string): boolean {
+  return name.startsWith(CHILD)
+}
+
 /** Idempotent by the signal's id. A retried child ends once more: that is another signal. */
 export async function tellParent(
   outbound: Pick<Outbound, 'signal'>,
@@ -13,7 +20,7 @@ export async function tellParent(
   outcome: Outcome,
 ): Promise<void> {
   if (parent === undefined) return
-  const name = `child:${runId}`
+  const name = `${CHILD}${runId}`
   const id = reopenings === 0 ? name : `${name}#${reopenings + 1}`
   try {
     await outbound.signal(parent.runId, { id, name, payload: outcome as Json })

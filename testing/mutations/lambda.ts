@@ -86,4 +86,15 @@ export const LAMBDA: readonly Mutation[] = [
     test: 'engines/lambda/src/engine.test.ts',
     title: 'rule 11: no look fails where the parent cannot be told, and the next one tells it',
   },
+  {
+    name: 'on Lambda a run that has failed refuses the end of a child',
+    breaks: 'docs/advance.md, rule 11',
+    file: 'engines/lambda/src/engine.ts',
+    find: 'if (outcome !== undefined && !isOfChild(signal.name)) {',
+    put: 'if (outcome !== undefined) {',
+    processes: true,
+    test: 'engines/lambda/src/conformance.test.ts',
+    title: 'a child that ends when its parent has failed is heard of by a retry',
+    titleIn: 'testing/src/conformance/children.ts',
+  },
 ]

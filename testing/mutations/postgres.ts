@@ -50,4 +50,13 @@ export const POSTGRES: readonly Mutation[] = [
     test: 'stores/postgres/src/lost.test.ts',
     title: 'hears nothing of it when it asks just then',
   },
+  {
+    name: 'in PostgreSQL nobody hears of a commit before the next look',
+    breaks: 'I8: whoever waits is woken at once',
+    file: 'stores/postgres/src/bell.ts',
+    find: 'if (from !== this.#self) this.#hear()',
+    put: 'void from',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'is told of a commit by the server: the look every 500 ms is only the net',
+  },
 ]

@@ -77,4 +77,23 @@ export const RESTATE: readonly Mutation[] = [
     test: 'engines/restate/src/engine.test.ts',
     title: 'warns of workers at another address than those before',
   },
+  {
+    name: 'on Restate a run that has failed refuses the end of a child',
+    breaks: 'docs/advance.md, rule 11',
+    file: 'engines/restate/src/engine.ts',
+    find: 'if (outcome !== undefined && !isOfChild(signal.name)) throw',
+    put: 'if (outcome !== undefined) throw',
+    test: 'engines/restate/src/conformance.test.ts',
+    title: 'a child that ends when its parent has failed is heard of by a retry',
+    titleIn: 'testing/src/conformance/children.ts',
+  },
+  {
+    name: 'on Restate a retry that knows of another failure counts',
+    breaks: 'docs/writing-an-engine.md: retry',
+    file: 'engines/restate/src/engine.ts',
+    find: 'if (kept.entries + entries.length !== reopen.entries) return false',
+    put: '',
+    test: 'engines/restate/src/engine.test.ts',
+    title: 'of two retries of one failure one counts, be the other as late as it likes',
+  },
 ]

@@ -54,9 +54,11 @@ it('the first advance of a process is claimed, and asked for with what the claim
 })
 
 it('an attempt that fails while its process lives is taken back, whatever comes of that', async () => {
-  const { stretch, said } = claiming([new Error('no claim'), { delivery: 1 }], [new Error('no reply'), REPLY])
+  const claims = [new Error('no claim'), { delivery: 1 }, { delivery: 1 }]
+  const { stretch, said } = claiming(claims, [new Error('no reply'), REPLY])
   expect(await stretch.try(0)).toBe('no claim')
   expect(await stretch.try(0)).toBe('no reply')
+  // Claimed again: should the process die now, somebody must see that it did.
   expect(await stretch.try(0)).toMatchObject(REPLY)
-  expect(said).toEqual(['claimed 0', 'spared', 'claimed 0', 'asked 1 ', 'spared', 'asked 1 '])
+  expect(said).toEqual(['claimed 0', 'spared', 'claimed 0', 'asked 1 ', 'spared', 'claimed 0', 'asked 1 '])
 })

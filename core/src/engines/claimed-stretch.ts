@@ -51,6 +51,8 @@ export abstract class ClaimedStretch extends Stretch {
       this.isClaimed = true
       return await places.take(() => this.ask(host, request, { mayLive: platform.mayLive, ...claimed, ...how }))
     } catch (error) {
+      // What is taken back counts no more: the next attempt claims it again, so that its death is seen.
+      this.isClaimed = false
       await this.spare().catch(() => {})
       throw error
     }

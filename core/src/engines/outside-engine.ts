@@ -45,7 +45,10 @@ export abstract class OutsideEngine implements Engine {
 
   /** Resolves when the run is durable: undefined if it was made, else how the one was started that is there. */
   protected abstract begin(runId: string, start: Start, at: number, startAt?: number): Promise<Start | undefined>
-  /** Resolves when the signal is durable, or another one has its id. NOT_FOUND, RUN_ENDED. */
+  /**
+   * Resolves when the signal is durable, or another one has its id. NOT_FOUND; RUN_ENDED, unless it brings the end of a child
+   * (`isOfChild`) and the run may be retried: it is sent once.
+   */
   protected abstract send(runId: string, signal: Signal): Promise<SignalReceipt>
   /** NOT_FOUND. */
   protected abstract look(runId: string): Promise<RunDescription>
@@ -122,14 +125,21 @@ export abstract class OutsideEngine implements Engine {
   ): Promise<{ stop(): Promise<void> }> {
     this.checkOpen()
     checkNumbers(this.place, { concurrency }, { least: 1, isWhole: true })
-    const end = await this.work(host, concurrency)
-    this.hosts.add(host)
+    const working = this.work(host, concurrency)
+    // Whoever closes the engine meanwhile waits for what has begun, and ends it.
     const stop = async (): Promise<void> => {
       if (!this.stops.delete(stop)) return
-      await end()
+      const end = await working.catch(() => undefined)
+      await end?.()
       this.hosts.delete(host)
     }
     this.stops.add(stop)
+    await working.catch((error) => {
+      this.stops.delete(stop)
+      throw error
+    })
+    if (!this.stops.has(stop)) throw engineClosed(this.place)
+    this.hosts.add(host)
     return { stop }
   }
 

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import type { Outcome, Signal } from '../entry.ts'
-import type { Manifest } from '../ports.ts'
+import type { Host, Manifest } from '../ports.ts'
 import type { QuestionRecord, RunDescription } from '../records.ts'
 import { described, standingBy } from './described.ts'
 import { type Asked, type Found, ReadingEngine } from './reading-engine.ts'
@@ -62,8 +62,11 @@ class Reading extends ReadingEngine<Found & { readonly picture: RunDescription }
     return { accepted: true }
   }
   protected async work(): Promise<() => Promise<void>> {
-    return async () => {}
+    await this.beginning
+    return async () => void this.ends++
   }
+  beginning: Promise<void> | undefined
+  ends = 0
 }
 
 it('lists what it has read, filtered, newest first, a page at a time', async () => {
@@ -104,6 +107,20 @@ it('whoever sees first that a run is lost tells its parent, once', async () => {
   await engine.list({})
   await engine.describe('a')
   expect(engine.sent).toEqual(['c'])
+})
+
+it('that is closed while a worker begins waits for it, and ends it', async () => {
+  const engine = new Reading('nowhere', PLATFORM)
+  const begins = Promise.withResolvers<void>()
+  engine.beginning = begins.promise
+  const serving = engine.serve({} as Host)
+  const refused = expect(serving).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  const closed = engine.close()
+  expect(engine.ends).toBe(0)
+  begins.resolve()
+  await closed
+  expect(engine.ends).toBe(1)
+  await refused
 })
 
 it('is closed as any engine is', async () => {

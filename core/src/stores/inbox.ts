@@ -13,11 +13,6 @@ export function isWaitedFor(name: string, waits: Waits): boolean {
   return name.startsWith('$') || waits.signals.includes(name)
 }
 
-/** The end of a child is kept for a parent that has failed: a retry waits for it, and it is sent once. */
-export function isOfChild(name: string): boolean {
-  return name.startsWith('child:')
-}
-
 /** What the payloads of delegations and votes say. */
 export interface Moved {
   readonly from?: string

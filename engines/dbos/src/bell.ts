@@ -39,7 +39,8 @@ export class Bell {
     await this.client?.end().catch(() => {})
   }
 
-  private async connect(): Promise<void> {
+  /** `isAgain`: something may have been missed. */
+  private async connect(isAgain = false): Promise<void> {
     const { url, channel, lock, rang } = this.options
     const client = new pg.Client({ connectionString: url, keepAlive: true })
     client.on('notification', ({ payload }) => rang(payload))
@@ -48,6 +49,8 @@ export class Bell {
     await client.connect()
     this.client = client
     await client.query(`listen "${channel}"`)
+    // Before the lock: the server may hold it for a connection that it has not missed yet.
+    if (isAgain) rang(undefined)
     if (lock !== undefined) await client.query('select pg_advisory_lock($1)', [lock.toString()])
   }
 
@@ -58,8 +61,8 @@ export class Bell {
     if (this.isClosed) return
     if (error !== undefined) this.options.report(error)
     this.again = setTimeout(() => {
-      this.connect().then(
-        () => (this.isClosed ? this.close() : this.options.rang(undefined)),
+      this.connect(true).then(
+        () => (this.isClosed ? this.close() : undefined),
         (failure) => this.lost(this.client, failure),
       )
     }, AGAIN_MS)

@@ -19,8 +19,8 @@ import {
   type Asking,
   type Claimed,
   ClaimedStretch,
+  type Crew,
   type Now,
-  type Places,
   type Platform,
   Waiter,
 } from '@selvage/core/engines'
@@ -30,11 +30,9 @@ import type { Runs } from './runs.ts'
 import type { Sdk } from './sdk.ts'
 
 /** What a generation needs of the process that it is in. */
-export interface Driver {
+export interface Driver extends Pick<Crew, 'host' | 'places'> {
   readonly app: Application
   readonly sdk: Sdk
-  readonly host: Host
-  readonly places: Places
   readonly isStopping: boolean
   /** How long a run that waits stays in its process. Milliseconds. */
   readonly lingerMs: number
@@ -56,7 +54,6 @@ export class Generation extends ClaimedStretch {
   private readonly platform: Platform
   private readonly lost = new AbortController()
   private isTaken = false
-  private start!: Start
   /** Signals below this number of the inbox were heard of; those that were, by their ids. */
   private heard: number
   private readonly numbers = new Map<string, number>()
@@ -82,8 +79,7 @@ export class Generation extends ClaimedStretch {
   /** What became of this generation, for people. */
   async live(): Promise<string> {
     const row = await this.insist(() => this.runs.row(this.runId))
-    this.start = JSON.parse(row.start) as Start
-    const outcome = await this.drive(this.start)
+    const outcome = await this.drive(JSON.parse(row.start) as Start)
     return outcome === undefined ? 'goes on' : (Object.keys(outcome)[0] ?? 'ended')
   }
 
@@ -120,17 +116,18 @@ export class Generation extends ClaimedStretch {
 
   /** The next generation begins: at once, or, where the run waits, when it is called or its time has come. */
   protected override async handOn(): Promise<void> {
-    const { driver, runId, begin, start, steps, at, cursor: entries } = this
+    const { driver, runId, begin, steps, at, cursor: entries } = this
     if (driver.isStopping) this.evict()
     const unread = this.signals.flatMap(({ id }) => this.numbers.get(id) ?? [])
     const heard = Math.min(this.heard, ...unread)
     const next: Begin = { runId, generation: begin.generation + 1, entries, steps, heard, at }
     const delayMs = this.isWoken ? 0 : Math.max(0, this.until - this.platform.now())
     probe('engine.before-rotate')
-    const parked = await this.insist(() => this.runs.handOn(next, this.entries, delayMs))
+    await this.insist(() => this.runs.handOn(next, this.note, this.entries, delayMs))
     probe('engine.after-suspend')
     probe('engine.after-rotate')
-    if (parked !== undefined && this.isWoken) await this.insist(() => driver.app.queues.wake(parked, start))
+    // Its program has asked for something meanwhile.
+    if (delayMs > 0 && this.isWoken) await this.insist(() => this.runs.wake(runId))
   }
 
   protected override async finish(outcome: Outcome): Promise<void> {
@@ -146,14 +143,15 @@ export class Generation extends ClaimedStretch {
   }
 
   protected wake(): void {
-    const { driver, runId } = this
+    const { driver, runId, runs } = this
     this.isWoken = true
     this.waiter.touch()
     if (this.isAdvancing) return
-    void this.runs
-      .row(runId)
-      .then(async ({ parked, workflow }) => parked && (await driver.app.queues.wake(workflow, this.start)))
-      .catch(this.platform.report)
+    // This generation may be over, and the program still in memory: until the worker stops.
+    const unlessStopping = async (): Promise<void> => {
+      if (driver.isStopping) await new Promise<never>(() => {})
+    }
+    void runs.db.insist(() => runs.wake(runId), unlessStopping)
   }
 
   // ── an advance ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,8 +164,10 @@ export class Generation extends ClaimedStretch {
   protected async claim(number: number): Promise<Claimed> {
     const { generation } = this.begin
     const delivery = await this.runs.claim(this.runId, generation, `${generation}/${number}`)
-    // The run has ended, or goes on elsewhere: what this attempt would do is not recorded.
-    return delivery === undefined ? await new Promise<never>(() => {}) : { delivery }
+    if (delivery !== undefined) return { delivery }
+    // The run has ended, or goes on in a later generation: nobody looks at this workflow, whatever becomes of it.
+    this.lose(true)
+    return await this.stood()
   }
 
   protected async spare(): Promise<void> {
@@ -260,7 +260,10 @@ export class Generation extends ClaimedStretch {
 
   /** Where DBOS would refuse what is recorded, an error ends the workflow in this process; elsewhere it stands still. */
   private async unlessLost(): Promise<void> {
-    if (!this.isLost) return
+    if (this.isLost) await this.stood()
+  }
+
+  private async stood(): Promise<never> {
     if (!this.isTaken) await new Promise<never>(() => {})
     throw new LeaseLostError('LEASE_LOST', `Run ${this.runId} goes on in another process.`)
   }

@@ -8,15 +8,22 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
+import type { Entry } from '@selvage/core'
+import { nodePlatform } from '@selvage/runtime-node'
 import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import pg from 'pg'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { DATABASE, openIn } from '../test/under-test.ts'
+import { Application } from './application.ts'
+import { Bell } from './bell.ts'
 import type { DbosEngine } from './engine.ts'
 import { type DbosOptions, settingsOf } from './options.ts'
 
 const LARGE = 8 * 1_024 * 1_024
+const START = { program: 'count', input: 1 }
+const WAITING = `select from pg_locks where locktype = 'advisory' and not granted`
+const NOT_OURS = 'the PostgreSQL of SELVAGE_TEST_POSTGRES_URL is not ours to kill'
 
 const missing = noPostgres()
 if (missing !== undefined) console.info(`dbos: skipped: ${missing}`)
@@ -148,8 +155,8 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(await ended(engine, 'c')).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } })
   })
 
-  it('I1, I9: worker and server are killed in turn, and what was recorded is not done again', async () => {
-    if (!server.isOwn) return
+  it('I1, I9: worker and server are killed in turn, and what was recorded is not done again', async ({ skip }) => {
+    if (!server.isOwn) return skip(NOT_OURS)
     const { engine } = await open({ onError: () => {} })
     await engine.start('r', { program: 'count', input: 200 })
     for (const round of [1, 2, 3]) {
@@ -170,7 +177,7 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
   })
 
   it('who waits for a run outlives a database that is away, and says so', async ({ skip }) => {
-    if (!server.isOwn) return skip('the PostgreSQL of SELVAGE_TEST_POSTGRES_URL is not ours to kill')
+    if (!server.isOwn) return skip(NOT_OURS)
     const told: unknown[] = []
     const engine = await working({ onError: (error) => told.push(error) })
     await engine.start('r', { program: 'charge', input: null })
@@ -217,6 +224,80 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     for (const receipt of await Promise.all(signals)) expect(receipt).toEqual({ accepted: true })
   })
 
+  it('I3: a signal leaves a workflow to the worker that has just taken it up', async () => {
+    const first = await working({ lingerMs: 0 })
+    await first.start('c', { program: 'charge', input: null })
+    await until(first, 'c', isSuspended)
+    await first.close()
+    // As DBOS does for a worker, which has not yet said that it drives the run.
+    const theirs = { status: 'PENDING', owner_xid: 'theirs', executor_id: 'another' }
+    const [taken] = await query(
+      `update dbos.workflow_status set status = $1, owner_xid = $2, executor_id = $3
+         where workflow_uuid = (select workflow from ${schema()}.run where id = 'c') returning status, owner_xid, executor_id`,
+      Object.values(theirs),
+    )
+    expect(taken).toEqual(theirs)
+    const { engine: client } = await open()
+    for (const name of ['go', 'end']) await client.signal('c', { id: name, name, payload: null })
+    expect(
+      await query(`select status, owner_xid, executor_id from dbos.workflow_status
+        where workflow_uuid = (select workflow from ${schema()}.run where id = 'c')`),
+    ).toEqual([theirs])
+    // Nobody beats under that name: the next worker takes the run over.
+    expect(await ended(await working(), 'c')).toEqual({ ok: 'charged' })
+  })
+
+  it('of two workers that see a workflow ended by DBOS one ends its run, and the other leaves a retried one alone', async () => {
+    const { runs, failed } = await indexed()
+    await runs.start(START, { runId: 'f', generation: 0, entries: 0, steps: 0, heard: 0, at: 1 }, [], 0)
+    // Both have seen this.
+    const seen = await runs.row('f')
+    await runs.fail(seen, failed, 2)
+    expect(await runs.describe('f')).toMatchObject({ status: 'failed', outcome: failed, entries: 1, updatedAt: 2 })
+    expect(await runs.reopen('f', { at: 3, entries: 1, voided: [] })).toBe(true)
+    await runs.fail(seen, failed, 4)
+    expect(await runs.describe('f')).toMatchObject({ status: 'pending', entries: 2 })
+    expect((await runs.entries('f', 0, 10)).map(({ seq, type }) => `${seq} ${type}`)).toEqual(['0 end', '1 reopen'])
+  })
+
+  it('shows as much of a run behind a rotation as before it', async () => {
+    const { runs } = await indexed()
+    const begin = { runId: 'n', generation: 0, entries: 0, steps: 0, heard: 0, at: 1 }
+    await runs.start(START, begin, [], 0)
+    await runs.claim('n', 0, '0/0')
+    const entries = [{ seq: 0, at: 5, type: 'step', key: 's', attempt: 1, outcome: { ok: 1 } }] as unknown as Entry[]
+    await runs.handOn({ ...begin, generation: 1, entries: 1, steps: 1, at: 5 }, 'far', entries, 0)
+    const shown = { status: 'running', entries: 1, steps: 1, updatedAt: 5, note: 'far' }
+    expect(await runs.describe('n')).toMatchObject(shown)
+  })
+
+  it('a worker whose run goes on in a later generation lets go of its workflow at once', async () => {
+    const engine = await working({ lingerMs: 60_000, stopGraceMs: 60_000, onError: () => {} })
+    await engine.start('c', { program: 'charge', input: null })
+    await until(engine, 'c', isSuspended)
+    await query(`update ${schema()}.run set generation = 1, workflow = '${schema()}:c#1' where id = 'c'`)
+    await engine.signal('c', { id: 'go', name: 'go', payload: null })
+    const status = `select status from dbos.workflow_status where workflow_uuid = '${schema()}:c#0'`
+    await expect.poll(async () => (await query<{ status: string }>(status))[0]?.status).not.toBe('PENDING')
+    expect(effects).toEqual([])
+  })
+
+  it('a bell that is back rings at once, be it that its lock is still held', async () => {
+    const lock = 4_711n
+    const rang: (string | undefined)[] = []
+    const bell = await Bell.open({ url, channel: 'bell', lock, report: () => {}, rang: (runId) => rang.push(runId) })
+    const holder = new pg.Client({ connectionString: url })
+    await holder.connect()
+    const held = holder.query('select pg_advisory_lock($1)', [lock.toString()])
+    const ends = `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = $1 and granted`
+    await expect.poll(async () => (await query(`${WAITING} and objid = $1`, [lock.toString()])).length).toBe(1)
+    await query(ends, [lock.toString()])
+    await held
+    await expect.poll(() => rang).toEqual([undefined])
+    await holder.end()
+    await bell.close()
+  })
+
   it('makes its tables, and works, with the fewest connections', async () => {
     const engine = await working({ url: await server.createDatabase(), poolSize: 2 })
     await engine.start('r', { program: 'count', input: 5 })
@@ -231,6 +312,12 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
       await expect(openIn(folder, { [option]: Number.NaN })).rejects.toMatchObject({
         code: 'BAD_INPUT',
         message: expect.stringContaining(option),
+      })
+    }
+    for (const rotateAfter of [{ advances: 0 }, { bytes: 0 }, { advances: Number.NaN }]) {
+      await expect(openIn(folder, { rotateAfter })).rejects.toMatchObject({
+        code: 'BAD_INPUT',
+        message: expect.stringContaining('rotateAfter.'),
       })
     }
     await expect(openIn(folder, { poolSize: 1 })).rejects.toMatchObject({ code: 'BAD_INPUT' })
@@ -404,6 +491,14 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
       message: expect.stringMatching(/127\.0\.0\.1:1\/nowhere(?!.*secret)/),
     })
   })
+
+  /** The index of runs, without a worker. */
+  async function indexed() {
+    const settings = settingsOf({ url, name: schema() })
+    const app = new Application(settings, nodePlatform({}))
+    onTestFinished(() => app.close())
+    return { runs: app.runs, failed: { error: { name: 'Error', message: 'DBOS gave it up' } } }
+  }
 
   /** Of the application of this test's folder. */
   function schema(): string {

@@ -16,7 +16,6 @@ import {
   type Fork,
   forkedRun,
   type Host,
-  type Json,
   type Page,
   type QuestionQuery,
   type QuestionRecord,
@@ -144,9 +143,9 @@ class OnDbos extends OutsideEngine implements DbosEngine {
       host,
       concurrency,
       touched: (...change) => this.changes.touched(...change),
-      cancelled: async ({ id, workflow, start }) => {
-        await this.cancel(id, 'cancelled in DBOS')
-        await this.app.queues.wake(workflow, JSON.parse(start))
+      cancelled: async (row) => {
+        await this.cancel(row.id, 'cancelled in DBOS')
+        await this.runs.resume(row)
       },
       failed: (row, message) => this.fail(row, message),
     })
@@ -155,15 +154,10 @@ class OnDbos extends OutsideEngine implements DbosEngine {
 
   /** Ends a run that has no workflow any more, as it would have ended itself: its parent hears of it before. */
   private async fail(row: RunRow, message: string): Promise<void> {
-    const { id, generation, reopenings } = row
+    const { id, start, reopenings } = row
     const outcome = { error: errorToJson(endedByDbos(id, message)) }
-    await tellParent(this, id, JSON.parse(row.start) as Start, reopenings, outcome)
-    const entries = await this.runs.entries(id, 0, Number.MAX_SAFE_INTEGER)
-    const at = this.platform.now()
-    const all = [...entries, { seq: entries.length, at, type: 'end', outcome } as const]
-    await this.runs.journal.keep(id, all)
-    const note = row.note === null ? undefined : (JSON.parse(row.note) as Json)
-    await this.runs.end(id, generation, { cursor: all.length, steps: stepsIn(all), at, note }, outcome)
+    await tellParent(this, id, JSON.parse(start) as Start, reopenings, outcome)
+    await this.runs.fail(row, outcome, this.platform.now())
     this.changes.touched(id)
   }
 

@@ -25,7 +25,7 @@ export interface DbosOptions extends NodePlatformOptions {
   readonly lingerMs?: number
   /** When a run begins a new workflow: after so many advances, or bytes of entries. Default 500 and 4 MiB. */
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
-  /** Connections at most; at least 2, default 10. Two more wake parked runs, and on another one a worker listens. */
+  /** Connections at most; at least 2, default 10. Two more are for DBOS's own client, and on another one a worker listens. */
   readonly poolSize?: number
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
@@ -41,6 +41,8 @@ export function settingsOf(options: DbosOptions): Settings {
   checkNumbers(PLACE, { leaseMs }, { least: SHORTEST_LEASE_MS })
   checkNumbers(PLACE, { pollMs }, { least: 1 })
   checkNumbers(PLACE, { lingerMs, stopGraceMs }, { least: 0 })
+  const { advances, bytes } = options.rotateAfter ?? {}
+  checkNumbers(PLACE, { 'rotateAfter.advances': advances, 'rotateAfter.bytes': bytes }, { least: 1 })
   checkNumbers(PLACE, { poolSize }, { least: FEWEST_CONNECTIONS })
   return { ...options, name, leaseMs, pollMs, lingerMs, poolSize, stopGraceMs }
 }

@@ -32,8 +32,20 @@ export class Queues {
     return workflowID
   }
 
-  /** Makes a parked workflow go on. */
-  async wake(workflow: string, start: Start): Promise<void> {
+  /**
+   * Makes a parked workflow go on, in the transaction of the client: what DBOS does when its time has come. One that a worker
+   * has taken up since is left to it; DBOS's own `resume` would void its claim, and two workers would drive the run.
+   */
+  async unpark(client: Pick<pg.PoolClient, 'query'>, workflow: string): Promise<void> {
+    await client.query(
+      `update dbos.workflow_status set status = 'ENQUEUED', updated_at = (extract(epoch from now()) * 1000)::bigint
+         where workflow_uuid = $1 and status = 'DELAYED'`,
+      [workflow],
+    )
+  }
+
+  /** Makes a workflow that was cancelled in DBOS go on. */
+  async resume(workflow: string, start: Start): Promise<void> {
     await (await this.dbos()).resumeWorkflow(workflow, { queueName: queueOf(this.settings.name, start) })
   }
 

@@ -7,7 +7,17 @@
  * Whoever changes a run has its row locked, and rings the bell with it.
  */
 import type { Entry, Json, Outcome, RunDescription, RunStatus, Signal, SignalReceipt, Start } from '@selvage/core'
-import { type Advanced, described, endStatus, noRun, type Reopen, reopenEntry, runEnded } from '@selvage/core/engines'
+import {
+  type Advanced,
+  described,
+  endStatus,
+  isOfChild,
+  noRun,
+  type Reopen,
+  reopenEntry,
+  runEnded,
+  stepsIn,
+} from '@selvage/core/engines'
 import type pg from 'pg'
 import type { Database, Row } from './database.ts'
 import { PLACE } from './errors.ts'
@@ -91,16 +101,31 @@ export class Runs {
         signal.id,
       ])
       if (rows[0] !== undefined) return { accepted: false, first: JSON.parse(rows[0].body) as Signal }
-      if (run.outcome !== null) throw runEnded(runId, run.status)
+      if (run.outcome !== null && !isOfChild(signal.name)) throw runEnded(runId, run.status)
       await client.query(
         `insert into ${this.s}.signal (run, seq, id, body)
            values ($1, (select coalesce(max(seq) + 1, 0) from ${this.s}.signal where run = $1), $2, $3)`,
         [runId, signal.id, JSON.stringify(signal)],
       )
       await this.ring(client, runId)
-      // Before the commit, so that nobody who dies in between leaves it asleep.
-      if (run.parked) await this.queues.wake(run.workflow, JSON.parse(run.start))
+      // Before the time of its start only a command is heard.
+      if (run.status !== 'pending' || signal.name.startsWith('$')) await this.unpark(client, run)
       return { accepted: true }
+    })
+  }
+
+  /** Makes it go on where it is parked. */
+  async wake(runId: string): Promise<void> {
+    await this.db.transaction(async (client) => this.unpark(client, await this.locked(client, runId)))
+  }
+
+  /** Makes a run go on whose workflow was cancelled in DBOS. Who comes second may find that another worker has it by then. */
+  async resume({ id, workflow, start }: RunRow): Promise<void> {
+    await this.db.transaction(async (client) => {
+      await this.locked(client, id)
+      const isCancelled = `select from dbos.workflow_status where workflow_uuid = $1 and status = 'CANCELLED'`
+      const { rowCount } = await client.query(isCancelled, [workflow])
+      if (rowCount === 1) await this.queues.resume(workflow, JSON.parse(start))
     })
   }
 
@@ -113,16 +138,37 @@ export class Runs {
       await this.journal.keep(runId, [reopenEntry(reopen)], client)
       await client.query(`delete from ${this.s}.question where run = $1 and key = any($2)`, [runId, [...voided]])
       const counts = { generation: run.generation + 1, entries: entries + 1, steps: run.steps }
-      // What was accepted and not taken is heard now; what was taken, the program knows.
-      const workflow = await this.queues.enqueue(client, { runId, ...counts, heard: 0, at }, JSON.parse(run.start))
+      const heard = await this.putBack(client, runId)
+      const workflow = await this.queues.enqueue(client, { runId, ...counts, heard, at }, JSON.parse(run.start))
       await client.query(
         `update ${this.s}.run set status = 'pending', outcome = null, updated_at = $2, generation = generation + 1,
-           workflow = $3, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,
+           workflow = $3, parked = false, entries = entries + 1, reopenings = reopenings + 1, crashes = 0 where id = $1`,
         [runId, at, workflow],
       )
       await this.ring(client, runId)
       return true
     })
+  }
+
+  /**
+   * What was accepted and not taken stands behind everything that was, from the number on that is given back. What was taken is
+   * never heard again: the retry has made some of it void, a cancel or the failure of a child, and the program would take it anew.
+   */
+  private async putBack(client: Client, runId: string): Promise<number> {
+    const { rows } = await client.query<{ next: number }>(
+      `select coalesce(max(seq) + 1, 0) as next from ${this.s}.signal where run = $1`,
+      [runId],
+    )
+    const next = rows[0]?.next ?? 0
+    await client.query(
+      `with rest as (
+         select id, row_number() over (order by seq) - 1 as place from ${this.s}.signal where run = $1 and not exists (
+           select from ${this.s}.entry where entry.run = signal.run
+             and body::json ->> 'type' = 'signal' and body::json -> 'signal' ->> 'id' = signal.id)
+       ) update ${this.s}.signal set seq = $2 + place from rest where run = $1 and signal.id = rest.id`,
+      [runId, next],
+    )
+    return next
   }
 
   // ── what a worker says of the run that it drives ──────────────────────────────────────────────────────────────────
@@ -157,15 +203,12 @@ export class Runs {
     )
   }
 
-  /**
-   * The next generation begins: after that time, unless somebody has called. The workflow where it waits; undefined where it
-   * does not, or has begun before.
-   */
-  async handOn(next: Begin, entries: readonly Entry[], delayMs: number): Promise<string | undefined> {
-    const { runId, generation, heard } = next
-    return await this.db.transaction(async (client) => {
+  /** The next generation begins, unless it has: after that time, or when somebody calls. */
+  async handOn(next: Begin, note: Json | undefined, entries: readonly Entry[], delayMs: number): Promise<void> {
+    const { runId, generation, heard, steps, at } = next
+    await this.db.transaction(async (client) => {
       const run = await this.locked(client, runId)
-      if (run.generation >= generation || run.outcome !== null) return undefined
+      if (run.generation >= generation || run.outcome !== null) return
       await this.journal.keep(runId, entries, client)
       const { rowCount } = await client.query(`select from ${this.s}.signal where run = $1 and seq >= $2 limit 1`, [
         runId,
@@ -174,10 +217,31 @@ export class Runs {
       const parked = delayMs > 0 && rowCount === 0
       const workflow = await this.queues.enqueue(client, next, JSON.parse(run.start), parked ? delayMs : 0)
       await client.query(
-        `update ${this.s}.run set generation = $2, workflow = $3, parked = $4, entries = $5, claim = null where id = $1`,
-        [runId, generation, workflow, parked, next.entries],
+        `update ${this.s}.run set generation = $2, workflow = $3, parked = $4, entries = $5, steps = $6, updated_at = $7,
+           note = $8, claim = null where id = $1`,
+        [runId, generation, workflow, parked, next.entries, steps, at, jsonOf(note)],
       )
-      return parked ? workflow : undefined
+    })
+  }
+
+  /**
+   * Ends a run whose workflow DBOS has ended. Nothing where somebody else has, and it may have been retried by then: `row` is
+   * of the moment when the workflow was seen to be over.
+   */
+  async fail({ id, generation, workflow }: RunRow, outcome: Outcome, at: number): Promise<void> {
+    // Nothing is recorded in that workflow any more.
+    const entries = await this.journal.entries(id, workflow, 0, Number.MAX_SAFE_INTEGER)
+    const all: readonly Entry[] = [...entries, { seq: entries.length, at, type: 'end', outcome }]
+    await this.db.transaction(async (client) => {
+      const run = await this.locked(client, id)
+      if (run.generation !== generation || run.outcome !== null) return
+      await this.journal.keep(id, all, client)
+      await client.query(
+        `update ${this.s}.run set status = $2, outcome = $3, entries = $4, steps = $5, updated_at = $6, waits_for = null,
+           crashes = 0, claim = null where id = $1`,
+        [id, endStatus(outcome), JSON.stringify(outcome), all.length, stepsIn(all), at],
+      )
+      await this.ring(client, id)
     })
   }
 
@@ -253,6 +317,13 @@ export class Runs {
     const { rows } = await client.query(`select * from ${this.s}.run where id = $1 for update`, [runId])
     if (rows[0] === undefined) throw noRun(PLACE, runId)
     return rows[0] as RunRow
+  }
+
+  /** With what has called it, in one commit: nobody who dies in between leaves it asleep. */
+  private async unpark(client: Client, run: RunRow): Promise<void> {
+    if (!run.parked || run.outcome !== null) return
+    await client.query(`update ${this.s}.run set parked = false where id = $1`, [run.id])
+    await this.queues.unpark(client, run.workflow)
   }
 
   private async ring(client: Client, runId: string): Promise<void> {

@@ -320,9 +320,9 @@ describe('on Lambda, one process for each invocation', { timeout: 120_000 }, () 
     await expect.poll(() => service.executions[0]?.status, { timeout: 20_000 }).toBe('FAILED')
     expect(service.executions[0]?.error).toMatchObject({ ErrorMessage: expect.stringContaining('{"order":7}') })
     expect(() => lambdaEngine()).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
-    expect(() => caller({ rotateAfter: { operations: 40_000 } })).toThrow(
-      expect.objectContaining({ code: 'BAD_INPUT' }),
-    )
+    for (const rotateAfter of [{ operations: 40_000 }, { bytes: 0 }, { bytes: Number.NaN }]) {
+      expect(() => caller({ rotateAfter })).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
+    }
     await service.close()
     await expect(engine.describe('r')).rejects.toMatchObject({ name: 'EngineError', code: 'UNAVAILABLE' })
   })

@@ -14,7 +14,6 @@ import type { DurableContext } from '@aws/durable-execution-sdk-js'
 import { LambdaClient } from '@aws-sdk/client-lambda'
 import {
   type Blobs,
-  type Engine,
   type Entry,
   type QuestionRecord,
   questionsIn,
@@ -29,6 +28,7 @@ import {
   type Asked,
   checkNumbers,
   endStatus,
+  isOfChild,
   type ListingEngine,
   ReadingEngine,
   type Reopen,
@@ -40,7 +40,7 @@ import { noRetryInside, PLACE } from './errors.ts'
 import type { Station } from './handler.ts'
 import { Large } from './large.ts'
 import { INVOCATION_MS, OPERATIONS } from './limits.ts'
-import { manifestFor } from './manifest.ts'
+import { MANIFEST } from './manifest.ts'
 import { Names } from './names.ts'
 import { Post } from './post.ts'
 import { type Known, knownFrom, outcomeOf, Records } from './records.ts'
@@ -67,8 +67,6 @@ export interface LambdaOptions extends NodePlatformOptions {
   readonly rotateAfter?: { readonly operations?: number; readonly bytes?: number }
   /** Nothing new begins in an invocation that has less left, in milliseconds. Default: a quarter of it, at most 5 minutes. */
   readonly reserveMs?: number
-  /** `RetentionPeriodInDays` of the function; default 14, as the service's. */
-  readonly retentionDays?: number
   /** How often a change of a run is looked for: from the first pause to the longest, in milliseconds. Default 100, 2,000. */
   readonly poll?: { readonly firstMs?: number; readonly longestMs?: number }
 }
@@ -86,7 +84,7 @@ export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
 }
 
 class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
-  readonly manifest: Engine['manifest']
+  readonly manifest = MANIFEST
   readonly station: Station
   readonly blobs?: Blobs
   private readonly options: LambdaOptions
@@ -97,13 +95,13 @@ class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
   private readonly large: Large
 
   constructor(options: LambdaOptions) {
-    const { functionName = ownFunction(), retentionDays = 14, blobs, onError = logged, clock, poll = {} } = options
+    const { functionName = ownFunction(), blobs, onError = logged, clock, poll = {} } = options
     const { firstMs = 100, longestMs = 2_000 } = poll
     super(PLACE, nodePlatform({ clock, onError }), { firstMs, longestMs })
-    const { operations } = options.rotateAfter ?? {}
+    const { operations, bytes } = options.rotateAfter ?? {}
     checkNumbers(PLACE, { 'rotateAfter.operations': operations }, { least: 10, most: OPERATIONS / 2, isWhole: true })
+    checkNumbers(PLACE, { 'rotateAfter.bytes': bytes }, { least: 1 })
     this.options = options
-    this.manifest = manifestFor(retentionDays)
     if (blobs !== undefined) this.blobs = blobs
     this.client = options.client ?? new LambdaClient({})
     this.service = new LambdaService(this.client, functionName)
@@ -123,7 +121,7 @@ class OnLambda extends ReadingEngine<Known> implements LambdaEngine {
   protected async send(runId: string, signal: Signal): Promise<SignalReceipt> {
     const known = await this.known(runId)
     const outcome = outcomeOf(known)
-    if (outcome !== undefined) {
+    if (outcome !== undefined && !isOfChild(signal.name)) {
       const first = await this.answerOf(runId, signal.id)
       if (first !== undefined) return { accepted: false, first }
       throw runEnded(runId, endStatus(outcome))

@@ -133,8 +133,8 @@ export class Post {
   async settle(ctx: DurableContext, payload: SignalPayload): Promise<void> {
     await this.until(ctx, 'has a number', async (looks) => {
       if (await this.isQueued(payload)) return true
-      // Its sender is about to.
-      if (looks > 0 && !(await this.isOver(payload.runId))) await this.enqueue(payload)
+      // At first its sender is about to. Also of a run that has ended: whoever retries it finds what was claimed.
+      if (looks > 0) await this.enqueue(payload)
       return looks > 0
     })
   }
@@ -144,7 +144,9 @@ export class Post {
     const bell: Bell = { number, letter }
     await this.until(ctx, 'deliver', async (looks) => {
       const known = await this.records.known(runId)
-      if (outcomeOf(known) !== undefined) return true
+      const outcome = outcomeOf(known)
+      // One that was retried just now may not be shown yet, and has perhaps not seen this number.
+      if (outcome !== undefined) return 'ok' in outcome || looks > 0
       if ((await this.records.taken(known)) > number || (await this.hasRung(known, bell, at))) return true
       return looks > 0 && (await this.ring(runId, bell))
     })
@@ -185,10 +187,6 @@ export class Post {
       const queued = await this.at(runId, number)
       if (queued === undefined || queued.id === id) return queued !== undefined
     }
-  }
-
-  private async isOver(runId: string): Promise<boolean> {
-    return outcomeOf(await this.records.known(runId)) !== undefined
   }
 
   /** Whether its sender has told the run. */

@@ -62,7 +62,7 @@ export async function driveRun(ctx: ObjectContext, begin: Begin, driver: Driver)
   await new Generation(ctx, run, begin, driver).live()
 }
 
-/** Undefined: the same was asked for twice. */
+/** Undefined: the same was asked for twice, or by who knows of fewer entries than there are. */
 function begun(
   invocation: string,
   kept: KeptRun | null,
@@ -70,6 +70,7 @@ function begun(
 ): KeptRun | undefined {
   if (kept === null) return first && newRun(first, invocation)
   if (kept.generation + 1 !== generation) return undefined
+  if (reopen !== undefined && reopen.entries !== kept.entries + (left?.entries.length ?? 0)) return undefined
   const { over, ...rest } = kept
   const next = { ...rest, generation, invocation }
   if (left !== undefined) {
@@ -173,8 +174,17 @@ class Generation extends ClaimedStretch {
     return this.driver.records.stored(this.runId, from, this.run.entries)
   }
 
+  /** Again until the server has it: nobody else tells a suspended run of what its program asks for. */
   protected wake(): void {
-    this.driver.server.send(this.inbox('wake'), null).catch(() => {})
+    const { server, platform } = this.driver
+    const { initialRetryInterval: firstMs, maxRetryInterval: longestMs, retryIntervalFactor: factor } = PATIENCE
+    const send = (againMs: number): void => {
+      server.send(this.inbox('wake'), null).catch((error: unknown) => {
+        platform.report(error)
+        platform.timer(againMs, () => send(Math.min(longestMs, againMs * factor)))
+      })
+    }
+    send(firstMs)
   }
 
   protected claim(number: number): Promise<Claimed> {

@@ -14,6 +14,8 @@ import {
   type Asked,
   type Changes,
   checkedName,
+  checkNumbers,
+  isOfChild,
   type ListingEngine,
   type Look,
   Places,
@@ -63,6 +65,8 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
       headers = {},
       name = 'selvage',
     } = options
+    const { advances, bytes } = options.rotateAfter ?? {}
+    checkNumbers(PLACE, { 'rotateAfter.advances': advances, 'rotateAfter.bytes': bytes }, { least: 1 })
     this.options = options
     this.services = servicesOf(checkedName(PLACE, 'objects', name, NAME, NAMES))
     this.server = new RestateServer({ ingress: trimmed(ingress), admin: trimmed(admin), headers })
@@ -85,7 +89,7 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
     const [known, [taken]] = await Promise.all([this.known(runId), this.records.signals([{ runId, id }])])
     if (taken !== undefined) return { accepted: false, first: taken }
     const { outcome, status } = describe(known)
-    if (outcome !== undefined) throw runEnded(runId, status)
+    if (outcome !== undefined && !isOfChild(signal.name)) throw runEnded(runId, status)
     const target = { service: this.services.inbox, key: runId, handler: 'signal' }
     const receipt = await this.server.send(target, signal, id)
     if (receipt.status === 'PreviouslyAccepted') {
@@ -101,9 +105,11 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
     if (isLost && going === undefined) throw journalGone(runId)
     const generation = kept.generation + 1
     const entries = unkept(known)
+    // Asked for by what was read before somebody else retried it. Should that be seen too late, `begun` finds it.
+    if (kept.entries + entries.length !== reopen.entries) return false
     const left = isLost ? { left: { invocation: kept.invocation, entries } } : {}
     const { status } = await this.drive(runId, { generation, reopen, ...left }, `retry#${generation}`)
-    return status === 'Accepted' && kept.entries + entries.length === reopen.entries
+    return status === 'Accepted'
   }
 
   private drive(runId: string, begin: Begin, idempotencyKey: string): ReturnType<RestateServer['send']> {

@@ -125,7 +125,7 @@ export class Records {
     const lost = new Set(dead.filter((invocation) => ended?.has(invocation)))
     const begun = new Set(each.map(({ invocation }) => invocation))
     const awaited = new Map(unfinished.flatMap(({ id, key }) => (begun.has(id) ? [] : [[key, id]])))
-    const unbegun = [...awaited].map(([key, id]) => (kept.has(key) ? undefined : this.unbegun(key, id)))
+    const unbegun = await this.unbegun(new Map([...awaited].filter(([key]) => !kept.has(key))))
     const known = [...kept].map(([key, run]): Known => {
       const claim = isOver(run) ? undefined : claims.get(key)
       return {
@@ -138,7 +138,7 @@ export class Records {
         isLost: lost.has(run.invocation),
       }
     })
-    return [...known, ...(await Promise.all(unbegun)).filter((run) => run !== undefined)]
+    return [...known, ...unbegun]
   }
 
   entries(known: Known, from: number, limit: number): Promise<readonly Entry[]> {
@@ -170,10 +170,7 @@ export class Records {
 
   /** What an invocation was called with; undefined while it stands in a queue, or when it is over. */
   async input<T>(invocation: string): Promise<T | undefined> {
-    const rows = await this.server.query<JournalRow>(
-      `select raw from sys_journal where id = ${quoted(invocation)} and index = 0`,
-    )
-    return rows[0] === undefined ? undefined : (inputOf(rows[0].raw) as T | undefined)
+    return (await this.inputs<T>([invocation])).get(invocation)
   }
 
   /** The questions of all runs, or of that one, or the one of that key. */
@@ -214,11 +211,28 @@ export class Records {
     return new Map([...Map.groupBy(rows, ({ id }) => id)].map(([id, own]) => [id, goingOf(own)]))
   }
 
-  private async unbegun(runId: string, invocation: string): Promise<Known | undefined> {
-    const begin = await this.input<Begin>(invocation)
-    if (begin?.first === undefined) return undefined
-    const { start } = begin.first
-    return { runId, start, kept: newRun(begin.first, invocation), isAwaited: true, isLost: false }
+  /** `awaited`: invocations that no worker has begun, by their runs. */
+  private async unbegun(awaited: ReadonlyMap<string, string>): Promise<readonly Known[]> {
+    const begins = await this.inputs<Begin>([...awaited.values()])
+    return [...awaited].flatMap(([runId, invocation]): readonly Known[] => {
+      const { first } = begins.get(invocation) ?? {}
+      if (first === undefined) return []
+      return [{ runId, start: first.start, kept: newRun(first, invocation), isAwaited: true, isLost: false }]
+    })
+  }
+
+  /** Of many in one query: each has a connection of its own. */
+  private async inputs<T>(invocations: readonly string[]): Promise<ReadonlyMap<string, T>> {
+    if (invocations.length === 0) return new Map()
+    const rows = await this.server.query<JournalRow>(
+      `select id, raw from sys_journal where id in (${invocations.map(quoted).join(', ')}) and index = 0`,
+    )
+    return new Map(
+      rows.flatMap(({ id, raw }) => {
+        const input = inputOf(raw)
+        return input === undefined ? [] : [[id, input as T]]
+      }),
+    )
   }
 
   /** Invocations that go on, or stand in a queue; the newest first, so that of several for a run the oldest counts. */

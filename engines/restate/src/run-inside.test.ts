@@ -6,14 +6,56 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { type Context, TerminalError } from '@restatedev/restate-sdk'
+import { type Blobs, createOffload, EngineError, errorToJson, type Outcome } from '@selvage/core'
+import { nodeRuntime } from '@selvage/runtime-node'
+import { memoryBlobs } from '@selvage/testing'
 import { freePorts, noRestate, RestateTestServer } from '@selvage/testing/servers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openOn, URLS } from '../test/under-test.ts'
+import type { RestateEngine } from './engine.ts'
+import { servicesOf } from './kept.ts'
+import { runInside } from './run-inside.ts'
 
 const missing = noRestate()
 if (missing !== undefined) console.info(`restate: skipped: ${missing}`)
 
 const LOOK_AGAIN_MS = 10
+
+describe('what a handler is told of the run in it', () => {
+  const runtime = nodeRuntime()
+
+  /** The run ended so; `own`: what the engine's blobs are. */
+  async function inside(outcome: Outcome, own: Blobs, more: { blobs?: Blobs } = {}): Promise<unknown> {
+    const ctx = {
+      request: () => ({ id: 'inv_1' }),
+      date: { now: async () => 1 },
+      awakeable: () => ({ id: 'tells', promise: Promise.resolve(outcome) }),
+      objectSendClient: () => ({ drive() {} }),
+    } as unknown as Context
+    const engine = { services: servicesOf('t'), blobs: own } as unknown as RestateEngine
+    return await runInside(ctx, { name: 'count' }, null, { engine, runtime, ...more })
+  }
+  const large = async (blobs: Blobs): Promise<Outcome> => {
+    return { ok: await createOffload({ runtime, blobs, thresholdBytes: 0 }).pack('a large result') }
+  }
+  const away = new EngineError('UNAVAILABLE', 'Restate cannot be reached.')
+  const unreachable: Blobs = { put: () => Promise.reject(away), get: () => Promise.reject(away) }
+
+  it('its result is read from the blobs that the workers have', async () => {
+    const [own, theirs] = [memoryBlobs(), memoryBlobs()]
+    expect(await inside(await large(own), own)).toBe('a large result')
+    expect(await inside(await large(theirs), own, { blobs: theirs })).toBe('a large result')
+  })
+
+  it('one that cannot be read just now is no end of the handler; how the run failed is', async () => {
+    await expect(inside(await large(memoryBlobs()), unreachable)).rejects.toBe(away)
+    // The program's own error, be its code what it likes.
+    const failed = inside({ error: errorToJson(away) }, unreachable)
+    await expect(failed).rejects.toBeInstanceOf(TerminalError)
+    await expect(failed).rejects.toMatchObject({ cause: { code: 'UNAVAILABLE' } })
+  })
+})
 
 describe.skipIf(missing !== undefined)('runInside on Restate', { timeout: 240_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'selvage-restate-inside-'))

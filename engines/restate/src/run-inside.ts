@@ -14,13 +14,16 @@
  * A cancel of your invocation cancels the run.
  */
 import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
-import type { Outcome, Signal } from '@selvage/core'
+import { type Blobs, type Outcome, SelvageError, type Signal } from '@selvage/core'
 import { type Named, type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import type { Driving } from './drive-run.ts'
 import type { RestateEngine } from './engine.ts'
 
 /** `key`: unique in the invocation. */
-export type InsideOptions = Options<RestateEngine>
+export interface InsideOptions extends Options<RestateEngine> {
+  /** Those that the workers have, as in `openSelvage({ engine, blobs })`; default: the engine's own. */
+  readonly blobs?: Blobs
+}
 
 interface Hearing {
   signal(ctx: Context, signal: Signal): Promise<void>
@@ -29,15 +32,15 @@ interface Hearing {
 /**
  * `program`: a program, or a handle of one that workers have registered. Resolves with what it returns. Rejects with a
  * TerminalError of Restate's, so that your handler is not tried again for it: its `cause` is the program's error, or a RunError
- * RUN_CANCELLED.
+ * RUN_CANCELLED. Where its result cannot be read just now (UNAVAILABLE), Restate tries your handler again.
  */
 export async function runInside(
   ctx: Context,
   program: Named,
   input: unknown,
-  { engine, runtime, key = program.name }: InsideOptions,
+  { engine, runtime, blobs = engine.blobs, key = program.name }: InsideOptions,
 ): Promise<unknown> {
-  const { services, blobs } = engine
+  const { services } = engine
   const runId = `inside/${ctx.request().id}/${key}`
   const start = startInside(runId, program, input)
   const { id: tells, promise } = ctx.awakeable<Outcome>()
@@ -56,6 +59,8 @@ export async function runInside(
     throw error
   }
   return await resultInside(runId, outcome, { runtime, blobs }).catch((cause: Error) => {
+    // Not how the run ended: its result is there, and can be read when the server answers again.
+    if ('ok' in outcome && SelvageError.is(cause, 'UNAVAILABLE')) throw cause
     throw Object.assign(new TerminalError(cause.message), { cause })
   })
 }

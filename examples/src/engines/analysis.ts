@@ -10,7 +10,7 @@ export const newAnalyst = (): Agent => new Agent({ model, tools: [search], print
 /** What its tools do to the world. */
 export const EFFECTS = { search: 'read' } as const
 
-/** Defines both; where somebody else asks for them, that is all (lambda-function.ts). */
+/** Defines both; where somebody else asks for them, that is all. */
 export function define(selvage: Selvage): ProgramHandle<string, { text: string; approved: boolean }> {
   const analyst = selvage.agent('analyst', newAnalyst, { effects: EFFECTS })
   return selvage.workflow('report', async (ctx, topic: string) => {

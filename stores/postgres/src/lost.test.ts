@@ -3,7 +3,7 @@ import { onProbe, type Store } from '@selvage/core'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { claimed, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@selvage/testing/store'
 import pg from 'pg'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Place, place } from '../test/place.ts'
 
 const missing = noPostgres()
@@ -119,6 +119,24 @@ describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
     await cutAll()
     expect(await other.authorMayLive('r', 1)).toBe(true)
   })
+})
+
+describe.skipIf(missing !== undefined)('who watches a store', () => {
+  it('is told of a commit by the server: the look every 500 ms is only the net', async () => {
+    // Nothing is looked at every so often.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const other = await here.open()
+    let rings = 0
+    const silence = other.watch(() => rings++)
+    let runs = 0
+    const hasRung = async (): Promise<boolean> => {
+      await store.create(newRun(`r${++runs}`))
+      return rings > 0
+    }
+    expect(await whenSeen(hasRung)).toBe(true)
+    silence()
+  }, 60_000)
 })
 
 describe.skipIf(missing !== undefined || server?.isOwn === false)('a server that is killed and started again', () => {

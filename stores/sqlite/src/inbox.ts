@@ -7,7 +7,7 @@
  * the entry.
  */
 import { delegatedQuestion, EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
-import { ended, notFound } from '@selvage/core/stores'
+import { ended, isOfChild, notFound } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { entryOf } from './journal.ts'
@@ -43,11 +43,6 @@ export interface Waits {
 /** Whether a signal of that name is for a run that waits so: `$`-names always are. */
 export function isWaitedFor(name: string, waits: Waits): boolean {
   return name.startsWith('$') || waits.signals.includes(name)
-}
-
-/** The end of a child is kept for a parent that has failed: a retry waits for it, and it is sent once. */
-function isOfChild(name: string): boolean {
-  return name.startsWith('child:')
 }
 
 export function signal(

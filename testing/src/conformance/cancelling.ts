@@ -2,11 +2,12 @@
 import { createWorkflow } from '@selvage/programs'
 import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
+import { leaveOut, NO_RETRY } from './leave-out.ts'
 import type { Section } from './section.ts'
 
 export const cancelling: Section = {
   title: 'cancel',
-  register({ under }) {
+  register({ under, manifest }) {
     const seen: string[] = []
     const begun = new Map<string, () => void>()
     const begins = (runId: string): Promise<void> => new Promise((resolve) => void begun.set(runId, resolve))
@@ -31,7 +32,8 @@ export const cancelling: Section = {
       await ctx.step('more', () => void seen.push(`${ctx.runId} went on`))
       return 'finished all the same'
     })
-    const opened = inside(under, [waiting, busy, stubborn])
+    const patient = createWorkflow('patient', (ctx) => ctx.signal('go'))
+    const opened = inside(under, [waiting, busy, stubborn, patient])
     const of = (runId: string): readonly string[] =>
       seen.flatMap((line) => (line.startsWith(`${runId} `) ? [line.slice(runId.length + 1)] : []))
 
@@ -74,5 +76,21 @@ export const cancelling: Section = {
       await opened().engine.cancel('r1', 'again')
       expect((await opened().engine.describe('r1')).outcome).toMatchObject({ cancelled: 'not needed' })
     })
+
+    const title = 'a cancelled run that is retried goes on, and can be cancelled again'
+    if (manifest.abilities.retry !== true) leaveOut(title, NO_RETRY)
+    else {
+      test(title, async () => {
+        await opened().start('r5', 'patient')
+        for (const reason of ['one', 'two']) {
+          await opened().suspended('r5')
+          await opened().engine.cancel('r5', reason)
+          expect(await opened().ended('r5')).toMatchObject({ cancelled: reason })
+          await opened().engine.retry?.('r5')
+        }
+        await opened().signal('r5', 'go', 'on')
+        expect(await opened().ended('r5')).toEqual({ ok: 'on' })
+      })
+    }
   },
 }

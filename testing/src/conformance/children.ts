@@ -2,6 +2,7 @@
 import { createWorkflow } from '@selvage/programs'
 import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
+import { leaveOut, NO_RETRY } from './leave-out.ts'
 import type { Section } from './section.ts'
 
 /** More than an engine has connections, or places for what it does at once. */
@@ -9,7 +10,7 @@ const CROWD = 24
 
 export const children: Section = {
   title: 'children',
-  register({ under }) {
+  register({ under, manifest }) {
     const made: string[] = []
     const part = createWorkflow('part', async (ctx, n: number) => {
       if (n < 0) throw new RangeError(`${n} is negative`)
@@ -32,7 +33,16 @@ export const children: Section = {
       const asked = Array.from({ length: CROWD }, (_, index) => ctx.child(waiting, null, { key: `waiting-${index}` }))
       return await Promise.all(asked)
     })
-    const opened = inside(under, [part, waiting, whole, careful, parent, crowded])
+    let isBroken = true
+    const fickle = createWorkflow('fickle', async (ctx) => {
+      await ctx.signal('try')
+      return await ctx.step('try', () => {
+        if (isBroken) throw new Error('broken')
+        return 'mended'
+      })
+    })
+    const pair = createWorkflow('pair', (ctx) => Promise.all([ctx.child(fickle, null), ctx.child(waiting, null)]))
+    const opened = inside(under, [part, waiting, whole, careful, parent, crowded, fickle, pair])
 
     test('their results come back in the order of the calls, and each is a run', async () => {
       expect(await opened().play('r1', 'whole', [3, 1, 2])).toEqual({ ok: [9, 1, 4] })
@@ -69,6 +79,27 @@ export const children: Section = {
       await Promise.all(all.map((index) => opened().signal(`r5/waiting-${index}`, 'go', index)))
       expect(await opened().ended('r5')).toEqual({ ok: all })
     })
+
+    const title = 'a child that ends when its parent has failed is heard of by a retry'
+    if (manifest.abilities.retry !== true) leaveOut(title, NO_RETRY)
+    else {
+      test(title, async () => {
+        await opened().start('r6', 'pair')
+        await opened().suspended('r6')
+        await opened().signal('r6/fickle#1', 'try')
+        expect(await opened().ended('r6')).toHaveProperty('error')
+        await opened().signal('r6/waiting#1', 'go', 'late')
+        expect(await opened().ended('r6/waiting#1')).toEqual({ ok: 'late' })
+        // Told before it ended: whoever says the same again hears that he is not the first.
+        expect(await opened().signal('r6', 'child:r6/waiting#1')).toMatchObject({
+          accepted: false,
+          first: { payload: { ok: 'late' } },
+        })
+        isBroken = false
+        await opened().engine.retry?.('r6')
+        expect(await opened().ended('r6')).toEqual({ ok: ['mended', 'late'] })
+      })
+    }
 
     test('a cancel of the parent reaches its children', async () => {
       await opened().start('r4', 'parent')

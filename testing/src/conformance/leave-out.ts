@@ -6,4 +6,5 @@ export function leaveOut(title: string, reason: string): void {
 }
 
 export const NO_OUTBOX = 'its manifest says that it has no outbox'
+export const NO_RETRY = 'its manifest says that it cannot retry runs'
 export const NO_ROTATION = 'its manifest says that it does not renew histories'

@@ -2,11 +2,12 @@
 import { createWorkflow } from '@selvage/programs'
 import { expect, test } from 'vitest'
 import { inside } from './inside.ts'
+import { NO_RETRY } from './leave-out.ts'
 import type { Section } from './section.ts'
 
 export const runRetry: Section = {
   title: 'a failed run that is retried',
-  skip: ({ abilities }) => (abilities.retry === true ? undefined : 'its manifest says that it cannot retry runs'),
+  skip: ({ abilities }) => (abilities.retry === true ? undefined : NO_RETRY),
   register({ under }) {
     const made: string[] = []
     const broken = new Set(['r1', 'r2', 'r3'])

@@ -65,15 +65,16 @@ export const timers: Section = {
       expect(await opened().ended('r5')).toEqual({ ok: 'after 3' })
     })
 
-    test('a start may lie in the future, and be cancelled before', async () => {
+    test('a start may lie in the future, be signalled to before, and be cancelled', async () => {
       const { engine } = opened()
       const start = { program: 'sleeper', input: 0 }
       await engine.start('soon', start, { startAt: Date.now() + 10 * SHORT_MS })
       await engine.start('far', start, { startAt: Date.now() + DAY_MS })
+      await opened().signal('far', 'news')
+      expect(await opened().ended('soon')).toHaveProperty('ok')
       expect((await engine.describe('far')).status).toBe('pending')
       await engine.cancel('far', 'not any more')
       expect(await opened().ended('far')).toMatchObject({ cancelled: 'not any more' })
-      expect(await opened().ended('soon')).toHaveProperty('ok')
     })
   },
 }

@@ -1,0 +1,63 @@
+/** What is said to a server, whatever it is: one that only listens. */
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import type { Host } from '@selvage/core'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type RestateEngine, restateEngine } from './engine.ts'
+import type { RestateOptions } from './options.ts'
+
+interface Said {
+  readonly path: string
+  readonly headers: IncomingHttpHeaders
+  readonly body: { readonly uri?: string }
+}
+
+/** To whatever it is asked. */
+const ANSWER = { rows: [], invocationId: 'inv_1', status: 'Accepted' }
+const HOST = { registered: () => [] } as unknown as Host
+
+let server: Server
+let url: string
+let engine: RestateEngine | undefined
+const said: Said[] = []
+beforeEach(async () => {
+  said.length = 0
+  server = createServer(async (request, response) => {
+    const body = await text(request)
+    said.push({ path: request.url ?? '', headers: request.headers, body: JSON.parse(body) })
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(ANSWER))
+  })
+  await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
+  url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+})
+afterEach(async () => {
+  await engine?.close()
+  await new Promise((resolve) => void server.close(resolve))
+})
+
+function open(options: RestateOptions): RestateEngine {
+  engine = restateEngine({ ingress: url, admin: url, listen: { port: 0 }, ...options })
+  return engine
+}
+
+it('`headers` are in each request', async () => {
+  const opened = open({ headers: { authorization: 'Bearer key' } })
+  await expect(opened.describe('r')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+  expect(await opened.start('r', { program: 'p', input: null })).toEqual({ created: true })
+  expect(new Set(said.map(({ path }) => path.split('/').at(-1)))).toContain('send')
+  expect(said.map(({ headers }) => headers.authorization)).toEqual(said.map(() => 'Bearer key'))
+})
+
+it('a worker makes itself known at the port that it listens on, or as `advertise` says', async () => {
+  await open({}).serve(HOST)
+  await engine?.close()
+  await open({ advertise: 'http://workers.example' }).serve(HOST)
+  const uris = said.flatMap(({ path, body }) => (path === '/deployments' ? [body.uri] : []))
+  expect(uris).toEqual([expect.stringMatching(/^http:\/\/127\.0\.0\.1:[1-9]\d+$/), 'http://workers.example'])
+})
+
+it('with `register: false` it says nothing', async () => {
+  await open({ register: false }).serve(HOST)
+  expect(said).toEqual([])
+})
