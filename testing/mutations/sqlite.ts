@@ -2,6 +2,15 @@ import type { Mutation } from './mutation.ts'
 
 export const SQLITE: readonly Mutation[] = [
   {
+    name: 'a process ends while its store is being closed',
+    breaks: 'stores/sqlite/src/checkpoints.ts: close()',
+    file: 'stores/sqlite/src/checkpoints.ts',
+    find: 'if (!this.#isClosing) this.#worker?.unref()',
+    put: 'this.#worker?.unref()',
+    test: 'stores/sqlite/src/checkpoints.test.ts',
+    title: 'a close keeps the process alive until the thread has ended, also where that is still moving',
+  },
+  {
     name: 'a worker is given all suspects at once',
     breaks: 'rule 9: a run that kills takes none of those beside it along',
     file: 'stores/sqlite/src/claims.ts',

@@ -119,6 +119,29 @@ it('commits go on while the most of it is moved, and wait while the rest is; the
   expect(order).toEqual(['timer', 'commit'])
 })
 
+it('a close keeps the process alive until the thread has ended, also where that is still moving', async () => {
+  const { store, append } = await writer()
+  let move: (() => void) | undefined
+  onAsk = (asked, ask) => {
+    if (asked === 'move') {
+      move = ask
+      return
+    }
+    // What it was asked for before is answered first.
+    move?.()
+    ask()
+  }
+  while (move === undefined) await append()
+  const [thread] = threads
+  if (thread === undefined) throw new Error('no thread')
+  const leave = vi.spyOn(thread, 'unref')
+  const stay = vi.spyOn(thread, 'ref')
+  await store.close()
+  expect(stay).toHaveBeenCalledTimes(1)
+  const kept = stay.mock.invocationCallOrder[0] ?? Number.POSITIVE_INFINITY
+  expect(leave.mock.invocationCallOrder.filter((order) => order > kept)).toEqual([])
+})
+
 it.each([
   ['while the thread starts', 220],
   ['after it', MANY],

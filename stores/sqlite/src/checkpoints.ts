@@ -112,6 +112,7 @@ class Thread {
   /** It could not be started, or has ended. */
   isGone = false
   #told: ((moved: Moved | undefined) => void) | undefined
+  #isClosing = false
   readonly #over: Promise<void>
 
   static start(path: string, pragmas: string): Thread {
@@ -154,13 +155,15 @@ class Thread {
 
   /** What it is at is done before. */
   async close(): Promise<void> {
+    this.#isClosing = true
     this.#worker?.ref()
     this.#worker?.postMessage('close')
     await this.#over
   }
 
   #tell(moved: Moved | undefined): void {
-    this.#worker?.unref()
+    // Whoever closes waits for its end.
+    if (!this.#isClosing) this.#worker?.unref()
     this.#told?.(moved)
     this.#told = undefined
   }
