@@ -14,7 +14,7 @@ class Defined {
     this.#failures.set(key, new Set())
   }
 
-  asked(key: string): void {
+  asked(key: string, _: boolean): void {
     for (const [failure, keys] of this.#failures) {
       if (failure !== key && (failure === this.#cause || keys.has(this.#cause))) keys.add(key)
     }
@@ -46,7 +46,7 @@ it('are what the definition says, in any order of asking, answers and failures',
       const key = open[below(open.length)]
       if (key === undefined || below(3) === 0) {
         open.push(`k${asked}`)
-        for (const each of [defined, found]) each.asked(`k${asked}`)
+        for (const each of [defined, found]) each.asked(`k${asked}`, false)
         asked += 1
         continue
       }
@@ -64,8 +64,21 @@ it('of a step that was withdrawn and asked for again are those of the last time'
   const consequences = new Consequences()
   consequences.given('a')
   consequences.failed('a')
-  consequences.asked('b')
+  consequences.asked('b', false)
   consequences.given('c')
-  consequences.asked('b')
+  consequences.asked('b', false)
   expect(consequences.of('a')).toEqual([])
+})
+
+it('what a folding program asks for behind a failure is void only if it has failed as well', () => {
+  const consequences = new Consequences()
+  consequences.given('a')
+  consequences.failed('a')
+  consequences.asked('of a', true)
+  consequences.asked('of another branch', true)
+  consequences.given('of another branch')
+  consequences.asked('next of that branch', false)
+  consequences.given('of a')
+  consequences.failed('of a')
+  expect(consequences.of('a')).toEqual(['of a'])
 })

@@ -373,6 +373,11 @@ export class Fiber {
     this.mailbox.cancel(error)
   }
 
+  /** A folding program asks for what is recorded in another order than that in which it happened. */
+  get isFolding(): boolean {
+    return this.program.resume === 'fold' && !this.live
+  }
+
   /** The program is given what an entry says; the entry may be older than others that nobody has asked for. */
   given(at: number, key?: string): void {
     if (key !== undefined) this.consequences.given(key)

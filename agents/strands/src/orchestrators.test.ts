@@ -509,10 +509,14 @@ describe('a node that fails', () => {
     // Also where the process has died between the failures.
     for (let length = 1; length < whole.entries.length; length++) {
       isUp = false
-      const { engine, program } = await play(make, whole.entries.slice(0, length))
+      const { engine, program, ledger } = await play(make, whole.entries.slice(0, length))
+      const recorded = whole.entries
+        .slice(0, length)
+        .filter((entry) => entry.type === 'step' && entry.op.kind === 'tool')
       isUp = true
       await engine.retry('r')
       const how = await engine.execute('r', program)
+      expect(ledger.tools.length + recorded.length, `calls of tools, behind entry ${length - 1}`).toBe(calls + 1)
       expect(how, `behind entry ${length - 1}`).toMatchObject({ outcome: { ok: { status: 'COMPLETED' } } })
     }
   })
