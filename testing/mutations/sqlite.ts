@@ -58,6 +58,15 @@ export const SQLITE: readonly Mutation[] = [
     title: 'are read in order and in parts where they lie',
   },
   {
+    name: 'a worker that has lost a run tells its row what it knows of it',
+    breaks: 'I1, I3',
+    file: 'stores/sqlite/src/live.ts',
+    find: '} and fence = ?`',
+    put: '} and ? > 0`',
+    test: 'stores/sqlite/src/append.test.ts',
+    title: 'are not counted by a worker that has lost the run, and has woken',
+  },
+  {
     name: 'who takes a run over misses the entries behind its row',
     breaks: 'I3',
     file: 'stores/sqlite/src/live.ts',

@@ -85,6 +85,22 @@ describe('entries that stand behind the row of their run', () => {
     expect(liveRow()).toEqual({ length: 12, behind: 0 })
   })
 
+  it('are not counted by a worker that has lost the run, and has woken', async () => {
+    const other = await here.open()
+    await appendAlone(await claimed(store, 'r', 'w'), 3)
+    const late = Date.now() + 2 * LEASE_MS
+    await other.reap(late)
+    await enlisted(other, 'next', late)
+    const taken = await other.claimRun('next', 'r', late)
+    for (let seq = 4; seq < 7; seq++) await other.append('r', taken.fence, seq, [step(seq)])
+    await enlisted(store, 'woken', late)
+    for (let beat = 0; beat < 3; beat++) await store.heartbeat('woken', LEASE_MS, late)
+    for (let seq = 7; seq < 10; seq++) await other.append('r', taken.fence, seq, [step(seq)])
+    await other.release('r', taken.fence, late)
+    expect(await other.claimRun('next', 'r', late)).toMatchObject({ cursor: 10 })
+    expect(await other.describe('r')).toMatchObject({ entries: 10, steps: 9 })
+  })
+
   it('are there for who takes the run over from a worker that was killed', async () => {
     await store.create(newRun('taken'))
     const child = here.child(`

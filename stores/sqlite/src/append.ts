@@ -13,7 +13,7 @@ import { columnsOf, type EntryValues, isFinalStep, isOneRow, toRow } from './ent
 import type { Guard } from './guard.ts'
 import { recordSignal } from './inbox.ts'
 import { INSERT, insertEntry, insertRest } from './journal.ts'
-import { catchUp, liveOf } from './live.ts'
+import { catchUpHeld, liveOf } from './live.ts'
 import type { Names } from './names.ts'
 import { enqueue } from './outbox.ts'
 import { openQuestion, settleQuestion } from './questions.ts'
@@ -61,8 +61,8 @@ export class Appends {
   readonly #tails: Map<string, KnownTail> = new Map()
   /** By run: those whose row in `live` says that it is behind. Each is in `#tails`: one that is behind is never known twice. */
   readonly #behind: Map<number, KnownTail> = new Map()
-  /** Other runs whose row may be behind, and nobody knows by how much. */
-  readonly #unknown: Set<number> = new Set()
+  /** Other runs whose row may be behind, and nobody knows by how much, with the fences that they were held by. */
+  readonly #unknown: Map<number, number> = new Map()
 
   constructor(commits: Commits, database: Database, names: Names) {
     this.#commits = commits
@@ -131,12 +131,12 @@ export class Appends {
 
   /** Inside a unit: no row in `live` is behind for longer than from one heartbeat to the next. */
   catchUp(): void {
-    for (const n of this.#unknown) catchUp(this.#database, n)
+    for (const [n, fence] of this.#unknown) catchUpHeld(this.#database, n, fence)
     this.#unknown.clear()
     const caughtUp = [...this.#behind.values()]
     for (const tail of caughtUp) this.#grow(tail, false)
     // To be looked at once more: this unit may be taken back.
-    for (const { n } of caughtUp) this.#unknown.add(n)
+    for (const { n, fence } of caughtUp) this.#unknown.set(n, fence)
   }
 
   /** The run was given up: what becomes of its row is not for us any more. */
@@ -147,7 +147,7 @@ export class Appends {
 
   /** What was written was taken back. */
   forget(): void {
-    for (const n of this.#behind.keys()) this.#unknown.add(n)
+    for (const { n, fence } of this.#behind.values()) this.#unknown.set(n, fence)
     this.#tails.clear()
     this.#behind.clear()
   }

@@ -79,6 +79,11 @@ export function catchUp(database: Database, n: number): void {
   database.run(CATCH_UP, n)
 }
 
+/** The same, if that fence still holds it: whoever has it by now counts on what the row says. */
+export function catchUpHeld(database: Database, n: number, fence: number): void {
+  database.run(`${CATCH_UP} and fence = ?`, n, fence)
+}
+
 /** The run is given up: what was known here goes back to its row. */
 export function leave(database: Database, n: number): void {
   catchUp(database, n)
