@@ -120,3 +120,37 @@ it('blobs that are away are not said to be damaged; one that is missing is', asy
   blobs.kept.clear()
   await expect(live(run, blobs, entries.slice(0, 2))).rejects.toMatchObject({ code: 'CORRUPT' })
 })
+
+it('blobs that are away while another answer is written cost neither of the two', async () => {
+  const blobs = new Blobs()
+  blobs.fails.put = 1
+  const bodies: string[] = []
+  const isWriting = Promise.withResolvers<void>()
+  const entries: Entry[] = []
+  const advance = advancing(
+    async (durable) =>
+      Promise.all([
+        durable.step(op('small'), () => bodies.push('small')),
+        durable.step(op('large'), async () => {
+          bodies.push('large')
+          await isWriting.promise
+          return LARGE
+        }),
+      ]),
+    entries,
+    {
+      host: { blobs },
+      journal: {
+        append: async (_: number, more: readonly Entry[]) => {
+          if (more.some((entry) => entry.type === 'step')) isWriting.resolve()
+          // The large answer is refused by the blobs meanwhile.
+          for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => void setImmediate(resolve))
+          entries.push(...more)
+        },
+      },
+    },
+  )
+  await expect(advance()).rejects.toMatchObject({ code: 'DISK_FULL' })
+  expect(await advance()).toMatchObject({ kind: 'done' })
+  expect(bodies).toEqual(['small', 'large'])
+})

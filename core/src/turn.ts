@@ -159,10 +159,14 @@ export class Turn {
   }
 
   private check(): void {
-    const { fiber } = this
-    if (fiber.dropped) throw takenAway(fiber.runId)
-    const fault = fiber.owed.takeFault()
+    this.checkOurs()
+    const fault = this.fiber.owed.takeFault()
     if (fault !== undefined) throw fault.error
+  }
+
+  /** Behind a write: what else is wrong must wait until it is known here that the entries are there. */
+  private checkOurs(): void {
+    if (this.fiber.dropped) throw takenAway(this.fiber.runId)
   }
 
   private produceStart(): void {
@@ -244,7 +248,7 @@ export class Turn {
       () => {
         fiber.appending = 0
         probe('host.after-append')
-        this.check()
+        this.checkOurs()
         fiber.isBehind = durability === 'written'
         this.reacted = false
         this.starter.appended += batch.length
@@ -295,7 +299,7 @@ export class Turn {
     }
     probe('host.after-append')
     fiber.transactions.shift()
-    this.check()
+    this.checkOurs()
     this.starter.appended += 1
     fiber.isBehind = false
     fiber.drained()
