@@ -29,13 +29,13 @@ export class Consequences {
     this.#failures.add(key)
   }
 
-  asked(key: string, isFolding: boolean): void {
+  asked(key: string, isFolded: boolean): void {
     const cause = this.#cause
     if (this.#failures.size === 0 || cause === undefined) return
     this.#causes.delete(key)
     if (cause === key || !(this.#failures.has(cause) || this.#causes.has(cause))) return
     this.#causes.set(key, cause)
-    if (isFolding) this.#guessed.add(key)
+    if (isFolded) this.#guessed.add(key)
     else this.#guessed.delete(key)
   }
 

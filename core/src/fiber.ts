@@ -373,9 +373,9 @@ export class Fiber {
     this.mailbox.cancel(error)
   }
 
-  /** A folding program asks for what is recorded in another order than that in which it happened. */
-  get isFolding(): boolean {
-    return this.program.resume === 'fold' && !this.live
+  /** A folding program asks for what is recorded, and meanwhile for what is not, in another order than that in which it happened. */
+  isFolded(isRecorded: boolean): boolean {
+    return this.program.resume === 'fold' && (isRecorded || !this.live)
   }
 
   /** The program is given what an entry says; the entry may be older than others that nobody has asked for. */

@@ -91,7 +91,7 @@ export class Gate implements Durable {
     const closed = this.closed<T>()
     if (closed !== undefined) return closed
     if (fiber.steps.has(op.key)) return Promise.reject(this.keyInUse('step', op.key))
-    fiber.consequences.asked(op.key, fiber.isFolding)
+    fiber.consequences.asked(op.key, fiber.isFolded(fiber.known.steps.has(op.key)))
     const { promise, resolve, reject } = Promise.withResolvers<T>()
     const retried = fiber.known.attempts.get(op.key)
     const step: AskedStep = {
@@ -144,7 +144,7 @@ export class Gate implements Durable {
     const closed = this.closed<WaitResult<T>>()
     if (closed !== undefined) return closed
     if (fiber.mailbox.holds(key)) return Promise.reject(this.keyInUse('wait', key))
-    fiber.consequences.asked(key, fiber.isFolding)
+    fiber.consequences.asked(key, fiber.isFolded(fiber.known.waits.has(key)))
     const promise = fiber.mailbox.ask<T>(key, signalName, until, keyOf !== undefined)
     promise.catch(ignored)
     return promise

@@ -38,7 +38,8 @@ export class Verdict {
       if (!isPrefix(sight.seen, seen)) this.note(runId, 'I5/I13', `${sight.process} saw`, sight.seen, 'not', seen)
     }
     const end = entries.at(-1)
-    if (end?.type === 'end' && outcome !== undefined && !sameEnd(outcome, end.outcome, isLater)) {
+    const isSame = this.each.resume === 'fold' ? sameFolded(whole, isLater) : isLater ? sameLater : same
+    if (end?.type === 'end' && outcome !== undefined && !isSame(outcome, end.outcome)) {
       this.note(runId, 'I5', 'replay ends with', outcome, 'not', end.outcome)
     }
     if (end?.type === 'end' && 'ok' in end.outcome && outcome === undefined)
@@ -170,11 +171,33 @@ function isPrefix(shorter: readonly Seen[], longer: readonly Seen[]): boolean {
   return same(shorter, longer.slice(0, shorter.length))
 }
 
-function sameEnd(replayed: Outcome, recorded: Outcome, isLater: boolean): boolean {
-  if (!isLater || !('voids' in replayed) || !('voids' in recorded)) return same(replayed, recorded)
-  const { voids: more = [], ...end } = replayed
+/** The replay knows of more that is void. */
+function sameLater(replayed: Outcome, recorded: Outcome): boolean {
+  return sameBut(replayed, recorded, (more, voids) => voids.every((key) => more.includes(key)))
+}
+
+/** A folding program guesses what followed from a failure: what has succeeded is never void on a guess. */
+function sameFolded(entries: readonly Entry[], isLater: boolean): typeof sameLater {
+  const succeeded = new Set(
+    entries.flatMap((entry) => (entry.type === 'step' && 'ok' in entry.outcome ? [entry.key] : [])),
+  )
+  return (replayed, recorded) =>
+    sameBut(replayed, recorded, (guessed, voids) =>
+      guessed.every((key) => isLater || voids.includes(key) || !succeeded.has(key)),
+    )
+}
+
+type Voids = readonly string[]
+
+function sameBut(
+  replayed: Outcome,
+  recorded: Outcome,
+  areVoid: (replayed: Voids, recorded: Voids) => boolean,
+): boolean {
+  if (!('voids' in replayed) || !('voids' in recorded)) return same(replayed, recorded)
+  const { voids: ours = [], ...end } = replayed
   const { voids = [], ...expected } = recorded
-  return same(end, expected) && voids.every((key) => more.includes(key))
+  return same(end, expected) && areVoid(ours, voids)
 }
 
 /** Two replays have two stacks. */
