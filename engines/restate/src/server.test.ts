@@ -20,12 +20,16 @@ const HOST = { registered: () => [] } as unknown as Host
 let server: Server
 let url: string
 let engine: RestateEngine | undefined
+/** So many registrations are refused: it has not come to the worker. */
+let refuses = 0
 const said: Said[] = []
 beforeEach(async () => {
   said.length = 0
+  refuses = 0
   server = createServer(async (request, response) => {
     const body = await text(request)
     said.push({ path: request.url ?? '', headers: request.headers, body: JSON.parse(body) })
+    if (request.url === '/deployments' && refuses-- > 0) response.statusCode = 500
     response.setHeader('content-type', 'application/json').end(JSON.stringify(ANSWER))
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
@@ -60,4 +64,17 @@ it('a worker makes itself known at the port that it listens on, or as `advertise
 it('with `register: false` it says nothing', async () => {
   await open({ register: false }).serve(HOST)
   expect(said).toEqual([])
+})
+
+it('a server that kept a connection to the worker that was there before is asked again', async () => {
+  refuses = 2
+  const { stop } = await open({}).serve(HOST)
+  expect(said.filter(({ path }) => path === '/deployments')).toHaveLength(3)
+  await stop()
+})
+
+it('one that does not come to the worker at all says so', async () => {
+  refuses = 99
+  await expect(open({}).serve(HOST)).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+  expect(said.filter(({ path }) => path === '/deployments')).toHaveLength(5)
 })

@@ -21,8 +21,15 @@ export interface Receipt {
   readonly status: 'Accepted' | 'PreviouslyAccepted'
 }
 
-const QUERY_TRIES = 100
-const QUERY_AGAIN_MS = 100
+interface Patience {
+  readonly tries: number
+  readonly againMs: number
+}
+
+/** A server that has just started answers, but not yet this. */
+const QUERY: Patience = { tries: 100, againMs: 100 }
+/** It asks the worker, and may do so on a connection that it has kept to the process which stood at that address before. */
+const REGISTER: Patience = { tries: 5, againMs: 200 }
 /** It sends an answer in parts. On a connection that is kept the last one may wait 40 ms for an acknowledgement of the first. */
 const ANSWERED_AT_ONCE = { connection: 'close' }
 
@@ -44,17 +51,13 @@ export class RestateServer {
     return (await this.post(this.urlOf(target), body)) as Result
   }
 
-  /** One SQL statement on what Restate holds. A server that has just started answers, but not yet this. */
+  /** One SQL statement on what Restate holds. */
   async query<Row>(sql: string): Promise<readonly Row[]> {
     const url = `${this.options.admin}/query`
-    for (let tries = 1; ; tries++) {
-      try {
-        return ((await this.post(url, { query: sql }, ANSWERED_AT_ONCE)) as { rows: readonly Row[] }).rows
-      } catch (error) {
-        if (tries === QUERY_TRIES || !isServersFault(error)) throw error
-      }
-      await new Promise((resolve) => setTimeout(resolve, QUERY_AGAIN_MS))
+    const { rows } = (await patiently(QUERY, () => this.post(url, { query: sql }, ANSWERED_AT_ONCE))) as {
+      readonly rows: readonly Row[]
     }
+    return rows
   }
 
   /** Where the workers of that object were said to be last. */
@@ -67,7 +70,7 @@ export class RestateServer {
 
   /** Says that workers are to be found at `uri`; again if they are known, since their handlers may have changed. */
   async register(uri: string): Promise<void> {
-    await this.post(`${this.options.admin}/deployments`, { uri, force: true })
+    await patiently(REGISTER, () => this.post(`${this.options.admin}/deployments`, { uri, force: true }))
   }
 
   private urlOf({ service, key, handler }: Target, how = ''): string {
@@ -88,6 +91,18 @@ export class RestateServer {
     }
     if (status >= 300) throw refused(url, status, text)
     return text === '' ? undefined : JSON.parse(text)
+  }
+}
+
+async function patiently<T>({ tries, againMs }: Patience, ask: () => Promise<T>): Promise<T> {
+  for (let left = tries; ; ) {
+    try {
+      return await ask()
+    } catch (error) {
+      left -= 1
+      if (left === 0 || !isServersFault(error)) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, againMs))
   }
 }
 
