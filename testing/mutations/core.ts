@@ -52,6 +52,15 @@ export const CORE: readonly Mutation[] = [
     title: 'a retry of the run makes what has not happened',
   },
   {
+    name: 'a retry of a folded run makes again what other branches have done',
+    breaks: 'I1',
+    file: 'core/src/gate.ts',
+    find: 'fiber.consequences.asked(op.key, fiber.isFolded(fiber.known.steps.has(op.key)))',
+    put: 'fiber.consequences.asked(op.key, false)',
+    test: 'agents/strands/src/orchestrators.test.ts',
+    title: 'beside others that fail as well: one retry goes on in all of them',
+  },
+  {
     name: 'a run ends without a word of what it intended',
     breaks: 'I11',
     file: 'core/src/turn.ts',
