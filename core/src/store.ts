@@ -157,6 +157,8 @@ export interface Store {
   signal(runId: string, signal: Signal, now: number): Promise<SignalReceipt>
   /** Signals of a claimed run that arrived since the claim and are not in the journal. */
   pendingSignals(runId: string): Promise<readonly Signal[]>
+  /** Those of these runs that have such signals, in no order: cheap for thousands. */
+  unheard(runIds: readonly string[]): Promise<readonly string[]>
 
   // reads
   load(runId: string, from: number, limit?: number): Promise<readonly Entry[]>

@@ -1,6 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type ScriptedAnswer, ScriptedModel } from '@selvage/strands/testing'
 import { Agent, tool } from '@strands-agents/sdk'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -77,4 +79,57 @@ test('runs that end by themselves have a status that says it all', async () => {
   expect(await where()).toEqual({ status: 'cancelled', inline: undefined })
   const echo = selvage.workflow('echo', () => 1)
   expect(await (await echo.start()).status()).not.toHaveProperty('inline')
+})
+
+test('who forgets an agent gives its run up; who keeps it, or waits for it, does not', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const look = tool({ name: 'look', description: 'Looks.', inputSchema: z.object({}), callback: () => 'seen' })
+  const agent = (runId: string, script: readonly ScriptedAnswer[], wait = false) =>
+    new Agent({
+      name: 'a',
+      model: new ScriptedModel(script),
+      tools: [look],
+      plugins: [durable({ runId, selvage, wait, approvals: wait ? { look: true } : {} })],
+      printer: false,
+    })
+  const looks: ScriptedAnswer[] = [{ tools: [{ name: 'look', input: {} }] }, 'done', 'done again']
+  // Each in a function of its own, which holds its agent no longer than it runs.
+  const uses = {
+    invoked: async () => await agent('invoked', looks).invoke('a'),
+    streamed: async () => {
+      for await (const _ of agent('streamed', looks).stream('a'));
+    },
+    left: async () => {
+      for await (const { type } of agent('left', looks).stream('a')) if (type === 'afterModelCallEvent') break
+    },
+    twice: async () => {
+      const twice = agent('twice', looks)
+      await twice.invoke('a')
+      await twice.invoke('b')
+    },
+    failed: async () =>
+      await agent('failed', [{ error: new Error('no model') }])
+        .invoke('a')
+        .catch(() => {}),
+  }
+  for (const use of Object.values(uses)) await use()
+  const kept = agent('kept', looks)
+  await kept.invoke('a')
+  // Nobody has it but the run itself, which waits for a person.
+  const result = agent('asks', looks, true).invoke('a')
+  await expect.poll(async () => (await selvage.approvals()).items).toHaveLength(1)
+
+  const status = async (runId: string) => (await selvage.run(runId).status()).status
+  const statuses = async () => {
+    collect()
+    return await Promise.all(Object.keys(uses).map(status))
+  }
+  await expect.poll(statuses, { timeout: 20_000 }).toEqual(Object.keys(uses).map(() => 'pending'))
+  expect(await Promise.all(['kept', 'asks'].map(status))).toEqual(['running', 'running'])
+  expect(String(await agent('invoked', looks).invoke('a'))).toBe('done')
+  expect(String(await kept.invoke('b'))).toBe('done again')
+  const [question] = (await selvage.approvals()).items
+  await selvage.run('asks').approve(question?.id ?? '')
+  expect(String(await result)).toBe('done')
 })

@@ -112,4 +112,13 @@ export const EMBEDDED: readonly Mutation[] = [
     test: 'engines/embedded/src/changes.test.ts',
     title: 'is looked for with one question for all who wait, each run named once',
   },
+  {
+    name: 'every attached run looks into its inbox at each commit of another process',
+    breaks: 'core/src/store.ts: unheard is cheap for thousands',
+    file: 'engines/embedded/src/attachments.ts',
+    find: 'for (const runId of await this.parts.store.unheard(runIds)) ',
+    put: 'for (const runId of runIds) ',
+    test: 'engines/embedded/src/attach.test.ts',
+    title: 'of thousands, looks only where another process has sent something',
+  },
 ]

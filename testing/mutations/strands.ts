@@ -532,4 +532,22 @@ export const STRANDS: readonly Mutation[] = [
     test: 'agents/strands/src/inner.test.ts',
     title: 'is asked what its hooks ask, whoever goes on between two answers',
   },
+  {
+    name: 'the runs of agents that nobody can reach are held for ever',
+    breaks: 'docs/durable.md: until nobody can reach the agent',
+    file: 'agents/strands/src/plugin.ts',
+    find: '      forgotten.register(bound, run)\n',
+    put: '',
+    test: 'selvage/src/inline.test.ts',
+    title: 'who forgets an agent gives its run up; who keeps it, or waits for it, does not',
+  },
+  {
+    name: 'what a turn came to is kept as long as its run is attached, and the agent with it',
+    breaks: 'agents/strands/src/guards.ts: nothing is left behind on `lost`',
+    file: 'agents/strands/src/guards.ts',
+    find: '          if (fail === reject) fail = undefined\n          resolve(value)',
+    put: '          resolve(value)',
+    test: 'selvage/src/inline.test.ts',
+    title: 'who forgets an agent gives its run up; who keeps it, or waits for it, does not',
+  },
 ]

@@ -68,19 +68,31 @@ export async function* guarded(events: Events, { scope, unlessLost }: Guard): Ev
 
 export type UnlessLost = <T>(pending: Promise<T>) => Promise<T>
 
-/** Rejects in place of what is pending once `lost` does. Unlike Promise.race it leaves nothing behind on `lost` each time. */
+/**
+ * Rejects in place of what is pending once `lost` does. Unlike Promise.race it leaves nothing behind on `lost` each time: that lives
+ * as long as the run is attached, and would keep every result, and with it the agent.
+ */
 export function unlessRejected(lost: Promise<never> | undefined): UnlessLost {
   if (lost === undefined) return (pending) => pending
   let failure: { readonly error: unknown } | undefined
-  let fail: (error: unknown) => void = () => {}
+  let fail: ((error: unknown) => void) | undefined
   lost.catch((error: unknown) => {
     failure = { error }
-    fail(error)
+    fail?.(error)
   })
-  return (pending) =>
-    new Promise((resolve, reject) => {
+  return <T>(pending: Promise<T>) =>
+    new Promise<T>((resolve, reject) => {
       fail = reject
-      pending.then(resolve, reject)
+      pending.then(
+        (value) => {
+          if (fail === reject) fail = undefined
+          resolve(value)
+        },
+        (error: unknown) => {
+          if (fail === reject) fail = undefined
+          reject(error)
+        },
+      )
       if (failure !== undefined) reject(failure.error)
     })
 }

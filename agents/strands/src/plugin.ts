@@ -91,6 +91,7 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
         keepsSession: true,
       })
       release = () => turns.release()
+      forgotten.register(bound, run)
       if (hasSessionManager(bound)) {
         log(
           `Agent "${bound.name}" has a SessionManager beside durable(): both keep the conversation. The run goes on from its journal, whatever the other one has loaded; one of them is enough.`,
@@ -100,6 +101,12 @@ export function createDurablePlugin(options: DurableOptions, open: OpenDurable):
     detach: () => release(),
   }
 }
+
+/**
+ * Runs whose agents nobody can reach any more, and so nobody can invoke: they are given up. A server that makes an agent for each
+ * request would hold them all. What a run holds must not reach its agent, as long as nothing of the agent's is under way.
+ */
+const forgotten = new FinalizationRegistry((run: InlineRun) => run.forget())
 
 /** A run that its author's program makes, turn by turn, does not fail: an error leaves its turn open, to be gone on with. */
 function refuseUndoable({ undoable }: Policy): void {
@@ -158,6 +165,11 @@ class InlineRun {
     // A cancelled run ends by itself now that nothing of the agent's is under way.
     if (puppet?.isCancelled) await attachment?.ended.catch(() => {})
     else await attachment?.detach()
+  }
+
+  /** Nobody waits for it: where it fails, the run stays with this process until that ends. */
+  forget(): void {
+    this.detach().catch(({ message }: Error) => (this.#options.log ?? warn)(message))
   }
 }
 

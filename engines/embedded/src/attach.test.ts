@@ -74,6 +74,30 @@ describe('attach', () => {
     expect(await ended).toEqual({ ok: 'remote' })
   })
 
+  it('of thousands, looks only where another process has sent something', async () => {
+    const here = await place(ask)
+    const there = await place(ask)
+    const { pendingSignals } = here.store
+    const ids = Array.from({ length: 600 }, (_, n) => `r${n}`)
+    const attached = new Map<string, Awaited<ReturnType<typeof attach>>>()
+    for (const id of ids) attached.set(id, await attach(here, id))
+    // Each is idle once it has looked: only then it is counted.
+    await expect.poll(async () => (await here.engine.describe('r599')).entries, { timeout: 10_000 }).toBeGreaterThan(0)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    const looked: string[] = []
+    Object.assign(here.store, {
+      pendingSignals: (runId: string) => {
+        looked.push(runId)
+        return pendingSignals(runId)
+      },
+    })
+    for (const id of ['r3', 'r599', 'r42']) {
+      await there.engine.signal(id, { id: 's', name: 'answer', payload: id })
+      expect(await attached.get(id)?.ended).toEqual({ ok: id })
+    }
+    expect(new Set(looked)).toEqual(new Set(['r3', 'r599', 'r42']))
+  }, 30_000)
+
   it('waits for time', async () => {
     const here = await place((durable) => durable.wait('nap', '$nobody', durable.clock() + 60))
     const { ended } = await attach(here)

@@ -8,8 +8,12 @@
 import { type Attachment, type Claim, type Host, type Outcome, probe, RunError, SelvageError } from '@selvage/core'
 import { AttachedRun } from './attached-run.ts'
 import { Holdings } from './holdings.ts'
+import { inTurns } from './in-turns.ts'
 import type { Lease } from './lease.ts'
 import type { Parts } from './parts.ts'
+
+/** Runs that one query is for. */
+const SLICE = 500
 
 export class Attachments {
   private readonly parts: Parts
@@ -112,8 +116,20 @@ export class Attachments {
     for (const attached of this.attached.values()) attached.lose()
   }
 
+  /** Those that are being advanced are offered what is there; of the others, which may be thousands, only those look that have something. */
   private async onBell(): Promise<void> {
-    for (const attached of this.attached.values()) attached.nudge()
-    await this.held.lookForSignals().catch(this.parts.report)
+    try {
+      await inTurns(this.slices(), async (runIds) => {
+        for (const runId of await this.parts.store.unheard(runIds)) this.attached.get(runId)?.nudge()
+      })
+      await this.held.lookForSignals()
+    } catch (error) {
+      this.parts.report(error)
+    }
+  }
+
+  private *slices(): Iterable<readonly string[]> {
+    const all = [...this.attached.keys()]
+    for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE)
   }
 }

@@ -94,6 +94,16 @@ export async function pendingSignals(database: Database, runId: string): Promise
   return found.filter(({ is_there }) => is_there).map(pendingSignal)
 }
 
+const UNHEARD = `select run.id from run where run.id = any($1::text[])
+  and exists (select from inbox where inbox.run = run.n and inbox.seq is null)`
+
+export function unheard(database: Database, runIds: readonly string[]): Promise<readonly string[]> {
+  return database.statement(async (rows) => {
+    const found = await rows.all<{ id: string }>(UNHEARD, runIds.map(toText))
+    return found.map(({ id }) => fromText(id))
+  })
+}
+
 /** Inside a transaction that has locked the run: whether a signal that it would wait for is pending. */
 export async function hasAwaited(rows: Rows, n: number, waits: Waits): Promise<boolean> {
   const found = await rows.all<{ name: string }>('select name from inbox where run = $1 and seq is null', n)

@@ -14,7 +14,7 @@ import { claim, claimRun, nextDue } from './claims.ts'
 import { Database, type Settings } from './database.ts'
 import { discard } from './discard.ts'
 import { authorOf, claimsOf } from './holders.ts'
-import { pendingSignals, signal } from './inbox.ts'
+import { pendingSignals, signal, unheard } from './inbox.ts'
 import { load } from './journal.ts'
 import { openDatabase } from './open.ts'
 import { outbox } from './outbox.ts'
@@ -97,6 +97,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     discard: (runId, options, now) => discard(database, runId, options, now),
     signal: (runId, sent, now) => signal(database, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(database, runId),
+    unheard: (runIds) => unheard(database, runIds),
 
     load: (runId, from, limit) => load(database, runId, from, limit),
     describe: (runId) => describe(database, runId),

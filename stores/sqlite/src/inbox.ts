@@ -98,6 +98,14 @@ export function pendingSignals(commits: Commits, database: Database, runId: stri
   })
 }
 
+const UNHEARD = `select run.id from json_each(?) as asked cross join run on run.id = asked.value
+  where exists (select 1 from inbox where inbox.run = run.n and entry is null)`
+
+export function unheard(commits: Commits, database: Database, runIds: readonly string[]): Promise<readonly string[]> {
+  const asked = JSON.stringify(runIds.map(toText))
+  return commits.read(() => database.all<{ id: string }>(UNHEARD, asked).map(({ id }) => fromText(id)))
+}
+
 /** Oldest first. */
 export function pendingOf(database: Database, n: number): Signal[] {
   return database

@@ -20,7 +20,7 @@ import { discard } from './discard.ts'
 import { failure } from './failure.ts'
 import { Guard } from './guard.ts'
 import { authorOf, claimsOf } from './holders.ts'
-import { pendingSignals, signal } from './inbox.ts'
+import { pendingSignals, signal, unheard } from './inbox.ts'
 import { load } from './journal.ts'
 import { Log } from './log.ts'
 import { Names } from './names.ts'
@@ -148,6 +148,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     discard: (runId, options, now) => discard(commits, database, runId, options, now),
     signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),
     pendingSignals: (runId) => pendingSignals(commits, database, runId),
+    unheard: (runIds) => unheard(commits, database, runIds),
 
     load: (runId, from, limit) => load(commits, database, names, runId, from, limit),
     describe: (runId) => describe(commits, database, runId),

@@ -47,6 +47,25 @@ export function inbox(place: () => StorePlace): void {
       await expect(store.pendingSignals('x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
     })
 
+    it('is unheard until it is in the journal, of many runs at once', async () => {
+      const runs = await Promise.all(
+        Array.from({ length: 40 }, (_, n) => claimed(store, n === 7 ? '"a \ud800' : `r${n}`)),
+      )
+      const ids = runs.map(({ runId }) => runId)
+      expect(await store.unheard([...ids, 'none'])).toEqual([])
+      const called = ids.filter((_, n) => n % 7 === 0)
+      for (const id of called) await store.signal(id, { id: 's', name: 'go', payload: 1 }, 2_000)
+      await store.signal(called[0] as string, { id: 't', name: 'go', payload: 2 }, 2_000)
+      expect([...(await store.unheard([...ids, 'none']))].sort()).toEqual([...called].sort())
+      expect(await store.unheard(ids.filter((id) => !called.includes(id)))).toEqual([])
+      const [signal] = await store.pendingSignals(called[1] as string)
+      if (signal === undefined) throw new Error('it is pending')
+      const { fence } = runs[7] as (typeof runs)[number]
+      await store.append(called[1] as string, fence, 1, [{ seq: 1, at: 1, type: 'signal', signal }])
+      expect(await store.unheard([called[1] as string, 'r1', called[2] as string])).toEqual([called[2]])
+      expect(await store.unheard([])).toEqual([])
+    })
+
     it('that brings the end of a child is kept by a run that has ended, for its retry', async () => {
       const { fence } = await claimed(store)
       const failed = { error: { name: 'Error', message: 'no' } }
