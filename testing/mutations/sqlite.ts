@@ -178,4 +178,13 @@ export const SQLITE: readonly Mutation[] = [
     test: 'stores/sqlite/src/sync.test.ts',
     title: 'a group is told when the log is synced behind its commit, and not before',
   },
+  {
+    name: 'who reads without pause holds the event loop for ever',
+    breaks: 'issue 2: the event loop gets a turn at least every 10 ms',
+    file: 'stores/sqlite/src/commit.ts',
+    find: '      immediate(this.#turned)\n',
+    put: '      queueMicrotask(this.#turned)\n',
+    test: 'stores/sqlite/src/commit.test.ts',
+    title: 'leaves the event loop its turns',
+  },
 ]

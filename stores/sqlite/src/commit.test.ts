@@ -113,6 +113,33 @@ describe('writes of one turn of the event loop', () => {
   })
 })
 
+describe('who reads without pause', () => {
+  it('leaves the event loop its turns', async () => {
+    await claimed(store, 'r')
+    let hasHappened = false
+    setTimeout(() => {
+      hasHappened = true
+    }, 20)
+    let reads = 0
+    while (!hasHappened && reads < 200_000) {
+      await store.describe('r')
+      reads++
+    }
+    expect(hasHappened).toBe(true)
+
+    let turns = 0
+    const count = (): void => {
+      turns++
+      if (!isOver) setImmediate(count)
+    }
+    let isOver = false
+    setImmediate(count)
+    await Promise.all(Array.from({ length: 5_000 }, () => store.describe('r')))
+    isOver = true
+    expect(turns).toBeGreaterThan(2)
+  })
+})
+
 describe('a store that is closed', () => {
   it('has finished what was asked of it, and takes nothing more', async () => {
     const { fence } = await claimed(store)

@@ -37,6 +37,9 @@ const LATEST = 0.2
 /** One in so many is waited for on this thread all the same, to see whether the disk is still slow. */
 const TRIAL = 16
 
+/** Reads take the event loop for so long at most. */
+const READS_MS = 5
+
 /** As it was before a test of an author's faked it: a commit must not wait for its clock. */
 const immediate = setImmediate
 
@@ -89,6 +92,8 @@ export class Commits {
   #broken: EngineError | undefined
   #closed = false
   #idle: (() => void) | undefined
+  /** The first read since the event loop last turned. */
+  #readsSince: number | undefined
   readonly #onRollback: () => void
 
   /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
@@ -139,8 +144,18 @@ export class Commits {
     })
   }
 
-  /** Reads; waits where SQLite locks readers out (another process recovers the log after a crash). */
+  /**
+   * Reads; waits where SQLite locks readers out (another process recovers the log after a crash). Who reads without pause until
+   * something happens waits for nothing else: it would not let it happen.
+   */
   async read<T>(body: () => T): Promise<T> {
+    while (this.#readsSince !== undefined && performance.now() - this.#readsSince > READS_MS) {
+      await new Promise<void>((resolve) => void immediate(resolve))
+    }
+    if (this.#readsSince === undefined) {
+      this.#readsSince = performance.now()
+      immediate(this.#turned)
+    }
     if (this.#closed) throw closedError(this.#database.path)
     try {
       return body()
@@ -158,6 +173,10 @@ export class Commits {
   async close(): Promise<void> {
     this.#closed = true
     if (this.#scheduled) await new Promise<void>((resolve) => (this.#idle = resolve))
+  }
+
+  readonly #turned = (): void => {
+    this.#readsSince = undefined
   }
 
   #schedule(): void {
