@@ -126,7 +126,25 @@ describe('who reads without pause', () => {
       reads++
     }
     expect(hasHappened).toBe(true)
+  })
 
+  it('leaves other readers theirs', async () => {
+    await claimed(store, 'r')
+    let others = 0
+    const other = async (): Promise<void> => {
+      for (; others < 20; others++) {
+        await store.describe('r')
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }
+    const over = other()
+    for (let reads = 0; others < 20 && reads < 100_000; reads++) await store.describe('r')
+    expect(others).toBe(20)
+    await over
+  })
+
+  it('is many who read at once: they have several turns', async () => {
+    await claimed(store, 'r')
     let turns = 0
     const count = (): void => {
       turns++

@@ -94,6 +94,8 @@ export class Commits {
   #idle: (() => void) | undefined
   /** The first read since the event loop last turned. */
   #readsSince: number | undefined
+  /** Who waits for a later one. */
+  readonly #readers: (() => void)[] = []
   readonly #onRollback: () => void
 
   /** `onRollback`: what was learned inside units that were taken back must be forgotten. */
@@ -146,15 +148,11 @@ export class Commits {
 
   /**
    * Reads; waits where SQLite locks readers out (another process recovers the log after a crash). Who reads without pause until
-   * something happens waits for nothing else: it would not let it happen.
+   * something happens must let it happen: behind 5 ms of reads each waits for its turn, in a later turn of the event loop.
    */
   async read<T>(body: () => T): Promise<T> {
-    while (this.#readsSince !== undefined && performance.now() - this.#readsSince > READS_MS) {
-      await new Promise<void>((resolve) => void immediate(resolve))
-    }
-    if (this.#readsSince === undefined) {
-      this.#readsSince = performance.now()
-      immediate(this.#turned)
+    if (this.#readers.length > 0 || this.#isReadOut()) {
+      await new Promise<void>((resolve) => void this.#readers.push(resolve))
     }
     if (this.#closed) throw closedError(this.#database.path)
     try {
@@ -175,8 +173,20 @@ export class Commits {
     if (this.#scheduled) await new Promise<void>((resolve) => (this.#idle = resolve))
   }
 
-  readonly #turned = (): void => {
+  #isReadOut(): boolean {
+    if (this.#readsSince !== undefined) return performance.now() - this.#readsSince > READS_MS
+    this.#readsSince = performance.now()
+    immediate(this.#turned)
+    return false
+  }
+
+  readonly #turned = async (): Promise<void> => {
     this.#readsSince = undefined
+    while (this.#readers.length > 0 && !this.#isReadOut()) {
+      this.#readers.shift()?.()
+      // Behind this one's read.
+      await undefined
+    }
   }
 
   #schedule(): void {
