@@ -8,7 +8,6 @@ import {
   type Undo,
 } from '@selvage/programs'
 import type { Tool } from '@strands-agents/sdk'
-import { bash } from '@strands-agents/sdk/vended-tools/bash'
 import { type AgentBudget, type ReadyBudget, readAgentBudget } from './budget.ts'
 import { FAILURE_OPTIONS, type FailurePolicies, FailurePolicy } from './failure-policy.ts'
 import { type LoopGuardOptions, type ReadyLoopGuard, readLoopGuard } from './loop-guard.ts'
@@ -93,7 +92,7 @@ export class Policy {
    * model would not be told. UNSUPPORTED, unless its effect is declared, by an author who knows.
    */
   refuseLive(agent: string, tools: readonly Tool[]): void {
-    if (this.#effects.has(bash.name) || !tools.some((tool) => tool === bash)) return
+    if (this.#effects.has(BASH) || !tools.some(isLiveBash)) return
     throw new UsageError(
       'UNSUPPORTED',
       `Agent "${agent}" has the live bash tool, whose shell is lost with the process.`,
@@ -183,6 +182,16 @@ function annotated(tool: Tool | undefined): ToolEffect | undefined {
   if (annotations?.idempotentHint === true) return { effect: 'idempotent' }
   if (annotations?.destructiveHint === true) return { effect: 'once' }
   return undefined
+}
+
+const BASH = 'bash'
+
+/**
+ * By what it says of itself: its module must not be imported to compare. It makes SIGTERM and SIGINT end the process at once, with
+ * code 0, whatever else the process would do first.
+ */
+function isLiveBash({ name, description }: Tool): boolean {
+  return name === BASH && description.includes('in a persistent session')
 }
 
 /** Options that later issues own, and those that nobody knows: a UsageError, never ignored. */

@@ -562,9 +562,13 @@ describe('work', () => {
         await once(worker.stdout, 'data')
         await one.signal('go')
         expect(await one.result()).toBe(`hello bob from ${worker.pid}`)
-        const ended = once(worker, 'exit')
+        const said: string[] = []
+        worker.stdout.on('data', (text) => said.push(String(text)))
+        const ended = once(worker, 'close')
         worker.kill('SIGTERM')
         expect(await ended).toEqual([0, null])
+        // Not an end by somebody else's handler.
+        expect(JSON.parse(said.join(''))).toEqual({ event: 'stopped', pid: worker.pid })
       } finally {
         worker.kill('SIGKILL')
       }
