@@ -24,12 +24,11 @@ const KNOWN_TAILS = 10_000
 /** Entries that the row in `live` may lack. Readers look through them; writing it in one commit of 32 costs nothing. */
 const BEHIND = 32
 
-/** The columns of the entry; its seq and the entry before it; run and fence. */
+/** The seq of the entry and the entry before it; its columns; run and fence. */
 const APPEND = `${INSERT}
-  select run, ?11, ?12, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 from live where run = ?13 and fence = ?14`
+  select run, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? from live where run = ? and fence = ?`
 /** A row never goes back. */
-const GROW =
-  'update live set length = ?1, steps = ?2, last = ?3, behind = ?4 where run = ?5 and fence = ?6 and length <= ?1'
+const GROW = 'update live set length = ?, steps = ?, last = ?, behind = ? where run = ? and fence = ? and length <= ?'
 
 /** Where the journal of a claimed run ends. */
 interface KnownTail {
@@ -175,7 +174,7 @@ export class Appends {
   }
 
   #insertFirst(runId: string, { n, fence, length, last }: KnownTail, row: EntryValues): number {
-    const entry = this.#database.insertIf(APPEND, [...columnsOf(row, this.#names), length, last, n, fence])
+    const entry = this.#database.insertIf(APPEND, [length, last, ...columnsOf(row, this.#names), n, fence])
     if (entry === undefined) {
       this.leave(runId, fence)
       throw refused(this.#database, runId, fence)
@@ -187,7 +186,7 @@ export class Appends {
   /** Brings the row in `live` up to date; `behind`: more entries may come without it. */
   #grow(tail: KnownTail, behind: boolean): void {
     const { n, fence, length, steps, last } = tail
-    this.#database.run(GROW, length, steps, last, behind ? 1 : 0, n, fence)
+    this.#database.run(GROW, length, steps, last, behind ? 1 : 0, n, fence, length)
     tail.written = behind ? length : undefined
     this.#unknown.delete(n)
     if (behind) this.#behind.set(n, tail)

@@ -18,8 +18,9 @@ import { moveSeats } from './seats.ts'
 import { hasEnded, RUNNING, statusName } from './status.ts'
 import { fromText, toText } from './text.ts'
 
-const INSERT = `insert into inbox (run, id, name, entry, body, arrival) select ?1, ?2, ?3, ?4, ?5,
-  coalesce(max(arrival), 0) + 1 from inbox where run = ?1 and entry is null`
+/** Run, id, name, entry, body; the run again. */
+const INSERT = `insert into inbox (run, id, name, entry, body, arrival) select ?, ?, ?, ?, ?,
+  coalesce(max(arrival), 0) + 1 from inbox where run = ? and entry is null`
 
 interface InboxRow {
   readonly id: string
@@ -77,7 +78,7 @@ export function signal(
       const isKept =
         isLate || isOfChild(signal.name) || (delegated !== undefined && outlivesRun(database, run.n, delegated))
       if (over && !isKept) throw ended(runId, statusName(run.status))
-      database.run(INSERT, run.n, id, toText(signal.name), null, text)
+      database.run(INSERT, run.n, id, toText(signal.name), null, text, run.n)
       answerQuestion(database, run.n, signal.id)
       moveSeats(database, signal)
       if (isLate) goOn(database, names, run.n, now)
@@ -157,6 +158,7 @@ export function recordSignal(
     toText(name),
     row,
     null,
+    n,
   )
   if (changed === 0) {
     throw new EngineError('JOURNAL_GAP', `The signal ${id} is in the journal of run ${runId} already.`, {

@@ -34,11 +34,13 @@ const DEAD = 3
 const STATES: readonly MessageState[] = ['waiting', 'delivering', 'delivered', 'dead']
 
 /** Parameters: run, lane. */
-const OPEN_IN_LANE = `from outbox where run = ?1 and state in (${WAITING}, ${DELIVERING}) and lane is ?2`
+const OPEN_IN_LANE = `from outbox where run = ? and state in (${WAITING}, ${DELIVERING}) and lane is ?`
+/** Run, lane, id, topic, entry and its place in it; run and lane again; when it is due. */
 const ENQUEUE = `insert into outbox (run, lane, id, topic, entry, place, state, due)
-  select ?1, ?2, ?3, ?4, ?5, ?6, ${WAITING}, case when exists (select 1 ${OPEN_IN_LANE}) then null else ?7 end
+  select ?, ?, ?, ?, ?, ?, ${WAITING}, case when exists (select 1 ${OPEN_IN_LANE}) then null else ? end
   where true on conflict (id) do nothing`
-export const NEXT_IN_LANE: string = `update outbox set due = ?3
+/** When it is due; run, lane. */
+export const NEXT_IN_LANE: string = `update outbox set due = ?
   where n = (select min(n) ${OPEN_IN_LANE}) and state = ${WAITING} and due is null`
 export const DUE_MESSAGES: string = 'select n, due from outbox where topic = ? and due <= ? order by due limit ?'
 /** `state <> 2`: what the index says of itself; SQLite does not see that it follows. */
@@ -73,7 +75,7 @@ const SELECT = `select outbox.n, outbox.id, outbox.run, run.id as run_id, topic,
 export function enqueue(database: Database, run: number, entry: Entry, row: number): void {
   for (const [place, { id, topic }] of (entry.sent ?? []).entries()) {
     const lane = topic.startsWith('$') ? toText(topic) : null
-    database.run(ENQUEUE, run, lane, toText(id), toText(topic), row, place, entry.at)
+    database.run(ENQUEUE, run, lane, toText(id), toText(topic), row, place, run, lane, entry.at)
   }
 }
 
@@ -159,7 +161,7 @@ function settle(database: Database, { id, fence }: MessageClaim, how: Delivered,
     row.n,
   )
   if (how.kind === 'delivered') database.run('delete from outbox where n = ? and notice is not null', row.n)
-  if (!open) database.run(NEXT_IN_LANE, row.run, row.lane, now)
+  if (!open) database.run(NEXT_IN_LANE, now, row.run, row.lane)
 }
 
 function resend(database: Database, id: string, now: number): void {
