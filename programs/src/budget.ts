@@ -55,13 +55,9 @@ export const BUDGET_OPTIONS: OptionNames<BudgetOptions> = { ...LIMITS, onExceede
 
 export const NANO_USD = 1_000_000_000
 
-/** `known`: with options that this kind of budget has beside these. UsageError BAD_INPUT for what makes no sense. */
-export function readBudget(
-  what: string,
-  options: BudgetOptions,
-  known: OptionNames<BudgetOptions> = BUDGET_OPTIONS,
-): Budget {
-  refuseUnknown(`The budget of ${what}`, options, known)
+/** UsageError BAD_INPUT for what makes no sense. */
+export function readBudget(what: string, options: BudgetOptions): Budget {
+  refuseUnknown(`The budget of ${what}`, options, BUDGET_OPTIONS)
   const { onExceeded = 'ask', downgradeAt = 0.8, ask = {} } = options
   const caps = readLimits(`The budget of ${what}`, options)
   if (Object.keys(caps).length === 0)
