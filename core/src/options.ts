@@ -47,13 +47,18 @@ export function unknownOption(
   })
 }
 
+/** For what reads one of its options before it knows them all. */
+export function refuseNoObject(what: string, given: unknown): void {
+  if (given !== undefined && !isObject(given)) throw noObject(what, given)
+}
+
 /** The options over their defaults. BAD_INPUT for what is no object: spread, it would be lost. */
 export function withDefaults<Defaults extends object, Options extends object>(
   what: string,
   defaults: Defaults,
   options: Options,
 ): Defaults & Options {
-  if (!isObject(options)) throw noObject(what, options, {})
+  refuseNoObject(what, options)
   return { ...defaults, ...options }
 }
 

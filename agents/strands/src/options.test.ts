@@ -19,7 +19,7 @@ const misspelt = { efect: 'once' } as never
 const surfaces: { readonly [what: string]: (options: never) => unknown } = {
   'Agent program "a"': (options) => createAgentProgram('a', factory, options),
   'Agent program "s"': (options) => createSessionProgram('s', factory, options),
-  'Graph program "g"': (options) => createOrchestratorProgram('graph', 'g', () => new Graph({ nodes: [] }), options),
+  'Graph program "g"': (options) => createOrchestratorProgram('graph', 'g', () => new Graph({ nodes: [], edges: [] }), options),
   'durable()': (options) => createDurablePlugin(options, open),
   'The budget of an agent': (budget) => agent({ budget }),
   loopGuard: (loopGuard) => agent({ loopGuard }),
