@@ -19,7 +19,8 @@ const misspelt = { efect: 'once' } as never
 const surfaces: { readonly [what: string]: (options: never) => unknown } = {
   'Agent program "a"': (options) => createAgentProgram('a', factory, options),
   'Agent program "s"': (options) => createSessionProgram('s', factory, options),
-  'Graph program "g"': (options) => createOrchestratorProgram('graph', 'g', () => new Graph({ nodes: [], edges: [] }), options),
+  'Graph program "g"': (options) =>
+    createOrchestratorProgram('graph', 'g', () => new Graph({ nodes: [], edges: [] }), options),
   'durable()': (options) => createDurablePlugin(options, open),
   'The budget of an agent': (budget) => agent({ budget }),
   loopGuard: (loopGuard) => agent({ loopGuard }),
@@ -83,6 +84,9 @@ it("a step of an agent's own code knows no misspelling", async () => {
             message: expect.stringMatching(/^Step "charge" of agent run .* (has no option|was given)/),
           })
         }
+        // Whom to ask is an option, too, and is not lost on its way.
+        const charged = runOf(event)?.step('charge', () => 1, { effect: 'once', ask: misspelt })
+        await expect(charged).rejects.toMatchObject({ message: expect.stringContaining('Approval "of an unknown') })
       })
     },
   })
