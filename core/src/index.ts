@@ -13,6 +13,7 @@ export { childrenToRetry, refuseUndone, standing, voidedByRetry } from './known.
 export * from './notices.ts'
 export { Offering } from './offering.ts'
 export * from './offload.ts'
+export * from './options.ts'
 export * from './outbox.ts'
 export * from './ports.ts'
 export * from './pots.ts'

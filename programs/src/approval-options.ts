@@ -1,6 +1,6 @@
 /** What can be said about an approval, and what of it makes no sense together. */
 import type { Duration, Json, JsonObject } from '@selvage/core'
-import { toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import type { StandardSchema } from './input.ts'
 
 /** Who is asked, and what happens while nobody answers. */
@@ -57,19 +57,29 @@ export interface NormalPolicy {
   readonly quorum: { readonly need: number; readonly of: readonly string[] } | undefined
 }
 
-const POLICY = ['assignee', 'timeout', 'onTimeout', 'escalateTo', 'reminders', 'quorum', 'of'] as const
-const KNOWN: readonly string[] = [...POLICY, 'details', 'tool', 'input', 'inputSchema', 'schema', 'kind']
+/** `kind` is for what asks by itself. */
+export const APPROVAL: OptionNames<ApprovalOptions> = {
+  assignee: true,
+  timeout: true,
+  onTimeout: true,
+  escalateTo: true,
+  reminders: true,
+  quorum: true,
+  of: true,
+  details: true,
+  tool: true,
+  input: true,
+  inputSchema: true,
+  schema: true,
+  kind: false,
+}
 const ON_TIMEOUT: readonly unknown[] = [undefined, 'wait', 'reject', 'approve', 'escalate']
 /** Nobody reads more often than that; a shorter one is a mistake in the unit. */
 const SHORTEST_REMINDER_MS = 1_000
 
 /** BAD_INPUT for what is unknown or contradicts itself. Called as early as the options are known. */
 export function checkApproval(name: string, options: ApprovalOptions<unknown>): NormalPolicy {
-  for (const option of Object.keys(options)) {
-    if (!KNOWN.includes(option)) {
-      throw bad(name, `has no option "${option}"`, `An approval knows ${POLICY.join(', ')} and details.`)
-    }
-  }
+  refuseUnknown(`Approval "${name}"`, options, APPROVAL)
   const { timeout, onTimeout, assignee } = options
   const timeoutMs = timeout === undefined ? undefined : toMs(timeout, `timeout of approval "${name}"`)
   if (!ON_TIMEOUT.includes(onTimeout)) {

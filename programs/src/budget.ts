@@ -6,10 +6,12 @@ import {
   encode,
   type JsonObject,
   type OnExceeded,
+  type OptionNames,
   type Pot,
   type PotSpec,
   type Quantity,
   RunError,
+  refuseUnknown,
   toMs,
   UsageError,
 } from '@selvage/core'
@@ -47,20 +49,19 @@ export interface Budget {
   readonly ask: NonNullable<BudgetOptions['ask']>
 }
 
-const LIMITS = ['tokens', 'usd', 'modelCalls', 'toolCalls', 'wallClock'] as const
-const OPTIONS: readonly string[] = [...LIMITS, 'onExceeded', 'downgradeAt', 'ask']
+const LIMITS: OptionNames<Limits> = { tokens: true, usd: true, modelCalls: true, toolCalls: true, wallClock: true }
+
+export const BUDGET_OPTIONS: OptionNames<BudgetOptions> = { ...LIMITS, onExceeded: true, downgradeAt: true, ask: true }
 
 export const NANO_USD = 1_000_000_000
 
-/** `more`: options that this kind of program has beside these. UsageError BAD_INPUT for what makes no sense. */
-export function readBudget(what: string, options: BudgetOptions, more: readonly string[] = []): Budget {
+/** UsageError BAD_INPUT for what makes no sense. */
+export function readBudget(what: string, options: BudgetOptions): Budget {
+  refuseUnknown(`The budget of ${what}`, options, BUDGET_OPTIONS)
   const { onExceeded = 'ask', downgradeAt = 0.8, ask = {} } = options
-  for (const name of Object.keys(options)) {
-    if (OPTIONS.includes(name) || more.includes(name)) continue
-    throw bad(what, `has no option "${name}"`, `It knows ${[...OPTIONS, ...more].join(', ')}.`)
-  }
   const caps = readLimits(`The budget of ${what}`, options)
-  if (Object.keys(caps).length === 0) throw bad(what, 'limits nothing', `Give one of ${LIMITS.join(', ')}.`)
+  if (Object.keys(caps).length === 0)
+    throw bad(what, 'limits nothing', `Give one of ${Object.keys(LIMITS).join(', ')}.`)
   if (onExceeded !== 'ask' && onExceeded !== 'stop' && onExceeded !== 'downgrade') {
     throw bad(what, `has onExceeded: "${String(onExceeded)}"`, 'Use ask, stop or downgrade.')
   }

@@ -9,7 +9,7 @@
  * Its state is that of this process and is not recorded: what it decides is only whether an attempt is made now. What
  * follows from that, a wait or a failure, is journaled with the step like that of any other attempt.
  */
-import { type Duration, toMs, UsageError } from '@selvage/core'
+import { type Duration, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 
 export interface CircuitBreakerOptions {
   /** So many transient failures within `window` open a circuit; at least 1. Default 5. */
@@ -57,10 +57,8 @@ export class CircuitBreaker {
 
   /** UsageError BAD_INPUT for settings that make no sense. */
   constructor(options: CircuitBreakerOptions = {}) {
+    refuseUnknown('A circuit breaker', options, OPTIONS)
     const { failures = 5, window = '1m', cooldown = '30s', whileOpen = 'wait' } = options
-    const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key))
-    if (unknown !== undefined)
-      throw bad(`A circuit breaker has no option "${unknown}".`, `It knows ${OPTIONS.join(', ')}.`)
     if (!Number.isInteger(failures) || failures < 1) {
       throw bad(`failures of a circuit breaker is ${failures}.`, 'It must be a whole number of at least 1.')
     }
@@ -84,7 +82,7 @@ export class CircuitBreaker {
   }
 }
 
-const OPTIONS = ['failures', 'window', 'cooldown', 'whileOpen']
+const OPTIONS: OptionNames<CircuitBreakerOptions> = { failures: true, window: true, cooldown: true, whileOpen: true }
 
 interface Settings {
   readonly failures: number

@@ -1,6 +1,6 @@
 /** How a step or tool is undone: declared beside its effect. */
 import type { Duration, Effect, Json, StepBehaviour, StepContext } from '@selvage/core'
-import { toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type Retry, type RetryPolicy, retryBehaviour } from './retry.ts'
 
 /** What a compensation is told of the step that it undoes. */
@@ -55,7 +55,13 @@ export interface Compensation {
 
 const DEFAULT_RETRY: RetryPolicy = { maxAttempts: 5, initial: '1s', max: '1m' }
 const DEFAULT_TIMEOUT = '1m'
-const OPTIONS = ['run', 'effect', 'reconcile', 'retry', 'timeout']
+const OPTIONS: OptionNames<CompensateOptions> = {
+  run: true,
+  effect: true,
+  reconcile: true,
+  retry: true,
+  timeout: true,
+}
 
 /** UsageError BAD_INPUT for what is no compensation or makes no sense. */
 export function normalizeCompensation<T>(
@@ -70,13 +76,12 @@ export function normalizeCompensation<T>(
   if (onUnknown !== 'ask' && onUnknown !== 'skip' && onUnknown !== 'compensate') {
     throw bad(`"${String(onUnknown)}" is not a policy for what nobody knows.`, 'Use ask, skip or compensate.')
   }
-  const given: Partial<CompensateOptions<T>> = typeof declared === 'function' ? { run: declared } : declared
+  const given: Partial<CompensateOptions<T>> = typeof declared === 'function' ? { run: declared } : (declared ?? {})
   const { run, effect = 'idempotent', reconcile, retry = DEFAULT_RETRY, timeout = DEFAULT_TIMEOUT } = given
-  if (typeof given !== 'object' || typeof run !== 'function') {
+  if (typeof run !== 'function') {
     throw bad('compensate is no function.', 'Write compensate: (done) => …, or { run: (done) => …, retry, timeout }.')
   }
-  const unknown = Object.keys(given).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) throw bad(`compensate has no option "${unknown}".`, `It knows ${OPTIONS.join(', ')}.`)
+  refuseUnknown('compensate', given, OPTIONS)
   if (effect !== 'read' && effect !== 'idempotent' && effect !== 'once') {
     throw bad(`"${String(effect)}" is not an effect.`, 'Use idempotent or once.')
   }

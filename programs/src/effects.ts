@@ -13,7 +13,7 @@
  * own idempotency key: the record that the first outcome was unknown stands.
  */
 import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
-import { type SelvageError, StepError, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, type SelvageError, StepError, UsageError } from '@selvage/core'
 import { requestApproval } from './approval.ts'
 import { type ApprovalPolicy, checkApproval } from './approval-options.ts'
 import { type Compensate, type CompensateUnknown, type Compensation, normalizeCompensation } from './compensate.ts'
@@ -48,10 +48,20 @@ export interface NormalEffect<T = unknown> {
   readonly compensation: Compensation | undefined
 }
 
+const DECLARATION: OptionNames<EffectDeclaration> = {
+  effect: true,
+  reconcile: true,
+  onUnknown: true,
+  ask: true,
+  compensate: true,
+  compensateUnknown: true,
+}
+
 /** One form for every way to declare an effect. UsageError for what is not built, unknown, or makes no sense together. */
 export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclaration<T> | undefined): NormalEffect<T> {
   const given: Partial<EffectDeclaration<T>> =
-    typeof declaration === 'string' ? { effect: declaration } : (declaration ?? {})
+    typeof declaration === 'string' ? { effect: declaration } : declaration === undefined ? {} : declaration
+  refuseUnknown('An effect', given, DECLARATION)
   const { effect = 'idempotent', reconcile, onUnknown = 'ask', ask = {}, compensate, compensateUnknown } = given
   if (effect !== 'read' && effect !== 'idempotent' && effect !== 'once') {
     throw new UsageError('BAD_INPUT', `"${String(effect)}" is not an effect.`, {

@@ -8,7 +8,7 @@
  * that is no program, an option that nobody knows.
  */
 import type { Duration, Program } from '@selvage/core'
-import { toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import type { BudgetOptions } from './budget.ts'
 import type { ChildProgram } from './child.ts'
 import type { StandardSchema } from './input.ts'
@@ -85,8 +85,8 @@ export interface ReadyStage {
   readonly retry: Retry | undefined
 }
 
-const PIPELINE_OPTIONS = ['version', 'input', 'retry']
-const STAGE_OPTIONS = ['program', 'name', 'input', 'timeout', 'retry']
+const PIPELINE_OPTIONS: OptionNames<PipelineOptions> = { version: true, input: true, retry: true, budget: true }
+const STAGE_OPTIONS: OptionNames<ProgramStage> = { program: true, name: true, input: true, timeout: true, retry: true }
 const PROGRAM_PROPERTIES = ['name', 'version', 'input', '~types', 'resume', 'run']
 
 /** UsageError BAD_INPUT for a name, stages or options that make no sense. */
@@ -144,12 +144,6 @@ function checkRetry(what: string, policy: unknown): void {
     throw bad(`${what} has a retry that is no policy.`, 'Write for example retry: { maxAttempts: 3 }.')
   }
   retryBehaviour(policy, () => 0)
-}
-
-/** UsageError BAD_INPUT for an option that nobody knows. */
-function refuseUnknown(what: string, options: object, known: readonly string[]): void {
-  const unknown = Object.entries(options).find(([key, value]) => value !== undefined && !known.includes(key))
-  if (unknown !== undefined) throw bad(`${what} has no option "${unknown[0]}".`, `It knows ${known.join(', ')}.`)
 }
 
 /** What a stage calls itself, or a name made of `derived` that nobody else has: `planner`, `planner#2`, … */

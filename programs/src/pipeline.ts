@@ -38,7 +38,7 @@ export function createPipeline<const Stages extends readonly PipelineStage[], In
   options: PipelineOptions<Input> = {},
 ): Workflow<Input, PipelineResult<Stages>> {
   const ready = readStages(name, stages, options)
-  const budget = options.budget && readBudget(`pipeline "${name}"`, options.budget)
+  const budget = options.budget === undefined ? undefined : readBudget(`pipeline "${name}"`, options.budget)
   return {
     name,
     ...(options.version !== undefined && { version: options.version }),

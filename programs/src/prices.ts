@@ -5,7 +5,7 @@
  *
  * A model without a price is never free: where a pot is limited in usd its call is refused with an error that names it.
  */
-import { type TokenUsage, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, type TokenUsage, UsageError } from '@selvage/core'
 
 /** US dollars for a million tokens. */
 export interface Price {
@@ -20,6 +20,14 @@ export interface Price {
    * Anthropic does. Default false: in doubt they are paid in full.
    */
   readonly inputIncludesCache?: boolean
+}
+
+const PRICE: OptionNames<Price> = {
+  input: true,
+  output: true,
+  cacheRead: true,
+  cacheWrite: true,
+  inputIncludesCache: true,
 }
 
 export type PriceTable = { readonly [model: string]: Price }
@@ -107,6 +115,7 @@ function standsFor(key: string, model: string): boolean {
 }
 
 function check(model: string, price: Price): void {
+  refuseUnknown(`The price of model "${model}"`, price, PRICE)
   const { input, output, cacheRead = 0, cacheWrite = 0 } = price ?? {}
   const isPrice = [input, output, cacheRead, cacheWrite].every((usd) => Number.isFinite(usd) && usd >= 0)
   if (isPrice) return

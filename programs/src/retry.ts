@@ -8,7 +8,7 @@
  * runs the run needs no process.
  */
 import type { AttemptTimes, Duration } from '@selvage/core'
-import { toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type ClassifyRule, chainOf, classify, type Failure } from './classify.ts'
 import { retryAfterOf } from './error-headers.ts'
 
@@ -59,7 +59,7 @@ export function retryBehaviour(retry: Retry, random: () => number): RetryAfter {
     const again = policyBehaviour(retry, random)
     return (error, attempt, at) => (isFinal(error) ? undefined : again(error, attempt, at))
   }
-  checkKeys('A retry per class', retry, CLASS_KEYS)
+  refuseUnknown('A retry per class', retry, CLASSES)
   const { classify: rules, transient, permanent, model } = retry
   const of = { transient: read(transient), permanent: read(permanent), model: read(model) }
   const asked = transient === undefined || transient === false ? policyBehaviour({}, random) : of.transient
@@ -81,7 +81,7 @@ export function classifyUnder(retry: Retry | undefined, error: unknown): Failure
 
 function policyBehaviour(policy: RetryPolicy, random: () => number): RetryAfter {
   if (typeof policy !== 'object' || policy === null) throw noPolicy(policy)
-  checkKeys('A retry policy', policy, POLICY_KEYS)
+  refuseUnknown('A retry policy', policy, POLICY)
   const maxAttempts = atLeast(1, policy.maxAttempts ?? 3, 'maxAttempts')
   const factor = atLeast(1, policy.factor ?? 2, 'factor')
   const initialMs = toMs(policy.initial ?? 1_000, 'initial of a retry policy')
@@ -111,18 +111,20 @@ function policyBehaviour(policy: RetryPolicy, random: () => number): RetryAfter 
 /** The policy of a step that asked for none: only its author's RetryableError is worth another attempt. */
 export const ONLY_RETRYABLE: RetryPolicy = { on: () => false }
 
-const POLICY_KEYS = ['maxAttempts', 'initial', 'factor', 'max', 'jitter', 'maxElapsed', 'on']
-const CLASS_KEYS = ['transient', 'permanent', 'model', 'classify']
+const POLICY: OptionNames<RetryPolicy> = {
+  maxAttempts: true,
+  initial: true,
+  factor: true,
+  max: true,
+  jitter: true,
+  maxElapsed: true,
+  on: true,
+}
+const CLASSES: OptionNames<RetryPolicies> = { transient: true, permanent: true, model: true, classify: true }
 
 export function isPerClass(retry: Retry): retry is RetryPolicies {
   if (typeof retry !== 'object' || retry === null) throw noPolicy(retry)
-  return CLASS_KEYS.some((key) => key in retry)
-}
-
-function checkKeys(what: string, given: object, known: readonly string[]): void {
-  const unknown = Object.keys(given).find((key) => !known.includes(key))
-  if (unknown === undefined) return
-  throw new UsageError('BAD_INPUT', `${what} has no option "${unknown}".`, { hint: `It knows ${known.join(', ')}.` })
+  return Object.keys(CLASSES).some((key) => key in retry)
 }
 
 function noPolicy(given: unknown): UsageError {

@@ -5,14 +5,15 @@
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
 import type { Durable, Duration, Effect, Json, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
-import { encode, toMs, UsageError } from '@selvage/core'
+import { encode, hasOnly, type KnownOptions, toMs, UsageError, unknownOption } from '@selvage/core'
 import { type ApprovalAnswer, type DataAnswer, requestApproval } from './approval.ts'
-import type { ApprovalOptions } from './approval-options.ts'
+import { APPROVAL, type ApprovalOptions } from './approval-options.ts'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
 import { normalizeCompensation } from './compensate.ts'
 import type { Context, MessageOptions, StepOptions, TransactionOptions, WaitOptions } from './context.ts'
+import { CHILD, MESSAGE, POLL, STEP, TRANSACTION, WAIT } from './context-options.ts'
 import { deadlineOf } from './deadline.ts'
 import type { Undo } from './deeds.ts'
 import { type EffectDeclaration, effectStep } from './effects.ts'
@@ -81,7 +82,11 @@ export class WorkflowContext implements Context {
 
   // ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T> = {}): Promise<T> {
+  step<T>(name: string, body: (at: StepContext) => Promise<T> | T, options: StepOptions<T> = NONE): Promise<T> {
+    if (options !== NONE) {
+      const unknown = this.#unknown('Step', name, options, STEP)
+      if (unknown !== undefined) return rejected(unknown)
+    }
     const outer = this.#durable.current()
     if (outer !== undefined) return quiet(async () => body(outer))
     if (this.#opening !== undefined || declarationOf(options) !== undefined) {
@@ -119,7 +124,10 @@ export class WorkflowContext implements Context {
     }
   }
 
-  send(topic: string, payload?: unknown, { key }: MessageOptions = {}): Promise<string> {
+  send(topic: string, payload?: unknown, message: MessageOptions = {}): Promise<string> {
+    const unknown = this.#unknown('Message', topic, message, MESSAGE)
+    if (unknown !== undefined) return rejected(unknown)
+    const { key } = message
     // It acts on nothing outside: the outbox does, after the commit.
     const options: StepOptions<string> = { effect: 'read', ...(key !== undefined && { key: `send:${key}` }) }
     return this.step(`send:${topic}`, (at) => at.send(topic, payload), options)
@@ -153,6 +161,8 @@ export class WorkflowContext implements Context {
     input: Input,
     options: ChildOptions<Result> = {},
   ): Promise<Result> {
+    const unknown = this.#unknown('Child', program.name, options, CHILD)
+    if (unknown !== undefined) return rejected(unknown)
     return quiet(async () => {
       this.#notInside('ctx.child')
       const stepKey =
@@ -212,6 +222,8 @@ export class WorkflowContext implements Context {
   }
 
   signal<T = unknown>(name: string, options: WaitOptions = {}): Promise<T> {
+    const unknown = this.#unknown('Signal', name, options, WAIT)
+    if (unknown !== undefined) return rejected(unknown)
     return this.#named(`signal:${name}`, undefined, async (key) => {
       const wanted = wantedOf(`signal "${name}"`, options)
       if (wanted.timeoutMs !== undefined) await this.#begin.beforeTimed()
@@ -220,6 +232,8 @@ export class WorkflowContext implements Context {
   }
 
   callback<T = unknown>(name: string, options: WaitOptions = {}): Callback<T> {
+    const unknown = this.#unknown('Callback', name, options, WAIT)
+    if (unknown !== undefined) throw unknown
     this.#notInside('ctx.callback')
     const wanted = wantedOf(`callback "${name}"`, options)
     const { key, close } = this.#names.next(`callback:${name}`)
@@ -249,6 +263,8 @@ export class WorkflowContext implements Context {
   ): Promise<DataAnswer<Value>>
   approval(name: string, options?: Omit<ApprovalOptions, 'kind'>): Promise<ApprovalAnswer>
   approval(name: string, options: Omit<ApprovalOptions, 'kind'> = {}): Promise<ApprovalAnswer> {
+    const unknown = this.#unknown('Approval', name, options, APPROVAL)
+    if (unknown !== undefined) return rejected(unknown)
     return this.#named(`approval:${name}`, undefined, async (key) => {
       if (options.timeout !== undefined) await this.#begin.beforeTimed()
       return requestApproval(this.#durable, key, name, options)
@@ -256,6 +272,8 @@ export class WorkflowContext implements Context {
   }
 
   waitUntil<T>(name: string, poll: (at: StepContext) => Promise<T> | T, options: PollOptions = {}): Promise<Polled<T>> {
+    const unknown = this.#unknown('waitUntil', name, options, POLL)
+    if (unknown !== undefined) return rejected(unknown)
     return this.#named(`until:${name}`, options.key, async (key) => {
       if (options.timeout !== undefined) await this.#begin.beforeTimed()
       if (this.#opening !== undefined) await this.#opening
@@ -308,6 +326,8 @@ export class WorkflowContext implements Context {
   }
 
   transaction<T>(name: string, body: (transaction: Transaction) => T, options: TransactionOptions = {}): Promise<T> {
+    const unknown = this.#unknown('Transaction', name, options, TRANSACTION)
+    if (unknown !== undefined) return rejected(unknown)
     return this.#named(name, options.key, async (key) => {
       const retryAfterMs = this.#retryOf(key, options)
       if (this.#opening !== undefined) await this.#opening
@@ -366,6 +386,13 @@ export class WorkflowContext implements Context {
     })
   }
 
+  /** What is wrong with options, if anything is. Asked before a name is given out: what is refused leaves it free. */
+  #unknown(what: string, name: string, options: unknown, known: KnownOptions): UsageError | undefined {
+    if (hasOnly(options, known)) return undefined
+    const { runId } = this
+    return unknownOption(`${what} "${name}" of run ${runId}`, options, known, { runId })
+  }
+
   #notInside(what: string): void {
     const step = this.#durable.current()
     if (step === undefined) return
@@ -375,6 +402,9 @@ export class WorkflowContext implements Context {
     })
   }
 }
+
+/** The options of a step that has none: most of them. */
+const NONE = {}
 
 function undoOfChild<T>(name: string, options: ChildOptions<T>): Undo | undefined {
   const compensation = normalizeCompensation(options.compensate, options.compensateUnknown)
@@ -424,6 +454,10 @@ function declarationOf<T>(options: StepOptions<T>): EffectDeclaration<T> | undef
 
 function wantedOf(what: string, { timeout }: WaitOptions): Wanted {
   return { what, timeoutMs: timeout === undefined ? undefined : toMs(timeout, `timeout of ${what}`) }
+}
+
+function rejected(error: UsageError): Promise<never> {
+  return quiet(() => Promise.reject(error))
 }
 
 /** A rejection that its author looks at later, or never, must not end the process. */

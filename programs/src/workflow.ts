@@ -10,7 +10,7 @@
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
 import type { Durable, Duration, Op, Program, Undoing } from '@selvage/core'
-import { decode, StepError, toMs, UsageError } from '@selvage/core'
+import { decode, type OptionNames, refuseUnknown, StepError, toMs, UsageError } from '@selvage/core'
 import { type BudgetOptions, readBudget } from './budget.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
@@ -38,12 +38,21 @@ export interface WorkflowOptions<Input = unknown> {
   log?: Print
 }
 
+const OPTIONS: OptionNames<WorkflowOptions> = {
+  version: true,
+  input: true,
+  retry: true,
+  budget: true,
+  timeout: true,
+  log: true,
+}
+
 /** A workflow as a program that engines run and as a child that workflows start. */
 export type Workflow<Input = unknown, Result = unknown> = Program & ChildProgram<Input, Result>
 
 /**
  * Makes a program of a function. `fn` must do the same between two calls of `ctx` each time that it runs: see Context.
- * UsageError BAD_INPUT for an empty name.
+ * UsageError BAD_INPUT for an empty name, and for options that are unknown or make no sense.
  */
 export function createWorkflow<Input = unknown, Result = unknown>(
   name: string,
@@ -51,8 +60,9 @@ export function createWorkflow<Input = unknown, Result = unknown>(
   options: WorkflowOptions<Input> = {},
 ): Workflow<Input, Result> {
   if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
+  refuseUnknown(`Workflow "${name}"`, options, OPTIONS)
   if (options.retry !== undefined) retryBehaviour(options.retry, () => 0)
-  const budget = options.budget && readBudget(`workflow "${name}"`, options.budget)
+  const budget = options.budget === undefined ? undefined : readBudget(`workflow "${name}"`, options.budget)
   return {
     name,
     ...(options.version !== undefined && { version: options.version }),

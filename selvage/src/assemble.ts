@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { format } from 'node:util'
 import type { Blobs, Clock, Engine, Host, Money, Outbound, Program, Runtime, Store } from '@selvage/core'
-import { createHost, UsageError } from '@selvage/core'
+import { createHost, type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import { embeddedEngine } from '@selvage/engine-embedded'
 import type { PriceTable } from '@selvage/programs'
 import { nodeRuntime } from '@selvage/runtime-node'
@@ -69,6 +69,26 @@ export interface OpenOptions {
   readonly notify?: readonly Notify[]
 }
 
+const OPTIONS: OptionNames<OpenOptions> = {
+  url: true,
+  engine: true,
+  store: true,
+  blobs: true,
+  codec: false,
+  clock: true,
+  work: true,
+  create: true,
+  durability: true,
+  leaseMs: true,
+  concurrency: true,
+  maxFibers: true,
+  logger: true,
+  prices: true,
+  tenants: true,
+  linkSecret: true,
+  notify: true,
+}
+
 /** What an opened Selvage is made of. */
 export interface Parts {
   readonly engine: Engine
@@ -94,6 +114,7 @@ export interface Parts {
 }
 
 export async function assemble(options: OpenOptions): Promise<Parts> {
+  refuseUnknown('openSelvage()', options, OPTIONS)
   if (options.codec !== undefined) {
     throw notBuilt(
       'openSelvage({ codec })',

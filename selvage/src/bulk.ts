@@ -4,7 +4,8 @@
  * take. Children go with their parents and are left out; nothing that has not ended is touched.
  */
 import type { DiscardOptions, Engine, Page, RunQuery, RunStatus, RunSummary } from '@selvage/core'
-import { isInfrastructure, SelvageError, UsageError } from '@selvage/core'
+import { isInfrastructure, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
+import { DISCARD_ALL, RETRY_ALL } from './option-names.ts'
 
 export interface BulkQuery extends Omit<RunQuery, 'parent'> {
   /** Of `failed` and `cancelled`, and to discard also `completed`. Default `failed`. */
@@ -29,14 +30,16 @@ export type BulkPage = Page<BulkItem>
 const RETRIED: readonly RunStatus[] = ['failed', 'cancelled']
 const DISCARDED: readonly RunStatus[] = ['failed', 'cancelled', 'completed']
 
-export function retryAll(engine: Engine, query: BulkQuery): Promise<BulkPage> {
+export async function retryAll(engine: Engine, query: BulkQuery): Promise<BulkPage> {
+  refuseUnknown('retryAll()', query, RETRY_ALL)
   return overRuns(engine, query, 'retryAll', RETRIED, async (id) => {
     if (engine.retry === undefined) throw lacks(engine, 'retry ended runs', 'Start new runs with the same input.')
     await engine.retry(id)
   })
 }
 
-export function discardAll(engine: Engine, query: BulkQuery & DiscardOptions): Promise<BulkPage> {
+export async function discardAll(engine: Engine, query: BulkQuery & DiscardOptions): Promise<BulkPage> {
+  refuseUnknown('discardAll()', query, DISCARD_ALL)
   const { force = false, ...rest } = query
   return overRuns(engine, rest, 'discardAll', DISCARDED, async (id) => void (await discardRun(engine, id, { force })))
 }

@@ -9,7 +9,7 @@ import type {
   ServeOptions,
   TransactionDatabase,
 } from '@selvage/core'
-import { decode, encode, noTransactions, UsageError } from '@selvage/core'
+import { decode, encode, noTransactions, refuseUnknown, UsageError, withDefaults } from '@selvage/core'
 import {
   type Context,
   createPipeline,
@@ -30,12 +30,13 @@ import { type EffectQuery, Effects } from './effects.ts'
 import { type Approval, type ApprovalQuery, Inbox, keepsNo } from './inbox.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { Notifier } from './notify/notifier.ts'
+import { RAISE, REFERENCE, RUNS, SERVE } from './option-names.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
 import { createRecords, type Records } from './records.ts'
 import { Registry } from './registry.ts'
 import { notBuilt } from './reserved.ts'
-import { presentPlain, Run, type RunPorts } from './run.ts'
+import { presentPlain, type RaiseOptions, Run, type RunPorts } from './run.ts'
 import { amountsOf, type PotState, stateOf } from './run-money.ts'
 import type { SessionProgram } from './session.ts'
 import type { TenantOptions } from './treasury.ts'
@@ -140,6 +141,7 @@ export class CoreSelvage {
     options: ReferenceOptions<Input> = {},
   ): ProgramHandle<Input, Result> {
     this.#open()
+    refuseUnknown(`reference() to "${name}"`, options, REFERENCE)
     const { version, input } = options
     const program = { name, ...(version === undefined ? {} : { version }) }
     const shape = plainShape<Input, Result>(`program '${name}'`, input)
@@ -156,7 +158,8 @@ export class CoreSelvage {
     options: WorkflowOptions<Input> = {},
   ): ProgramHandle<Input, Result> {
     const { log } = this.#parts
-    const program = createWorkflow<Input, Result>(name, fn, log === undefined ? options : { log, ...options })
+    const told = log === undefined ? options : withDefaults(`Workflow "${name}"`, { log }, options)
+    const program = createWorkflow<Input, Result>(name, fn, told)
     return this.program(program, plainShape<Input, Result>(`workflow '${name}'`, options.input))
   }
 
@@ -223,6 +226,7 @@ export class CoreSelvage {
 
   /** Runs, newest first. */
   async runs(query: RunQuery = {}): Promise<Page<RunSummary>> {
+    refuseUnknown('runs()', query, RUNS)
     const { engine } = this.#parts
     if (engine.list === undefined) throw keepsNo(engine, 'list of runs', 'Keep the ids of the runs you start.')
     return engine.list(query)
@@ -308,7 +312,8 @@ export class CoreSelvage {
   }
 
   /** As `run.raiseBudget`, for the pot of that id. NOT_FOUND. */
-  async raiseBudget(id: string, by: Limits, options: { readonly id?: string } = {}): Promise<PotState> {
+  async raiseBudget(id: string, by: Limits, options: RaiseOptions = {}): Promise<PotState> {
+    refuseUnknown('raiseBudget()', options, RAISE)
     const { treasury, runtime } = this.#parts
     return stateOf(await treasury.pots.raise(this.#potId(id), amountsOf(by), options.id ?? runtime.random(11)))
   }
@@ -316,6 +321,7 @@ export class CoreSelvage {
   /** Begins to work, if no `start()` has done so. The process lives until `stop()` or `close()`. */
   async work(options: ServeOptions = {}): Promise<Working> {
     this.#open()
+    refuseUnknown('work()', options, SERVE)
     if (!this.#mayWork) {
       throw new UsageError('BAD_INPUT', 'This Selvage was opened with work: false.', {
         hint: 'Open it without that to work on runs.',

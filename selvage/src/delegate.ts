@@ -2,7 +2,15 @@
  * Giving a question to somebody else. Each delegation is a signal with the next number, and the first writer of a number
  * wins: they come one after the other, and the journal says who gave it to whom and when.
  */
-import { delegateName, delegationId, type Engine, type QuestionRecord, RunError, UsageError } from '@selvage/core'
+import {
+  delegateName,
+  delegationId,
+  type Engine,
+  type OptionNames,
+  type QuestionRecord,
+  RunError,
+  UsageError,
+} from '@selvage/core'
 import { alreadyVoted } from './answered.ts'
 import { seatOf, seats } from './votes.ts'
 
@@ -15,6 +23,8 @@ export interface DelegateOptions {
   readonly by?: string
   readonly reason?: string
 }
+
+export const DELEGATE: OptionNames<DelegateOptions> = { to: true, from: true, by: true, reason: true }
 
 /** So many others may delegate the same question in the same moment. */
 const RIVALS = 100

@@ -1,6 +1,12 @@
 import { resolve } from 'node:path'
-import { UsageError } from '@selvage/core'
-import { createDurablePlugin, type DurablePlugin, type DurableOptions as PluginOptions } from '@selvage/strands'
+import { type OptionNames, UsageError } from '@selvage/core'
+import {
+  createDurablePlugin,
+  DURABLE_OPTIONS,
+  type DurablePlugin,
+  type OpenDurable,
+  type DurableOptions as PluginOptions,
+} from '@selvage/strands'
 import { assemble, type Parts } from './assemble.ts'
 import type { CoreSelvage } from './core-selvage.ts'
 import { locate } from './url.ts'
@@ -12,6 +18,8 @@ export interface DurableOptions extends PluginOptions {
   readonly selvage?: CoreSelvage
 }
 
+const KNOWN: OptionNames<DurableOptions> = { ...DURABLE_OPTIONS, url: true, selvage: true }
+
 /**
  * Makes an unmodified Agent durable, in your own process: `new Agent({ …, plugins: [durable({ runId })] })`. Run the same
  * program again after a crash and it goes on where it stopped. See docs/durable.md.
@@ -19,11 +27,8 @@ export interface DurableOptions extends PluginOptions {
  * The database is opened with the first invocation. Neither it nor the plugin keeps the process alive.
  */
 export function durable(options: DurableOptions): DurablePlugin {
-  const { url, selvage, ...rest } = options
-  if (url !== undefined && selvage !== undefined) {
-    throw new UsageError('BAD_INPUT', 'durable() takes a url or a selvage, not both.')
-  }
-  return createDurablePlugin(rest, async () => {
+  const open: OpenDurable = async () => {
+    const { url, selvage } = options
     const { engine, createHost, live } = selvage === undefined ? await shared(url) : selvage.parts
     return {
       engine,
@@ -33,7 +38,10 @@ export function durable(options: DurableOptions): DurablePlugin {
         return host
       },
     }
-  })
+  }
+  const plugin = createDurablePlugin(options, open, KNOWN)
+  if (options.url === undefined || options.selvage === undefined) return plugin
+  throw new UsageError('BAD_INPUT', 'durable() takes a url or a selvage, not both.')
 }
 
 const opened = new Map<string, Promise<Parts>>()

@@ -5,7 +5,7 @@
  * A page examines so much and no more: it may be short, and its `next` says that there is more.
  */
 import type { Effect, Engine, Page, Runtime } from '@selvage/core'
-import { UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import { type EffectRecord, ledger, type Settled } from './effect-ledger.ts'
 import type { Records } from './records.ts'
 
@@ -25,6 +25,17 @@ export interface EffectQuery {
   readonly limit?: number
   /** `next` of the page before. */
   readonly after?: string
+}
+
+const QUERY: OptionNames<EffectQuery> = {
+  runId: true,
+  state: true,
+  effect: true,
+  name: true,
+  program: true,
+  tenant: true,
+  limit: true,
+  after: true,
 }
 
 /** Where a page goes on. */
@@ -52,6 +63,7 @@ export class Effects {
   }
 
   async page(query: EffectQuery): Promise<Page<EffectRecord>> {
+    refuseUnknown('effects()', query, QUERY)
     const { runId, after } = query
     check(query)
     if (runId !== undefined) return this.#ofRun(runId, query, after === undefined ? 0 : fromOf(read(after)))

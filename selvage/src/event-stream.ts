@@ -1,5 +1,5 @@
 import type { Engine, Entry, Host, LiveNote, QuestionRecord, RunDescription } from '@selvage/core'
-import { hasEnded, UsageError } from '@selvage/core'
+import { hasEnded, type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import type { Position, RunEvent } from './event.ts'
 import { cursorOf, entryEvent, positionOf } from './event.ts'
 import { keepAlive } from './keep-alive.ts'
@@ -17,6 +17,8 @@ export interface EventsOptions {
   readonly as?: 'ai-sdk' | 'ag-ui'
 }
 
+const OPTIONS: OptionNames<EventsOptions> = { after: true, abortSignal: true, as: false }
+
 export interface EventSource {
   readonly engine: Engine
   /** Live chunks of runs that this process works on. */
@@ -30,6 +32,7 @@ const PAGE = 500
 
 /** Follows a run until it has ended. UsageError at once for options that are none. The stream of an ended run is its journal. */
 export function follow(source: EventSource, runId: string, options: EventsOptions): AsyncGenerator<RunEvent, void> {
+  refuseUnknown(`events() of run ${runId}`, options, OPTIONS, { runId })
   const reader = new Reader(source, runId, beginning(options))
   return reader.events(options.abortSignal ?? new AbortController().signal)
 }

@@ -99,7 +99,7 @@ export type { EventsOptions } from './event-stream.ts'
 export type { ForkOptions } from './fork.ts'
 export type { Approval, ApprovalQuery } from './inbox.ts'
 export type { InlineState } from './inline.ts'
-export { inspect } from './inspect.ts'
+export { type InspectOptions, inspect } from './inspect.ts'
 export type { ApprovalLink, LinkAction, LinkAnswer, LinkClaims, LinkOptions } from './links.ts'
 export type { Logger } from './logger.ts'
 export type { Notification, NotificationDelivery, Notify, NotifyTarget } from './notify/notification.ts'
@@ -109,11 +109,14 @@ export type { ProgramHandle, ProgramShape, SessionOptions, StartArguments, Start
 export type {
   AnswerOptions,
   ApproveOptions,
+  JournalOptions,
+  RaiseOptions,
   RejectOptions,
   ResultOptions,
   Run,
   RunState,
   SignalOptions,
+  UsageOptions,
 } from './run.ts'
 export type { LimitState, ModelUsage, PotState, RunUsage } from './run-money.ts'
 export type { SendOptions, Session, SessionMessage } from './session.ts'

@@ -1,5 +1,14 @@
 /** Forking a run: what the caller gives, checked. */
-import { encode, type Fork, type ForkEffects, type ForkPolicy, type RunDescription, UsageError } from '@selvage/core'
+import {
+  encode,
+  type Fork,
+  type ForkEffects,
+  type ForkPolicy,
+  type OptionNames,
+  type RunDescription,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import { isForkPolicy } from '@selvage/programs'
 
 export interface ForkOptions {
@@ -21,12 +30,11 @@ export interface ForkOptions {
   readonly version?: string
 }
 
-const OPTIONS = ['at', 'effects', 'input', 'runId', 'version']
+const OPTIONS: OptionNames<ForkOptions> = { at: true, effects: true, input: true, runId: true, version: true }
 
 export function readFork(original: RunDescription, options: ForkOptions, randomId: string): Fork {
+  refuseUnknown(`A fork of run ${original.id}`, options, OPTIONS, { runId: original.id })
   const { at, effects = 'reuse', input, runId = randomId, version } = options
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) throw bad(original.id, `has no option "${unknown}"`, `It knows ${OPTIONS.join(', ')}.`)
   if (typeof runId !== 'string' || runId === '')
     throw bad(original.id, 'needs a runId', 'Leave it out for a random one.')
   if (runId === original.id) throw bad(runId, 'has the id of the original', 'Give it an id of its own.')

@@ -1,6 +1,7 @@
 /** What people are asked, with its values as the programs gave them. */
 import type { Engine, Page, QuestionQuery, QuestionRecord } from '@selvage/core'
-import { decode, UsageError } from '@selvage/core'
+import { decode, refuseUnknown, UsageError } from '@selvage/core'
+import { APPROVALS } from './option-names.ts'
 import type { Records } from './records.ts'
 
 export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
@@ -24,6 +25,7 @@ export class Inbox {
   }
 
   async page(query: ApprovalQuery): Promise<Page<Approval>> {
+    refuseUnknown('approvals()', query, APPROVALS)
     const engine = this.#engine
     if (engine.questions === undefined) throw keepsNo(engine, 'list of approvals', 'Look at run.events().')
     const { status = 'open', ...rest } = query

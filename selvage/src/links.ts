@@ -11,7 +11,7 @@
  * Looking at a question (`peekLink`) uses nothing up: mail scanners open every link. What answers must be a POST.
  */
 import type { Duration, Engine, QuestionRecord, Runtime } from '@selvage/core'
-import { RunError, SelvageError, toMs, UsageError } from '@selvage/core'
+import { type OptionNames, RunError, refuseUnknown, SelvageError, toMs, UsageError } from '@selvage/core'
 import type { Answer } from './answer-form.ts'
 import { answer, openQuestion } from './answers.ts'
 import { hashOf, isSigned, sign } from './signing.ts'
@@ -29,6 +29,8 @@ export interface LinkOptions {
   /** A page of yours: the link is this address with `?token=…`. */
   readonly url?: string
 }
+
+const LINK: OptionNames<LinkOptions> = { action: true, assignee: true, expiresIn: true, url: true }
 
 export interface ApprovalLink {
   readonly token: string
@@ -58,6 +60,8 @@ export interface LinkAnswer {
   readonly reason?: string
 }
 
+const SAID: OptionNames<LinkAnswer> = { approved: true, input: true, value: true, reason: true }
+
 const MARK = 'link1'
 const WEEK_MS = 7 * 24 * 3_600_000
 const ACTIONS: readonly unknown[] = ['approve', 'reject', 'any']
@@ -75,6 +79,7 @@ export class Links {
   }
 
   async make(question: QuestionRecord, options: LinkOptions): Promise<ApprovalLink> {
+    refuseUnknown('approvalLink()', options, LINK)
     const { action, expiresIn, url } = options
     if (!ACTIONS.includes(action)) {
       throw new UsageError('BAD_INPUT', `A link cannot ${JSON.stringify(action)}.`, {
@@ -116,6 +121,7 @@ export class Links {
 
   /** Errors of `read`; LINK_USED; those of any other answer. */
   async answer(token: string, question: QuestionRecord, claims: LinkClaims, said: LinkAnswer): Promise<void> {
+    refuseUnknown('answerLink()', said, SAID)
     const { id, runId, votes = [] } = question
     const via = `link:${hashOf(token)}`
     const vote = votes.find((one) => one.via === via)

@@ -9,8 +9,9 @@ import type {
   Page,
   Runtime,
 } from '@selvage/core'
-import { checkTopic, decode, noOutbox, toMs, UsageError } from '@selvage/core'
+import { checkTopic, decode, noOutbox, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
+import { MESSAGES } from './option-names.ts'
 import type { Records } from './records.ts'
 
 /** What a handler is given. */
@@ -38,6 +39,8 @@ export interface OutboxOptions {
   readonly timeout?: Duration
 }
 
+const OPTIONS: OptionNames<OutboxOptions> = { retry: true, timeout: true }
+
 /** A message with what became of it. Times are epoch milliseconds. */
 export interface Message extends Omit<MessageRecord, 'payload'> {
   readonly payload: unknown
@@ -62,9 +65,11 @@ export class Topics {
     return this.#handlers
   }
 
-  add(topic: string, handler: MessageHandler, { retry, timeout }: OutboxOptions): void {
+  add(topic: string, handler: MessageHandler, options: OutboxOptions): void {
     this.#outbox()
     checkTopic(topic)
+    refuseUnknown(`The handler of topic "${topic}"`, options, OPTIONS)
+    const { retry, timeout } = options
     if (typeof handler !== 'function') {
       throw new UsageError('BAD_INPUT', `The topic "${topic}" has no handler.`, { hint: 'Give outbox() a function.' })
     }
@@ -89,6 +94,7 @@ export class Topics {
   }
 
   async messages(query: MessageQuery): Promise<Page<Message>> {
+    refuseUnknown('messages()', query, MESSAGES)
     const page = await this.#outbox().list(query)
     return { ...page, items: await Promise.all(page.items.map((record) => this.#decoded(record))) }
   }

@@ -7,7 +7,7 @@
  *
  * The model is set on each agent that the factory has made, before anybody has used it.
  */
-import { UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import { type ChildProgram, nameStages, type PipelineStage, type StageOptions } from '@selvage/programs'
 import {
   type AgentContext,
@@ -49,7 +49,15 @@ interface ReadStages {
   readonly agents: readonly { readonly program: string; readonly source: AgentSource }[]
 }
 
-const KNOWN = ['agent', 'model', 'options', 'name', 'input', 'timeout', 'retry']
+const STAGE: OptionNames<AgentStage> = {
+  agent: true,
+  model: true,
+  options: true,
+  name: true,
+  input: true,
+  timeout: true,
+  retry: true,
+}
 
 /** `sourceOf`: what a handle of this Selvage was made of. UsageError BAD_INPUT for stages that make no sense. */
 export function readAgentStages(
@@ -109,8 +117,7 @@ function check(what: string, stage: unknown): void {
     throw bad(`${what} has a program and a model.`, 'Only agents have models: write { agent, model }.')
   }
   if (!isAgentStage(stage)) return
-  const unknown = Object.entries(stage).find(([key, value]) => value !== undefined && !KNOWN.includes(key))
-  if (unknown !== undefined) throw bad(`${what} has no option "${unknown[0]}".`, `It knows ${KNOWN.join(', ')}.`)
+  refuseUnknown(what, stage, STAGE)
   const { agent, model, options, name } = stage
   if (typeof agent === 'function') {
     if (name === undefined) throw bad(`${what} needs a name.`, 'Write { name, agent: () => new Agent({ … }) }.')

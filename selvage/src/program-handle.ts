@@ -1,6 +1,7 @@
 import type { Engine, Json, Runtime, Start } from '@selvage/core'
-import { UsageError } from '@selvage/core'
+import { refuseUnknown, UsageError } from '@selvage/core'
 import type { ChildProgram, StandardSchema } from '@selvage/programs'
+import { SESSION, START } from './option-names.ts'
 import type { Present } from './outcome.ts'
 import { notBuilt } from './reserved.ts'
 import { Run, type RunPorts } from './run.ts'
@@ -78,6 +79,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
 
   /** Resolves when the run is durable: from then on it will be brought to its end. */
   async start(...[input, options = {}]: StartArguments<Input>): Promise<Run<Result>> {
+    refuseUnknown(`start() of "${this.name}"`, options, START)
     refuseReserved(options)
     const { engine, runtime, beginWork, runPorts } = this.#ports
     const now = runtime.clock.now()
@@ -101,6 +103,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
    * other programs.
    */
   session(id: string, options: SessionOptions = {}): Session<Result> {
+    refuseUnknown(`session() of "${this.name}"`, options, SESSION)
     const { engine, runtime, beginWork, runPorts, sessions } = this.#ports
     if (sessions === undefined) {
       throw new UsageError('UNSUPPORTED', `Program '${this.name}' has no sessions.`, {

@@ -10,12 +10,12 @@ import type {
   SignalReceipt,
   Start,
 } from '@selvage/core'
-import { decode, encode, hasEnded, UsageError } from '@selvage/core'
+import { decode, encode, hasEnded, type KnownOptions, refuseUnknown, UsageError } from '@selvage/core'
 import type { Limits } from '@selvage/programs'
 import type { Answer } from './answer-form.ts'
 import { answer, delegateQuestion } from './answers.ts'
 import { discardRun } from './bulk.ts'
-import type { DelegateOptions } from './delegate.ts'
+import { DELEGATE, type DelegateOptions } from './delegate.ts'
 import type { RunEvent } from './event.ts'
 import type { EventsOptions } from './event-stream.ts'
 import { follow } from './event-stream.ts'
@@ -23,6 +23,7 @@ import { type ForkOptions, readFork } from './fork.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import { keepAlive } from './keep-alive.ts'
 import type { Live } from './live/live.ts'
+import { ANSWER, APPROVE, DISCARD, JOURNAL, RAISE, REJECT, RESULT, SIGNAL, USAGE } from './option-names.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
 import type { Records } from './records.ts'
@@ -84,6 +85,23 @@ export interface RejectOptions extends AnswerOptions {
   readonly reason?: string
 }
 
+export interface RaiseOptions {
+  /** A raise of that id counts once. Default: a random one. */
+  readonly id?: string
+}
+
+export interface UsageOptions {
+  /** With all runs below it. */
+  readonly tree?: boolean
+}
+
+export interface JournalOptions {
+  /** The first entry, from 0. */
+  readonly from?: number
+  /** Default: all. */
+  readonly limit?: number
+}
+
 /** A run, whatever process works on it. Every method rejects with NOT_FOUND if there is no such run. */
 export class Run<Result = unknown> {
   readonly id: string
@@ -118,6 +136,7 @@ export class Run<Result = unknown> {
    * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline.
    */
   async result(options: ResultOptions = {}): Promise<Result> {
+    this.#refuse('result() of', options, RESULT)
     const { records, engine } = this.#ports
     const release = keepAlive()
     try {
@@ -142,6 +161,7 @@ export class Run<Result = unknown> {
 
   /** Sends a named value; a program that does not wait for it yet will find it. RUN_ENDED if nobody can. */
   async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
+    this.#refuse('signal() to', options, SIGNAL)
     if (name === '' || name.startsWith('$')) {
       throw new UsageError('BAD_INPUT', `A signal cannot be named '${name}'.`, {
         hint: "Names that begin with '$' belong to Selvage.",
@@ -163,13 +183,15 @@ export class Run<Result = unknown> {
    * `details`; WAIT_TIMEOUT if it has expired. BAD_INPUT with `details.issues` for arguments or data that do not fit,
    * INPUT_MISMATCH, and NOT_ASKED where others are asked: then the question is still open.
    */
-  approve(id: string, options: ApproveOptions = {}): Promise<void> {
+  async approve(id: string, options: ApproveOptions = {}): Promise<void> {
+    this.#refuse('approve() of', options, APPROVE)
     const { input, value } = options
     return this.#answer(id, { kind: 'approve', input, value }, options)
   }
 
   /** Says no. `reason` is shown to the model or the workflow. Errors as for `approve`. */
-  reject(id: string, options: RejectOptions = {}): Promise<void> {
+  async reject(id: string, options: RejectOptions = {}): Promise<void> {
+    this.#refuse('reject() of', options, REJECT)
     const { reason } = options
     return this.#answer(id, { kind: 'reject', ...(reason === undefined ? {} : { reason }) }, options)
   }
@@ -178,7 +200,8 @@ export class Run<Result = unknown> {
    * Answers a callback or an interrupt with any value that can be recorded, or a question with a schema with data that
    * fit it. Errors as for `approve`.
    */
-  respond(id: string, value: unknown, options: AnswerOptions = {}): Promise<void> {
+  async respond(id: string, value: unknown, options: AnswerOptions = {}): Promise<void> {
+    this.#refuse('respond() of', options, ANSWER)
     return this.#answer(id, { kind: 'respond', value }, options)
   }
 
@@ -186,7 +209,8 @@ export class Run<Result = unknown> {
    * Gives an open question to somebody else, whose inbox it is in from then on. Its time goes on. ALREADY_ANSWERED,
    * WAIT_TIMEOUT, RUN_ENDED, NOT_FOUND as for `approve`; NOT_ASKED if it is not `from` who has it.
    */
-  delegate(id: string, options: DelegateOptions): Promise<void> {
+  async delegate(id: string, options: DelegateOptions): Promise<void> {
+    this.#refuse('delegate() of', options, DELEGATE)
     return delegateQuestion(this.#ports.engine, this.id, id, options)
   }
 
@@ -214,9 +238,10 @@ export class Run<Result = unknown> {
    * Gives it more: `{ tokens: 50_000 }`, `{ usd: 2, modelCalls: 10 }`. What is raised is its own pot, or that of the run
    * nearest above it that has one. Runs that ask for more of that pot go on; one that has failed goes on with `retry()`.
    *
-   * BAD_INPUT for no amount, NOT_FOUND if no pot concerns it. `id`: a raise of that id counts once.
+   * BAD_INPUT for no amount, NOT_FOUND if no pot concerns it.
    */
-  async raiseBudget(by: Limits, options: { readonly id?: string } = {}): Promise<PotState> {
+  async raiseBudget(by: Limits, options: RaiseOptions = {}): Promise<PotState> {
+    this.#refuse('raiseBudget() of', options, RAISE)
     const { engine, treasury, runtime } = this.#ports
     const { start } = await engine.describe(this.id)
     const raiseId = options.id ?? runtime.random(11)
@@ -225,9 +250,10 @@ export class Run<Result = unknown> {
 
   /**
    * What its recorded model calls used, and what that costs by the price table; attempts that were not recorded are only in
-   * the pots of `status()`. Reads the journal. `tree`: with all runs below it.
+   * the pots of `status()`. Reads the journal.
    */
-  async usage(options: { readonly tree?: boolean } = {}): Promise<RunUsage> {
+  async usage(options: UsageOptions = {}): Promise<RunUsage> {
+    this.#refuse('usage() of', options, USAGE)
     const { engine, records, treasury } = this.#ports
     const count = new UsageCount()
     const ids = options.tree === true ? await treeOf(engine, this.id) : [this.id]
@@ -241,6 +267,7 @@ export class Run<Result = unknown> {
    * child whose parent is there, and, without `force`, where a message is not delivered or somebody is asked.
    */
   async discard(options: DiscardOptions = {}): Promise<readonly string[]> {
+    this.#refuse('discard() of', options, DISCARD)
     return discardRun(this.#ports.engine, this.id, options)
   }
 
@@ -254,10 +281,15 @@ export class Run<Result = unknown> {
   }
 
   /** Everything recorded, oldest first. */
-  async journal(options: { readonly from?: number; readonly limit?: number } = {}): Promise<readonly Entry[]> {
+  async journal(options: JournalOptions = {}): Promise<readonly Entry[]> {
+    this.#refuse('journal() of', options, JOURNAL)
     const { records } = this.#ports
     const { from = 0, limit } = options
     return limit === undefined ? records.all(this.id, from) : records.load(this.id, from, limit)
+  }
+
+  #refuse(what: string, options: unknown, known: KnownOptions): void {
+    refuseUnknown(`${what} run ${this.id}`, options, known, { runId: this.id })
   }
 
   #potIds(start: Start): readonly string[] {

@@ -1,4 +1,4 @@
-import { decode, encode } from '@selvage/core'
+import { decode, encode, refuseNoObject, withDefaults } from '@selvage/core'
 import type { PipelineInput, PipelineOptions, PipelineResult, PipelineStage } from '@selvage/programs'
 import {
   type AgentFactory,
@@ -28,7 +28,7 @@ import type { SessionProgram } from './session.ts'
 
 /** An opened Selvage: agents, workflows, runs, their questions and their workers. */
 export class Selvage extends CoreSelvage {
-  readonly #log: Parts['logger']
+  readonly #warn: (line: string) => void
   /** What the agents that were registered here are made of. */
   readonly #agents = new WeakMap<object, AgentSource>()
 
@@ -38,7 +38,7 @@ export class Selvage extends CoreSelvage {
       conversation: async (_runId, entries) => messagesOf(entries),
       sessions: sessionsOf,
     })
-    this.#log = parts.logger
+    this.#warn = (line) => parts.logger.warn(line)
   }
 
   /**
@@ -48,16 +48,16 @@ export class Selvage extends CoreSelvage {
    * version twice.
    */
   agent(name: string, factory: AgentFactory, options: AgentOptions = {}): ProgramHandle<unknown, AgentRunResult> {
-    const log = (line: string): void => this.#log.warn(line)
+    const told = withDefaults(`Agent program "${name}"`, { log: this.#warn }, options)
     const handle = this.program<unknown, AgentRunResult>(
-      createAgentProgram(name, factory, { log, ...options }),
+      createAgentProgram(name, factory, told),
       {
         input: (input) => encode(input, `the input of agent '${name}'`),
         result: (recorded) => decode(recorded) as AgentRunResult,
       },
       sessionsOf(name, options.version),
     )
-    this.program(createSessionProgram(name, factory, { log, ...options }), { input: () => null, result: () => null })
+    this.program(createSessionProgram(name, factory, told), { input: () => null, result: () => null })
     this.#agents.set(handle, { factory, options })
     return handle
   }
@@ -90,9 +90,9 @@ export class Selvage extends CoreSelvage {
     factory: OrchestratorFactory<Of>,
     options: OrchestratorOptions,
   ): ProgramHandle<unknown, OrchestratorRunResult> {
-    const log = (line: string): void => this.#log.warn(line)
+    const what = `${kind === 'graph' ? 'Graph' : 'Swarm'} program "${name}"`
     return this.program<unknown, OrchestratorRunResult>(
-      createOrchestratorProgram(kind, name, factory, { log, ...options }),
+      createOrchestratorProgram(kind, name, factory, withDefaults(what, { log: this.#warn }, options)),
       {
         input: (input) => encode(input, `the input of ${kind} '${name}'`),
         result: (recorded) => decode(recorded) as OrchestratorRunResult,
@@ -109,6 +109,7 @@ export class Selvage extends CoreSelvage {
     Input = PipelineInput<AsPrograms<Stages>>,
     Result = PipelineResult<AsPrograms<Stages>>,
   >(name: string, stages: Stages, options: PipelineOptions<Input> = {}): ProgramHandle<Input, Result> {
+    refuseNoObject(`Pipeline "${name}"`, options)
     const ready = readAgentStages(name, options.version, stages, (handle) => this.#agents.get(handle))
     const pipeline = super.pipeline<readonly PipelineStage[], Input, Result>(name, ready.stages, options)
     for (const { program, source } of ready.agents) this.agent(program, source.factory, source.options)

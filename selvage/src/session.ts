@@ -9,13 +9,16 @@ import {
   type Entry,
   encode,
   hasEnded,
+  type OptionNames,
   type Outcome,
   RunError,
+  refuseUnknown,
   SelvageError,
   type Start,
   UsageError,
 } from '@selvage/core'
 import { keepAlive } from './keep-alive.ts'
+import { RESULT } from './option-names.ts'
 import { settle } from './outcome.ts'
 import { presentPlain, type ResultOptions, Run, type RunPorts } from './run.ts'
 
@@ -30,6 +33,8 @@ export interface SendOptions {
   /** Who sends it, for people. */
   readonly by?: string
 }
+
+const SEND: OptionNames<SendOptions> = { id: true, whenBusy: true, by: true }
 
 /** How the sessions of a program are run: known to whoever made the program. */
 export interface SessionProgram<Result> {
@@ -163,7 +168,9 @@ export class SessionMessage<Result> implements PromiseLike<Result> {
    * goes on), or the session itself (the message is kept, as the hint says); SESSION_BUSY if it was refused, RUN_CANCELLED if
    * the session was cancelled.
    */
-  async result({ abortSignal }: ResultOptions = {}): Promise<Result> {
+  async result(options: ResultOptions = {}): Promise<Result> {
+    refuseUnknown(`The result of message ${this.id}`, options, RESULT)
+    const { abortSignal } = options
     const { program, runPorts } = this.#ports
     const { engine, records } = runPorts
     const reader = program.reader(this.sessionId, this.id)
@@ -223,16 +230,14 @@ function gone(id: string): RunError {
 }
 
 function check(session: string, options: SendOptions): void {
+  refuseUnknown(`A message for session ${session}`, options, SEND, { runId: session })
   const { id, whenBusy } = options
-  const unknown = Object.keys(options).find((name) => !['id', 'whenBusy', 'by'].includes(name))
   const problem =
     id === ''
       ? 'has an empty id'
       : whenBusy !== undefined && whenBusy !== 'queue' && whenBusy !== 'refuse'
         ? `has whenBusy: '${String(whenBusy)}'`
-        : unknown !== undefined
-          ? `has an option "${unknown}"`
-          : undefined
+        : undefined
   if (problem === undefined) return
   throw new UsageError('BAD_INPUT', `A message for session ${session} ${problem}.`, {
     hint: "Options are id, whenBusy ('queue' or 'refuse') and by.",

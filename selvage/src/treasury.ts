@@ -1,6 +1,15 @@
 /** Prices, and the budgets of tenants: what budgets need beside the pots of the engine. */
-import { type Money, type PotSpec, type Pots, type Runtime, type TokenUsage, UsageError } from '@selvage/core'
-import { type Budget, type BudgetOptions, Prices, readBudget, specOf } from '@selvage/programs'
+import {
+  type Money,
+  type OptionNames,
+  type PotSpec,
+  type Pots,
+  type Runtime,
+  refuseUnknown,
+  type TokenUsage,
+  UsageError,
+} from '@selvage/core'
+import { BUDGET_OPTIONS, type Budget, type BudgetOptions, Prices, readBudget, specOf } from '@selvage/programs'
 
 export type Period = 'hour' | 'day' | 'month'
 
@@ -13,6 +22,9 @@ export interface TenantOptions {
   /** For all runs of the tenant together, beside the budgets that they have themselves. */
   readonly budget: TenantBudget
 }
+
+const BUDGET: OptionNames<TenantBudget> = { ...BUDGET_OPTIONS, period: true }
+const TENANT: OptionNames<TenantOptions> = { budget: true }
 
 /** Characters of an ISO date that name its period. */
 const PERIODS: { readonly [period in Period]: number } = { hour: 13, day: 10, month: 7 }
@@ -42,15 +54,18 @@ export class Treasury implements Money {
 
   /** BAD_INPUT for a budget that makes no sense. */
   declareTenants(tenants: { readonly [tenant: string]: TenantOptions }): void {
-    for (const [tenant, { budget: options }] of Object.entries(tenants)) {
+    for (const [tenant, declared] of Object.entries(tenants)) {
       const what = `tenant "${tenant}"`
+      refuseUnknown(`Tenant "${tenant}"`, declared, TENANT)
+      const { budget: options } = declared
+      refuseUnknown(`The budget of ${what}`, options, BUDGET)
       const { period, ...rest } = options
       if (period !== undefined && !Object.hasOwn(PERIODS, period)) {
         throw new UsageError('BAD_INPUT', `The budget of ${what} has the period "${String(period)}".`, {
           hint: `Use ${Object.keys(PERIODS).join(', ')}, or leave it out for one pot for ever.`,
         })
       }
-      this.#tenants.set(tenant, { budget: readBudget(what, rest, ['period']), period })
+      this.#tenants.set(tenant, { budget: readBudget(what, rest), period })
     }
     if (Object.keys(tenants).length > 0) void this.pots
   }

@@ -73,4 +73,13 @@ export const PROGRAMS: readonly Mutation[] = [
     test: 'programs/src/people.test.ts',
     title: 'counts each seat once, and nobody without one',
   },
+  {
+    name: 'an option of a step that nobody knows is ignored',
+    breaks: 'bad input',
+    file: 'programs/src/workflow-context.ts',
+    find: 'if (options !== NONE) {',
+    put: 'if (false) {',
+    test: 'programs/src/options.test.ts',
+    title: 'knows no misspelling, and the run fails with it',
+  },
 ]

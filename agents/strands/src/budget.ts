@@ -1,6 +1,6 @@
 /** The budget of an agent, and the cheaper model that it may go on with. */
-import { UsageError } from '@selvage/core'
-import { type Budget, type BudgetOptions, readBudget } from '@selvage/programs'
+import { type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
+import { BUDGET_OPTIONS, type Budget, type BudgetOptions, readBudget } from '@selvage/programs'
 import type { Model } from '@strands-agents/sdk'
 
 export interface AgentBudget extends BudgetOptions {
@@ -23,11 +23,12 @@ export interface ReadyBudget {
   readonly outputTokens: number | undefined
 }
 
-const OWN = ['downgradeTo', 'outputTokens'] as const
+const OPTIONS: OptionNames<AgentBudget> = { ...BUDGET_OPTIONS, downgradeTo: true, outputTokens: true }
 
 /** UsageError BAD_INPUT for what makes no sense. */
 export function readAgentBudget(options: AgentBudget | undefined): ReadyBudget {
   if (options === undefined) return { budget: undefined, downgradeTo: undefined, outputTokens: undefined }
+  refuseUnknown('The budget of an agent', options, OPTIONS)
   const { downgradeTo, outputTokens, ...rest } = options
   if (downgradeTo !== undefined && typeof downgradeTo.streamAggregated !== 'function') {
     throw bad(
@@ -39,7 +40,7 @@ export function readAgentBudget(options: AgentBudget | undefined): ReadyBudget {
     throw bad(`has outputTokens: ${String(outputTokens)}`, 'Give a whole number above 0.')
   }
   const isOnlyCheaper = downgradeTo !== undefined && Object.keys(rest).length === 0
-  const budget = isOnlyCheaper ? undefined : readBudget('an agent', rest, OWN)
+  const budget = isOnlyCheaper ? undefined : readBudget('an agent', rest)
   if (budget?.onExceeded === 'downgrade' && downgradeTo === undefined) {
     throw bad("has onExceeded: 'downgrade' and no model to go on with", 'Give it downgradeTo: a cheaper model.')
   }

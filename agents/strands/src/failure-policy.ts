@@ -1,5 +1,5 @@
 /** What was declared about the failures of an agent's model and tools, beside the agent. */
-import { type Duration, toMs, UsageError } from '@selvage/core'
+import { type Duration, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import {
   type Circuit,
   CircuitBreaker,
@@ -63,7 +63,17 @@ export interface CircuitBreakers {
   readonly tools?: { readonly [tool: string]: CircuitBreaker | CircuitBreakerOptions }
 }
 
-export const FAILURE_OPTIONS: readonly string[] = ['retry', 'fallback', 'circuitBreaker', 'modelTimeout', 'timeouts']
+export const FAILURE_OPTIONS: OptionNames<FailurePolicies> = {
+  retry: true,
+  fallback: true,
+  circuitBreaker: true,
+  modelTimeout: true,
+  timeouts: true,
+}
+
+const FALLBACK: OptionNames<Fallback> = { model: true, on: true }
+const TOOL_TIMEOUT: OptionNames<ToolTimeout> = { timeout: true, heartbeatTimeout: true }
+const CIRCUIT_BREAKERS: OptionNames<CircuitBreakers> = { model: true, tools: true }
 
 /** How much later than planned an attempt may begin. */
 const MOMENT_MS = 5_000
@@ -107,6 +117,7 @@ export class FailurePolicy {
   /** `isManaged`: a worker has the run, and a wait keeps nobody's process busy. UsageError for what makes no sense. */
   constructor(options: FailurePolicies, isManaged: boolean) {
     const { retry, fallback = [], circuitBreaker = {}, modelTimeout, timeouts = {} } = options
+    refuseUnknown('circuitBreaker', circuitBreaker, CIRCUIT_BREAKERS)
     this.#isManaged = isManaged
     this.#modelBreaker = breakerOf(circuitBreaker.model)
     this.#toolBreakers = new Map(
@@ -197,7 +208,9 @@ function breakerOf(given: CircuitBreaker | CircuitBreakerOptions | undefined): C
   return given === undefined || given instanceof CircuitBreaker ? given : new CircuitBreaker(given)
 }
 
-function candidateOf({ model, on = DEFAULT_ON }: Fallback): Candidate {
+function candidateOf(fallback: Fallback): Candidate {
+  refuseUnknown('A fallback', fallback, FALLBACK)
+  const { model, on = DEFAULT_ON } = fallback
   if (!(model instanceof Model) && typeof model !== 'function') {
     throw new UsageError('BAD_INPUT', 'A fallback has no model.', {
       hint: 'Write fallback: [{ model: new SomeModel(…) }], or a function that makes it.',
@@ -215,6 +228,7 @@ function candidateOf({ model, on = DEFAULT_ON }: Fallback): Candidate {
 
 function limitsOf(tool: string, limit: Duration | ToolTimeout): Limits {
   const isPlain = typeof limit !== 'object' || limit === null || !('timeout' in limit || 'heartbeatTimeout' in limit)
+  if (!isPlain) refuseUnknown(`The timeout of tool "${tool}"`, limit, TOOL_TIMEOUT)
   const { timeout, heartbeatTimeout } = isPlain ? { timeout: limit as Duration } : (limit as ToolTimeout)
   const ms = (duration: Duration | undefined, what: string): number | undefined =>
     duration === undefined ? undefined : toMs(duration, `${what} of tool "${tool}"`)

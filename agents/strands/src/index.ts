@@ -15,7 +15,13 @@ export {
   type OrchestratorOptions,
   type OrchestratorRunResult,
 } from './orchestrator-program.ts'
-export { createDurablePlugin, type DurableOptions, type DurablePlugin, type OpenDurable } from './plugin.ts'
+export {
+  createDurablePlugin,
+  DURABLE_OPTIONS,
+  type DurableOptions,
+  type DurablePlugin,
+  type OpenDurable,
+} from './plugin.ts'
 export type { ToolApproval, ToolPolicies } from './policy.ts'
 export type { AgentOptions } from './program-options.ts'
 export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'

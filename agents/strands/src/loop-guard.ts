@@ -7,7 +7,7 @@
  * journal: the steps of tools, and a `loop#…` state where somebody has let the agent go on, or it was stopped (a retry of
  * the run begins the count of that call anew). The cost is a hash of each result, and a pass over the journal at a resume.
  */
-import { decode, type Entry, RunError, UsageError } from '@selvage/core'
+import { decode, type Entry, type OptionNames, RunError, refuseUnknown, UsageError } from '@selvage/core'
 import { type ApprovalAnswer, type ApprovalPolicy, checkApproval, requestApproval } from '@selvage/programs'
 import { errorRecord, type ToolRecord } from './record.ts'
 import type { Scope } from './scope.ts'
@@ -30,14 +30,13 @@ export interface ReadyLoopGuard {
   readonly ask: NonNullable<LoopGuardOptions['ask']>
 }
 
-const OPTIONS = ['repeats', 'onLoop', 'ask']
+const OPTIONS: OptionNames<LoopGuardOptions> = { repeats: true, onLoop: true, ask: true }
 
 /** UsageError BAD_INPUT for what makes no sense. */
 export function readLoopGuard(options: LoopGuardOptions | undefined): ReadyLoopGuard | undefined {
   if (options === undefined) return undefined
+  refuseUnknown('loopGuard', options, OPTIONS)
   const { repeats, onLoop = 'ask', ask = {} } = options
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) throw bad(`no option "${unknown}"`, `It knows ${OPTIONS.join(', ')}.`)
   if (!(Number.isSafeInteger(repeats) && repeats >= 1)) {
     throw bad(`repeats: ${String(repeats)}`, 'Give a whole number of at least 1, such as 3.')
   }

@@ -11,13 +11,14 @@ import {
   type Engine,
   type Host,
   LeaseLostError,
+  type OptionNames,
   type Program,
   RunError,
   UsageError,
 } from '@selvage/core'
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
-import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policy.ts'
 import { warn } from './program-options.ts'
 import { hasSessionManager } from './seams/plugins.ts'
 import type { Session } from './turn-sessions.ts'
@@ -55,18 +56,32 @@ export interface DurablePlugin extends Plugin {
   detach(): Promise<void>
 }
 
+export const DURABLE_OPTIONS: OptionNames<DurableOptions> = {
+  runId: true,
+  wait: true,
+  onCodeChange: true,
+  ...POLICY_OPTIONS,
+  tenant: true,
+  tags: true,
+  linear: true,
+  log: true,
+}
+
 const NAME = 'selvage:durable'
-const KNOWN = ['runId', 'wait', 'onCodeChange', ...POLICY_OPTIONS, 'tenant', 'tags', 'linear', 'log']
 
 /**
- * The plugin, for one Agent. UsageError for options that are not built yet
+ * The plugin, for one Agent. `known`: with options of whoever opens for it. UsageError for options that are not built yet
  * (UNSUPPORTED) or make no sense (BAD_INPUT).
  *
  * An invocation rejects with RUN_HELD while another living process has the run, RUN_CONFLICT if its input is not the
  * recorded one, RUN_ENDED if the run was cancelled.
  */
-export function createDurablePlugin(options: DurableOptions, open: OpenDurable): DurablePlugin {
-  refuseUnknown('durable()', options, KNOWN, RESERVED)
+export function createDurablePlugin(
+  options: DurableOptions,
+  open: OpenDurable,
+  known: OptionNames<DurableOptions> = DURABLE_OPTIONS,
+): DurablePlugin {
+  refuseOptions('durable()', options, known)
   if (typeof options.runId !== 'string' || options.runId === '') {
     throw new UsageError('BAD_INPUT', 'durable() needs a runId.', {
       hint: 'Give it one that says what the run is for: the same id goes on with the same run.',

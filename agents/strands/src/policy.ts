@@ -1,5 +1,5 @@
 /** What was declared about an agent's tools, beside the agent: their effects, and who must approve a call. */
-import { type Effect, UsageError } from '@selvage/core'
+import { type Effect, type KnownOptions, type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import {
   type ApprovalPolicy,
   checkApproval,
@@ -38,6 +38,18 @@ export interface ToolApproval extends ApprovalPolicy {
    * and what it did is undone where that was declared.
    */
   onReject?: 'tell-model' | 'fail'
+}
+
+const TOOL_APPROVAL: OptionNames<ToolApproval> = {
+  assignee: true,
+  timeout: true,
+  onTimeout: true,
+  escalateTo: true,
+  reminders: true,
+  quorum: true,
+  of: true,
+  details: true,
+  onReject: true,
 }
 
 export type ToolEffect = EffectDeclaration<ToolRecord>
@@ -139,12 +151,7 @@ export class Policy {
 
 /** BAD_INPUT when the agent is registered, not when the tool is called. */
 function checkToolApproval(tool: string, approval: ToolApproval): void {
-  for (const option of ['tool', 'input', 'inputSchema', 'schema', 'kind']) {
-    if (!(option in approval)) continue
-    throw new UsageError('BAD_INPUT', `The approval of tool "${tool}" has no option "${option}".`, {
-      hint: 'It shows the tool and its arguments; who decides, and until when, are its options.',
-    })
-  }
+  refuseUnknown(`The approval of tool "${tool}"`, approval, TOOL_APPROVAL)
   const { onReject, ...policy } = approval
   if (onReject !== undefined && onReject !== 'tell-model' && onReject !== 'fail') {
     throw new UsageError('BAD_INPUT', `The approval of tool "${tool}" has onReject: ${JSON.stringify(onReject)}.`, {
@@ -194,35 +201,28 @@ function isLiveBash({ name, description }: Tool): boolean {
   return name === BASH && description.includes('in a persistent session')
 }
 
-/** Options that later issues own, and those that nobody knows: a UsageError, never ignored. */
-export function refuseUnknown(
-  what: string,
-  options: object,
-  known: readonly string[],
-  reserved: { readonly [option: string]: string },
-): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || known.includes(name)) continue
-    const instead = reserved[name]
-    if (instead !== undefined) {
-      throw new UsageError('UNSUPPORTED', `${what}: ${name} is not built yet.`, { hint: instead })
-    }
-    throw new UsageError('BAD_INPUT', `${what} has no option "${name}".`, { hint: `It knows ${known.join(', ')}.` })
-  }
+/** Options that declare something of tools and models: of both forms. */
+export const POLICY_OPTIONS: OptionNames<ToolPolicies> = {
+  effects: true,
+  defaultEffect: true,
+  approvals: true,
+  budget: true,
+  loopGuard: true,
+  ...FAILURE_OPTIONS,
 }
 
-/** Options that declare something of tools and models: of both forms. */
-export const POLICY_OPTIONS: readonly string[] = [
-  'effects',
-  'defaultEffect',
-  'approvals',
-  'budget',
-  'loopGuard',
-  ...FAILURE_OPTIONS,
-]
-
-/** Reserved names of both forms. */
-export const RESERVED: { readonly [option: string]: string } = {
+/** Reserved names of both forms, and what to do instead. */
+const RESERVED: { readonly [option: string]: string } = {
   timeout: 'Give the run a deadline when you start it.',
   compensate: 'Declare it beside the effect of the tool: effects: { charge: { effect, compensate } }.',
+}
+const RESERVED_NAMES: KnownOptions = Object.fromEntries(Object.keys(RESERVED).map((name) => [name, false]))
+
+/** Options that later issues own (UNSUPPORTED), and those that nobody knows (BAD_INPUT): never ignored. */
+export function refuseOptions(what: string, options: object, known: KnownOptions): void {
+  refuseUnknown(what, options, { ...RESERVED_NAMES, ...known })
+  for (const [name, instead] of Object.entries(RESERVED)) {
+    if (known[name] || (options as { readonly [name: string]: unknown })[name] === undefined) continue
+    throw new UsageError('UNSUPPORTED', `${what}: ${name} is not built yet.`, { hint: instead })
+  }
 }

@@ -1,6 +1,6 @@
 /** The options of agents, graphs, swarms and sessions, read once, when the program is made. */
-import { type Duration, type Program, toMs } from '@selvage/core'
-import { POLICY_OPTIONS, Policy, RESERVED, refuseUnknown, type ToolPolicies } from './policy.ts'
+import { type Duration, type OptionNames, type Program, toMs } from '@selvage/core'
+import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policy.ts'
 
 export interface AgentOptions extends ToolPolicies {
   /** How long a run may take, waits included, from when a worker begins with it. Then it is cancelled: RUN_TIMEOUT. */
@@ -28,11 +28,18 @@ export interface ReadyOptions
   readonly policy: Policy
 }
 
-const KNOWN: readonly string[] = ['version', 'timeout', ...POLICY_OPTIONS, 'onCodeChange', 'linear', 'log']
+const KNOWN: OptionNames<AgentOptions> = {
+  version: true,
+  timeout: true,
+  ...POLICY_OPTIONS,
+  onCodeChange: true,
+  linear: true,
+  log: true,
+}
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). `what`: as errors name the program. */
 export function readOptions(what: string, options: AgentOptions): ReadyOptions {
-  refuseUnknown(what, options, KNOWN, RESERVED)
+  refuseOptions(what, options, KNOWN)
   const { version, timeout, onCodeChange = 'continue', linear = true, log = warn } = options
   return {
     resume: 'fold',

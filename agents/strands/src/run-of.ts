@@ -10,7 +10,15 @@
  *
  * An event of a tool call is told apart by the tool use, so that calls that run side by side may ask in any order.
  */
-import { type Duration, type Op, type StepContext, toMs, UsageError } from '@selvage/core'
+import {
+  type Duration,
+  type Op,
+  type OptionNames,
+  refuseUnknown,
+  type StepContext,
+  toMs,
+  UsageError,
+} from '@selvage/core'
 import { type EffectDeclaration, effectStep, ONLY_RETRYABLE, type Retry, retryBehaviour } from '@selvage/programs'
 import type { Agent } from '@strands-agents/sdk'
 import type { Scope } from './scope.ts'
@@ -27,6 +35,17 @@ export interface AgentStepOptions<T> extends Omit<Partial<EffectDeclaration<T>>,
   readonly timeout?: Duration
   /** How long each attempt may go without `at.heartbeat()`. */
   readonly heartbeatTimeout?: Duration
+}
+
+const STEP: OptionNames<AgentStepOptions<unknown>> = {
+  key: true,
+  effect: true,
+  retry: true,
+  timeout: true,
+  heartbeatTimeout: true,
+  reconcile: true,
+  onUnknown: true,
+  ask: true,
 }
 
 /** What an agent's own code is given of the run that it is part of. */
@@ -98,6 +117,8 @@ class RunOfAgent implements AgentRun {
     options: AgentStepOptions<T> = {},
   ): Promise<T> {
     const { durable } = this.#scope
+    const { runId } = this
+    refuseUnknown(`Step "${name}" of agent run ${runId}`, options, STEP, { runId })
     const outer = durable.current()
     if (outer !== undefined) return await body(outer)
     const { key: own } = options
@@ -124,7 +145,7 @@ class RunOfAgent implements AgentRun {
     local: string,
     name: string,
     body: (at: StepContext) => Promise<T> | T,
-    { retry = ONLY_RETRYABLE, timeout, heartbeatTimeout, effect, reconcile, onUnknown }: AgentStepOptions<T>,
+    { retry = ONLY_RETRYABLE, timeout, heartbeatTimeout, effect, reconcile, onUnknown, ask }: AgentStepOptions<T>,
   ): Promise<T> {
     const { durable } = this.#scope
     const key = this.#scope.key(local)
@@ -138,6 +159,7 @@ class RunOfAgent implements AgentRun {
       ...(effect !== undefined && { effect }),
       ...(reconcile !== undefined && { reconcile }),
       ...(onUnknown !== undefined && { onUnknown }),
+      ...(ask !== undefined && { ask }),
     }
     return effectStep(
       this.#scope.asking,

@@ -34,7 +34,7 @@ import { postgresBlobs } from './blobs.ts'
 import { endedByDbos, PLACE } from './errors.ts'
 import { findQuestion, listQuestions, listRuns } from './lists.ts'
 import { MANIFEST } from './manifest.ts'
-import { type DbosOptions, settingsOf } from './options.ts'
+import { type DbosOptions, refuseOptions, settingsOf } from './options.ts'
 import type { RunRow, Runs } from './runs.ts'
 import { Worker } from './worker.ts'
 
@@ -48,6 +48,7 @@ export interface DbosEngine extends ListingEngine {
 const STATUS_MS = 2_000
 
 export function dbosEngine(options: DbosOptions): DbosEngine {
+  refuseOptions(options)
   return new OnDbos(options)
 }
 

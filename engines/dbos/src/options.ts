@@ -1,4 +1,5 @@
 /** What a user may set. */
+import { type OptionNames, refuseUnknown } from '@selvage/core'
 import { checkNumbers } from '@selvage/core/engines'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
 import { PLACE } from './errors.ts'
@@ -29,6 +30,27 @@ export interface DbosOptions extends NodePlatformOptions {
   readonly poolSize?: number
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
+}
+
+const OPTIONS: OptionNames<DbosOptions> = {
+  url: true,
+  name: true,
+  namesSteps: true,
+  leaseMs: true,
+  pollMs: true,
+  lingerMs: true,
+  rotateAfter: true,
+  poolSize: true,
+  stopGraceMs: true,
+  clock: true,
+  onError: true,
+}
+const ROTATE_AFTER: OptionNames<NonNullable<DbosOptions['rotateAfter']>> = { advances: true, bytes: true }
+
+/** BAD_INPUT for an option that nobody knows. */
+export function refuseOptions(options: DbosOptions): void {
+  refuseUnknown('dbosEngine()', options, OPTIONS)
+  refuseUnknown('rotateAfter of dbosEngine()', options.rotateAfter, ROTATE_AFTER)
 }
 
 export type Settings = DbosOptions &

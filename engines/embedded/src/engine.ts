@@ -19,6 +19,7 @@ import {
   hashJson,
   type Manifest,
   noTransactions,
+  type OptionNames,
   type OutboxHandler,
   type OutboxStore,
   type Page,
@@ -29,6 +30,7 @@ import {
   type RunQuery,
   type RunSummary,
   type Runtime,
+  refuseUnknown,
   reopenRun,
   type ServeOptions,
   type Signal,
@@ -68,11 +70,20 @@ export interface EmbeddedOptions {
   readonly onError?: (error: unknown) => void
 }
 
+const OPTIONS: OptionNames<EmbeddedOptions> = {
+  store: true,
+  runtime: true,
+  leaseMs: true,
+  stopGraceMs: true,
+  onError: true,
+}
+
 const SHORTEST_LEASE_MS = 100
 const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000
 
 export function embeddedEngine(options: EmbeddedOptions): Engine {
+  refuseUnknown('embeddedEngine()', options, OPTIONS)
   const { leaseMs = 15_000, stopGraceMs = 10_000 } = options
   if (!(leaseMs >= SHORTEST_LEASE_MS)) throw badOption('leaseMs', leaseMs, `a number of at least ${SHORTEST_LEASE_MS}`)
   if (!(stopGraceMs >= 0)) throw badOption('stopGraceMs', stopGraceMs, 'a number of at least 0')

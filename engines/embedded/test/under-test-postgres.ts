@@ -10,11 +10,11 @@ export const DATABASE = 'SELVAGE_TEST_POSTGRES_DATABASE'
 
 export async function open(
   folder: string,
-  options: { readonly leaseMs?: number } = {},
+  { leaseMs }: { readonly leaseMs?: number } = {},
 ): Promise<{ engine: Engine; host(programs: readonly Program[]): Host }> {
   const runtime = nodeRuntime()
   const store = await postgresStore({ url: process.env[DATABASE] ?? '', schema: basename(folder), connections: 4 })
-  const engine = embeddedEngine({ store, runtime, ...options })
+  const engine = embeddedEngine({ store, runtime, ...(leaseMs !== undefined && { leaseMs }) })
   const { manifest } = engine
   const { blobs } = store
   return {

@@ -7,11 +7,11 @@ import { sqliteStore } from '@selvage/store-sqlite'
 
 export async function open(
   folder: string,
-  options: { readonly leaseMs?: number } = {},
+  { leaseMs }: { readonly leaseMs?: number } = {},
 ): Promise<{ engine: Engine; host(programs: readonly Program[]): Host }> {
   const runtime = nodeRuntime()
   const store = await sqliteStore({ path: join(folder, 'selvage.db') })
-  const engine = embeddedEngine({ store, runtime, ...options })
+  const engine = embeddedEngine({ store, runtime, ...(leaseMs !== undefined && { leaseMs }) })
   const { manifest } = engine
   const { blobs } = store
   return {

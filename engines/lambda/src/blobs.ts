@@ -3,7 +3,7 @@
  * object takes 5 TB, a put is durable when it is acknowledged, and a lifecycle rule of the bucket removes what is old.
  * (An item of DynamoDB takes 400 KB.)
  */
-import { type Blobs, EngineError } from '@selvage/core'
+import { type Blobs, EngineError, type OptionNames, refuseUnknown } from '@selvage/core'
 import { hashedBlobs } from '@selvage/runtime-node'
 
 /** What is needed of `@aws-sdk/client-s3`: `new S3({})` of it has both. */
@@ -22,7 +22,11 @@ export interface S3BlobsOptions {
   readonly client: S3Like
 }
 
-export function s3Blobs({ bucket, prefix = 'selvage/', client }: S3BlobsOptions): Blobs {
+const OPTIONS: OptionNames<S3BlobsOptions> = { bucket: true, prefix: true, client: true }
+
+export function s3Blobs(options: S3BlobsOptions): Blobs {
+  refuseUnknown('s3Blobs()', options, OPTIONS)
+  const { bucket, prefix = 'selvage/', client } = options
   const at = (hash: string): { Bucket: string; Key: string } => ({ Bucket: bucket, Key: `${prefix}${hash}` })
   return hashedBlobs({
     place: `Bucket ${bucket}`,

@@ -15,10 +15,12 @@ import { LambdaClient } from '@aws-sdk/client-lambda'
 import {
   type Blobs,
   type Entry,
+  type OptionNames,
   type QuestionRecord,
   questionsIn,
   type RunDescription,
   type RunQuery,
+  refuseUnknown,
   type Signal,
   type SignalReceipt,
   type Start,
@@ -71,6 +73,20 @@ export interface LambdaOptions extends NodePlatformOptions {
   readonly poll?: { readonly firstMs?: number; readonly longestMs?: number }
 }
 
+export const LAMBDA_OPTIONS: OptionNames<LambdaOptions> = {
+  functionName: true,
+  client: true,
+  blobs: true,
+  namesSteps: true,
+  rotateAfter: true,
+  reserveMs: true,
+  poll: true,
+  clock: true,
+  onError: true,
+}
+const ROTATE_AFTER: OptionNames<NonNullable<LambdaOptions['rotateAfter']>> = { operations: true, bytes: true }
+const POLL: OptionNames<NonNullable<LambdaOptions['poll']>> = { firstMs: true, longestMs: true }
+
 export interface LambdaEngine extends ListingEngine {
   /** For `lambdaHandler` and `runInside`. */
   readonly station: Station
@@ -80,6 +96,9 @@ const SHARE_IN_RESERVE = 0.25
 const LONGEST_RESERVE_MS = 300_000
 
 export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
+  refuseUnknown('lambdaEngine()', options, LAMBDA_OPTIONS)
+  refuseUnknown('rotateAfter of lambdaEngine()', options.rotateAfter, ROTATE_AFTER)
+  refuseUnknown('poll of lambdaEngine()', options.poll, POLL)
   return new OnLambda(options)
 }
 

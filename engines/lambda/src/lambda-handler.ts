@@ -1,14 +1,16 @@
 /** What a user's module exports for Lambda. */
 import type { DurableExecutionHandler } from '@aws/durable-execution-sdk-js'
-import { type Program, type Runtime, UsageError } from '@selvage/core'
+import { type OptionNames, type Program, type Runtime, refuseUnknown, UsageError } from '@selvage/core'
 import { hostOn } from '@selvage/core/engines'
-import { type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
+import { LAMBDA_OPTIONS, type LambdaEngine, type LambdaOptions, lambdaEngine } from './engine.ts'
 import { type Handler, handlerOf } from './handler.ts'
 
 export interface LambdaHandlerOptions extends LambdaOptions {
   /** What core needs of a platform: `nodeRuntime()` of `@selvage/runtime-node`. */
   readonly runtime: Runtime
 }
+
+const OPTIONS: OptionNames<LambdaHandlerOptions> = { ...LAMBDA_OPTIONS, runtime: true }
 
 /**
  * The handler of a function that drives runs: of whatever an engine serves, as with `openSelvage({ engine })` and
@@ -32,7 +34,9 @@ export function lambdaHandler(
     })
   }
   const programs = 'run' in what ? [what] : what
-  const engine = lambdaEngine(options)
-  void engine.serve(hostOn(engine, options.runtime, programs))
+  refuseUnknown('lambdaHandler()', options, OPTIONS)
+  const { runtime, ...rest } = options
+  const engine = lambdaEngine(rest)
+  void engine.serve(hostOn(engine, runtime, programs))
   return handlerOf(engine.station)
 }

@@ -10,7 +10,7 @@
  *     })
  */
 import type { DurableContext } from '@aws/durable-execution-sdk-js'
-import type { Outcome, Program } from '@selvage/core'
+import { type OptionNames, type Outcome, type Program, refuseUnknown } from '@selvage/core'
 import { hostOn, type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import { type Driver, Generation } from './drive-run.ts'
 import type { LambdaEngine } from './engine.ts'
@@ -20,13 +20,17 @@ import { insidePayload } from './wire.ts'
 /** `engine`: that of the function's `lambdaHandler`, so that signals come to the same function. `key`: unique in the execution. */
 export type InsideOptions = Options<LambdaEngine>
 
+const OPTIONS: OptionNames<InsideOptions> = { engine: true, runtime: true, key: true }
+
 /** Resolves with what the program returns; rejects with its error, or RUN_CANCELLED. */
 export async function runInside(
   ctx: DurableContext,
   program: Program,
   input: unknown,
-  { engine, runtime, key = program.name }: InsideOptions,
+  options: InsideOptions,
 ): Promise<unknown> {
+  refuseUnknown('runInside()', options, OPTIONS)
+  const { engine, runtime, key = program.name } = options
   const { manifest, blobs, station } = engine
   const [, execution = ''] = /\/durable-execution\/([^/]+)\//.exec(ctx.executionContext.durableExecutionArn) ?? []
   const runId = insideId({ execution, key })

@@ -28,7 +28,7 @@ import { restateBlobs } from './blobs.ts'
 import { journalGone, movedAddress, PLACE } from './errors.ts'
 import { type Begin, questionKey, type Services, servicesOf } from './kept.ts'
 import { MANIFEST } from './manifest.ts'
-import type { RestateOptions } from './options.ts'
+import { type RestateOptions, refuseOptions } from './options.ts'
 import { Partitions } from './partitions.ts'
 import { describe, type Known, Records, reopeningsOf, unkept } from './records.ts'
 import { RestateServer } from './server.ts'
@@ -46,6 +46,7 @@ const NAME = /^[a-zA-Z][a-zA-Z0-9._-]*$/
 const NAMES = 'Give letters, digits, dots, dashes and underscores, beginning with a letter.'
 
 export function restateEngine(options: RestateOptions = {}): RestateEngine {
+  refuseOptions(options)
   return new OnRestate(options)
 }
 

@@ -1,5 +1,6 @@
 /** What a user may set, and how Restate treats our handlers. */
 import type { ObjectOptions, RetryPolicy } from '@restatedev/restate-sdk'
+import { type OptionNames, refuseUnknown } from '@selvage/core'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
 import type { ListenOptions } from './worker.ts'
 
@@ -33,6 +34,31 @@ export interface RestateOptions extends NodePlatformOptions {
   readonly rotateAfter?: { readonly advances?: number; readonly bytes?: number }
   /** Milliseconds that a stop waits for what is in flight; default 10,000. */
   readonly stopGraceMs?: number
+}
+
+const OPTIONS: OptionNames<RestateOptions> = {
+  ingress: true,
+  admin: true,
+  headers: true,
+  name: true,
+  listen: true,
+  advertise: true,
+  register: true,
+  identityKeys: true,
+  namesSteps: true,
+  rotateAfter: true,
+  stopGraceMs: true,
+  clock: true,
+  onError: true,
+}
+const LISTEN: OptionNames<ListenOptions> = { host: true, port: true, reusePort: true }
+const ROTATE_AFTER: OptionNames<NonNullable<RestateOptions['rotateAfter']>> = { advances: true, bytes: true }
+
+/** BAD_INPUT for an option that nobody knows. */
+export function refuseOptions(options: RestateOptions): void {
+  refuseUnknown('restateEngine()', options, OPTIONS)
+  refuseUnknown('listen of restateEngine()', options.listen, LISTEN)
+  refuseUnknown('rotateAfter of restateEngine()', options.rotateAfter, ROTATE_AFTER)
 }
 
 const DAY_MS: number = 24 * 60 * 60 * 1_000

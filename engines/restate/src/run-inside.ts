@@ -14,7 +14,7 @@
  * A cancel of your invocation cancels the run.
  */
 import { CancelledError, type Context, TerminalError, type VirtualObjectDefinition } from '@restatedev/restate-sdk'
-import { type Blobs, type Outcome, SelvageError, type Signal } from '@selvage/core'
+import { type Blobs, type OptionNames, type Outcome, refuseUnknown, SelvageError, type Signal } from '@selvage/core'
 import { type Named, type InsideOptions as Options, resultInside, startInside } from '@selvage/core/engines'
 import type { Driving } from './drive-run.ts'
 import type { RestateEngine } from './engine.ts'
@@ -24,6 +24,8 @@ export interface InsideOptions extends Options<RestateEngine> {
   /** Those that the workers have, as in `openSelvage({ engine, blobs })`; default: the engine's own. */
   readonly blobs?: Blobs
 }
+
+const OPTIONS: OptionNames<InsideOptions> = { engine: true, runtime: true, key: true, blobs: true }
 
 interface Hearing {
   signal(ctx: Context, signal: Signal): Promise<void>
@@ -38,8 +40,10 @@ export async function runInside(
   ctx: Context,
   program: Named,
   input: unknown,
-  { engine, runtime, blobs = engine.blobs, key = program.name }: InsideOptions,
+  options: InsideOptions,
 ): Promise<unknown> {
+  refuseUnknown('runInside()', options, OPTIONS)
+  const { engine, runtime, blobs = engine.blobs, key = program.name } = options
   const { services } = engine
   const runId = `inside/${ctx.request().id}/${key}`
   const start = startInside(runId, program, input)

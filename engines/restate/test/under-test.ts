@@ -35,24 +35,24 @@ export async function open(
 }
 
 export async function openOn(
-  urls: Urls,
+  { ingress, admin }: Urls,
   folder: string,
   options: Partial<RestateOptions> = {},
 ): Promise<OpenedEngine & { readonly engine: RestateEngine }> {
   const runtime = nodeRuntime()
   const port = await portOf(folder)
   const name = `t${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
-  const engine = restateEngine({ ...urls, name, listen: { port, reusePort: true }, ...options })
+  const engine = restateEngine({ ingress, admin, name, listen: { port, reusePort: true }, ...options })
   const host = (programs: readonly Program[]) => hostOn(engine, runtime, programs)
   // As a deployment does it: commands are accepted from here on, though nobody works.
   if (!existsSync(join(folder, 'registered'))) {
     await (await engine.serve(host([]))).stop()
     writeFileSync(join(folder, 'registered'), '')
   }
-  return { engine, host, generations: (runId) => generationsOf(urls, name, runId) }
+  return { engine, host, generations: (runId) => generationsOf(admin, name, runId) }
 }
 
-async function generationsOf({ admin }: Urls, service: string, runId: string): Promise<number> {
+async function generationsOf(admin: string, service: string, runId: string): Promise<number> {
   const query = `select id from sys_invocation where target_service_name = '${service}' and target_service_key = '${runId}'`
   const headers = { 'content-type': 'application/json', accept: 'application/json' }
   const response = await fetch(`${admin}/query`, { method: 'POST', headers, body: JSON.stringify({ query }) })

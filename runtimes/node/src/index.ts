@@ -8,7 +8,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { hash, randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { Clock, Runtime, StepContext } from '@selvage/core'
+import { type Clock, type OptionNames, type Runtime, refuseUnknown, type StepContext } from '@selvage/core'
 import { systemClock } from './clock.ts'
 
 export { type BlobPlace, hashedBlobs } from './hashed-blobs.ts'
@@ -25,8 +25,11 @@ export interface NodeRuntimeOptions {
   readonly clock?: Clock
 }
 
+const OPTIONS: OptionNames<NodeRuntimeOptions> = { clock: true }
+
 /** The Runtime of Node ≥ 22.13. */
 export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
+  refuseUnknown('nodeRuntime()', options, OPTIONS)
   const context = sharedContext()
   return {
     sha256: (text) => plain(hash('sha256', text, 'buffer')),

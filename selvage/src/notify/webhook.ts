@@ -10,7 +10,7 @@
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Duration, NoticeType } from '@selvage/core'
-import { RetryableError, RunError, toMs, UsageError } from '@selvage/core'
+import { type OptionNames, RetryableError, RunError, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import type { RetryPolicy } from '@selvage/programs'
 import { type Secret, secretsOf } from '../signing.ts'
 import type { Notification, NotifyTarget } from './notification.ts'
@@ -34,8 +34,19 @@ export interface WebhookOptions {
   readonly timeout?: Duration
 }
 
+const OPTIONS: OptionNames<WebhookOptions> = {
+  url: true,
+  secret: true,
+  events: true,
+  name: true,
+  headers: true,
+  retry: true,
+  timeout: true,
+}
+
 /** A target of `notify` that posts each notification to a url, signed. BAD_INPUT for what is no http url, and a short secret. */
 export function webhook(options: WebhookOptions): NotifyTarget {
+  refuseUnknown('webhook()', options, OPTIONS)
   const { secret, events, headers, retry, timeout } = options
   const url = addressOf(options.url)
   const secrets = secretsOf('secret of a webhook', secret)
@@ -100,14 +111,18 @@ export interface ReceivedWebhook {
   readonly now?: number
 }
 
+const RECEIVED: OptionNames<ReceivedWebhook> = {
+  secret: true,
+  headers: true,
+  body: true,
+  tolerance: true,
+  now: true,
+}
+
 /** What a webhook says, if it comes from who has the secret and not from a recording. WEBHOOK_INVALID. */
-export function verifyWebhook({
-  secret,
-  headers,
-  body,
-  tolerance = '5m',
-  now = Date.now(),
-}: ReceivedWebhook): Notification {
+export function verifyWebhook(received: ReceivedWebhook): Notification {
+  refuseUnknown('verifyWebhook()', received, RECEIVED)
+  const { secret, headers, body, tolerance = '5m', now = Date.now() } = received
   const read = (name: string): string => {
     const value = headers instanceof Headers ? headers.get(name) : headers[name]
     return typeof value === 'string' ? value : ''

@@ -5,7 +5,7 @@
  * It keeps one connection for itself (session.ts), so it must not be put behind a pooler that hands connections out by the
  * transaction.
  */
-import { type Store, UsageError } from '@selvage/core'
+import { type OptionNames, refuseUnknown, type Store, UsageError } from '@selvage/core'
 import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
 import { Bell } from './bell.ts'
@@ -41,6 +41,14 @@ export interface PostgresStoreOptions {
   readonly connections?: number
 }
 
+const OPTIONS: OptionNames<PostgresStoreOptions> = {
+  url: true,
+  schema: true,
+  durability: true,
+  create: true,
+  connections: true,
+}
+
 const MOST_CONNECTIONS = 1_000
 const FEWEST_CONNECTIONS = 2
 
@@ -52,6 +60,7 @@ const FEWEST_CONNECTIONS = 2
  * for a replica or a user without the rights.
  */
 export async function postgresStore(options: PostgresStoreOptions): Promise<Store> {
+  refuseUnknown('postgresStore()', options, OPTIONS)
   const settings = settingsOf(options)
   const survives = await openDatabase(settings, options.create ?? true)
   const database = new Database(settings)

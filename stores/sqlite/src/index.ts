@@ -6,7 +6,7 @@
  * lock file for each living worker. Not for network file systems: SQLite's log is shared memory.
  */
 import { resolve } from 'node:path'
-import type { Store } from '@selvage/core'
+import { type OptionNames, refuseUnknown, type Store } from '@selvage/core'
 import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
 import { transaction } from './author.ts'
@@ -47,6 +47,8 @@ export interface SqliteStoreOptions {
   readonly maxBytes?: number
 }
 
+const OPTIONS: OptionNames<SqliteStoreOptions> = { path: true, durability: true, maxBytes: true }
+
 /**
  * Opens or creates a store.
  *
@@ -55,6 +57,7 @@ export interface SqliteStoreOptions {
  * READ_ONLY and DISK_FULL (EngineError).
  */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  refuseUnknown('sqliteStore()', options, OPTIONS)
   const durability = options.durability ?? 'full'
   const memory = options.path === ':memory:'
   const path = memory ? options.path : resolve(options.path)

@@ -1,0 +1,87 @@
+/**
+ * Options that nobody knows are refused where they are given: a misspelt one must never be ignored.
+ *
+ * What is known is said once, and the compiler sees to it that no name is missing and none is too many:
+ *
+ *     const STEP: OptionNames<StepOptions<unknown>> = { key: true, retry: true, … }
+ *
+ * An option whose value is undefined counts as not given. One that is inherited counts: it would be read.
+ */
+import { type ErrorOptions, UsageError } from './errors.ts'
+
+/** `false`: reserved. Whoever owns it says so, and no hint names it. */
+export type OptionNames<Options> = { readonly [Name in keyof Required<Options>]: boolean }
+
+/** Names of whatever options. */
+export interface KnownOptions {
+  readonly [name: string]: boolean
+}
+
+/** UsageError BAD_INPUT for an option that is not known, and for what is no object. `what`: who has no such option. */
+export function refuseUnknown(
+  what: string,
+  given: unknown,
+  known: KnownOptions,
+  details?: ErrorOptions['details'],
+): void {
+  if (!hasOnly(given, known)) throw unknownOption(what, given, known, details)
+}
+
+/** Whether there is nothing to refuse. For hot paths: it allocates nothing, and `unknownOption` makes the error. */
+export function hasOnly(given: unknown, known: KnownOptions): boolean {
+  return given === undefined || (isObject(given) && firstUnknown(given, known) === undefined)
+}
+
+/** The error for what `hasOnly` has found. */
+export function unknownOption(
+  what: string,
+  given: unknown,
+  known: KnownOptions,
+  details: ErrorOptions['details'] = {},
+): UsageError {
+  if (!isObject(given)) return noObject(what, given, details)
+  const names = Object.keys(known).filter((name) => known[name])
+  return new UsageError('BAD_INPUT', `${what} has no option "${firstUnknown(given, known)}".`, {
+    hint: `It knows ${names.join(', ')}.`,
+    details,
+  })
+}
+
+/** For what reads one of its options before it knows them all. */
+export function refuseNoObject(what: string, given: unknown): void {
+  if (given !== undefined && !isObject(given)) throw noObject(what, given)
+}
+
+/** The options over their defaults. BAD_INPUT for what is no object: spread, it would be lost. */
+export function withDefaults<Defaults extends object, Options extends object>(
+  what: string,
+  defaults: Defaults,
+  options: Options,
+): Defaults & Options {
+  refuseNoObject(what, options)
+  return { ...defaults, ...options }
+}
+
+function isObject(given: unknown): given is { readonly [name: string]: unknown } {
+  return typeof given === 'object' && given !== null && !Array.isArray(given)
+}
+
+function firstUnknown(given: { readonly [name: string]: unknown }, known: KnownOptions): string | undefined {
+  // By the type of what is found: what every object inherits is no option.
+  for (const name in given) if (given[name] !== undefined && typeof known[name] !== 'boolean') return name
+  return undefined
+}
+
+function noObject(what: string, given: unknown, details: ErrorOptions['details'] = {}): UsageError {
+  const shown = Array.isArray(given)
+    ? 'a list'
+    : typeof given === 'function'
+      ? 'a function'
+      : typeof given === 'string'
+        ? JSON.stringify(given)
+        : String(given)
+  return new UsageError('BAD_INPUT', `${what} was given ${shown} where its options belong.`, {
+    hint: 'Give an object.',
+    details,
+  })
+}
