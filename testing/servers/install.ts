@@ -1,16 +1,22 @@
 /**
- * `node testing/servers/install.ts`: brings the servers that tests start, where they are not there yet. Part of `npm test`.
- * What cannot be had is no failure here: its tests are skipped, and say so.
+ * `node testing/servers/install.ts`: brings the servers that tests start, and the oldest Node that Selvage is made for, where they
+ * are not there yet. Part of `npm test`. What cannot be had is no failure here: its tests are skipped, and say so.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const here = import.meta.dirname
-const wanted = Object.entries(
-  (JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')) as { dependencies: { [name: string]: string } })
-    .dependencies,
-)
+type Versions = { readonly [name: string]: string }
+const { dependencies, optionalDependencies } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')) as {
+  readonly dependencies: Versions
+  readonly optionalDependencies: Versions
+}
+const ofThisPlatform = `-${process.platform}-${process.arch}`
+const wanted = [
+  ...Object.entries(dependencies),
+  ...Object.entries(optionalDependencies).filter(([name]) => name.endsWith(ofThisPlatform)),
+]
 
 const missing = wanted.filter(([name, version]) => installed(name) !== version)
 if (missing.length > 0) {

@@ -1,6 +1,7 @@
 export { LAMBDA_LIMITS, type LambdaLimits } from './lambda-execution.ts'
 export { type LambdaHandler, type LambdaRuntime, type LambdaRuntimeOptions, lambdaRuntime } from './lambda-runtime.ts'
 export { type LambdaServiceOptions, LambdaTestService } from './lambda-service.ts'
+export { noOldestNode, oldestNode } from './oldest-node.ts'
 export { freePorts } from './ports.ts'
 export { noPostgres, PostgresTestServer } from './postgres.ts'
 export { noRestate, type RestateServerOptions, RestateTestServer, restateBinary } from './restate.ts'
