@@ -3,13 +3,20 @@
  *
  * A note of a step belongs before the step's entry and behind every entry that was durable when the step began. So
  * notes of a step are handed out with its entry at the latest, and a start only after the journal was read.
+ *
+ * A reader that stands still for hours beside a model that streams must not fill the memory: of very many notes that it has not read the
+ * older half of the chunks is dropped. What they were part of is in the step's result.
  */
 import type { LiveNote, Op } from '@selvage/core'
 import type { Position, RunEvent } from './event.ts'
 import { liveEvent } from './event.ts'
 
+/** Some tens of megabytes, by what a model streams at a time. */
+const MOST = 100_000
+
 export class LiveNotes {
-  readonly #queue: LiveNote[] = []
+  #queue: LiveNote[] = []
+  /** Of steps that are not recorded yet. */
   readonly #ops = new Map<string, Op>()
   #ring: () => void = () => {}
   #rung: Promise<void> = Promise.resolve()
@@ -25,6 +32,7 @@ export class LiveNotes {
       if (note.op.effect === 'once') return
     }
     this.#queue.push(note)
+    if (this.#queue.length > MOST) this.#queue = this.#queue.filter(({ type }, at) => at > MOST / 2 || type !== 'chunk')
     this.wake()
   }
 
@@ -47,6 +55,7 @@ export class LiveNotes {
   *through(key: string, attempt: number, behind: Position): Generator<RunEvent> {
     const last = this.#queue.findLastIndex((note) => keyOf(note) === key && note.attempt <= attempt)
     yield* this.#events(this.#queue.splice(0, last + 1), behind)
+    if (!this.#queue.some((note) => keyOf(note) === key)) this.#ops.delete(key)
   }
 
   *all(behind: Position): Generator<RunEvent> {

@@ -95,7 +95,7 @@ export class Attachments {
     if (!isOver) {
       const { runId } = run
       throw new RunError('RUN_HELD', `Run ${runId} is running in this very process (${process.pid}).`, {
-        hint: 'Give each agent a run id of its own, or let the first one finish.',
+        hint: 'Give each agent a run id of its own; or let the first one finish and give the run up: plugin.detach().',
         details: { runId, worker: await this.workerId(), pid: process.pid },
       })
     }
