@@ -578,6 +578,22 @@ describe('work', () => {
     }
   })
 
+  test('comes to rest before the handlers of the module hear of SIGTERM: some end the process', async () => {
+    writeFileSync(join(folder, 'worker.mjs'), `process.on('SIGTERM', () => process.exit(7))\n${MODULE}`)
+    const worker = spawn(process.execPath, [MAIN, 'work', 'worker.mjs', '--json', '--url', url], { cwd: folder })
+    let said = ''
+    worker.stdout.on('data', (text) => {
+      if (said === '') worker.kill('SIGTERM')
+      said += text
+    })
+    try {
+      expect(await once(worker, 'close')).toEqual([7, null])
+      expect(JSON.parse(said.trim().split('\n').at(-1) ?? '')).toEqual({ event: 'stopped', pid: worker.pid })
+    } finally {
+      worker.kill('SIGKILL')
+    }
+  })
+
   test('--concurrency bounds how many runs it has at once', async () => {
     const stuck = "(ctx) => ctx.step('stuck', () => new Promise(() => {}))"
     writeFileSync(join(folder, 'worker.mjs'), `export default (selvage) => { selvage.workflow('stuck', ${stuck}) }`)

@@ -21,9 +21,11 @@ export async function work(file: string, options: WorkOptions): Promise<void> {
   // Here only: it may bring an agent SDK along, which nobody who looks at a run should wait for.
   const { openSelvage } = await import('selvage')
   const selvage = await openSelvage(location(options))
+  let signal: Stop | undefined
   try {
-    const stopped = stopSignal()
+    const signals = new StopSignals()
     await register(selvage)
+    signals.comeFirst()
     const programs = selvage.programs()
     if (programs.length === 0) {
       throw new UsageError('BAD_INPUT', `${file} registered no program.`, {
@@ -35,13 +37,14 @@ export async function work(file: string, options: WorkOptions): Promise<void> {
     else output.line(`Working on ${programs.map(label).join(', ')} in ${selvage.location} (pid ${process.pid}).`)
     // Now, for those after it: Node would write it at an end that a killed worker never comes to.
     flushCompileCache()
-    const signal = await stopped
-    output.note(`${signal}: letting what is in flight come to its next durable point.`)
+    signal = await signals.first
+    output.note(`${signal.name}: letting what is in flight come to its next durable point.`)
   } finally {
     await selvage.close()
   }
   if (output.json) output.document({ event: 'stopped', pid: process.pid })
   else output.line('Stopped. Other workers take over what is not done.')
+  signal?.pass()
 }
 
 function label({ name, version }: { readonly name: string; readonly version?: string }): string {
@@ -67,9 +70,40 @@ function isRegister(value: unknown): value is Register {
   return typeof value === 'function'
 }
 
-/** Resolves with the first of the two; the second one ends the process at once, as everybody expects. */
-function stopSignal(): Promise<NodeJS.Signals> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
-  })
+interface Stop {
+  readonly name: NodeJS.Signals
+  /** To the handlers of the module. */
+  pass(): void
+}
+
+/**
+ * SIGINT and SIGTERM. The second one ends the process at once, as everybody expects, or does what the module has made of it. The
+ * module's own handlers hear of the first one when the work has come to rest: some end the process, as do those of the SDK's bash tool.
+ */
+class StopSignals {
+  readonly first: Promise<Stop>
+  readonly #handlers = new Map<NodeJS.Signals, () => void>()
+  readonly #others = new Map<NodeJS.Signals, readonly NodeJS.SignalsListener[]>()
+
+  constructor() {
+    this.first = new Promise((resolve) => {
+      for (const name of ['SIGINT', 'SIGTERM'] as const) {
+        const hear = (): void => {
+          for (const other of this.#others.get(name) ?? []) process.on(name, other)
+          resolve({ name, pass: () => void process.emit(name, name) })
+        }
+        this.#handlers.set(name, hear)
+        process.once(name, hear)
+      }
+    })
+  }
+
+  /** Once the module has added what it adds. */
+  comeFirst(): void {
+    for (const [name, own] of this.#handlers) {
+      const others = process.listeners(name).filter((listener) => listener !== own)
+      for (const other of others) process.removeListener(name, other)
+      this.#others.set(name, others)
+    }
+  }
 }
