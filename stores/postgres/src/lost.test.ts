@@ -37,6 +37,9 @@ const cutAll = (): Promise<unknown> =>
   asked(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'selvage'
     and pid <> pg_backend_pid()`)
 
+/** Of the store, with something for the way: it gives a server that is away up after 5 s. */
+const PATIENCE_MS = 4_000
+
 const seqs = async (): Promise<number[]> => (await store.load('r', 0)).map(({ seq }) => seq)
 
 describe.skipIf(missing !== undefined)('appends', () => {
@@ -149,9 +152,19 @@ describe.skipIf(missing !== undefined || server?.isOwn === false)('a server that
     const silence = other.watch(() => rang.resolve())
     await server?.kill()
     // On its way while there is no server.
-    const appended = store.append('r', fence, 6, [step(6)])
+    const append = (): Promise<string> =>
+      store.append('r', fence, 6, [step(6)]).then(
+        () => 'appended',
+        (error) => error.code,
+      )
+    const appended = append()
+    const began = performance.now()
     await server?.start()
-    await appended
+    // On a machine so busy that the server takes longer than the store is patient it may say so: whoever asks again is served.
+    const isLate = performance.now() - began > PATIENCE_MS
+    const said = await appended
+    if (!isLate || said !== 'UNAVAILABLE') expect(said).toBe('appended')
+    else if (!(await seqs()).includes(6)) expect(await append()).toBe('appended')
     expect(await seqs()).toEqual([0, 1, 2, 3, 4, 5, 6])
     expect(await other.reap(Date.now())).toBe(0)
     await store.heartbeat('w', LEASE_MS, Date.now())
