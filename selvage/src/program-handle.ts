@@ -15,6 +15,7 @@ export interface StartOptions {
    */
   readonly runId?: string
   readonly tenant?: string
+  /** A label that is kept and shown with the run. No worker is bound to one: each takes the runs of its programs. */
   readonly queue?: string
   /** Found again by `runs({ tag })`. */
   readonly tags?: { readonly [key: string]: string }
