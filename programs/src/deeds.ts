@@ -176,7 +176,8 @@ export class Deeds {
     const run =
       <A, B>(body: (at: A) => B) =>
       (at: A): B => {
-        deed.runs()
+        // What is undone has been decided: an intent that is settled behind that changes nothing of it.
+        if (!this.isClosed) deed.runs()
         return body(at)
       }
     return [

@@ -82,4 +82,13 @@ export const PROGRAMS: readonly Mutation[] = [
     test: 'programs/src/options.test.ts',
     title: 'knows no misspelling, and the run fails with it',
   },
+  {
+    name: 'what was lost counts as begun again when core asks what became of it, and is undone for nothing',
+    breaks: 'programs/src/deeds.ts: what is undone has been decided',
+    file: 'programs/src/deeds.ts',
+    find: 'if (!this.isClosed) deed.runs()',
+    put: 'deed.runs()',
+    test: 'programs/src/deeds.test.ts',
+    title: 'what becomes of an intent once it is decided what is undone changes nothing of that',
+  },
 ]
