@@ -16,6 +16,8 @@ const MOST = 100_000
 
 export class LiveNotes {
   #queue: LiveNote[] = []
+  /** So many are looked through for chunks to drop: more where what stays are starts, so that each note costs the same. */
+  #most = MOST
   /** Of steps that are not recorded yet. */
   readonly #ops = new Map<string, Op>()
   #ring: () => void = () => {}
@@ -32,7 +34,7 @@ export class LiveNotes {
       if (note.op.effect === 'once') return
     }
     this.#queue.push(note)
-    if (this.#queue.length > MOST) this.#queue = this.#queue.filter(({ type }, at) => at > MOST / 2 || type !== 'chunk')
+    if (this.#queue.length > this.#most) this.#dropOlder()
     this.wake()
   }
 
@@ -64,6 +66,12 @@ export class LiveNotes {
 
   *#events(notes: readonly LiveNote[], behind: Position): Generator<RunEvent> {
     for (const note of notes) yield liveEvent(note, this.#ops.get(keyOf(note)), behind)
+  }
+
+  #dropOlder(): void {
+    const half = this.#queue.length / 2
+    this.#queue = this.#queue.filter(({ type }, at) => at > half || type !== 'chunk')
+    this.#most = Math.max(MOST, 2 * this.#queue.length)
   }
 
   #arm(): void {
