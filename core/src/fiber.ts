@@ -83,6 +83,8 @@ export class Fiber {
   hasToldParent = false
   statusValue: Json | undefined
   dropped = false
+  /** The parent, if there is one, has heard how the run ends: no signal changes it any more. */
+  isEnding = false
   /** How the program ended, before the entry `end` says so. */
   finished: { readonly value: unknown } | { readonly error: unknown } | undefined
   readonly owed: Owed = new Owed(() => this.onEvent())

@@ -71,7 +71,6 @@ export class Starter {
 
   /** The run ends now. */
   leaveIntended(): void {
-    this.fiber.startsAtOnce = undefined
     for (const intent of this.fiber.known.intents.values()) leaveUnknown(this.fiber, intent)
   }
 

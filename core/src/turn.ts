@@ -177,6 +177,7 @@ export class Turn {
 
   private takeSignals(): void {
     const { fiber } = this
+    if (fiber.isEnding) return
     if (this.incoming.length > 0) for (const signal of this.incoming.splice(0)) fiber.mailbox.accept(signal)
     const { limit } = fiber
     if (limit === undefined || fiber.clock() < limit.at || fiber.isStopped) return
@@ -196,21 +197,27 @@ export class Turn {
     return fiber.finished !== undefined && !(fiber.isSettlingOnce && this.mayStillSettle)
   }
 
+  /** Nothing begins any more. What ends while the parent hears of it stands before the end, which then says more. */
   private async end(): Promise<void> {
     const { fiber } = this
-    const outcome =
-      fiber.agreement.disagreement === undefined
-        ? await fiber.outcome()
-        : fiber.failureOutcome(fiber.agreement.disagreement)
-    const isUndone = fiber.known.undo !== undefined && !('ok' in outcome)
-    const end: Outcome = isUndone ? { ...outcome, undone: true } : outcome
+    fiber.startsAtOnce = undefined
+    const end = await this.endOutcome()
     probe('host.before-end')
     await this.tellParent(end)
     // Nothing more is recorded for a fiber that was dropped meanwhile: its end would stand alone.
     this.check()
+    fiber.isEnding = true
+    if (fiber.produced.length > 0) return
     // A retry under the old code goes on with what was intended.
     if (fiber.agreement.disagreement === undefined) this.starter.leaveIntended()
     fiber.produce({ type: 'end', outcome: end })
+  }
+
+  private async endOutcome(): Promise<Outcome> {
+    const { fiber } = this
+    const { disagreement } = fiber.agreement
+    const outcome = disagreement === undefined ? await fiber.outcome() : fiber.failureOutcome(disagreement)
+    return fiber.known.undo !== undefined && !('ok' in outcome) ? { ...outcome, undone: true } : outcome
   }
 
   /** A run that undoes what it did ends with its program: each compensation is bounded by a policy of its own. */
@@ -232,8 +239,8 @@ export class Turn {
   }
 
   private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
-    const { runId, env, start, reopened, hasToldParent } = this.fiber
-    if (!hasToldParent) await tellParent(env.outbound, runId, start, reopened, outcome)
+    const { runId, env, start, reopened, hasToldParent, isEnding } = this.fiber
+    if (!hasToldParent && !isEnding) await tellParent(env.outbound, runId, start, reopened, outcome)
   }
 
   /** A store takes the entries now. */

@@ -321,4 +321,13 @@ export const CORE: readonly Mutation[] = [
     test: 'agents/strands/src/orchestrators.test.ts',
     title: 'one retry goes on in all of them',
   },
+  {
+    name: 'an end knows nothing of what failed while the parent heard of it',
+    breaks: 'rule 11; I5',
+    file: 'core/src/turn.ts',
+    find: 'if (fiber.produced.length > 0) return\n    // A retry',
+    put: '// A retry',
+    test: 'core/src/end.test.ts',
+    title: 'a branch that fails as well leaves no failure behind that a retry of the run would end with at once',
+  },
 ]
