@@ -29,6 +29,7 @@ import { embeddedEngine } from './engine.ts'
 const numRuns = Math.ceil(Number(process.env.SELVAGE_CASES ?? 60) / 2)
 const AT_ONCE = 30
 const OFFLOAD_BYTES = 64
+const GRACE_MS = 80
 const MEMORY = ':memory:'
 const SHARED_MEMORY = '/dev/shm'
 const mode = { journal: 'store', affinity: false, countsDeliveries: true } as const
@@ -155,7 +156,7 @@ async function play(each: Case, path: string): Promise<readonly string[]> {
       outbound: place.engine,
       blobs: place.store.blobs,
       offloadBytes: OFFLOAD_BYTES,
-      cancelGraceMs: 80,
+      cancelGraceMs: GRACE_MS,
     })
     const worker = await place.engine.serve(host)
     const stop = async (): Promise<void> => {
@@ -198,6 +199,7 @@ async function play(each: Case, path: string): Promise<readonly string[]> {
     entries,
     // A worker may have been stopped at any place.
     harmed: (runId) => [...entries(runId).keys()],
+    cancelGraceMs: GRACE_MS,
     pass,
     close: async () => {
       await disturbed

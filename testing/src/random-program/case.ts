@@ -103,6 +103,7 @@ function stageOn(engine: TurnEngine, runtime: Runtime): Stage {
     ended: (runId) => engine.ended(runId),
     entries: (runId) => engine.entries(runId),
     harmed: (runId) => engine.harmed(runId),
+    cancelGraceMs: GRACE_MS,
     pass: turns,
     close: async () => {
       await engine.close()

@@ -19,14 +19,18 @@ export class Performance {
     this.outside = outside
   }
 
-  /** The run `r` and its children; an error says which of them does not end. */
+  /** The run `r` and its children, which may begin when it has ended; an error says which of them does not end. */
   async play(): Promise<readonly string[]> {
     const { plan } = this.each
     await this.stage.engine.start('r', { program: 'plan', input: plan as unknown as Json })
     void this.send()
-    await this.finish('r')
-    for (const runId of this.runIds()) await this.finish(runId)
-    return this.runIds()
+    const ended = new Set<string>()
+    const next = (): string | undefined => this.runIds().find((runId) => !ended.has(runId))
+    for (let runId = next(); runId !== undefined; runId = next()) {
+      await this.finish(runId)
+      ended.add(runId)
+    }
+    return [...ended]
   }
 
   private runIds(): readonly string[] {

@@ -14,6 +14,8 @@ export interface Stage {
   entries(runId: string): readonly Entry[]
   /** Lengths of the journal at which a delivery was lost or a process died. */
   harmed(runId: string): readonly number[]
+  /** How long a cancelled run may still undo what it did: milliseconds. */
+  readonly cancelGraceMs: number
   /** Lets time go by. */
   pass(turns: number): Promise<void>
   /** Ends everything; resolves when nothing is in progress. */

@@ -109,6 +109,8 @@ export class Verdict {
     const [start] = entries
     if (start?.type !== 'start') return
     const harmed = this.stage.harmed(runId)
+    const cancel = entries.find((entry) => entry.type === 'signal' && entry.signal.name === '$cancel')
+    const graceEnds = (cancel?.at ?? Number.POSITIVE_INFINITY) + this.stage.cancelGraceMs
     const { zombies, hostility } = this.each
     const { affinity, countsDeliveries, journal } = this.stage.manifest
     // Rule 4: where nobody counts and nobody stays, another host than the one that intended cannot know.
@@ -122,7 +124,8 @@ export class Verdict {
       if ('ok' in entry.outcome && (done === 0 || (alone && done !== 1))) {
         this.note(runId, 'once', entry.key, `is recorded as done and happened ${done} times`)
       }
-      if (!('unknown' in entry.outcome)) continue
+      // A run whose time is up ends with what is in flight.
+      if (!('unknown' in entry.outcome) || entry.at >= graceEnds) continue
       const from = entries.findLast((other) => other.type === 'intent' && other.key === entry.key)?.seq ?? 0
       if (alwaysKnows && !harmed.some((at) => at >= from && at <= entry.seq)) {
         this.note(runId, 'I11', entry.key, `is unknown although nothing happened to it:`, entry.outcome)

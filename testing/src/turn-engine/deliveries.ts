@@ -50,8 +50,9 @@ export class Deliveries {
     this.trace = trace ?? ((): void => {})
   }
 
-  async deliver(run: TurnRun, text: string, delivery: number, harm: Harm): Promise<Delivery> {
-    const host = await this.pick(run)
+  /** `isRival`: an engine that does not know that the run is being advanced. */
+  async deliver(run: TurnRun, text: string, delivery: number, harm: Harm, isRival = false): Promise<Delivery> {
+    const host = (isRival ? undefined : this.withWork(run)) ?? (await this.pick(run))
     const request = this.claimed(run, JSON.parse(text))
     const count = this.manifest.journal === 'store' ? run.claim(host) : delivery
     const abort = new AbortController()
@@ -91,7 +92,7 @@ export class Deliveries {
 
   /** The process that would be next dies. */
   async killNext(run: TurnRun): Promise<void> {
-    this.kill(await this.pick(run), run)
+    this.kill(this.withWork(run) ?? (await this.pick(run)), run)
   }
 
   track(work: Promise<unknown>): void {
@@ -116,6 +117,12 @@ export class Deliveries {
     else if (run.entries.length === request.cursor) {
       this.check.note(run.id, `cursor ${request.cursor} was refused as stale, but is the newest`)
     }
+  }
+
+  /** Who could not write to the store has steps in flight still: the run stays there (docs/decisions/0056). */
+  private withWork(run: TurnRun): Host | undefined {
+    if (this.manifest.journal === 'engine') return undefined
+    return this.hosts.find((host) => host === run.owner && host.holdsWork(run.id))
   }
 
   /** Any host, or where the fiber is. */

@@ -270,7 +270,7 @@ class HostileEngine implements TurnEngine {
       const tries = [await this.deliveries.deliver(run, text, delivery, harm)]
       const atOnce = this.random.chance(0.5)
       if (atOnce ? harm.strikes('deliversTwice') : await harm.strikesLater('deliversTwice')) {
-        tries.push(await this.deliveries.deliver(run, text, ++delivery, harm))
+        tries.push(await this.deliveries.deliver(run, text, ++delivery, harm, true))
       }
       const progress = await this.first(tries)
       if (progress === undefined || harm.strikes('losesReplies')) continue
@@ -283,7 +283,8 @@ class HostileEngine implements TurnEngine {
 
   private async deliverLate(run: TurnRun, text: string, delivery: number): Promise<void> {
     const harm = this.harm(run)
-    if (await harm.strikesLater('deliversLate')) await (await this.deliveries.deliver(run, text, delivery, harm)).reply
+    if (await harm.strikesLater('deliversLate'))
+      await (await this.deliveries.deliver(run, text, delivery, harm, true)).reply
   }
 
   /** The first reply; nothing if no process lived to give one. */
