@@ -86,6 +86,15 @@ export const EMBEDDED: readonly Mutation[] = [
     title: 'stay with the worker that began them, whatever the others would do',
   },
   {
+    name: 'an append that stands although its answer was lost is not known as ours',
+    breaks: 'docs/decisions/0058',
+    file: 'engines/embedded/src/writer.ts',
+    find: "if (!wasInDoubt || !SelvageError.is(error, 'JOURNAL_GAP')) throw error",
+    put: 'if (wasInDoubt || !wasInDoubt) throw error',
+    test: 'engines/embedded/src/outages.test.ts',
+    title: 'stay where an append stands whose answer was lost',
+  },
+  {
     name: 'a run that could not be ended at once stays claimed',
     breaks: 'engines/embedded/src/cancel.ts',
     file: 'engines/embedded/src/cancel.ts',

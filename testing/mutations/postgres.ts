@@ -59,4 +59,22 @@ export const POSTGRES: readonly Mutation[] = [
     test: 'stores/postgres/src/lost.test.ts',
     title: 'is told of a commit by the server: the look every 500 ms is only the net',
   },
+  {
+    name: 'in PostgreSQL what was claimed in a commit without an answer stays with who does not know of it',
+    breaks: 'docs/decisions/0058',
+    file: 'stores/postgres/src/taking.ts',
+    find: 'this.#inDoubt = [...this.#inDoubt, ...inDoubt]',
+    put: '',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'is due until somebody takes it again, where the server stays away',
+  },
+  {
+    name: 'in PostgreSQL a question whose commit had no answer is appended twice, or refused',
+    breaks: 'docs/decisions/0058',
+    file: 'stores/postgres/src/append.ts',
+    find: 'if (mayStand && run.length === at + entries.length) return',
+    put: '',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'that ask a person are there once where the connection ends at their commit',
+  },
 ]

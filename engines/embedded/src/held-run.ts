@@ -33,6 +33,7 @@ import {
 } from '@selvage/core'
 import type { Now } from './changes.ts'
 import { coalesced } from './coalesced.ts'
+import { Writer } from './writer.ts'
 
 export type Waits = Extract<Progress, { kind: 'wait' }>
 
@@ -67,6 +68,7 @@ export class HeldRun {
   private readonly claim: Claim
   private readonly holder: Holder
   private readonly offering: Offering
+  private readonly writer: Writer
   private state: 'going' | 'stopping' | 'withdrawn' | 'lost' = 'going'
   private cursor: number
   private signals: readonly Signal[]
@@ -91,6 +93,7 @@ export class HeldRun {
     this.signals = claim.signals
     this.delivery = claim.delivery
     this.entries = claim.cursor
+    this.writer = new Writer(holder.store, claim)
     this.offering = new Offering(
       (signal) => !this.advancing || holder.host.offer(this.runId, signal),
       (ms, act) => void setTimeout(act, ms).unref(),
@@ -263,8 +266,7 @@ export class HeldRun {
 
   private append(at: number, entries: readonly Entry[], durability?: Durability): Promise<void> {
     if (this.isGivenUp) return Promise.reject(this.lostError())
-    const { store } = this.holder
-    const appending = store.append(this.runId, this.claim.fence, at, entries, durability)
+    const appending = this.writer.append(at, entries, durability)
     return this.written(appending, () => this.appended(at, entries, durability))
   }
 
@@ -274,8 +276,8 @@ export class HeldRun {
   }
 
   private transact(at: number, write: TransactionWrite): Promise<Entry> {
-    const { store } = this.holder
     if (this.isGivenUp) return Promise.reject(this.lostError())
+    const { store } = this.holder
     const writing = store.transact?.(this.runId, this.claim.fence, at, write) ?? Promise.reject(this.lostError())
     return this.written(writing, (entry) => {
       this.appended(at, [entry])

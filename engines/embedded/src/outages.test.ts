@@ -69,6 +69,16 @@ function away(store: Store, ...calls: readonly (keyof Store)[]): () => void {
   return () => void Object.assign(store, whole)
 }
 
+/** As where a connection ends between a commit and its answer: what is appended is there, and nobody is told. */
+function answerless(store: Store): () => void {
+  const { append } = store
+  store.append = async (...appended) => {
+    await append(...appended)
+    throw new EngineError('UNAVAILABLE', 'The connection was lost.')
+  }
+  return () => void Object.assign(store, { append })
+}
+
 function program(name: string, run: (durable: Durable) => Promise<unknown>): Program {
   return { name, resume: 'replay', run }
 }
@@ -214,6 +224,37 @@ describe.each(STORES)('%s', (_, open) => {
       expect(outcome).toEqual({ ok: ['search', 'charge', 'answered'] })
       expect(claims).toHaveLength(1)
       expect(steps.calls).toEqual({ search: 1, charge: 1, answered: 1 })
+    })
+
+    it.each([
+      ['what is written next', ['search', 'charge']],
+      ['nothing else', []],
+    ])('stay where an append stands whose answer was lost, with %s', async (_, meanwhile) => {
+      const steps = new Steps()
+      const three = program('three', (durable) =>
+        Promise.all([
+          steps.run(durable, 'search'),
+          steps.run(durable, 'charge', 'once'),
+          steps.run(durable, 'answered'),
+        ]),
+      )
+      const { engine, host, store, errors } = await place([three])
+      await engine.serve(host)
+      await engine.start('r', { program: 'three', input: null })
+      await steps.begins('search', 'charge', 'answered')
+      const isBack = answerless(store)
+      steps.letGo('answered')
+      await expect.poll(() => errors.length, { timeout: 10_000 }).toBe(1)
+      isBack()
+      steps.letGo(...meanwhile)
+      await expect.poll(() => engine.describe('r'), { timeout: 10_000 }).toMatchObject({ steps: 1 + meanwhile.length })
+      steps.letGo('search', 'charge')
+      await is(engine, 'r', 'completed')
+      const { outcome, claims } = await engine.describe('r', { claims: true })
+      expect(outcome).toEqual({ ok: ['search', 'charge', 'answered'] })
+      expect(claims).toHaveLength(1)
+      expect(steps.calls).toEqual({ search: 1, charge: 1, answered: 1 })
+      expect(errors).toHaveLength(1)
     })
 
     it('have the grace of a stop, and what has come of them is tried once more', async () => {

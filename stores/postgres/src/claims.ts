@@ -18,6 +18,7 @@ import { requireEnlisted } from './enlisted.ts'
 import { fromRow } from './entries.ts'
 import { corrupt } from './failure.ts'
 import { type InboxRow, pendingSignal } from './inbox.ts'
+import { MINE, type Taken, Taking } from './taking.ts'
 import { fromText, toText } from './text.ts'
 import type { Workers } from './workers.ts'
 
@@ -46,8 +47,15 @@ interface DueRow {
   readonly owner: string | null
 }
 
+const GIVE_BACK = `update run set status = 'pending', owner = null, due = updated from ${MINE}
+  where run.n = mine.n and run.owner = mine.owner and run.fence = mine.fence and status = 'running'`
+
+export function takingRuns(database: Database): Taking {
+  return new Taking(database, GIVE_BACK)
+}
+
 export async function claim(
-  database: Database,
+  taking: Taking,
   workerId: string,
   programs: readonly Programs[],
   limit: number,
@@ -55,25 +63,25 @@ export async function claim(
   withSuspects = true,
 ): Promise<readonly Claim[]> {
   if (limit < 1 || programs.length === 0) return []
-  return await database.write(async (rows) => {
+  return await taking.take('now', async (rows, taken) => {
     const worker = { id: toText(workerId), ...(await requireEnlisted(rows, workerId)) }
     const serves = programs.map(servesOf)
     const mayHold = withSuspects && (await rows.get(HOLDS_SUSPECT, worker.id)) === undefined
     const suspects = mayHold ? await rows.all<DueRow>(DUE_SUSPECTS, serves, now, 1) : []
     const others = await rows.all<DueRow>(DUE, serves, now, limit - suspects.length)
     const due = [...suspects, ...others]
-    return due.length === 0 ? [] : await take(rows, worker, due, now)
-  }, 'now')
+    return due.length === 0 ? [] : await take(rows, worker, due, now, taken)
+  })
 }
 
 export function claimRun(
-  database: Database,
+  taking: Taking,
   workers: Workers,
   workerId: string,
   runId: string,
   now: number,
 ): Promise<Claim> {
-  return database.write(async (rows) => {
+  return taking.take('now', async (rows, mine) => {
     const worker = { id: toText(workerId), ...(await requireEnlisted(rows, workerId)) }
     const find = (): Promise<(DueRow & { status: string; ended: number | null }) | undefined> =>
       rows.get('select n, owner, status, ended from run where id = $1', toText(runId))
@@ -89,10 +97,10 @@ export function claimRun(
     if (run === undefined) throw notFound(runId)
     if (run.ended !== null) throw ended(runId, run.status)
     if (run.status === 'running') throw await heldByNow(rows, runId, run.owner)
-    const [taken] = await take(rows, worker, [run], now)
+    const [taken] = await take(rows, worker, [run], now, mine)
     if (taken === undefined) throw notFound(runId)
     return taken
-  }, 'now')
+  })
 }
 
 /** Another worker was faster. */
@@ -103,8 +111,13 @@ async function heldByNow(rows: Rows, runId: string, owner: string | null): Promi
 }
 
 /** When the next run of these programs is due, now or later. */
-export function nextDue(database: Database, programs: readonly Programs[]): Promise<number | undefined> {
-  return database.statement(async (rows) => {
+export async function nextDue(
+  database: Database,
+  taking: Taking,
+  programs: readonly Programs[],
+): Promise<number | undefined> {
+  if (taking.isInDoubt) return 0
+  return await database.statement(async (rows) => {
     const row = await rows.get<{ due: number | null }>(NEXT_DUE, programs.map(servesOf))
     return row?.due ?? undefined
   })
@@ -126,6 +139,7 @@ async function take(
   worker: { readonly id: string; readonly pid: number; readonly host: string },
   due: readonly DueRow[],
   now: number,
+  mine: Taken[],
 ): Promise<Claim[]> {
   const keys = due.map(({ n }) => n)
   const taken = await rows.all<TakenRow>(
@@ -146,6 +160,7 @@ async function take(
     worker.pid,
     worker.host,
   )
+  mine.push(...taken.map(({ n, fence }) => ({ workerId: worker.id, n, fence })))
   const signals = await pendingOf(rows, keys)
   const byKey = new Map(taken.map((row) => [row.n, row]))
   return due.flatMap(({ n, owner }) => {

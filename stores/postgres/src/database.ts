@@ -6,7 +6,7 @@
  *   snapshot    several reads that see one moment
  *
  * A connection that is lost before the commit was asked for has done nothing: the same is tried on another one, for 5 s.
- * Lost behind that, nobody knows; the error says so. Transactions that crossed others are tried again at once.
+ * Lost behind that, nobody knows; the error says so, unless the transaction itself can see whether it stands. Transactions that crossed others are tried again at once.
  */
 import { probe, SelvageError } from '@selvage/core'
 import pg from 'pg'
@@ -110,8 +110,11 @@ export class Database {
     })
   }
 
-  /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
-  async write<T>(body: (rows: Rows) => Promise<T>, ring: Ring = 'none'): Promise<T> {
+  /**
+   * Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts.
+   * `knowsItself`: it sees whether an earlier run of it stands, and runs again where the answer to its commit was lost.
+   */
+  async write<T>(body: (rows: Rows) => Promise<T>, ring: Ring = 'none', knowsItself = false): Promise<T> {
     let unknown: unknown
     const value = await this.patiently(async () => {
       const client = await this.#pool.connect()
@@ -119,6 +122,7 @@ export class Database {
         const value = await inTransaction(client, body)
         probe('store.before-commit')
         await client.query('commit').catch((error: unknown) => {
+          if (knowsItself) throw error
           unknown = error
         })
         return value

@@ -10,7 +10,7 @@ import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
 import { Bell } from './bell.ts'
 import { blobs } from './blobs.ts'
-import { claim, claimRun, nextDue } from './claims.ts'
+import { claim, claimRun, nextDue, takingRuns } from './claims.ts'
 import { Database, type Settings } from './database.ts'
 import { discard } from './discard.ts'
 import { authorOf, claimsOf } from './holders.ts'
@@ -69,6 +69,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
   database.onCommit((ring) => bell.ring(ring))
   const appends = new Appends(database)
   const workers = new Workers(database, session)
+  const taking = takingRuns(database)
   let closing: Promise<void> | undefined
 
   async function close(): Promise<void> {
@@ -95,8 +96,8 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     dead: (now) => workers.dead(now),
 
     create: (run) => create(database, run),
-    claim: (workerId, ...asked) => claim(database, workerId, ...asked),
-    claimRun: (workerId, runId, now) => claimRun(database, workers, workerId, runId, now),
+    claim: (workerId, ...asked) => claim(taking, workerId, ...asked),
+    claimRun: (workerId, runId, now) => claimRun(taking, workers, workerId, runId, now),
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(database, runId, fence, waits, note, now),
     postpone: (runId, fence, until, note, now) => postpone(database, runId, fence, until, note, now),
@@ -120,7 +121,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     unknownSteps: (query) => unknownSteps(database, query),
     questions: (query) => questions(database, query),
     question: (id) => question(database, id),
-    nextDue: (programs) => nextDue(database, programs),
+    nextDue: (programs) => nextDue(database, taking, programs),
 
     watch: (listener) => bell.listen(listener),
     close: () => (closing ??= close()),

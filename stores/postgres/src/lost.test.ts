@@ -1,5 +1,5 @@
 /** Connections that end, and a server that is killed and started again, beside a worker that lives. */
-import { onProbe, type Store } from '@selvage/core'
+import { type OutboxStore, onProbe, type Store } from '@selvage/core'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { claimed, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@selvage/testing/store'
 import pg from 'pg'
@@ -36,6 +36,37 @@ async function asked<Row>(text: string): Promise<Row[]> {
 const cutAll = (): Promise<unknown> =>
   asked(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'selvage'
     and pid <> pg_backend_pid()`)
+
+interface Cut {
+  readonly isMade: boolean
+  /** No transaction begins any more, until the server is back. */
+  isAway: boolean
+}
+
+const reset = (): Error => Object.assign(new Error('The connection was reset.'), { code: 'ECONNRESET' })
+
+/** The connection ends at the next commit: behind it, so that only the answer is lost, or before it. */
+function cutAtCommit(stands: boolean, isAwayThen: boolean = false): Cut {
+  const { query } = pg.Client.prototype
+  const cut = { isMade: false, isAway: false }
+  const cutting = async function (this: pg.Client, ...asked: readonly unknown[]): Promise<unknown> {
+    if (cut.isAway && asked[0] === 'begin') throw reset()
+    if (cut.isMade || asked[0] !== 'commit') return await Reflect.apply(query, this, asked)
+    cut.isMade = true
+    cut.isAway = isAwayThen
+    if (stands) await Reflect.apply(query, this, asked)
+    await this.end()
+    throw reset()
+  }
+  Object.assign(pg.Client.prototype, { query: cutting })
+  onTestFinished(() => void Object.assign(pg.Client.prototype, { query }))
+  return cut
+}
+
+const AT_COMMIT = [
+  ['behind it', true],
+  ['before it', false],
+] as const
 
 /** Of the store, with something for the way: it gives a server that is away up after 5 s. */
 const PATIENCE_MS = 4_000
@@ -81,6 +112,22 @@ describe.skipIf(missing !== undefined)('appends', () => {
     expect(await seqs()).toEqual(Array.from({ length: 61 }, (_, seq) => seq))
     expect(await store.describe('r')).toMatchObject({ status: 'running', steps: 60 })
   }, 60_000)
+
+  it.each(AT_COMMIT)(
+    'that ask a person are there once where the connection ends at their commit, %s',
+    async (_, stands) => {
+      await enlisted(store, 'w', Date.now())
+      const { fence } = await claimed(store)
+      const cut = cutAtCommit(stands)
+      const question = { id: 'ap_1', kind: 'approval', name: 'publish' } as const
+      await store.append('r', fence, 1, [{ seq: 1, at: 2_000, type: 'open', key: 'ask', question }, step(2)])
+      expect(cut.isMade).toBe(true)
+      expect(await seqs()).toEqual([0, 1, 2])
+      expect(await store.describe('r')).toMatchObject({ steps: 1 })
+      expect(await store.question('ap_1')).toMatchObject({ status: 'open' })
+      await expect(store.append('r', fence, 2, [step(2)])).rejects.toMatchObject({ code: 'JOURNAL_GAP' })
+    },
+  )
 })
 
 describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
@@ -121,6 +168,54 @@ describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
     const other = await here.open()
     await cutAll()
     expect(await other.authorMayLive('r', 1)).toBe(true)
+  })
+})
+
+describe.skipIf(missing !== undefined)('what a worker may have taken without having heard of it', () => {
+  it.each(AT_COMMIT)('is taken where the connection ends at that commit, %s', async (_, stands) => {
+    await enlisted(store, 'w', Date.now())
+    await store.create(newRun('a'))
+    await store.create(newRun('b'))
+    const cut = cutAtCommit(stands)
+    const claims = await store.claim('w', P, 2, Date.now())
+    expect(cut.isMade).toBe(true)
+    expect(claims.map(({ runId, delivery }) => [runId, delivery])).toEqual([
+      ['a', 1],
+      ['b', 1],
+    ])
+    for (const { runId, fence } of claims) await store.append(runId, fence, 1, [step(1)])
+  })
+
+  it.each([
+    ['claim', (): Promise<unknown> => store.claim('w', P, 1, Date.now())],
+    ['claimRun', (): Promise<unknown> => store.claimRun('w', 'r', Date.now())],
+  ])(
+    'is due until somebody takes it again, where the server stays away: %s',
+    async (_, take) => {
+      await enlisted(store, 'w', Date.now())
+      await store.create(newRun('r'))
+      const cut = cutAtCommit(true, true)
+      await expect(take()).rejects.toMatchObject({ code: 'UNAVAILABLE' })
+      expect(await store.describe('r')).toMatchObject({ status: 'running' })
+      cut.isAway = false
+      expect(await store.nextDue(P)).toBeLessThan(Date.now())
+      expect(await store.claim('w', P, 1, Date.now())).toMatchObject([{ runId: 'r', fence: 2, delivery: 1 }])
+      expect(await store.nextDue(P)).toBeUndefined()
+    },
+    20_000,
+  )
+
+  it.each(AT_COMMIT)('is delivered if it is a message, %s', async (_, stands) => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    await store.append('r', fence, 1, [step(1, { sent: [{ id: 'm', topic: 'mail', payload: 1 }] })])
+    const cut = cutAtCommit(stands)
+    const outbox = store.outbox as OutboxStore
+    const claims = await outbox.claim('w', ['mail'], 1, Date.now())
+    expect(cut.isMade).toBe(true)
+    expect(claims).toMatchObject([{ id: 'm', attempt: 1 }])
+    for (const claim of claims) await outbox.settle(claim, { kind: 'delivered' }, Date.now())
+    expect(await outbox.message('m')).toMatchObject({ state: 'delivered' })
   })
 })
 

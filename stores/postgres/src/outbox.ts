@@ -23,6 +23,7 @@ import type { Database, Rows } from './database.ts'
 import { requireEnlisted } from './enlisted.ts'
 import { fromRow } from './entries.ts'
 import { subscribe } from './notices.ts'
+import { MINE, Taking } from './taking.ts'
 import { fromText, toText } from './text.ts'
 
 const STATES: readonly MessageState[] = ['waiting', 'delivering', 'delivered', 'dead']
@@ -40,6 +41,10 @@ const DUE = `select n from unnest($1::text[]) as asked(topic), lateral (
   order by due, n limit $3`
 const NEXT_DUE = `select min(due) as due from unnest($1::text[]) as asked(topic), lateral (
     select due from outbox where outbox.topic = asked.topic and due is not null order by due limit 1) as first`
+
+/** Nobody has tried to deliver it. */
+const GIVE_BACK = `update outbox set state = 'waiting', due = 0, owner = null, attempts = attempts - 1 from ${MINE}
+  where outbox.n = mine.n and outbox.owner = mine.owner and outbox.fence = mine.fence and state = 'delivering'`
 
 interface MessageRow {
   readonly n: number
@@ -86,11 +91,13 @@ export function orphan(rows: Rows, workerId: string, now: number): Promise<numbe
 }
 
 export function outbox(database: Database): OutboxStore {
+  const taking = new Taking(database, GIVE_BACK)
   return {
-    claim: (workerId, topics, limit, now) => claim(database, workerId, topics, limit, now),
+    claim: (workerId, topics, limit, now) => claim(taking, workerId, topics, limit, now),
     settle: (claim, how, now) => database.write((rows) => settle(rows, claim, how, now), 'soon'),
     resend: (id, now) => database.write((rows) => resend(rows, id, now), 'now'),
     async nextDue(topics) {
+      if (taking.isInDoubt) return 0
       const row = await database.statement((rows) => rows.get<{ due: number | null }>(NEXT_DUE, topics.map(toText)))
       return row?.due ?? undefined
     },
@@ -101,13 +108,13 @@ export function outbox(database: Database): OutboxStore {
 }
 
 function claim(
-  database: Database,
+  taking: Taking,
   workerId: string,
   topics: readonly string[],
   limit: number,
   now: number,
 ): Promise<readonly MessageClaim[]> {
-  return database.write(async (rows) => {
+  return taking.take('soon', async (rows, mine) => {
     await requireEnlisted(rows, workerId)
     const due = await rows.all<{ n: number }>(DUE, topics.map(toText), now, Math.max(0, limit))
     if (due.length === 0) return []
@@ -122,12 +129,13 @@ function claim(
       due.map(({ n }) => n),
       toText(workerId),
     )
+    mine.push(...taken.map(({ n, fence }) => ({ workerId: toText(workerId), n, fence })))
     const byKey = new Map(taken.map((row) => [row.n, row]))
     return due.flatMap(({ n }) => {
       const row = byKey.get(n)
       return row === undefined ? [] : [claimOf(row, row.former)]
     })
-  }, 'soon')
+  })
 }
 
 function claimOf(row: MessageRow, former: string | null): MessageClaim {
