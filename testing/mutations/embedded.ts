@@ -79,9 +79,9 @@ export const EMBEDDED: readonly Mutation[] = [
   {
     name: 'a run is given up with steps in flight',
     breaks: 'docs/state-machine.md: never true',
-    file: 'engines/embedded/src/worker.ts',
-    find: 'if (run.holdsWork) going',
-    put: 'if (run.holdsWork && this.stopping) going',
+    file: 'engines/embedded/src/held-run.ts',
+    find: 'if (!isInfrastructure(error) || !this.holder.host.holdsWork(this.runId)) throw',
+    put: "if (!isInfrastructure(error) || this.state === 'going') throw",
     test: 'engines/embedded/src/outages.test.ts',
     title: 'stay with the worker that began them, whatever the others would do',
   },

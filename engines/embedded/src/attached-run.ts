@@ -3,6 +3,7 @@
  * for signals and time itself, and advances again.
  */
 import { type Attachment, type Claim, type Host, LeaseLostError, type Outcome } from '@selvage/core'
+import { backoffMs } from './backoff.ts'
 import { HeldRun, type Waits } from './held-run.ts'
 import { Nudge } from './nudge.ts'
 import type { Parts } from './parts.ts'
@@ -17,6 +18,8 @@ export class AttachedRun implements Attachment {
   released = false
   private readonly parts: Parts
   private readonly news = new Nudge()
+  /** In a row, at one length of the journal. */
+  private failures = { count: 0, entries: -1 }
 
   constructor(parts: Parts, claim: Claim, host: Host) {
     const { store, runtime, changes } = parts
@@ -38,7 +41,7 @@ export class AttachedRun implements Attachment {
     // Nobody need await it.
     promise.catch(() => {})
     this.over = this.run
-      .run()
+      .runOn((error) => this.restAfter(error))
       .then(
         (end) => {
           this.released = true
@@ -75,6 +78,14 @@ export class AttachedRun implements Attachment {
     grace.unref()
     await this.over
     clearTimeout(grace)
+  }
+
+  /** How long to rest: milliseconds. */
+  private restAfter(error: unknown): number {
+    const { entries } = this.run
+    this.failures = { count: entries === this.failures.entries ? this.failures.count + 1 : 1, entries }
+    this.parts.report(error)
+    return backoffMs(this.failures.count)
   }
 
   private async idle(waits: Waits): Promise<false> {

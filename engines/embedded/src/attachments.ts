@@ -3,7 +3,7 @@
  * by their end or by `detach`. All of them share one worker identity, enlisted with the first.
  *
  * Nothing here keeps the process alive. Infrastructure that fails ends the attachment, not the run: whoever awaits it
- * is told, and can attach again.
+ * is told, and can attach again. Where something would be lost with it, it goes on as soon as that can be written.
  */
 import { type Attachment, type Claim, type Host, type Outcome, probe, RunError, SelvageError } from '@selvage/core'
 import { AttachedRun } from './attached-run.ts'

@@ -19,6 +19,7 @@ import {
   type Durability,
   type Entry,
   type Host,
+  isInfrastructure,
   LeaseLostError,
   Offering,
   type Outcome,
@@ -114,13 +115,23 @@ export class HeldRun {
     return this.unlessLost(() => (this.going ? this.loop() : this.release()))
   }
 
-  /** Its fiber has something that would be lost if the run were given up. */
-  get holdsWork(): boolean {
-    return this.holder.host.holdsWork(this.runId)
+  /**
+   * As `run`, and where infrastructure failed again, a while later, as long as its fiber has something that would be lost if the
+   * run were given up. `rest` hears of each such failure and says how long to wait: milliseconds.
+   */
+  async runOn(rest: (error: unknown) => number): Promise<HoldEnd> {
+    for (let going = this.run(); ; ) {
+      try {
+        return await going
+      } catch (error) {
+        if (!isInfrastructure(error) || !this.holder.host.holdsWork(this.runId)) throw error
+        going = this.again(rest(error))
+      }
+    }
   }
 
-  /** Behind a failure: as `run`, a while later, or as soon as it shall stop; what its fiber has goes into the journal first. */
-  runAgain(afterMs: number): Promise<HoldEnd> {
+  /** After a rest, or as soon as it shall stop; what its fiber has goes into the journal first. */
+  private again(afterMs: number): Promise<HoldEnd> {
     return this.unlessLost(async () => {
       await this.rest(afterMs)
       if (this.isGivenUp) return await this.release()

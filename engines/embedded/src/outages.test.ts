@@ -257,6 +257,51 @@ describe.each(STORES)('%s', (_, open) => {
       expect(errors).toHaveLength(1)
     })
 
+    it('stay with who attached to the run, and its caller waits', async () => {
+      const steps = new Steps()
+      const two = program('two', (durable) =>
+        Promise.all([steps.run(durable, 'charge', 'once'), steps.run(durable, 'answered')]),
+      )
+      const { engine, host, store, errors } = await place([two])
+      const attached = await engine.attach?.('r', { program: 'two', input: null }, host)
+      await steps.begins('charge', 'answered')
+      const isBack = away(store, 'append')
+      steps.letGo('answered')
+      await expect.poll(() => errors.length, { timeout: 10_000 }).toBeGreaterThan(2)
+      isBack()
+      steps.letGo('charge')
+      expect(await attached?.ended).toEqual({ ok: ['charge', 'answered'] })
+      expect(steps.calls).toEqual({ charge: 1, answered: 1 })
+      expect((await engine.describe('r', { claims: true })).claims).toHaveLength(1)
+    })
+
+    it('of who attached to the run have the grace of a stop', async () => {
+      const steps = new Steps()
+      const one = program('one', (durable) => steps.run(durable, 'answered'))
+      const { engine, host, store, errors } = await place([one])
+      const attached = await engine.attach?.('r', { program: 'one', input: null }, host)
+      await steps.begins('answered')
+      const isBack = away(store, 'append')
+      steps.letGo('answered')
+      await expect.poll(() => errors.length, { timeout: 10_000 }).toBeGreaterThan(3)
+      isBack()
+      await attached?.detach()
+      expect(await engine.describe('r')).toMatchObject({ status: 'pending', steps: 1 })
+    })
+
+    it('are none where nobody has anything in hand: who attached is told at once', async () => {
+      const { engine, host, store, errors } = await place([ask])
+      const attached = await engine.attach?.('r', { program: 'ask', input: null }, host)
+      await expect.poll(async () => (await engine.describe('r')).entries, { timeout: 10_000 }).toBe(1)
+      const isBack = away(store, 'pendingSignals')
+      await engine.signal('r', { id: 's', name: 'answer', payload: null })
+      await expect(attached?.ended).rejects.toBe(FULL)
+      isBack()
+      const again = await engine.attach?.('r', { program: 'ask', input: null }, host)
+      expect(await again?.ended).toEqual({ ok: 'answered' })
+      expect(errors).toEqual([])
+    })
+
     it('have the grace of a stop, and what has come of them is tried once more', async () => {
       const steps = new Steps()
       const one = program('one', (durable) => steps.run(durable, 'answered'))
@@ -363,4 +408,56 @@ describe.each(STORES)('%s', (_, open) => {
       await is(engine, 'r', 'completed')
     })
   })
+})
+
+describe.skipIf(server?.isOwn !== true)('a PostgreSQL that is killed in the middle of much work', () => {
+  const RUNS = Array.from({ length: 12 }, (_, n) => n)
+  const ROUNDS = 30
+  /** Longer than the store is patient. */
+  const AWAY_MS = 6_500
+
+  it('and started again costs nobody anything: no step is made twice, no effect unknown, nobody gives up', async () => {
+    const calls = new Map<string, number>()
+    const both = (durable: Durable, round: number): Promise<unknown> =>
+      Promise.all(
+        (['search', 'charge'] as const).map((name) => {
+          const key = `${name} ${round}`
+          const effect = name === 'charge' ? 'once' : 'idempotent'
+          return durable.step({ key, kind: 'tool', name, effect }, async () => {
+            const call = `${durable.runId} ${key}`
+            calls.set(call, (calls.get(call) ?? 0) + 1)
+            await sleep(50)
+          })
+        }),
+      )
+    const run = async (durable: Durable): Promise<string> => {
+      for (let round = 0; round < ROUNDS; round++) await both(durable, round)
+      return 'done'
+    }
+    const runtime = nodeRuntime()
+    const store = await postgresStore({ url: url as string, schema: 'killed' })
+    const engine = embeddedEngine({ store, runtime, onError: () => {} })
+    opened.push(engine)
+    const hostOf = (name: string): Host =>
+      createHost({ runtime, manifest: engine.manifest, programs: () => [program(name, run)], outbound: engine })
+    await engine.serve(hostOf('worked'), { concurrency: RUNS.length })
+    const attached = hostOf('attached')
+    const ends = await Promise.all(
+      RUNS.map(async (n) => {
+        await engine.start(`worked ${n}`, { program: 'worked', input: null })
+        return await engine.attach?.(`attached ${n}`, { program: 'attached', input: null }, attached)
+      }),
+    )
+    await sleep(500)
+    await server?.kill()
+    await sleep(AWAY_MS)
+    await server?.start()
+    expect(await Promise.all(ends.map((each) => each?.ended))).toEqual(RUNS.map(() => ({ ok: 'done' })))
+    for (const n of RUNS) {
+      await is(engine, `worked ${n}`, 'completed')
+      expect((await engine.describe(`worked ${n}`, { claims: true })).claims).toHaveLength(1)
+    }
+    expect([...calls].filter(([, count]) => count > 1)).toEqual([])
+    expect(calls.size).toBe(2 * 2 * RUNS.length * ROUNDS)
+  }, 60_000)
 })

@@ -239,22 +239,13 @@ export class Worker {
 
   /** Never rejects. */
   private async work(run: HeldRun): Promise<void> {
-    for (let going = run.run(); ; ) {
-      try {
-        await going
-        this.failures.delete(run.runId)
-        if (run.woken) this.woken.add(run.runId)
-        break
-      } catch (error) {
-        this.parts.report(error)
-        if (!SelvageError.is(error)) this.host.evict(run.runId)
-        const ms = this.restAfter(run)
-        if (run.holdsWork) going = run.runAgain(ms)
-        else {
-          await this.postpone(run, ms)
-          break
-        }
-      }
+    try {
+      await run.runOn((error) => this.restAfter(run, error))
+      this.failures.delete(run.runId)
+      if (run.woken) this.woken.add(run.runId)
+    } catch (error) {
+      if (!SelvageError.is(error)) this.host.evict(run.runId)
+      await this.postpone(run, this.restAfter(run, error))
     }
     if (run.actsOn) this.actsOn = true
     this.held.remove(run)
@@ -262,7 +253,8 @@ export class Worker {
   }
 
   /** Milliseconds. */
-  private restAfter({ runId, entries }: HeldRun): number {
+  private restAfter({ runId, entries }: HeldRun, error: unknown): number {
+    this.parts.report(error)
     const before = this.failures.get(runId)
     const count = before?.entries === entries ? before.count + 1 : 1
     this.failures.set(runId, { count, entries })
