@@ -224,12 +224,10 @@ export class Appends {
 
   #appendProjected(runId: string, fence: number, at: number, entries: readonly Entry[]): Promise<void> {
     const isHeard = entries.some(({ type, sent }) => type === 'open' || sent !== undefined)
-    let mayStand = false
-    return this.#database.write(
-      async (rows) => {
+    return this.#database.writeUntilKnown(
+      async (rows, mayStand) => {
         const run = await heldRun(rows, runId, fence)
         if (mayStand && run.length === at + entries.length) return
-        mayStand = true
         if (run.length !== at) throw gap(runId, run.length, at)
         await rows.run(
           'update run set length = $2, steps = $3, last_at = $4 where n = $1',
@@ -242,7 +240,6 @@ export class Appends {
         await project(rows, runId, run.n, entries)
       },
       isHeard ? 'now' : 'soon',
-      true,
     )
   }
 }

@@ -2,11 +2,11 @@
  * Connections of one store. Only this file and session.ts touch the driver.
  *
  *   statement   one statement, its own transaction: one round trip
- *   write       several: `begin … commit`, and told to the bell
+ *   write       several: `begin … commit`, and told to the bell; `writeUntilKnown` where they can tell that they stand
  *   snapshot    several reads that see one moment
  *
  * A connection that is lost before the commit was asked for has done nothing: the same is tried on another one, for 5 s.
- * Lost behind that, nobody knows; the error says so, unless the transaction itself can see whether it stands. Transactions that crossed others are tried again at once.
+ * Lost behind that, nobody knows, unless the transaction can tell; the error says so. Transactions that crossed others are tried again at once.
  */
 import { probe, SelvageError } from '@selvage/core'
 import pg from 'pg'
@@ -110,28 +110,48 @@ export class Database {
     })
   }
 
-  /**
-   * Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts.
-   * `knowsItself`: it sees whether an earlier run of it stands, and runs again where the answer to its commit was lost.
-   */
-  async write<T>(body: (rows: Rows) => Promise<T>, ring: Ring = 'none', knowsItself = false): Promise<T> {
+  /** Resolves with what `body` returned once that is durable. `body` may run more than once; only the last run counts. */
+  async write<T>(body: (rows: Rows) => Promise<T>, ring: Ring = 'none'): Promise<T> {
     let unknown: unknown
-    const value = await this.patiently(async () => {
-      const client = await this.#pool.connect()
-      return await lent(client, async () => {
-        const value = await inTransaction(client, body)
-        probe('store.before-commit')
-        await client.query('commit').catch((error: unknown) => {
-          if (knowsItself) throw error
-          unknown = error
-        })
-        return value
+    const value = await this.#transact(body, async (client) => {
+      await client.query('commit').catch((error: unknown) => {
+        unknown = error
       })
     })
     if (unknown !== undefined) throw failure(this.location, unknown)
     probe('store.after-commit')
     this.#ring(ring)
     return value
+  }
+
+  /**
+   * As `write`, for a `body` that sees whether an earlier run of it stands, once it `mayStand`: it runs again also where the
+   * answer to its commit was lost.
+   */
+  async writeUntilKnown<T>(body: (rows: Rows, mayStand: boolean) => Promise<T>, ring: Ring = 'none'): Promise<T> {
+    let mayStand = false
+    const value = await this.#transact(
+      (rows) => body(rows, mayStand),
+      async (client) => {
+        mayStand = true
+        await client.query('commit')
+      },
+    )
+    probe('store.after-commit')
+    this.#ring(ring)
+    return value
+  }
+
+  #transact<T>(body: (rows: Rows) => Promise<T>, commit: (client: pg.PoolClient) => Promise<void>): Promise<T> {
+    return this.patiently(async () => {
+      const client = await this.#pool.connect()
+      return await lent(client, async () => {
+        const value = await inTransaction(client, body)
+        probe('store.before-commit')
+        await commit(client)
+        return value
+      })
+    })
   }
 
   ring(ring: Ring): void {

@@ -1,7 +1,7 @@
 /** Connections that end, and a server that is killed and started again, beside a worker that lives. */
 import { type OutboxStore, onProbe, type Store } from '@selvage/core'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
-import { claimed, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@selvage/testing/store'
+import { claimed, end, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@selvage/testing/store'
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Place, place } from '../test/place.ts'
@@ -168,6 +168,38 @@ describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
     const other = await here.open()
     await cutAll()
     expect(await other.authorMayLive('r', 1)).toBe(true)
+  })
+})
+
+describe.skipIf(missing !== undefined)('whose answer is lost', () => {
+  it.each(AT_COMMIT)('a start has made the run, %s', async (_, stands) => {
+    const cut = cutAtCommit(stands)
+    expect(await store.create(newRun('r'))).toEqual({ created: true })
+    expect(cut.isMade).toBe(true)
+    expect(await store.create(newRun('r', {}, { salt: 'of another' }))).toEqual({ created: false })
+    await expect(store.create(newRun('r', {}, { inputHash: 'other' }))).rejects.toMatchObject({ code: 'RUN_CONFLICT' })
+  })
+
+  it.each(AT_COMMIT)('a signal is the first, %s', async (_, stands) => {
+    await store.create(newRun('r'))
+    const cut = cutAtCommit(stands)
+    const answer = { id: 'ap_1', name: 'ap_1', payload: { approved: true }, by: 'ann' }
+    expect(await store.signal('r', answer, 3_000)).toEqual({ accepted: true })
+    expect(cut.isMade).toBe(true)
+    const again = await store.signal('r', answer, 3_000)
+    expect(again).toEqual({ accepted: false, first: { ...answer, at: 3_000 } })
+    expect(await store.pendingSignals('r')).toHaveLength(1)
+  })
+
+  it.each(AT_COMMIT)('a run has ended, %s', async (_, stands) => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    await store.append('r', fence, 1, [end(1)])
+    const cut = cutAtCommit(stands)
+    await store.finish('r', fence, { ok: null }, 5_000)
+    expect(cut.isMade).toBe(true)
+    expect(await store.describe('r')).toMatchObject({ status: 'completed', endedAt: 5_000 })
+    await expect(store.finish('r', fence, { ok: null }, 6_000)).rejects.toMatchObject({ code: 'LEASE_LOST' })
   })
 })
 

@@ -6,7 +6,7 @@ import { servesOf } from './claims.ts'
 import type { Database, Rows } from './database.ts'
 import { isFinalStep } from './entries.ts'
 import { hasAwaited } from './inbox.ts'
-import { countSteps, extend, insertEntries, type Tail } from './journal.ts'
+import { countSteps, entryOf, extend, insertEntries, type Tail } from './journal.ts'
 import { closeQuestions, hasLateAnswer, reopenQuestions } from './questions.ts'
 import { goOn } from './reopening.ts'
 import { fromText, toText, toTextOrNull } from './text.ts'
@@ -15,7 +15,7 @@ export function create(database: Database, run: NewRun): Promise<{ created: bool
   const { runId, start, at, entries = [] } = run
   const program = { name: start.program, ...(start.version !== undefined && { version: start.version }) }
   const journal: Entry[] = [{ seq: 0, at, type: 'start', start, salt: run.salt }, ...entries]
-  return database.write(async (rows) => {
+  return database.writeUntilKnown(async (rows, mayStand) => {
     const made = await rows.get<{ n: number }>(
       `insert into run (id, status, program, version, serves, parent, tenant, queue, tags, input_hash, created, updated,
            due, length, steps, last_at)
@@ -36,7 +36,10 @@ export function create(database: Database, run: NewRun): Promise<{ created: bool
       entries.filter(isFinalStep).length,
       journal.at(-1)?.at ?? at,
     )
-    if (made === undefined) return await refuseAnother(rows, run)
+    if (made === undefined) {
+      if (mayStand && (await isOfSalt(rows, run))) return { created: true }
+      return await refuseAnother(rows, run)
+    }
     await insertEntries(rows, made.n, journal)
     await project(rows, runId, made.n, entries)
     const labels = labelsOf(start)
@@ -49,6 +52,13 @@ export function create(database: Database, run: NewRun): Promise<{ created: bool
     )
     return { created: true }
   }, 'now')
+}
+
+/** Each start draws a salt: that one is ours. */
+async function isOfSalt(rows: Rows, { runId, salt }: NewRun): Promise<boolean> {
+  const run = await rows.get<{ n: number }>('select n from run where id = $1', toText(runId))
+  const first = run === undefined ? undefined : await entryOf(rows, runId, run.n, 0)
+  return first?.type === 'start' && first.salt === salt
 }
 
 async function refuseAnother(rows: Rows, { runId, start, inputHash }: NewRun): Promise<{ created: false }> {
@@ -111,7 +121,8 @@ export function release(database: Database, runId: string, fence: number, now: n
 }
 
 export function finish(database: Database, runId: string, fence: number, outcome: Outcome, now: number): Promise<void> {
-  return database.write(async (rows) => {
+  return database.writeUntilKnown(async (rows, mayStand) => {
+    if (mayStand && (await hasEndedBy(rows, runId, fence))) return
     const { n, length } = await heldRun(rows, runId, fence)
     const sql = 'select kind from entry where run = $1 and seq = $2'
     if ((await rows.get<{ kind: string }>(sql, n, length - 1))?.kind !== 'end') throw noEnd(runId)
@@ -125,6 +136,11 @@ export function finish(database: Database, runId: string, fence: number, outcome
     // An answer that came while the run was ending.
     if (await hasLateAnswer(rows, n)) await goOn(rows, n, now)
   }, 'now')
+}
+
+async function hasEndedBy(rows: Rows, runId: string, fence: number): Promise<boolean> {
+  const sql = 'select 1 as one from run where id = $1 and fence = $2 and ended is not null'
+  return (await rows.get(sql, toText(runId), fence)) !== undefined
 }
 
 export function reopen(

@@ -35,17 +35,13 @@ export class Taking {
     let inDoubt = this.#inDoubt
     this.#inDoubt = []
     try {
-      return await this.#database.write(
-        async (rows) => {
-          if (inDoubt.length > 0) await this.#return(rows, inDoubt)
-          const taken: Taken[] = []
-          const value = await body(rows, taken)
-          inDoubt = [...inDoubt, ...taken]
-          return value
-        },
-        ring,
-        true,
-      )
+      return await this.#database.writeUntilKnown(async (rows) => {
+        if (inDoubt.length > 0) await this.#return(rows, inDoubt)
+        const taken: Taken[] = []
+        const value = await body(rows, taken)
+        inDoubt = [...inDoubt, ...taken]
+        return value
+      }, ring)
     } catch (error) {
       this.#inDoubt = [...this.#inDoubt, ...inDoubt]
       throw error
