@@ -63,14 +63,14 @@ export async function claim(
   withSuspects = true,
 ): Promise<readonly Claim[]> {
   if (limit < 1 || programs.length === 0) return []
-  return await taking.take('now', async (rows, taken) => {
+  return await taking.take('now', async (rows, mine) => {
     const worker = { id: toText(workerId), ...(await requireEnlisted(rows, workerId)) }
     const serves = programs.map(servesOf)
     const mayHold = withSuspects && (await rows.get(HOLDS_SUSPECT, worker.id)) === undefined
     const suspects = mayHold ? await rows.all<DueRow>(DUE_SUSPECTS, serves, now, 1) : []
     const others = await rows.all<DueRow>(DUE, serves, now, limit - suspects.length)
     const due = [...suspects, ...others]
-    return due.length === 0 ? [] : await take(rows, worker, due, now, taken)
+    return due.length === 0 ? [] : await take(rows, worker, due, now, mine)
   })
 }
 

@@ -6,7 +6,8 @@
  *   snapshot    several reads that see one moment
  *
  * A connection that is lost before the commit was asked for has done nothing: the same is tried on another one, for 5 s.
- * Lost behind that, nobody knows, unless the transaction can tell; the error says so. Transactions that crossed others are tried again at once.
+ * Lost behind that, nobody knows, unless the transaction itself can tell; the error says so. Transactions that crossed others
+ * are tried again at once.
  */
 import { probe, SelvageError } from '@selvage/core'
 import pg from 'pg'
