@@ -2,7 +2,7 @@
  * A run held by whoever attached to it. Unlike a worker it does not give the run up while the program waits: it waits
  * for signals and time itself, and advances again.
  */
-import { type Attachment, type Claim, type Host, LeaseLostError, type Outcome } from '@selvage/core'
+import { type Attachment, type Claim, type EngineError, type Host, LeaseLostError, type Outcome } from '@selvage/core'
 import { backoffMs } from './backoff.ts'
 import { HeldRun, type Waits } from './held-run.ts'
 import { Nudge } from './nudge.ts'
@@ -80,8 +80,9 @@ export class AttachedRun implements Attachment {
     clearTimeout(grace)
   }
 
-  /** How long to rest: milliseconds. */
-  private restAfter(error: unknown): number {
+  /** How long to rest, in milliseconds; a database that is damaged does not come back. */
+  private restAfter(error: EngineError): number | undefined {
+    if (error.code === 'CORRUPT') return undefined
     const { entries } = this.run
     this.failures = { count: entries === this.failures.entries ? this.failures.count + 1 : 1, entries }
     this.parts.report(error)

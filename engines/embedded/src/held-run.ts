@@ -17,6 +17,7 @@ import {
   type Claim,
   type Clock,
   type Durability,
+  type EngineError,
   type Entry,
   type Host,
   isInfrastructure,
@@ -117,15 +118,17 @@ export class HeldRun {
 
   /**
    * As `run`, and where infrastructure failed again, a while later, as long as its fiber has something that would be lost if the
-   * run were given up. `rest` hears of each such failure and says how long to wait: milliseconds.
+   * run were given up. `rest` hears of each such failure and says how long to wait, in milliseconds, unless it would be in vain.
    */
-  async runOn(rest: (error: unknown) => number): Promise<HoldEnd> {
+  async runOn(rest: (error: EngineError) => number | undefined): Promise<HoldEnd> {
     for (let going = this.run(); ; ) {
       try {
         return await going
       } catch (error) {
-        if (!isInfrastructure(error) || !this.holder.host.holdsWork(this.runId)) throw error
-        going = this.again(rest(error))
+        const mayPass = isInfrastructure(error) && this.holder.host.holdsWork(this.runId)
+        const ms = mayPass ? rest(error) : undefined
+        if (ms === undefined) throw error
+        going = this.again(ms)
       }
     }
   }

@@ -61,11 +61,16 @@ const STORES: readonly (readonly [string, () => Promise<Store>])[] = [
 if (missing !== undefined) it('on PostgreSQL', ({ skip }) => skip(missing))
 
 const FULL = new EngineError('DISK_FULL', 'There is no space left.')
+const DAMAGED = new EngineError('CORRUPT', 'A page is damaged.')
 
 /** Those calls are refused until the function that is returned is called. */
 function away(store: Store, ...calls: readonly (keyof Store)[]): () => void {
+  return refusing(store, FULL, ...calls)
+}
+
+function refusing(store: Store, error: EngineError, ...calls: readonly (keyof Store)[]): () => void {
   const whole = Object.fromEntries(calls.map((call) => [call, store[call]]))
-  Object.assign(store, Object.fromEntries(calls.map((call) => [call, () => Promise.reject(FULL)])))
+  Object.assign(store, Object.fromEntries(calls.map((call) => [call, () => Promise.reject(error)])))
   return () => void Object.assign(store, whole)
 }
 
@@ -287,6 +292,18 @@ describe.each(STORES)('%s', (_, open) => {
       isBack()
       await attached?.detach()
       expect(await engine.describe('r')).toMatchObject({ status: 'pending', steps: 1 })
+    })
+
+    it('keep nobody waiting for a database that is damaged', async () => {
+      const steps = new Steps()
+      const one = program('one', (durable) => steps.run(durable, 'answered'))
+      const { engine, host, store } = await place([one])
+      const attached = await engine.attach?.('r', { program: 'one', input: null }, host)
+      await steps.begins('answered')
+      const isBack = refusing(store, DAMAGED, 'append')
+      steps.letGo('answered')
+      await expect(attached?.ended).rejects.toBe(DAMAGED)
+      isBack()
     })
 
     it('are none where nobody has anything in hand: who attached is told at once', async () => {
