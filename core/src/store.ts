@@ -106,7 +106,7 @@ export interface Store {
   dismiss(workerId: string, actsOn?: boolean): Promise<void>
   /** Runs of workers that are dead by lock or lease become claimable. Returns how many. Cheap when nobody died. */
   reap(now: number): Promise<number>
-  /** So often `reap` is called, in milliseconds, where it costs little: seldom where a connection that breaks looks like a death. */
+  /** So often `reap` is called, in milliseconds, where it costs little. */
   readonly reapEveryMs: number
   /** Whether the process of the worker that appended this entry may be alive, whatever became of its lease. */
   authorMayLive(runId: string, seq: number): Promise<boolean>

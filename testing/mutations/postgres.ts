@@ -77,4 +77,22 @@ export const POSTGRES: readonly Mutation[] = [
     test: 'stores/postgres/src/lost.test.ts',
     title: 'that ask a person are there once where the connection ends at their commit',
   },
+  {
+    name: 'in PostgreSQL a connection that ends is taken for a death on the same machine',
+    breaks: 'docs/decisions/0059',
+    file: 'stores/postgres/src/workers.ts',
+    find: "const sign = isKnown ? 'lives' : await this.#presence.signOf(fromText(id))",
+    put: "const sign = isKnown ? 'lives' : 'died'",
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'is left alone by whoever sees that its process lives',
+  },
+  {
+    name: 'in PostgreSQL a worker of another machine has no time to connect again',
+    breaks: 'docs/decisions/0059',
+    file: 'stores/postgres/src/workers.ts',
+    find: 'return performance.now() - since < RECONNECT_MS',
+    put: 'return performance.now() < since',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'of which nobody here can tell whether it lives has a moment to connect again',
+  },
 ]

@@ -91,7 +91,6 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     heartbeat: (workerId, leaseMs, now) => workers.heartbeat(workerId, leaseMs, now),
     dismiss: (workerId, actsOn) => workers.dismiss(workerId, actsOn),
     reap: (now) => workers.reap(now),
-    // Whose connection broke has that long to connect again, on average half of it.
     reapEveryMs: 1_000,
     dead: (now) => workers.dead(now),
 

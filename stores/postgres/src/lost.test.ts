@@ -5,6 +5,7 @@ import { claimed, end, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@se
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Place, place } from '../test/place.ts'
+import { Presence } from './presence.ts'
 
 const missing = noPostgres()
 const server = missing === undefined ? await PostgresTestServer.open() : undefined
@@ -159,6 +160,31 @@ describe.skipIf(missing !== undefined)('a worker whose connection ends', () => {
     }
     await store.heartbeat('w', LEASE_MS, Date.now())
     expect(await store.dead(Date.now())).toEqual([])
+  }, 60_000)
+
+  it('is left alone by whoever sees that its process lives', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    const other = await here.open()
+    for (let seq = 1; seq <= 20; seq++) {
+      await cutAll()
+      expect(await other.reap(Date.now())).toBe(0)
+      await store.append('r', fence, seq, [step(seq)])
+    }
+  }, 60_000)
+
+  it('of which nobody here can tell whether it lives has a moment to connect again', async () => {
+    const unseen = vi.spyOn(Presence.prototype, 'signOf').mockResolvedValue('none')
+    onTestFinished(() => unseen.mockRestore())
+    await enlisted(store, 'w', Date.now())
+    await asked(
+      `insert into worker (id, pid, host, lease_until, server) select 'gone', 1, 'elsewhere', lease_until, server from worker`,
+    )
+    const other = await here.open()
+    await cutAll()
+    expect(await other.dead(Date.now())).toEqual([])
+    expect(await whenSeen(async () => (await other.dead(Date.now())).length > 0)).toBe(true)
+    expect(await other.dead(Date.now())).toEqual(['gone'])
   }, 60_000)
 
   it('may live as the author of what it appended, as nobody has seen its process die', async () => {

@@ -3,8 +3,8 @@
  * temporary files, which the kernel closes at its death. Who can connect knows that it lives, who is refused that it has
  * died; where there is no such socket it ran on another machine, and nobody here can tell.
  *
- * It answers one question (Store.authorMayLive): whether what it was about to do may still happen. A lock of the database
- * cannot: a connection also ends where only the network failed.
+ * A lock of the database cannot tell: a connection also ends where only the network failed. So this says whether a worker
+ * whose lock is free is dead, and whether what it was about to do may still happen (Store.authorMayLive).
  */
 import { createHash } from 'node:crypto'
 import { lstatSync, mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -15,6 +15,9 @@ import { join } from 'node:path'
 /** Of one that has died: nobody asks for it any more. */
 const FORGET_MS = 7 * 24 * 3_600_000
 const WINDOWS_PIPES = '\\\\.\\pipe'
+
+/** `none`: nobody here can tell. */
+export type Sign = 'lives' | 'died' | 'none'
 
 export class Presence {
   readonly #database: string
@@ -40,17 +43,19 @@ export class Presence {
     this.#servers.set(workerId, server)
   }
 
-  /** False: it has died. */
-  async mayLive(workerId: string): Promise<boolean> {
-    if (this.#servers.has(workerId) || !isOurs()) return true
+  async signOf(workerId: string): Promise<Sign> {
+    if (this.#servers.has(workerId)) return 'lives'
+    if (!isOurs()) return 'none'
     return await new Promise((resolve) => {
       const socket = connect(this.#pathOf(workerId))
-      const answer = (lives: boolean): void => {
+      const answer = (sign: Sign): void => {
         socket.destroy()
-        resolve(lives)
+        resolve(sign)
       }
-      socket.once('connect', () => answer(true))
-      socket.once('error', (error) => answer((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'))
+      socket.once('connect', () => answer('lives'))
+      socket.once('error', (error) => {
+        answer((error as NodeJS.ErrnoException).code === 'ECONNREFUSED' ? 'died' : 'none')
+      })
     })
   }
 

@@ -3,13 +3,13 @@
  * the lock when that connection ends, as it does at the death of the process; whoever looks at the locks of the server
  * knows. No pid is compared.
  *
- * A worker is dead when its lock is free or its lease has run out: the lock is seen at once, the lease is for one that is
- * stopped (SIGSTOP, a frozen container) or whose machine is gone without a word. Its death takes its runs back in the same
- * transaction that deletes its row, and from then on its writes are refused, claimed by another or not. A server that was
- * started anew has freed every lock, and nobody has died: until a worker has its lock again, its lease alone decides.
+ * A worker is dead when its lease has run out (it is stopped: SIGSTOP, a frozen container; or its machine is gone without a
+ * word), or when its lock is free: at once where its process is seen to have died (presence.ts), and from another machine when
+ * it has not been taken again for a moment, since a connection also ends where nobody has died. Its death takes its runs back in
+ * the same transaction that deletes its row, and from then on its writes are refused, claimed by another or not. A server that
+ * was started anew has freed every lock: until a worker has its lock again, its lease alone decides.
  *
- * Leases are in the time of the database (clock.ts). That a connection has ended is no proof that the process has: what
- * asks for that proof is presence.ts.
+ * Leases are in the time of the database (clock.ts).
  */
 import type { WorkerIdentity } from '@selvage/core'
 import { notEnlisted } from '@selvage/core/stores'
@@ -32,6 +32,9 @@ interface WorkerRow {
   readonly clock: number
 }
 
+/** A connection that broke is made again within a fraction of it (session.ts), unless the network is away. */
+const RECONNECT_MS = 2_000
+
 export interface Owner {
   readonly worker: string
   readonly pid: number
@@ -47,6 +50,8 @@ export class Workers {
   readonly #presence: Presence
   /** Those that were enlisted here, with the numbers of their locks. */
   readonly #own: Map<string, number> = new Map()
+  /** Workers whose lock is free and of whose process nothing is known here, since when they were seen so. */
+  readonly #outOfSight: Map<string, number> = new Map()
 
   constructor(database: Database, session: Session) {
     this.#database = database
@@ -135,8 +140,8 @@ export class Workers {
   }
 
   /** Whether its process may live, as far as can be told from here. */
-  mayLive(workerId: string): Promise<boolean> {
-    return this.#presence.mayLive(workerId)
+  async mayLive(workerId: string): Promise<boolean> {
+    return (await this.#presence.signOf(workerId)) !== 'died'
   }
 
   /** Undefined: it was buried by another, or has renewed its lease since it was looked at. */
@@ -165,10 +170,31 @@ export class Workers {
     const found =
       id === undefined ? await rows.all<WorkerRow>(SELECT) : await rows.all<WorkerRow>(`${SELECT} where id = $1`, id)
     const answeredAt = Date.now()
-    return found.map((row) => {
-      const time = now + offsetOf(row.clock, askedAt, answeredAt)
-      return { row, isAlive: row.lease_until > time && (row.is_locked || !row.is_same_server) }
-    })
+    if (id === undefined) this.#forgetGone(found)
+    return await Promise.all(
+      found.map(async (row) => {
+        const time = now + offsetOf(row.clock, askedAt, answeredAt)
+        return { row, isAlive: row.lease_until > time && (await this.#mayRenew(row)) }
+      }),
+    )
+  }
+
+  /** It has its lock; or it may take it again. */
+  async #mayRenew({ id, is_locked, is_same_server }: WorkerRow): Promise<boolean> {
+    const isKnown = is_locked || !is_same_server
+    const sign = isKnown ? 'lives' : await this.#presence.signOf(fromText(id))
+    if (sign !== 'none') {
+      this.#outOfSight.delete(id)
+      return sign === 'lives'
+    }
+    const since = this.#outOfSight.get(id) ?? performance.now()
+    this.#outOfSight.set(id, since)
+    return performance.now() - since < RECONNECT_MS
+  }
+
+  #forgetGone(rows: readonly WorkerRow[]): void {
+    const ids = new Set(rows.map(({ id }) => id))
+    for (const id of this.#outOfSight.keys()) if (!ids.has(id)) this.#outOfSight.delete(id)
   }
 
   async #offset(clock: () => Promise<number | undefined>): Promise<number> {

@@ -112,6 +112,14 @@ export class PostgresTestServer {
     return String(row?.[name])
   }
 
+  /** Ends about that share (0 to 1) of the connections to a database of `createDatabase`, wherever they are; how many. */
+  async cut(url: string, share: number): Promise<number> {
+    const name = new URL(url).pathname.slice(1)
+    if (!this.databases.has(name)) throw new Error(`${url} is no database of this test server.`)
+    const sql = `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and random() < ${share}`
+    return (await this.query(sql)).length
+  }
+
   /** Drops a database of `createDatabase`, whoever is connected. */
   async dropDatabase(url: string): Promise<void> {
     const name = new URL(url).pathname.slice(1)
