@@ -128,4 +128,13 @@ export const DBOS: readonly Mutation[] = [
     title: 'a cancelled run that is retried goes on, and can be cancelled again',
     titleIn: 'testing/src/conformance/cancelling.ts',
   },
+  {
+    name: 'on DBOS who was cut off from the database takes the others for dead, and itself',
+    breaks: 'engines/dbos/src/worker.ts: who has beaten late is no judge',
+    file: 'engines/dbos/src/worker.ts',
+    find: 'if (this.judges) await this.bury()',
+    put: 'await this.bury()',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'a database that is away for longer than a lease takes nothing from who had it in hand',
+  },
 ]

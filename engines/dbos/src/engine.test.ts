@@ -25,6 +25,17 @@ const START = { program: 'count', input: 1 }
 const WAITING = `select from pg_locks where locktype = 'advisory' and not granted`
 const NOT_OURS = 'the PostgreSQL of SELVAGE_TEST_POSTGRES_URL is not ours to kill'
 
+/** Beats of workers of this process reach the database so much later, in milliseconds, until what it returns is called. */
+function lateBeats(ms: number): () => void {
+  const { query } = pg.Client.prototype
+  function late(this: pg.Client, ...asked: readonly unknown[]): unknown {
+    const now = (): unknown => Reflect.apply(query, this, asked)
+    return JSON.stringify(asked[0]).includes('set seen_at') ? sleep(ms).then(now) : now()
+  }
+  Object.assign(pg.Client.prototype, { query: late })
+  return () => void Object.assign(pg.Client.prototype, { query })
+}
+
 const missing = noPostgres()
 if (missing !== undefined) console.info(`dbos: skipped: ${missing}`)
 
@@ -174,6 +185,33 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const last = await working({ onError: () => {} })
     expect(await ended(last, 'r')).toEqual({ ok: 20_100 })
     expect(effects.filter((line) => recorded.includes(line.split(' ')[0] ?? ''))).toEqual([])
+  })
+
+  it('a database that is away for longer than a lease takes nothing from who had it in hand', async ({ skip }) => {
+    if (!server.isOwn) return skip(NOT_OURS)
+    const begun = Promise.withResolvers<void>()
+    const charged = Promise.withResolvers<void>()
+    const engine = await working({ onError: () => {} }, async (line) => {
+      effects.push(line)
+      begun.resolve()
+      await charged.promise
+    })
+    await engine.start('c', { program: 'charge', input: null })
+    await engine.signal('c', { id: 'go', name: 'go', payload: null })
+    await begun.promise
+    worker()
+    await sleep(1_000)
+    await server.kill()
+    await sleep(2_000)
+    // It looks for the dead before it can say that it lives.
+    const isPunctual = lateBeats(700)
+    await server.start()
+    await sleep(2_000)
+    isPunctual()
+    charged.resolve()
+    await engine.signal('c', { id: 'end', name: 'end', payload: null })
+    expect(await ended(engine, 'c')).toEqual({ ok: 'charged' })
+    expect([...effects, ...done()]).toEqual(['charge'])
   })
 
   it('who waits for a run outlives a database that is away, and says so', async ({ skip }) => {

@@ -8,7 +8,9 @@
  *   recover  whatever is going on (PENDING) under the name of a worker that has no row is given back to its queue by DBOS's
  *            own recovery, which makes the dead worker's claim void. It does not matter who does it, nor how often
  *
- * Who was only standing still finds that its row is gone: it gives everything back itself, and begins anew.
+ * Who was only standing still finds that its row is gone: it gives everything back itself, and begins anew. Who has beaten late
+ * cannot tell whether it stood still or the database was away, and others are late for the same reason: it takes nobody for dead
+ * before they have had a lease's time to beat.
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
@@ -34,7 +36,8 @@ export interface WorkerOptions {
 }
 
 const BEATS = 10
-const SILENCE = 4
+/** Who is silent for this part of a lease may be dead. */
+const SILENCE = 1 / 4
 const LOOKS_MS = 500
 
 export class Worker implements Driver {
@@ -52,6 +55,9 @@ export class Worker implements Driver {
   private readonly over = new AbortController()
   private bell!: Bell
   private stopping: Promise<void> | undefined
+  /** In real time, as what follows. */
+  private beatenAt = performance.now()
+  private judgesFrom = Number.NEGATIVE_INFINITY
 
   static async open(options: WorkerOptions): Promise<Worker> {
     const worker = new Worker(options)
@@ -157,6 +163,7 @@ export class Worker implements Driver {
   private async beat(): Promise<void> {
     const { db } = this.app
     await db.rows(`insert into ${db.schema}.worker values ($1, $2, now())`, [this.executor, this.lock.toString()])
+    this.beatenAt = performance.now()
   }
 
   private async beatOn(): Promise<void> {
@@ -166,21 +173,40 @@ export class Worker implements Driver {
       `update ${db.schema}.worker set seen_at = now() where executor = $1 returning executor`,
       mine,
     )
-    if (beaten.length > 0) return
+    if (beaten.length > 0) return this.beaten()
     await recover(mine)
     for (const generation of this.all) this.lose(generation, true)
     await this.beat()
   }
 
-  private async watch(): Promise<void> {
-    const { db, name, settings } = this.app
-    const { leaseMs } = settings
-    for (const queue of this.queues) await this.sdk.listen(queue)
+  private beaten(): void {
+    const now = performance.now()
+    if (now - this.beatenAt > this.silenceMs) this.judgesFrom = now + this.app.settings.leaseMs
+    this.beatenAt = now
+  }
+
+  private get silenceMs(): number {
+    return this.app.settings.leaseMs * SILENCE
+  }
+
+  private get judges(): boolean {
+    const now = performance.now()
+    return now - this.beatenAt <= this.silenceMs && now >= this.judgesFrom
+  }
+
+  private async bury(): Promise<void> {
+    const { db, settings } = this.app
     await db.rows(
       `delete from ${db.schema}.worker where seen_at < now() - $1 * interval '1 ms'
          or (seen_at < now() - $2 * interval '1 ms' and pg_try_advisory_xact_lock(lock))`,
-      [leaseMs, leaseMs / SILENCE],
+      [settings.leaseMs, this.silenceMs],
     )
+  }
+
+  private async watch(): Promise<void> {
+    const { db, name } = this.app
+    for (const queue of this.queues) await this.sdk.listen(queue)
+    if (this.judges) await this.bury()
     const orphans = await db.rows<{ executor_id: string }>(
       `select distinct executor_id from dbos.workflow_status
          where status = 'PENDING' and application_name = $1
