@@ -1,24 +1,11 @@
 /** A misspelt option is refused, never ignored. */
+import { badRefusals } from '@selvage/testing'
 import { expect, it } from 'vitest'
 import { embeddedEngine } from './engine.ts'
-
-const misspelt = { efect: 1 } as never
 
 it.each<[string, (options: never) => unknown]>([['embeddedEngine()', embeddedEngine]])(
   '%s knows no misspelling, and takes no text, list or null for options',
   async (what, make) => {
-    const refusal = async (options: unknown) => {
-      try {
-        return await make(options as never)
-      } catch (error) {
-        return error
-      }
-    }
-    const unknown = expect.stringContaining(`${what} has no option "efect". It knows `)
-    expect(await refusal(misspelt)).toMatchObject({ code: 'BAD_INPUT', message: unknown })
-    for (const given of ['once', ['once'], null]) {
-      const message = expect.stringContaining(`${what} was given`)
-      expect(await refusal(given), String(given)).toMatchObject({ code: 'BAD_INPUT', message })
-    }
+    expect(await badRefusals(what, make)).toEqual([])
   },
 )
