@@ -3,7 +3,7 @@
  * for signals and time itself, and advances again.
  */
 import { type Attachment, type Claim, type EngineError, type Host, LeaseLostError, type Outcome } from '@selvage/core'
-import { backoffMs } from './backoff.ts'
+import { Rests } from './backoff.ts'
 import { HeldRun, type Waits } from './held-run.ts'
 import { Nudge } from './nudge.ts'
 import type { Parts } from './parts.ts'
@@ -18,8 +18,7 @@ export class AttachedRun implements Attachment {
   released = false
   private readonly parts: Parts
   private readonly news = new Nudge()
-  /** In a row, at one length of the journal. */
-  private failures = { count: 0, entries: -1 }
+  private readonly rests = new Rests()
 
   constructor(parts: Parts, claim: Claim, host: Host) {
     const { store, runtime, changes } = parts
@@ -83,10 +82,8 @@ export class AttachedRun implements Attachment {
   /** How long to rest, in milliseconds; a database that is damaged does not come back. */
   private restAfter(error: EngineError): number | undefined {
     if (error.code === 'CORRUPT') return undefined
-    const { entries } = this.run
-    this.failures = { count: entries === this.failures.entries ? this.failures.count + 1 : 1, entries }
     this.parts.report(error)
-    return backoffMs(this.failures.count)
+    return this.rests.next(this.run.entries)
   }
 
   private async idle(waits: Waits): Promise<false> {

@@ -129,6 +129,12 @@ class Steps {
   }
 }
 
+function threeAtOnce(steps: Steps): Program {
+  return program('three', (durable) =>
+    Promise.all([steps.run(durable, 'search'), steps.run(durable, 'charge', 'once'), steps.run(durable, 'answered')]),
+  )
+}
+
 describe.each(STORES)('%s', (_, open) => {
   async function place(programs: readonly Program[], { clock, leaseMs = 15_000 }: Options = {}): Promise<Place> {
     const runtime = nodeRuntime(clock === undefined ? {} : { clock })
@@ -205,13 +211,7 @@ describe.each(STORES)('%s', (_, open) => {
   describe('steps in flight', () => {
     it('stay with the worker that began them, whatever the others would do', async () => {
       const steps = new Steps()
-      const three = program('three', (durable) =>
-        Promise.all([
-          steps.run(durable, 'search'),
-          steps.run(durable, 'charge', 'once'),
-          steps.run(durable, 'answered'),
-        ]),
-      )
+      const three = threeAtOnce(steps)
       const here = await place([three])
       const there = await place([three])
       await here.engine.serve(here.host)
@@ -236,13 +236,7 @@ describe.each(STORES)('%s', (_, open) => {
       ['nothing else', []],
     ])('stay where an append stands whose answer was lost, with %s', async (_, meanwhile) => {
       const steps = new Steps()
-      const three = program('three', (durable) =>
-        Promise.all([
-          steps.run(durable, 'search'),
-          steps.run(durable, 'charge', 'once'),
-          steps.run(durable, 'answered'),
-        ]),
-      )
+      const three = threeAtOnce(steps)
       const { engine, host, store, errors } = await place([three])
       await engine.serve(host)
       await engine.start('r', { program: 'three', input: null })

@@ -9,7 +9,7 @@
  * written once it can be. Any other is postponed by as much, for any worker to try again.
  */
 import { type Claim, type Host, type OutboxHandler, type Programs, probe, SelvageError } from '@selvage/core'
-import { backoffMs } from './backoff.ts'
+import { backoffMs, Rests } from './backoff.ts'
 import { Courier } from './courier.ts'
 import { HeldRun, type Holder } from './held-run.ts'
 import { Holdings } from './holdings.ts'
@@ -36,7 +36,7 @@ export class Worker {
   /** Suspended runs whose program has asked for something. */
   private readonly woken = new Set<string>()
   /** Failures of infrastructure in a row with the journal at one length, by run. */
-  private readonly failures = new Map<string, { readonly count: number; readonly entries: number }>()
+  private readonly rests = new Map<string, Rests>()
   /** Ends waits between failures, when the worker stops. */
   private readonly pauses = new Set<() => void>()
   /** Something goes on here that was begun under the lease. */
@@ -241,7 +241,7 @@ export class Worker {
   private async work(run: HeldRun): Promise<void> {
     try {
       await run.runOn((error) => this.restAfter(run, error))
-      this.failures.delete(run.runId)
+      this.rests.delete(run.runId)
       if (run.woken) this.woken.add(run.runId)
     } catch (error) {
       if (!SelvageError.is(error)) this.host.evict(run.runId)
@@ -255,10 +255,9 @@ export class Worker {
   /** Milliseconds. */
   private restAfter({ runId, entries }: HeldRun, error: unknown): number {
     this.parts.report(error)
-    const before = this.failures.get(runId)
-    const count = before?.entries === entries ? before.count + 1 : 1
-    this.failures.set(runId, { count, entries })
-    return backoffMs(count)
+    const rests = this.rests.get(runId) ?? new Rests()
+    this.rests.set(runId, rests)
+    return rests.next(entries)
   }
 
   private async postpone(run: HeldRun, ms: number): Promise<void> {

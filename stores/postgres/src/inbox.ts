@@ -6,7 +6,15 @@
  * A signal is pending until the journal has it. Then its payload stands there only, and "who was first" is read from
  * the entry.
  */
-import { delegatedQuestion, EngineError, type EntryOf, type Json, type Signal, type SignalReceipt } from '@selvage/core'
+import {
+  canonical,
+  delegatedQuestion,
+  EngineError,
+  type EntryOf,
+  type Json,
+  type Signal,
+  type SignalReceipt,
+} from '@selvage/core'
 import { ended, isOfChild, isWaitedFor, journaledBefore, notFound, type Waits } from '@selvage/core/stores'
 import type { Database, Rows } from './database.ts'
 import { entryOf } from './journal.ts'
@@ -53,8 +61,8 @@ export function signal(database: Database, runId: string, signal: Signal, now: n
     const run = await rows.get<RunRow>(sql, toText(runId))
     if (run === undefined) throw notFound(runId)
     const first = await findSignal(rows, runId, run.n, signal.id)
-    if (mayStand && first?.at === now && first.by === by && first.via === via) return { accepted: true }
-    if (first !== undefined) return { accepted: false, first }
+    if (first !== undefined)
+      return mayStand && isSame(first, signal, now) ? { accepted: true } : { accepted: false, first }
     const over = run.ended !== null
     const isLate = over && (await outlivesRun(rows, run.n, signal.id))
     if (over && !isLate && !(await isKept(rows, run.n, signal.name))) throw ended(runId, run.status)
@@ -75,6 +83,11 @@ export function signal(database: Database, runId: string, signal: Signal, now: n
     }
     return { accepted: true }
   }, 'now')
+}
+
+/** Ours, or of somebody who sent the very same in the same millisecond. */
+function isSame({ at, by, via, payload }: Signal, sent: Signal, now: number): boolean {
+  return at === now && by === sent.by && via === sent.via && canonical(payload) === canonical(sent.payload)
 }
 
 /** Of a run that has ended: what a retry, or who is still asked, looks for. */
