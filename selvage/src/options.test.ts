@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent } from '@strands-agents/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { durable, inspect, openSelvage, type Selvage, verifyWebhook, webhook } from './index.ts'
+import { backUp, durable, inspect, openSelvage, type Selvage, verifyWebhook, webhook } from './index.ts'
 
 let folder: string
 let selvage: Selvage
@@ -28,6 +28,7 @@ const url = 'https://example.org'
 const surfaces: { readonly [what: string]: (options: never) => unknown } = {
   'openSelvage()': (options) => openSelvage(options),
   'inspect()': (options) => inspect(options),
+  'backUp()': (options) => backUp(options),
   'durable()': (options) => durable(options),
   'webhook()': (options) => webhook(options),
   'verifyWebhook()': (options) => verifyWebhook(options),

@@ -473,7 +473,7 @@ describe('fork', () => {
 describe('what does not exist', () => {
   test('a database: named, and not created', async () => {
     const none = join(folder, 'none', 'a.db')
-    for (const args of [['list'], ['show', 'x'], ['approve', 'ap_x'], ['doctor']]) {
+    for (const args of [['list'], ['show', 'x'], ['approve', 'ap_x'], ['doctor'], ['backup', 'b']]) {
       expect(await cliAt(`sqlite:${none}`, ...args)).toMatchObject({
         code: 3,
         out: '',
@@ -624,6 +624,35 @@ describe('work', () => {
   ])('%s is refused', async (name, source, message) => {
     if (source !== undefined) writeFileSync(join(folder, name), source)
     expect(await cli('work', name)).toMatchObject({ code: 2, err: expect.stringContaining(message) })
+  })
+})
+
+describe('backup', () => {
+  test('is a database in which a run goes on where it was', async () => {
+    const run = await publishing().start('text', { runId: 'r' })
+    const question = await questionOf(run)
+    const file = join(folder, 'backup.db')
+    const told = await cli('backup', file)
+    expect(told).toMatchObject({ code: 0, err: '', out: expect.stringContaining(`Copied to ${file}, `) })
+    expect(await cli('backup', file, '--json')).toMatchObject({ code: 2, err: expect.stringContaining('BAD_INPUT') })
+    await run.approve(question)
+    await run.result()
+    await selvage.close()
+    selvage = await openSelvage({ url: `sqlite:${file}` })
+    publishing()
+    await selvage.work()
+    const again = selvage.run('r')
+    expect((await again.status()).status).toBe('suspended')
+    await again.reject(await questionOf(again))
+    expect(await again.result()).toEqual({ sent: false })
+    await selvage.close()
+    expect((await cli('doctor')).code).toBe(0)
+    expect(await cliAt('postgres://nowhere/x', 'backup', 'c')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('pg_dump'),
+    })
+    const tiny = await cli('backup', join(folder, 'second.db'), '--json')
+    expect(json(tiny)).toEqual({ path: join(folder, 'second.db'), bytes: expect.any(Number) })
   })
 })
 

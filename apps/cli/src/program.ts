@@ -4,6 +4,7 @@ import { UsageError } from '@selvage/core'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AnswerOptions, answer, type DelegateOptions, defaultBy, delegate, parseJson } from './answer.ts'
 import { type ApprovalsOptions, approvals } from './approvals.ts'
+import { backup } from './backup.ts'
 import { type BulkOptions, bulk, discardOne, isBulk } from './bulk.ts'
 import { doctor } from './doctor.ts'
 import { type EffectsOptions, effects } from './effects.ts'
@@ -286,6 +287,10 @@ function addOperating(program: Command): void {
     .command('doctor')
     .description('check this machine and the database; exit code 1 if something is wrong')
     .action((_options, command: Command) => doctor(command.optsWithGlobals()))
+  program
+    .command('backup <file>')
+    .description('copy the database as it is now to a new file; programs that work on it go on')
+    .action((file: string, _options, command: Command) => backup(file, command.optsWithGlobals()))
   program
     .command('serve', { hidden: true })
     .allowUnknownOption()

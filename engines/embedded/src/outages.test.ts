@@ -1,5 +1,5 @@
 /** A store that is away for a while, and comes back: what was in hand is in the journal then, and nothing was made twice. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import {
@@ -421,54 +421,75 @@ describe.each(STORES)('%s', (_, open) => {
   })
 })
 
-describe.skipIf(server?.isOwn !== true)('a PostgreSQL that is killed in the middle of much work', () => {
-  const RUNS = Array.from({ length: 12 }, (_, n) => n)
-  const ROUNDS = 30
-  /** Longer than the store is patient. */
-  const AWAY_MS = 6_500
-
-  it('and started again costs nobody anything: no step is made twice, no effect unknown, nobody gives up', async () => {
-    const calls = new Map<string, number>()
-    const both = (durable: Durable, round: number): Promise<unknown> =>
-      Promise.all(
-        (['search', 'charge'] as const).map((name) => {
-          const key = `${name} ${round}`
-          const effect = name === 'charge' ? 'once' : 'idempotent'
-          return durable.step({ key, kind: 'tool', name, effect }, async () => {
-            const call = `${durable.runId} ${key}`
-            calls.set(call, (calls.get(call) ?? 0) + 1)
-            await sleep(50)
-          })
-        }),
-      )
-    const run = async (durable: Durable): Promise<string> => {
-      for (let round = 0; round < ROUNDS; round++) await both(durable, round)
-      return 'done'
-    }
-    const runtime = nodeRuntime()
-    const store = await postgresStore({ url: url as string, schema: 'killed' })
-    const engine = embeddedEngine({ store, runtime, onError: () => {} })
-    opened.push(engine)
-    const hostOf = (name: string): Host =>
-      createHost({ runtime, manifest: engine.manifest, programs: () => [program(name, run)], outbound: engine })
-    await engine.serve(hostOf('worked'), { concurrency: RUNS.length })
-    const attached = hostOf('attached')
-    const ends = await Promise.all(
-      RUNS.map(async (n) => {
-        await engine.start(`worked ${n}`, { program: 'worked', input: null })
-        return await engine.attach?.(`attached ${n}`, { program: 'attached', input: null }, attached)
+/** An outage for as long as the function takes, under runs that workers hold and runs that are attached. */
+async function costsNobodyAnything(store: Store, outage: () => Promise<unknown>): Promise<void> {
+  const runs = Array.from({ length: 12 }, (_, n) => n)
+  const rounds = 30
+  const calls = new Map<string, number>()
+  const both = (durable: Durable, round: number): Promise<unknown> =>
+    Promise.all(
+      (['search', 'charge'] as const).map((name) => {
+        const key = `${name} ${round}`
+        const effect = name === 'charge' ? 'once' : 'idempotent'
+        return durable.step({ key, kind: 'tool', name, effect }, async () => {
+          const call = `${durable.runId} ${key}`
+          calls.set(call, (calls.get(call) ?? 0) + 1)
+          await sleep(50)
+        })
       }),
     )
-    await sleep(500)
-    await server?.kill()
-    await sleep(AWAY_MS)
-    await server?.start()
-    expect(await Promise.all(ends.map((each) => each?.ended))).toEqual(RUNS.map(() => ({ ok: 'done' })))
-    for (const n of RUNS) {
-      await is(engine, `worked ${n}`, 'completed')
-      expect((await engine.describe(`worked ${n}`, { claims: true })).claims).toHaveLength(1)
-    }
-    expect([...calls].filter(([, count]) => count > 1)).toEqual([])
-    expect(calls.size).toBe(2 * 2 * RUNS.length * ROUNDS)
+  const run = async (durable: Durable): Promise<string> => {
+    for (let round = 0; round < rounds; round++) await both(durable, round)
+    return 'done'
+  }
+  const runtime = nodeRuntime()
+  const engine = embeddedEngine({ store, runtime, onError: () => {} })
+  opened.push(engine)
+  const hostOf = (name: string): Host =>
+    createHost({ runtime, manifest: engine.manifest, programs: () => [program(name, run)], outbound: engine })
+  await engine.serve(hostOf('worked'), { concurrency: runs.length })
+  const attached = hostOf('attached')
+  const ends = await Promise.all(
+    runs.map(async (n) => {
+      await engine.start(`worked ${n}`, { program: 'worked', input: null })
+      return await engine.attach?.(`attached ${n}`, { program: 'attached', input: null }, attached)
+    }),
+  )
+  await sleep(500)
+  await outage()
+  expect(await Promise.all(ends.map((each) => each?.ended))).toEqual(runs.map(() => ({ ok: 'done' })))
+  for (const n of runs) {
+    await is(engine, `worked ${n}`, 'completed')
+    expect((await engine.describe(`worked ${n}`, { claims: true })).claims).toHaveLength(1)
+  }
+  expect([...calls].filter(([, count]) => count > 1)).toEqual([])
+  expect(calls.size).toBe(2 * 2 * runs.length * rounds)
+}
+
+describe('no step is made twice, no effect is unknown and nobody gives up', () => {
+  /** Longer than the store of PostgreSQL is patient. */
+  const AWAY_MS = 6_500
+
+  it.skipIf(server?.isOwn !== true)(
+    'where a PostgreSQL is killed and started again',
+    async () => {
+      const store = await postgresStore({ url: url as string, schema: 'killed' })
+      await costsNobodyAnything(store, async () => {
+        await server?.kill()
+        await sleep(AWAY_MS)
+        await server?.start()
+      })
+    },
+    60_000,
+  )
+
+  it('where the file of a SQLite database is moved away and put back', async () => {
+    const store = await sqliteStore({ path: join(folder, 'db') })
+    await costsNobodyAnything(store, async () => {
+      const files = ['db', 'db-wal', 'db-shm'].map((name) => join(folder, name))
+      for (const file of files) renameSync(file, `${file}.away`)
+      await sleep(2_000)
+      for (const file of files) renameSync(`${file}.away`, file)
+    })
   }, 60_000)
 })

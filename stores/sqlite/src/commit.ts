@@ -24,6 +24,7 @@ import type { Database } from './database.ts'
 import { failure, isBusy } from './failure.ts'
 import type { Log } from './log.ts'
 import type { Turns } from './turns.ts'
+import type { Whereabouts } from './whereabouts.ts'
 
 const GROUP_MS = 5
 /** So many units are told in one turn of their own: each lets a program go on to its next step, which takes some 0.1 ms. */
@@ -72,12 +73,20 @@ interface Unit {
 /** Thrown by a unit that has taken the whole group back, and does otherwise the next time. */
 export class Again extends Error {}
 
+/** What surrounds the commits of one database; what a database in memory does not have is undefined. */
+export interface Surroundings {
+  readonly log: Log | undefined
+  readonly checkpoints: Checkpoints | undefined
+  readonly whereabouts: Whereabouts | undefined
+}
+
 export class Commits {
   readonly #database: Database
   readonly #turns: Turns
   readonly #bell: Bell
   readonly #log: Log | undefined
   readonly #checkpoints: Checkpoints | undefined
+  readonly #whereabouts: Whereabouts | undefined
   #queue: Unit[] = []
   /** What is left to be done of the last commit. */
   readonly #rest: (() => Promise<void> | void)[] = []
@@ -103,14 +112,15 @@ export class Commits {
     database: Database,
     turns: Turns,
     bell: Bell,
-    behind: { readonly log: Log | undefined; readonly checkpoints: Checkpoints | undefined },
+    { log, checkpoints, whereabouts }: Surroundings,
     onRollback: () => void,
   ) {
     this.#database = database
     this.#turns = turns
     this.#bell = bell
-    this.#log = behind.log
-    this.#checkpoints = behind.checkpoints
+    this.#log = log
+    this.#checkpoints = checkpoints
+    this.#whereabouts = whereabouts
     this.#onRollback = onRollback
   }
 
@@ -155,14 +165,15 @@ export class Commits {
       await new Promise<void>((resolve) => void this.#readers.push(resolve))
     }
     if (this.#closed) throw closedError(this.#database.path)
+    this.#whereabouts?.require(performance.now())
     try {
       return body()
     } catch (error) {
-      if (!isBusy(error)) throw failure(this.#database.path, error)
+      if (!isBusy(error)) throw this.#failure(error)
       try {
         return await this.#turns.retry(body)
       } catch (later) {
-        throw failure(this.#database.path, later)
+        throw this.#failure(later)
       }
     }
   }
@@ -207,6 +218,7 @@ export class Commits {
     let isLeft = false
     let ms = 0
     try {
+      this.#whereabouts?.require(performance.now())
       isLeft = this.#log?.leaveSync(aside || first?.durability === 'written') ?? false
       ms = this.#commit(group)
     } catch (error) {
@@ -358,8 +370,14 @@ export class Commits {
     // Busy for too long, before any unit was taken up: all are told.
     const failed = isBusy(error) ? this.#queue.splice(0) : this.#queue.splice(0, Math.max(1, group.length))
     this.#wait = undefined
-    const told = failure(this.#database.path, reason)
+    const told = this.#failure(reason)
     for (const unit of failed) unit.reject(told)
+  }
+
+  /** What SQLite says of files that are not those that were opened is no use to anybody. */
+  #failure(error: unknown): Error {
+    if (SelvageError.is(error)) return error
+    return this.#whereabouts?.look() ?? failure(this.#database.path, error)
   }
 }
 

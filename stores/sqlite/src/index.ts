@@ -5,7 +5,6 @@
  * Beside `<path>` (and SQLite's own `-wal` and `-shm`) lie `<path>-bell` and `<path>-turn`, empty or nearly so, and a
  * lock file for each living worker. Not for network file systems: SQLite's log is shared memory.
  */
-import { resolve } from 'node:path'
 import { type OptionNames, refuseUnknown, type Store } from '@selvage/core'
 import { Appends } from './append.ts'
 import { question, questions } from './asked.ts'
@@ -28,11 +27,14 @@ import { CHECKPOINT_PAGES, LOG_ROOM_BYTES, openDatabase, syncing } from './open.
 import { outbox } from './outbox.ts'
 import { sqlitePots } from './pots.ts'
 import { describe, glance, list } from './queries.ts'
+import { realPath } from './real-path.ts'
 import { create, finish, postpone, release, reopen, suspend } from './runs.ts'
 import { Turns } from './turns.ts'
 import { unknownSteps } from './unknown.ts'
+import { Whereabouts } from './whereabouts.ts'
 import { Workers } from './workers.ts'
 
+export { type Backup, backUpDatabase } from './backup.ts'
 export { type Inspection, inspectDatabase, type WorkerInspection } from './inspect.ts'
 
 export interface SqliteStoreOptions {
@@ -60,7 +62,7 @@ export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
   refuseUnknown('sqliteStore()', options, OPTIONS)
   const durability = options.durability ?? 'full'
   const memory = options.path === ':memory:'
-  const path = memory ? options.path : resolve(options.path)
+  const path = memory ? options.path : realPath(options.path)
   const beside = (name: string): string | undefined => (memory ? undefined : `${path}-${name}`)
   const turns = new Turns(path, beside('turn'))
   const database = await openDatabase(path, { durability, maxBytes: options.maxBytes }, turns)
@@ -89,7 +91,8 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
   const log = hasLog ? new Log(database, { synced, roomBytes: LOG_ROOM_BYTES }) : undefined
   const pragmas = syncing(synced ? 'full' : 'normal')
   const checkpoints = hasLog ? new Checkpoints(database, { pages: CHECKPOINT_PAGES, pragmas }) : undefined
-  const commits = new Commits(database, turns, bell, { log, checkpoints }, () => {
+  const whereabouts = hasLog ? new Whereabouts(database.path, performance.now()) : undefined
+  const commits = new Commits(database, turns, bell, { log, checkpoints, whereabouts }, () => {
     names.forget()
     appends.forget()
   })

@@ -2,9 +2,9 @@
  * Looking at a database without becoming part of it: read-only, no migration, no lock. For `selvage doctor`.
  */
 import { readdirSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { RunStatus } from '@selvage/core'
 import { failure } from './failure.ts'
+import { realPath } from './real-path.ts'
 import { DatabaseSync } from './sqlite.ts'
 import { statusName } from './status.ts'
 import { fromText } from './text.ts'
@@ -38,7 +38,7 @@ export interface WorkerInspection {
 
 /** Errors as of `sqliteStore`; UNAVAILABLE too while another process changes the schema. */
 export function inspectDatabase(path: string): Inspection {
-  const file = resolve(path)
+  const file = realPath(path)
   let database: DatabaseSync | undefined
   try {
     database = new DatabaseSync(file, { readOnly: true, timeout: 1_000 })

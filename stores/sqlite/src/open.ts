@@ -12,7 +12,7 @@ import { failure } from './failure.ts'
 import type { Turns } from './turns.ts'
 
 /** "selv" */
-const APPLICATION_ID = 0x73656c76
+export const APPLICATION_ID = 0x73656c76
 /** The packing of bodies (body.ts) is made for it. */
 export const PAGE_BYTES = 2048
 const CACHE_KIB = 16 * 1024

@@ -1,0 +1,83 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { claimed, enlisted, newRun, type Place, place, step } from '../test/place.ts'
+import { backUpDatabase, inspectDatabase, sqliteStore } from './index.ts'
+
+let here: Place
+let copy: string
+beforeEach(() => {
+  here = place()
+  copy = join(here.folder, 'copy.db')
+})
+afterEach(() => here.close())
+
+it('a copy that is made while others write is one moment of it: whole, and a run goes on from there', async () => {
+  const child = here.child(`
+    await store.enlist({ id: 'original', pid: process.pid, host: 'h' }, 60_000, Date.now())
+    await store.create({ runId: 'r', start: { program: 'p', input: null }, salt: '', inputHash: '', at: 1 })
+    const [{ fence }] = await store.claim('original', [{ name: 'p' }], 1, Date.now())
+    for (let at = 1; ; at++) {
+      const step = { seq: at, at, type: 'step', key: 'k', op: { key: 'k', kind: 'tool', name: 'search' }, attempt: 1, startedAt: at, outcome: { ok: 'x'.repeat(3_000) } }
+      await store.append('r', fence, at, [step])
+      if (at === 200) say('at work')
+    }`)
+  expect(await child.line()).toBe('at work')
+  expect(backUpDatabase(here.path, copy)).toEqual({ path: copy, bytes: expect.any(Number) })
+  expect(inspectDatabase(copy)).toMatchObject({ damage: [], runs: { running: 1 } })
+  const restored = await sqliteStore({ path: copy })
+  const entries = await restored.load('r', 0)
+  expect(entries.length).toBeGreaterThan(200)
+  expect(entries.map(({ seq }) => seq)).toEqual(entries.map((_, index) => index))
+  // Whoever worked on the original is no worker of the copy, though it lives.
+  await enlisted(restored, 'w', Date.now())
+  const { fence } = await restored.claimRun('w', 'r', Date.now())
+  await restored.append('r', fence, entries.length, [step(entries.length)])
+  await restored.close()
+  expect(readdirSync(here.folder).filter((name) => name.includes('partial'))).toEqual([])
+})
+
+it('is refused where a file is', async () => {
+  await here.open()
+  writeFileSync(copy, 'precious')
+  expect(() => backUpDatabase(here.path, copy)).toThrow(
+    /There is a file at .*copy\.db already\. A backup replaces nothing/,
+  )
+})
+
+it('is refused of another database, of what is none, and of nothing', () => {
+  const other = join(here.folder, 'other.db')
+  const database = new DatabaseSync(other)
+  database.exec('create table accounts (id)')
+  database.close()
+  expect(() => backUpDatabase(other, copy)).toThrow(/other\.db is no database of Selvage/)
+  writeFileSync(other, 'dear diary, '.repeat(1_000))
+  expect(() => backUpDatabase(other, copy)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  expect(() => backUpDatabase(join(here.folder, 'none.db'), copy)).toThrow(
+    expect.objectContaining({ code: 'BAD_INPUT' }),
+  )
+  expect(existsSync(copy)).toBe(false)
+})
+
+it('says which file could not be written, and leaves nothing behind', async () => {
+  const store = await here.open()
+  await enlisted(store)
+  await claimed(store)
+  const nowhere = join(here.folder, 'nowhere', 'copy.db')
+  expect(() => backUpDatabase(here.path, nowhere)).toThrow(
+    expect.objectContaining({ message: expect.stringContaining(nowhere) }),
+  )
+  await store.create(newRun('other'))
+  expect((await store.load('r', 0)).length).toBe(1)
+})
+
+it('replaces what a killed one has left, and only that', async () => {
+  await here.open()
+  writeFileSync(`${copy}.partial`, 'half')
+  backUpDatabase(here.path, copy)
+  expect(inspectDatabase(copy).damage).toEqual([])
+  mkdirSync(join(here.folder, 'a.partial'))
+  expect(() => backUpDatabase(here.path, join(here.folder, 'a'))).toThrow()
+  expect(existsSync(join(here.folder, 'a.partial'))).toBe(true)
+})
