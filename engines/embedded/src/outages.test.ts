@@ -470,18 +470,15 @@ describe('no step is made twice, no effect is unknown and nobody gives up', () =
   /** Longer than the store of PostgreSQL is patient. */
   const AWAY_MS = 6_500
 
-  it.skipIf(server?.isOwn !== true)(
-    'where a PostgreSQL is killed and started again',
-    async () => {
-      const store = await postgresStore({ url: url as string, schema: 'killed' })
-      await costsNobodyAnything(store, async () => {
-        await server?.kill()
-        await sleep(AWAY_MS)
-        await server?.start()
-      })
-    },
-    60_000,
-  )
+  it('where a PostgreSQL is killed and started again', async ({ skip }) => {
+    if (server?.isOwn !== true) skip(missing ?? 'the server is not ours to kill')
+    const store = await postgresStore({ url: url as string, schema: 'killed' })
+    await costsNobodyAnything(store, async () => {
+      await server?.kill()
+      await sleep(AWAY_MS)
+      await server?.start()
+    })
+  }, 60_000)
 
   it('where the file of a SQLite database is moved away and put back', async () => {
     const store = await sqliteStore({ path: join(folder, 'db') })
