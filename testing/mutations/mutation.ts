@@ -20,7 +20,7 @@ export interface Mutation {
   readonly title: string
   /** Where the title stands, if another file registers the test: a section of the conformance suite. */
   readonly titleIn?: string
-  /** Also in the processes that the test spawns. They run what is built: there `find` occurs exactly once, too. */
+  /** Also in the processes that the test spawns. Most run what is built: there `find` occurs exactly once, too. */
   readonly processes?: boolean
 }
 

@@ -103,6 +103,16 @@ export const SQLITE: readonly Mutation[] = [
     title: 'a link that leads elsewhere now leaves the store where it was',
   },
   {
+    name: 'a process that may open no more files takes the others for dead',
+    breaks: 'I3',
+    file: 'stores/sqlite/src/workers.ts',
+    find: 'isBusy(error) || existsSync(file)',
+    put: 'isBusy(error)',
+    test: 'stores/sqlite/src/workers.test.ts',
+    title: 'is no dead one for a process that may open no more files',
+    processes: true,
+  },
+  {
     name: 'the last answer to a question wins',
     breaks: 'I4',
     file: 'stores/sqlite/src/inbox.ts',

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import type { Store } from '@selvage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -26,6 +27,23 @@ describe('the lock of a worker', () => {
     await store.dismiss('w1', true)
     await store.close()
     expect(locks()).toEqual(['selvage.db-worker-w1.lock'])
+  })
+})
+
+describe('a worker that lives', () => {
+  const looker = `import { openSync } from 'node:fs'
+    import { sqliteStore } from '@selvage/store-sqlite'
+    const [path] = process.argv.slice(1)
+    const store = await sqliteStore({ path })
+    try { for (;;) openSync('/dev/null') } catch (error) { console.log(error.code) }
+    console.log(JSON.stringify(await store.dead(1_500)))
+    process.kill(process.pid, 'SIGKILL')`
+
+  it('is no dead one for a process that may open no more files', async () => {
+    await enlisted(store, 'w1')
+    const node = [process.execPath, '--conditions=@selvage/source', '--input-type=module', '--eval', looker, here.path]
+    const { stdout } = spawnSync('sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', ...node], { cwd: import.meta.dirname })
+    expect(stdout.toString().split('\n')).toEqual(['EMFILE', '[]', ''])
   })
 })
 

@@ -10,7 +10,7 @@
  *
  * The file must never be opened by other means in the process that holds it: closing any descriptor frees the lock.
  */
-import { statSync, unlinkSync } from 'node:fs'
+import { existsSync, statSync, unlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { LeaseLostError, type WorkerIdentity } from '@selvage/core'
@@ -260,7 +260,10 @@ export function lockFile(prefix: string, workerId: string): string {
   return `${prefix}${safe}.lock`
 }
 
-/** Read-only: a probe neither creates the file nor stands in the way of another probe. */
+/**
+ * Read-only: a probe neither creates the file nor stands in the way of another probe. Who cannot look (no descriptor is free, no
+ * right to read) knows of no death: then the lease decides.
+ */
 export function isLocked(file: string): boolean {
   let probe: DatabaseSync | undefined
   try {
@@ -268,7 +271,7 @@ export function isLocked(file: string): boolean {
     probe.exec('begin exclusive')
     return false
   } catch (error) {
-    return isBusy(error)
+    return isBusy(error) || existsSync(file)
   } finally {
     probe?.close()
   }
