@@ -91,7 +91,7 @@ export const SQLITE: readonly Mutation[] = [
     find: 'return realpathSync(given)',
     put: 'return given',
     test: 'stores/sqlite/src/real-path.test.ts',
-    title: 'has one set of workers: the first is the file',
+    title: 'has one set of workers: ',
   },
   {
     name: 'who has a database open follows a link that leads elsewhere now',
