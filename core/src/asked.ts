@@ -37,8 +37,6 @@ export interface AskedWait {
   readonly shielded: boolean
   readonly resolve: (result: WaitResult<unknown>) => void
   readonly reject: (error: unknown) => void
-  /** Its entry is on the way. */
-  recorded: boolean
 }
 
 /** An `open` or `state` on its way into the journal. */

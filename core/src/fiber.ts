@@ -423,15 +423,12 @@ export class Fiber {
 
   /** Names of the signals that the program waits for. */
   awaitedSignals(): readonly string[] {
-    const signals = new Set<string>()
-    for (const wait of this.mailbox.open()) signals.add(wait.signalName)
-    return [...signals]
+    return [...this.mailbox.open.names()]
   }
 
   /** The earliest time-out of a wait, or time of another attempt (one after `seen`). */
   nextTime(seen: number = 0): number | undefined {
-    let first: number | undefined
-    for (const wait of this.mailbox.open()) first = earlier(first, wait.until)
+    let first = this.mailbox.open.firstUntil()
     for (const { phase, notBefore } of this.steps.values()) {
       if (phase === 'asked' && notBefore > seen) first = earlier(first, notBefore)
     }
@@ -439,7 +436,7 @@ export class Fiber {
   }
 
   get isWaiting(): boolean {
-    if (this.mailbox.open().length > 0) return true
+    if (!this.mailbox.open.isEmpty) return true
     for (const step of this.steps.values()) if (step.phase === 'asked' && step.notBefore > this.clock()) return true
     return false
   }

@@ -2,7 +2,7 @@
  * The signals and waits of a fiber.
  *
  *   signal:  arriving (its entry is on its way) ──settled──▶ in the journal's inbox ──▶ consumed by one wait
- *   wait:    open ──▶ recorded (its entry is on its way: a signal claimed, or time over) ──settled──▶ answered
+ *   wait:    open ──▶ ended (its entry is on its way: a signal claimed, or time over) ──settled──▶ answered
  *
  * A signal counts once by its id. What is never true: one signal claimed by two waits; a wait ended by a signal that is
  * not in the journal before it.
@@ -13,14 +13,17 @@ import type { Signal } from './entry.ts'
 import type { Fiber } from './fiber.ts'
 import type { Json } from './json.ts'
 import type { EndedWait } from './known.ts'
+import { OpenWaits } from './open-waits.ts'
 import type { WaitResult } from './ports.ts'
 
-const NONE: readonly AskedWait[] = []
-
 export class Mailbox {
+  /** Those that nothing has ended yet. */
+  readonly open: OpenWaits = new OpenWaits()
   private readonly fiber: Fiber
   private readonly waits = new Map<string, AskedWait>()
-  private readonly arriving: Signal[] = []
+  /** By name, oldest first, and by id. */
+  private readonly arriving = new Map<string, Map<string, Signal>>()
+  private readonly arrivingIds = new Set<string>()
   /** Ids of signals whose `wait` entry is not settled yet. */
   private readonly claimed = new Set<string>()
 
@@ -33,37 +36,37 @@ export class Mailbox {
   /** Journals a signal and ends the wait that it answers. Only when live. */
   accept(signal: Signal): void {
     if (this.knows(signal)) return
-    this.arriving.push(signal)
+    this.arrivingIds.add(signal.id)
+    const named = this.arriving.get(signal.name)
+    if (named === undefined) this.arriving.set(signal.name, new Map([[signal.id, signal]]))
+    else named.set(signal.id, signal)
     this.fiber.produce({ type: 'signal', signal })
-    for (const wait of this.waits.values()) {
-      if (wait.signalName === signal.name && !wait.recorded) {
-        this.match(wait)
-        break
-      }
-    }
+    const wait = this.open.oldest(signal.name)
+    if (wait !== undefined) this.match(wait)
   }
 
   /** Whether a signal is journaled or about to be, or is of no further use. */
-  knows(signal: Signal): boolean {
-    if (this.fiber.known.seen(signal.id) || (signal.name.startsWith('$') && signal.name !== '$cancel')) return true
-    return this.arriving.some((other) => other.id === signal.id)
+  knows({ id, name }: Signal): boolean {
+    if (this.fiber.known.seen(id) || (name.startsWith('$') && name !== '$cancel')) return true
+    return this.arrivingIds.has(id)
   }
 
   arrived(signalName: string): boolean {
     return this.unclaimed(signalName) !== undefined
   }
 
-  settleSignal(signal: Signal): void {
-    const at = this.arriving.findIndex((candidate) => candidate.id === signal.id)
-    if (at >= 0) this.arriving.splice(at, 1)
+  settleSignal({ id, name }: Signal): void {
+    if (!this.arrivingIds.delete(id)) return
+    const named = this.arriving.get(name)
+    named?.delete(id)
+    if (named?.size === 0) this.arriving.delete(name)
   }
 
   /** The oldest signal of that name, journaled or about to be, that no wait has taken. */
   private unclaimed(name: string): Signal | undefined {
-    const free = (signal: Signal): boolean => !this.claimed.has(signal.id)
-    return (
-      this.fiber.known.inbox(name).find(free) ?? this.arriving.find((signal) => signal.name === name && free(signal))
-    )
+    for (const signal of this.fiber.known.inbox(name)) if (!this.claimed.has(signal.id)) return signal
+    for (const signal of this.arriving.get(name)?.values() ?? []) if (!this.claimed.has(signal.id)) return signal
+    return undefined
   }
 
   // ── waits ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -83,7 +86,6 @@ export class Mailbox {
         shielded,
         resolve: resolve as (result: WaitResult<unknown>) => void,
         reject,
-        recorded: false,
       }
       const { waits } = fiber.known
       const ended = waits.get(key)
@@ -93,6 +95,7 @@ export class Mailbox {
         return
       }
       this.waits.set(key, wait)
+      this.open.add(wait)
       if (fiber.live) this.match(wait)
       fiber.asked()
     })
@@ -102,6 +105,7 @@ export class Mailbox {
     const wait = this.waits.get(key)
     if (wait === undefined) return undefined
     this.waits.delete(key)
+    this.open.delete(wait)
     const { waits } = this.fiber.known
     const ended = waits.get(key)
     waits.delete(key)
@@ -112,19 +116,13 @@ export class Mailbox {
 
   /** What came during replay ends the waits that the journal left open. */
   goLive(): void {
-    for (const wait of this.waits.values()) if (!wait.recorded) this.match(wait)
+    for (const wait of this.waits.values()) if (this.open.has(wait)) this.match(wait)
   }
 
   /** Ends waits whose time has come, in the order of their times: nobody may have been here to look at the first. */
   expire(now: number): void {
-    if (this.waits.size === 0) return
-    const due: { readonly wait: AskedWait; readonly until: number }[] = []
-    for (const wait of this.waits.values()) {
-      const { recorded, until } = wait
-      if (!recorded && until !== undefined && until <= now) due.push({ wait, until })
-    }
-    for (const { wait } of due.sort((a, b) => a.until - b.until)) {
-      wait.recorded = true
+    for (const wait of this.open.due(now)) {
+      this.open.delete(wait)
       this.fiber.produce({ type: 'wait', key: wait.key })
     }
   }
@@ -133,25 +131,22 @@ export class Mailbox {
     for (const [key, wait] of this.waits) {
       if (wait.shielded) continue
       this.waits.delete(key)
+      this.open.delete(wait)
       wait.reject(error)
     }
   }
 
-  /** Waits that nothing has ended yet. */
-  open(): readonly AskedWait[] {
-    return this.waits.size === 0 ? NONE : [...this.waits.values()].filter((wait) => !wait.recorded)
-  }
-
   /** Nothing that an open wait waits for has come. */
   get isUnanswered(): boolean {
-    return this.open().every((wait) => this.unclaimed(wait.signalName) === undefined)
+    for (const name of this.open.names()) if (this.arrived(name)) return false
+    return true
   }
 
   private match(wait: AskedWait): void {
     const signal = this.unclaimed(wait.signalName)
     if (signal === undefined) return
     this.claimed.add(signal.id)
-    wait.recorded = true
+    this.open.delete(wait)
     this.fiber.produce({ type: 'wait', key: wait.key, signalId: signal.id })
   }
 

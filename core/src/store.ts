@@ -155,8 +155,11 @@ export interface Store {
   discard?(runId: string, options: DiscardOptions, now: number): Promise<readonly string[]>
   /** First writer of signal.id wins. Wakes the run if it waits for the name, or if the name starts with `$`. */
   signal(runId: string, signal: Signal, now: number): Promise<SignalReceipt>
-  /** Signals of a claimed run that arrived since the claim and are not in the journal. */
-  pendingSignals(runId: string): Promise<readonly Signal[]>
+  /**
+   * Signals of a claimed run that arrived since the claim and are not in the journal, oldest first. `after`: the id of one that
+   * was among them before; those that arrived before it may be left out.
+   */
+  pendingSignals(runId: string, after?: string): Promise<readonly Signal[]>
   /** Those of these runs that have such signals, in no order: cheap for thousands. */
   unheard(runIds: readonly string[]): Promise<readonly string[]>
 

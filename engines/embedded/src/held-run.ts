@@ -65,11 +65,16 @@ export class HeldRun {
   /** Reads what arrived since the claim and is not in the journal: the program is offered it in the order of the inbox. */
   readonly lookIntoInbox: () => Promise<void> = coalesced(async () => {
     if (!this.advancing) return
-    for (const signal of await this.holder.store.pendingSignals(this.runId)) this.offering.add(signal)
+    for (const signal of await this.holder.store.pendingSignals(this.runId, this.offered)) {
+      this.offering.add(signal)
+      this.offered = signal.id
+    }
   })
   private readonly claim: Claim
   private readonly holder: Holder
   private readonly offering: Offering
+  /** The last signal that this advance was offered. */
+  private offered: string | undefined
   private readonly writer: Writer
   private state: 'going' | 'stopping' | 'withdrawn' | 'lost' = 'going'
   private cursor: number
@@ -249,6 +254,7 @@ export class HeldRun {
     const { claim, holder, delivery } = this
     this.delivery = 1
     this.woken = false
+    this.offered = undefined
     return new Promise<Progress | undefined>((resolve, reject) => {
       this.interrupt = () => resolve(undefined)
       const request = {

@@ -96,12 +96,15 @@ async function isKept(rows: Rows, n: number, name: string): Promise<boolean> {
   return isOfChild(name) || (delegated !== undefined && (await outlivesRun(rows, n, delegated)))
 }
 
-export async function pendingSignals(database: Database, runId: string): Promise<readonly Signal[]> {
+export async function pendingSignals(database: Database, runId: string, after?: string): Promise<readonly Signal[]> {
   const found = await database.statement((rows) =>
     rows.all<InboxRow & { is_there: boolean }>(
       `select inbox.id, inbox.name, inbox.body, inbox.id is not null as is_there
-         from run left join inbox on inbox.run = run.n and inbox.seq is null where run.id = $1 order by inbox.arrival`,
+         from run left join inbox on inbox.run = run.n and inbox.seq is null and inbox.arrival >
+           coalesce((select seen.arrival from inbox seen where seen.run = run.n and seen.id = $2), 0)
+         where run.id = $1 order by inbox.arrival`,
       toText(runId),
+      after === undefined ? null : toText(after),
     ),
   )
   if (found.length === 0) throw notFound(runId)

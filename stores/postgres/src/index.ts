@@ -105,7 +105,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     reopen: (runId, at, voided, now) => reopen(database, runId, at, voided, now),
     discard: (runId, options, now) => discard(database, runId, options, now),
     signal: (runId, sent, now) => signal(database, runId, sent, now),
-    pendingSignals: (runId) => pendingSignals(database, runId),
+    pendingSignals: (runId, after) => pendingSignals(database, runId, after),
     unheard: (runIds) => unheard(database, runIds),
 
     load: (runId, from, limit) => load(database, runId, from, limit),

@@ -91,11 +91,16 @@ export function signal(
   )
 }
 
-export function pendingSignals(commits: Commits, database: Database, runId: string): Promise<readonly Signal[]> {
+export function pendingSignals(
+  commits: Commits,
+  database: Database,
+  runId: string,
+  after?: string,
+): Promise<readonly Signal[]> {
   return commits.read(() => {
     const run = database.get<{ n: number }>('select n from run where id = ?', toText(runId))
     if (run === undefined) throw notFound(runId)
-    return pendingOf(database, run.n)
+    return pendingOf(database, run.n, after)
   })
 }
 
@@ -107,11 +112,13 @@ export function unheard(commits: Commits, database: Database, runIds: readonly s
   return commits.read(() => database.all<{ id: string }>(UNHEARD, asked).map(({ id }) => fromText(id)))
 }
 
-/** Oldest first. */
-export function pendingOf(database: Database, n: number): Signal[] {
-  return database
-    .all<InboxRow>('select id, name, entry, body from inbox where run = ? and entry is null order by arrival', n)
-    .map(pendingSignal)
+const PENDING = `select id, name, entry, body from inbox where run = ? and entry is null and arrival > ? order by arrival`
+const ARRIVAL = 'select arrival from inbox where run = ? and id = ? and entry is null'
+
+/** Oldest first. `after`: those behind that one, or all where it is in the journal: its number is used again. */
+export function pendingOf(database: Database, n: number, after?: string): Signal[] {
+  const seen = after === undefined ? undefined : database.get<{ arrival: number }>(ARRIVAL, n, toText(after))
+  return database.all<InboxRow>(PENDING, n, seen?.arrival ?? 0).map(pendingSignal)
 }
 
 /** The signal of that id as it was accepted, wherever it stands now. */

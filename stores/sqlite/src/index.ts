@@ -153,7 +153,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
     reopen: (runId, at, voided, now) => reopen(commits, database, names, runId, at, voided, now),
     discard: (runId, options, now) => discard(commits, database, runId, options, now),
     signal: (runId, sent, now) => signal(commits, database, names, runId, sent, now),
-    pendingSignals: (runId) => pendingSignals(commits, database, runId),
+    pendingSignals: (runId, after) => pendingSignals(commits, database, runId, after),
     unheard: (runIds) => unheard(commits, database, runIds),
 
     load: (runId, from, limit) => load(commits, database, names, runId, from, limit),

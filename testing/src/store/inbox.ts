@@ -47,6 +47,34 @@ export function inbox(place: () => StorePlace): void {
       await expect(store.pendingSignals('x')).rejects.toMatchObject({ code: 'NOT_FOUND' })
     })
 
+    it('is pending behind others in the order in which it came, and can be read behind any of them', async () => {
+      const { fence } = await claimed(store)
+      const ids = ['b', 'a', '"c\u0000 \ud800', 'd']
+      for (const [n, id] of ids.entries()) await store.signal('r', { id, name: 'n', payload: n }, 10 + n)
+      const read = async (after?: string): Promise<string[]> =>
+        (await store.pendingSignals('r', after)).map(({ id }) => id)
+      expect(await read()).toEqual(ids)
+      for (const [n, id] of ids.entries()) expect(await read(id)).toEqual(ids.slice(n + 1))
+      const [first, second] = await store.pendingSignals('r')
+      if (first === undefined || second === undefined) throw new Error('they are pending')
+      await store.append('r', fence, 1, [
+        { seq: 1, at: 1, type: 'signal', signal: first },
+        { seq: 2, at: 1, type: 'signal', signal: second },
+      ])
+      expect(await read(ids[2])).toEqual(['d'])
+      // What is in the journal is behind nothing any more: whatever is pending may come.
+      expect((await read('a')).slice(-2)).toEqual(ids.slice(2))
+      for (const id of ids.slice(2)) {
+        const signal = (await store.pendingSignals('r')).find((pending) => pending.id === id)
+        if (signal === undefined) throw new Error('it is pending')
+        const { entries } = await store.describe('r')
+        await store.append('r', fence, entries, [{ seq: entries, at: 1, type: 'signal', signal }])
+      }
+      await store.signal('r', { id: 'later', name: 'n', payload: 5 }, 20)
+      expect(await read('d')).toEqual(['later'])
+      expect(await read('unknown')).toEqual(['later'])
+    })
+
     it('is unheard until it is in the journal, of many runs at once', async () => {
       const runs = await Promise.all(
         Array.from({ length: 40 }, (_, n) => claimed(store, n === 7 ? '"a \ud800' : `r${n}`)),
