@@ -45,7 +45,7 @@ export class Names {
     }
     if (this.#open.get(name) === true) {
       throw new UsageError('KEY_IN_USE', `"${name}" is already open in run ${this.#runId}.`, {
-        hint: 'Give each of those that run at once a key of its own: { key: … }.',
+        hint: 'Give each of those that are open at once a name of its own, or a key of its own where it takes one: { key: … }.',
         details: { runId: this.#runId, name },
       })
     }
