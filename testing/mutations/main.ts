@@ -15,12 +15,14 @@ const VITEST = join(ROOT, 'node_modules/vitest/vitest.mjs')
 const folder = mkdtempSync(join(tmpdir(), 'selvage-mutations-'))
 
 interface Report {
+  readonly success: boolean
   readonly testResults: readonly {
     readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
   }[]
 }
 
-function run(mutation: Mutation, broken: boolean): { passed: number; failed: number } {
+/** `ended`: whether the tests came to their end. A breakage may also end the process that runs them. */
+function run(mutation: Mutation, broken: boolean): { passed: number; failed: number; ended: boolean } {
   const output = join(folder, 'report.json')
   const pattern = mutation.title.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
   const args = [VITEST, 'run', mutation.test, '-t', pattern, '--reporter=json', `--outputFile=${output}`]
@@ -36,7 +38,7 @@ function run(mutation: Mutation, broken: boolean): { passed: number; failed: num
   rmSync(output)
   const results = report.testResults.flatMap((file) => file.assertionResults)
   const count = (status: string): number => results.filter((each) => each.status === status).length
-  return { passed: count('passed'), failed: count('failed') }
+  return { passed: count('passed'), failed: count('failed'), ended: report.success || count('failed') > 0 }
 }
 
 const only = process.argv.slice(2).join(' ')
@@ -45,7 +47,7 @@ const mutations = MUTATIONS.filter(({ name, file }) => name.includes(only) || fi
 for (const mutation of mutations) {
   const whole = run(mutation, false)
   const broken = run(mutation, true)
-  const noticed = whole.failed === 0 && whole.passed > 0 && broken.failed > 0
+  const noticed = whole.failed === 0 && whole.passed > 0 && (broken.failed > 0 || !broken.ended)
   if (!noticed) unnoticed++
   const verdict = noticed
     ? 'red, as it must be'

@@ -63,6 +63,7 @@ export async function play(
   return { how, entries: engine.entries('r'), ledger, agent: agents.at(-1) as Agent, agents, engine, program }
 }
 
+/** False where nothing was left to answer: a run that waits on for what it was told must be seen to wait. */
 async function answerAll(
   engine: MemoryEngine,
   waits: readonly string[],
@@ -73,8 +74,8 @@ async function answerAll(
     if (!waits.includes(question.id)) continue
     const payload = answer(question)
     if (payload === undefined) continue
-    await engine.signal('r', { id: question.id, name: question.id, payload, by: 'ann' })
-    answered = true
+    const { accepted } = await engine.signal('r', { id: question.id, name: question.id, payload, by: 'ann' })
+    answered ||= accepted
   }
   return answered
 }
