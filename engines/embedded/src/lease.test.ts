@@ -83,6 +83,12 @@ describe('a lease', () => {
     refusal = new LeaseLostError('LEASE_LOST', 'The worker is not enlisted.')
     await pass(LEASE_MS / 3)
     expect(lost).toBe(1)
+    // The operator is told why: nothing else says that a tool blocks the event loop.
+    expect(errors.map(String)).toEqual([
+      expect.stringMatching(
+        /taken for dead: it renewed its lease of 3 s after 1\.0 s\. Others have its runs\..*leaseMs/,
+      ),
+    ])
     expect(lease.workerId).not.toBe(before)
     refusal = undefined
     expect(await lease.keepUp()).toBe(true)

@@ -13,7 +13,7 @@
  * real process: a test that moves its clock by days does not renew thousands of times.
  */
 import { hostname } from 'node:os'
-import { type Runtime, SelvageError, type Store } from '@selvage/core'
+import { LeaseLostError, type Runtime, SelvageError, type Store } from '@selvage/core'
 import type { Reporter } from './report.ts'
 
 export interface LeaseOptions {
@@ -94,6 +94,7 @@ export class Lease {
     } catch (error) {
       if (this.left) return
       if (!SelvageError.is(error, 'LEASE_LOST')) return this.failed(error)
+      this.options.report(this.overtaken(now, error))
       this.onLost()
       await this.enlist().catch((again: unknown) => this.failed(again))
     }
@@ -106,6 +107,17 @@ export class Lease {
     const ms = leaseMs / RENEWALS_PER_LEASE
     this.renewAt = now + ms
     this.arm(ms)
+  }
+
+  private overtaken(now: number, cause: unknown): LeaseLostError {
+    const { leaseMs } = this.options
+    const seconds = ((now - (this.renewedAt ?? now)) / 1_000).toFixed(1)
+    const message = `This process was taken for dead: it renewed its lease of ${leaseMs / 1_000} s after ${seconds} s. Others have its runs.`
+    return new LeaseLostError('LEASE_LOST', message, {
+      hint: 'It stood still, or a tool blocked its event loop: let that work in a process or thread of its own, or raise leaseMs.',
+      details: { workerId: this.id, leaseMs },
+      cause,
+    })
   }
 
   private failed(error: unknown): void {
