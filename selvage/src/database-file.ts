@@ -25,23 +25,21 @@ export function inspect(options: InspectOptions = {}): Inspection {
 }
 
 /**
- * Copies the file of a database as it is at one moment, while programs work on it. It takes this thread as long as it takes to
- * write the copy; the programs go on. What a restored copy means: docs/guarantees.md.
+ * Copies the file of a database as it is at one moment, while programs work on it, this process among them. What a restored copy
+ * means: docs/guarantees.md.
  *
- * BAD_INPUT if there is a file at `to`, or what is to be copied is no database of Selvage; UNAVAILABLE if there is none;
+ * Rejects with BAD_INPUT if there is a file at `to`, or what is to be copied is no database of Selvage; UNAVAILABLE if there is none;
  * DISK_FULL, READ_ONLY.
  */
-export function backUp(options: BackupOptions): Backup {
+export async function backUp(options: BackupOptions): Promise<Backup> {
   refuseUnknown('backUp()', options, BACKUP)
   if (typeof options.to !== 'string' || options.to === '') {
     throw new UsageError('BAD_INPUT', 'backUp() needs the path of the copy.', {
       hint: "Give it: backUp({ to: 'copy.db' }).",
     })
   }
-  return backUpDatabase(
-    fileOf(options.url, 'Use its own tools: pg_dump takes a copy while programs work on it.'),
-    options.to,
-  )
+  const file = fileOf(options.url, 'Use its own tools: pg_dump takes a copy while programs work on it.')
+  return await backUpDatabase(file, options.to)
 }
 
 function fileOf(url: string | undefined, onServer: string): string {

@@ -4,9 +4,9 @@ import { type GlobalOptions, location } from './session.ts'
 import { bytes } from './words.ts'
 
 /** `selvage backup <file>`: a copy of the database at one moment, beside programs that are at work on it. */
-export function backup(file: string, options: GlobalOptions): void {
+export async function backup(file: string, options: GlobalOptions): Promise<void> {
   const output = createOutput(options.json === true)
-  const copy = backUp({ ...location(options), to: file })
+  const copy = await backUp({ ...location(options), to: file })
   if (output.json) output.document(copy)
   else output.line(`Copied to ${copy.path}, ${bytes(copy.bytes)}.`)
 }

@@ -24,7 +24,7 @@ it('a copy that is made while others write is one moment of it: whole, and a run
       if (at === 200) say('at work')
     }`)
   expect(await child.line()).toBe('at work')
-  expect(backUpDatabase(here.path, copy)).toEqual({ path: copy, bytes: expect.any(Number) })
+  expect(await backUpDatabase(here.path, copy)).toEqual({ path: copy, bytes: expect.any(Number) })
   expect(inspectDatabase(copy)).toMatchObject({ damage: [], runs: { running: 1 } })
   const restored = await sqliteStore({ path: copy })
   const entries = await restored.load('r', 0)
@@ -41,20 +41,20 @@ it('a copy that is made while others write is one moment of it: whole, and a run
 it('is refused where a file is', async () => {
   await here.open()
   writeFileSync(copy, 'precious')
-  expect(() => backUpDatabase(here.path, copy)).toThrow(
+  await expect(backUpDatabase(here.path, copy)).rejects.toThrow(
     /There is a file at .*copy\.db already\. A backup replaces nothing/,
   )
 })
 
-it('is refused of another database, of what is none, and of nothing', () => {
+it('is refused of another database, of what is none, and of nothing', async () => {
   const other = join(here.folder, 'other.db')
   const database = new DatabaseSync(other)
   database.exec('create table accounts (id)')
   database.close()
-  expect(() => backUpDatabase(other, copy)).toThrow(/other\.db is no database of Selvage/)
+  await expect(backUpDatabase(other, copy)).rejects.toThrow(/other\.db is no database of Selvage/)
   writeFileSync(other, 'dear diary, '.repeat(1_000))
-  expect(() => backUpDatabase(other, copy)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
-  expect(() => backUpDatabase(join(here.folder, 'none.db'), copy)).toThrow(
+  await expect(backUpDatabase(other, copy)).rejects.toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+  await expect(backUpDatabase(join(here.folder, 'none.db'), copy)).rejects.toThrow(
     expect.objectContaining({ code: 'BAD_INPUT' }),
   )
   expect(existsSync(copy)).toBe(false)
@@ -65,7 +65,7 @@ it('says which file could not be written, and leaves nothing behind', async () =
   await enlisted(store)
   await claimed(store)
   const nowhere = join(here.folder, 'nowhere', 'copy.db')
-  expect(() => backUpDatabase(here.path, nowhere)).toThrow(
+  await expect(backUpDatabase(here.path, nowhere)).rejects.toThrow(
     expect.objectContaining({ message: expect.stringContaining(nowhere) }),
   )
   await store.create(newRun('other'))
@@ -75,9 +75,9 @@ it('says which file could not be written, and leaves nothing behind', async () =
 it('replaces what a killed one has left, and only that', async () => {
   await here.open()
   writeFileSync(`${copy}.partial`, 'half')
-  backUpDatabase(here.path, copy)
+  await backUpDatabase(here.path, copy)
   expect(inspectDatabase(copy).damage).toEqual([])
   mkdirSync(join(here.folder, 'a.partial'))
-  expect(() => backUpDatabase(here.path, join(here.folder, 'a'))).toThrow()
+  await expect(backUpDatabase(here.path, join(here.folder, 'a'))).rejects.toThrow()
   expect(existsSync(join(here.folder, 'a.partial'))).toBe(true)
 })

@@ -2,10 +2,11 @@
  * A copy of a database at one moment, while programs work on it. For `selvage backup`.
  *
  * The file alone is not a copy: what was committed last is in the log beside it. SQLite writes the copy (`vacuum into`) from
- * one read, so nobody waits for it; the log grows meanwhile.
+ * one read, in a thread of its own, so nobody waits for it; the log grows meanwhile.
  */
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { SelvageError, UsageError } from '@selvage/core'
 import { failure } from './failure.ts'
 import { APPLICATION_ID } from './open.ts'
@@ -25,9 +26,10 @@ const BUSY_MS = 10_000
  * Copies the database at `path` to `to`, a file that is not there yet. It is there when it is whole and on the disk: what a
  * killed backup leaves is `<to>.partial`, which the next one replaces.
  *
- * Throws BAD_INPUT (UsageError) where `to` is there or `path` is no database of Selvage; else the errors of `sqliteStore`.
+ * Rejects with BAD_INPUT (UsageError) where `to` is there or `path` is no database of Selvage; else with the errors of
+ * `sqliteStore`.
  */
-export function backUpDatabase(path: string, to: string): Backup {
+export async function backUpDatabase(path: string, to: string): Promise<Backup> {
   const source = realPath(path)
   const target = resolve(to)
   if (existsSync(target)) {
@@ -36,29 +38,11 @@ export function backUpDatabase(path: string, to: string): Backup {
       details: { path: target },
     })
   }
-  let database: DatabaseSync | undefined
-  try {
-    database = new DatabaseSync(source, { readOnly: true, timeout: BUSY_MS })
-    requireOurs(database, source)
-    write(database, target)
-  } catch (error) {
-    throw failure(source, error)
-  } finally {
-    database?.close()
-  }
-  return { path: target, bytes: statSync(target).size }
-}
-
-function requireOurs(database: DatabaseSync, path: string): void {
-  if (database.prepare('pragma application_id').get()?.application_id === APPLICATION_ID) return
-  throw new UsageError('BAD_INPUT', `The file ${path} is no database of Selvage.`, { details: { path } })
-}
-
-function write(database: DatabaseSync, target: string): void {
+  requireOurs(source)
   const partial = `${target}.partial`
   try {
     rmSync(partial, { force: true })
-    database.prepare('vacuum into ?').run(partial)
+    await vacuumInto({ source, partial, busyMs: BUSY_MS })
     sync(partial)
     renameSync(partial, target)
     sync(dirname(target))
@@ -66,7 +50,61 @@ function write(database: DatabaseSync, target: string): void {
     rmSync(partial, { force: true })
     const ofTarget = failure(target, error)
     // What is damaged is what was read.
-    throw SelvageError.is(ofTarget) && ofTarget.code === 'CORRUPT' ? error : ofTarget
+    throw SelvageError.is(ofTarget) && ofTarget.code === 'CORRUPT' ? failure(source, error) : ofTarget
+  }
+  return { path: target, bytes: statSync(target).size }
+}
+
+function requireOurs(path: string): void {
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(path, { readOnly: true, timeout: BUSY_MS })
+    if (database.prepare('pragma application_id').get()?.application_id === APPLICATION_ID) return
+    throw new UsageError('BAD_INPUT', `The file ${path} is no database of Selvage.`, { details: { path } })
+  } catch (error) {
+    throw failure(path, error)
+  } finally {
+    database?.close()
+  }
+}
+
+interface Copying {
+  readonly source: string
+  readonly partial: string
+  readonly busyMs: number
+}
+
+/** What SQLite says is wrong. An error that comes from another thread has its message only. */
+interface Wrong {
+  readonly message: string
+  readonly errcode: number | undefined
+}
+
+async function vacuumInto(copying: Copying): Promise<void> {
+  const wrong = await new Promise<Wrong | undefined>((resolve, reject) => {
+    const script = `require('node:worker_threads').parentPort.postMessage((${copy})(require('node:worker_threads').workerData))`
+    const thread = new Worker(script, { eval: true, workerData: copying, execArgv: [], env: {} })
+    thread.once('message', resolve)
+    thread.once('error', reject)
+  })
+  if (wrong !== undefined) throw Object.assign(new Error(wrong.message), { errcode: wrong.errcode })
+}
+
+/** The thread, by its text: it has what Node has and what is given to it. */
+function copy({ source, partial, busyMs }: Copying): Wrong | undefined {
+  // Node has said already that its SQLite is new.
+  process.removeAllListeners('warning')
+  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  let database: DatabaseSync | undefined
+  try {
+    database = new DatabaseSync(source, { readOnly: true, timeout: busyMs })
+    database.prepare('vacuum into ?').run(partial)
+    return undefined
+  } catch (error) {
+    const { message, errcode } = error as Error & { readonly errcode?: number }
+    return { message, errcode }
+  } finally {
+    database?.close()
   }
 }
 
