@@ -41,8 +41,10 @@ export class ProtocolCheck {
   replied(host: Host, request: Advance, progress: Progress, deathsBefore: number): void {
     const { runId, cursor } = request
     const { entries } = progress
-    const { replies, deaths } = this.of(host, runId)
+    const { replies, deaths, granted } = this.of(host, runId)
     if (entries.length === 0 || deaths !== deathsBefore) return
+    // A higher cursor came while this was made: whose reply that one follows, and what is kept of this one, is over.
+    if (cursor < granted) return
     // Signals that only the second of two equal requests carried may be named by its reply.
     const text = JSON.stringify({ ...progress, received: [] })
     const before = replies.get(cursor)
