@@ -16,6 +16,7 @@ import { seededRandom } from '@selvage/testing'
 import {
   anyCase,
   type Case,
+  draws,
   judge,
   Outside,
   planProgram,
@@ -26,7 +27,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { embeddedEngine } from './engine.ts'
 
-const numRuns = Math.ceil(Number(process.env.SELVAGE_CASES ?? 60) / 2)
+const { numRuns: asked, ...seeded } = draws()
+const numRuns = Math.ceil(asked / 2)
 const AT_ONCE = 30
 const OFFLOAD_BYTES = 64
 const GRACE_MS = 80
@@ -230,7 +232,7 @@ describe.each([
   ] as const)(
     '%s, with workers that come and go',
     async (name, cases) => {
-      const drawn = [...fc.sample(cases, { numRuns }).entries()]
+      const drawn = [...fc.sample(cases, { numRuns, ...seeded }).entries()]
       while (drawn.length > 0) {
         const played = drawn.splice(0, AT_ONCE).map(async ([index, each]) => ({
           wrong: await play(each, pathOf(`${name} ${index}`)),

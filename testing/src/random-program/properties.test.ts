@@ -1,4 +1,4 @@
-/** SELVAGE_CASES: how many cases of each kind; default 60. A failing one is printed with the seed that finds it again. */
+/** Random programs on the turn engine: draws.ts says how many. A failing one is printed with the seed that finds it again. */
 import type { Runtime } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import fc from 'fast-check'
@@ -7,8 +7,7 @@ import type { Random } from '../random.ts'
 import type { TickingClock } from '../ticking-clock.ts'
 import { anyCase, type Mode, sequentialCase } from './any-case.ts'
 import { type Case, runCase } from './case.ts'
-
-const numRuns = Number(process.env.SELVAGE_CASES ?? 60)
+import { draws } from './draws.ts'
 
 function runtime(clock: TickingClock, random: Random): Runtime {
   const hex = (): string => random.below(16).toString(16)
@@ -20,7 +19,7 @@ async function holds(cases: fc.Arbitrary<Case>): Promise<void> {
     const wrong = await runCase(each, runtime)
     if (wrong.length > 0) throw new Error(wrong.join('\n').slice(0, 4_000))
   })
-  await fc.assert(property, { numRuns, interruptAfterTimeLimit: 100_000, endOnFailure: false })
+  await fc.assert(property, { ...draws(), interruptAfterTimeLimit: 100_000, endOnFailure: false })
 }
 
 const both = [true, false]
