@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import { SelvageError } from '@selvage/core'
 import { type Inspection, inspect, openSelvage, type RunSummary, type Selvage } from 'selvage/core'
 import { EXIT } from './exit-codes.ts'
+import { fileSystemAt } from './file-system.ts'
 import { createOutput, type Output } from './output.ts'
 import { type GlobalOptions, location } from './session.ts'
 import { isInline } from './standing.ts'
@@ -89,6 +90,7 @@ function ofFile(found: Inspection): Check[] {
         },
     log(found),
     freeSpace(found.path),
+    ...network(found.path),
     { name: 'blobs', state: 'ok', found: `${found.blobs.count}, ${bytes(found.blobs.bytes)}` },
   ]
 }
@@ -137,6 +139,14 @@ function freeSpace(path: string): Check {
         advice: 'When it is full, runs stand still until there is room; nothing is lost.',
       }
     : { name: 'disk', state: 'ok', found }
+}
+
+function network(path: string): Check[] {
+  const fileSystem = fileSystemAt(path)
+  if (fileSystem === undefined || fileSystem.shares === 'yes') return []
+  const found = `${fileSystem.name}, ${fileSystem.shares === 'no' ? '' : 'perhaps '}over a network`
+  const advice = "SQLite's log needs a disk of this machine; between machines use PostgreSQL (--url 'postgres://…')."
+  return [{ name: 'file system', state: 'warn', found, advice }]
 }
 
 // ── who works, and what stands still ────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 /** A folder of its own for a test, the stores opened in it, and child processes that open them too. */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Store } from '@selvage/core'
@@ -18,7 +18,7 @@ const OPENING = `import { sqliteStore } from '@selvage/store-sqlite'
   const store = await sqliteStore({ path: process.argv[1] })`
 
 export function place(given: Partial<SqliteStoreOptions> = {}): Place {
-  const folder = mkdtempSync(join(tmpdir(), 'selvage-sqlite-'))
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'selvage-sqlite-')))
   const path = join(folder, 'selvage.db')
   const stores: Store[] = []
   const children: Child[] = []

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import { fileSystemOf } from './file-system.ts'
+
+it.each([
+  [0x6969, 'NFS', 'no'],
+  // As a number with a sign, which it is where a long has 32 bits.
+  [0xff534d42 | 0, 'CIFS', 'no'],
+  [0xff534d42, 'CIFS', 'no'],
+  [0x65735546, 'FUSE', 'perhaps'],
+  [0xef53, 'local', 'yes'],
+  [0x01021994, 'local', 'yes'],
+])('a file system of type %i is %s, where processes share memory: %s', (type, name, shares) => {
+  expect(fileSystemOf(type, 'linux')).toEqual({ name, shares })
+})
+
+it('is unknown where the numbers mean something else', () => {
+  expect(fileSystemOf(0x6969, 'darwin')).toBeUndefined()
+})
