@@ -306,9 +306,9 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'waits that are over together end in the order in which they were asked for',
     breaks: 'I13',
-    file: 'core/src/mailbox.ts',
-    find: 'due.sort((a, b) => a.until - b.until)',
-    put: 'due',
+    file: 'core/src/open-waits.ts',
+    find: 'return over.sort((a, b) => a.until - b.until).map(',
+    put: 'return over.map(',
     test: 'core/src/turn.test.ts',
     title: 'of several sleeps that are over by the time that somebody looks, the shortest is told first',
   },
