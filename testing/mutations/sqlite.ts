@@ -103,6 +103,15 @@ export const SQLITE: readonly Mutation[] = [
     title: 'a link that leads elsewhere now leaves the store where it was',
   },
   {
+    name: 'who removes the lock file of a worker has killed it',
+    breaks: 'I3',
+    file: 'stores/sqlite/src/workers.ts',
+    find: 'return existsSync(file) && !isLocked(file)',
+    put: 'return !isLocked(file)',
+    test: 'stores/sqlite/src/workers.test.ts',
+    title: 'is no dead one, until its lease is over',
+  },
+  {
     name: 'a process that may open no more files takes the others for dead',
     breaks: 'I3',
     file: 'stores/sqlite/src/workers.ts',

@@ -95,16 +95,23 @@ function copy({ source, partial, busyMs }: Copying): Wrong | undefined {
   // Node has said already that its SQLite is new.
   process.removeAllListeners('warning')
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-  let database: DatabaseSync | undefined
+  const on = (database: DatabaseSync, act: (database: DatabaseSync) => unknown): void => {
+    try {
+      act(database)
+    } finally {
+      database.close()
+    }
+  }
   try {
-    database = new DatabaseSync(source, { readOnly: true, timeout: busyMs })
-    database.prepare('vacuum into ?').run(partial)
+    on(new DatabaseSync(source, { readOnly: true, timeout: busyMs }), (from) =>
+      from.prepare('vacuum into ?').run(partial),
+    )
+    // Whoever works on the original has no lease here.
+    on(new DatabaseSync(partial), (made) => made.exec('update worker set lease_until = 0'))
     return undefined
   } catch (error) {
     const { message, errcode } = error as Error & { readonly errcode?: number }
     return { message, errcode }
-  } finally {
-    database?.close()
   }
 }
 

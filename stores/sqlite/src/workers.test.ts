@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Store } from '@selvage/core'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { claimed, enlisted, LEASE_MS, type Place, place } from '../test/place.ts'
@@ -44,6 +45,19 @@ describe('a worker that lives', () => {
     const node = [process.execPath, '--conditions=@selvage/source', '--input-type=module', '--eval', looker, here.path]
     const { stdout } = spawnSync('sh', ['-c', 'ulimit -n 100; exec "$@"', 'sh', ...node], { cwd: import.meta.dirname })
     expect(stdout.toString().split('\n')).toEqual(['EMFILE', '[]', ''])
+  })
+})
+
+describe('a worker whose lock file somebody has removed', () => {
+  it('is no dead one, until its lease is over', async () => {
+    await enlisted(store, 'w1')
+    await claimed(store, 'r', 'w1')
+    for (const name of locks()) unlinkSync(join(here.folder, name))
+    const other = await here.open()
+    await enlisted(other, 'w2')
+    expect(await other.dead(10_999)).toEqual([])
+    await expect(other.claimRun('w2', 'r', 10_999)).rejects.toMatchObject({ code: 'RUN_HELD' })
+    expect(await other.dead(11_000)).toEqual(['w1', 'w2'])
   })
 })
 

@@ -5,7 +5,7 @@
  * Node has no call for it; nothing is ever written to the file.
  *
  * A worker is dead when its lock is free or its lease has run out: the lock is seen at once, the lease is for a worker
- * that is stopped (SIGSTOP, a frozen container) and so keeps its lock. Its death takes its runs back in the same
+ * that is stopped (SIGSTOP, a frozen container) and so keeps its lock, or whose lock nobody can look at. Its death takes its runs back in the same
  * transaction that deletes its row, and from then on its writes are refused, claimed by another or not.
  *
  * The file must never be opened by other means in the process that holds it: closing any descriptor frees the lock.
@@ -161,7 +161,7 @@ export class Workers {
   }
 
   #isAlive(worker: WorkerRow, now: number): boolean {
-    return worker.lease_until > now && this.#isLocked(fromText(worker.id))
+    return worker.lease_until > now && !this.#isFree(fromText(worker.id))
   }
 
   /** Undefined: it was buried by another, or has renewed its lease since it was looked at. */
@@ -227,9 +227,11 @@ export class Workers {
     }
   }
 
-  #isLocked(workerId: string): boolean {
-    if (this.#prefix === undefined || this.#locks.has(workerId)) return true
-    return isLocked(this.#file(workerId))
+  /** The file is there, and nobody holds its lock. Somebody who tidies up removes it under a worker that lives. */
+  #isFree(workerId: string): boolean {
+    if (this.#prefix === undefined || this.#locks.has(workerId)) return false
+    const file = this.#file(workerId)
+    return existsSync(file) && !isLocked(file)
   }
 
   /** Removes lock files of workers that died before their row was written, or after it was deleted. */
