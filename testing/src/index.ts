@@ -1,4 +1,5 @@
 export { type KillAt, KillSwitch, type Moment } from './crash/kill-switch.ts'
+export { type Draws, draws } from './draws.ts'
 export { enginePrograms } from './engine-programs.ts'
 export { type FakeClock, fakeClock } from './fake-clock.ts'
 export { LineFile } from './line-file.ts'

@@ -4,10 +4,11 @@
  * happens, messages, state, result and usage are those of the run without a crash, and of the SDK without Selvage; and
  * no tool runs and no model is asked for what the journal has when it begins.
  *
- * SELVAGE_CHAOS_RUNS sets how many; a failure prints the seed.
+ * SELVAGE_CHAOS_RUNS: how many new ones; a failure prints the seed.
  */
 import type { Entry, Json, Question } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
+import { draws } from '@selvage/testing'
 import {
   AfterModelCallEvent,
   AfterToolCallEvent,
@@ -36,7 +37,6 @@ import { conversationOf } from './fold.ts'
 import { type Script, throttled } from './testing/index.ts'
 
 const runtime = nodeRuntime()
-const RUNS = Number(process.env.SELVAGE_CHAOS_RUNS ?? 25)
 
 const toolKind = fc.constantFrom('look', 'fail', 'ask', 'write', 'slow', 'forbidden', 'secret')
 
@@ -265,6 +265,6 @@ it('comes out the same, however often the process dies', { timeout: 600_000 }, a
       expect(plain(whole.agent.messages)).toEqual(plain(native.messages))
       expect(whole.agent.appState.getAll()).toEqual(native.appState.getAll())
     }),
-    { numRuns: RUNS },
+    draws(process.env.SELVAGE_CHAOS_RUNS, 25),
   )
 })

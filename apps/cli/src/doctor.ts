@@ -3,7 +3,7 @@ import { dirname } from 'node:path'
 import { SelvageError } from '@selvage/core'
 import { type Inspection, inspect, openSelvage, type RunSummary, type Selvage } from 'selvage/core'
 import { EXIT } from './exit-codes.ts'
-import { fileSystemAt } from './file-system.ts'
+import { type FileSystem, fileSystemAt } from './file-system.ts'
 import { createOutput, type Output } from './output.ts'
 import { type GlobalOptions, location } from './session.ts'
 import { isInline } from './standing.ts'
@@ -90,7 +90,7 @@ function ofFile(found: Inspection): Check[] {
         },
     log(found),
     freeSpace(found.path),
-    ...network(found.path),
+    ...network(fileSystemAt(found.path)),
     { name: 'blobs', state: 'ok', found: `${found.blobs.count}, ${bytes(found.blobs.bytes)}` },
   ]
 }
@@ -141,8 +141,7 @@ function freeSpace(path: string): Check {
     : { name: 'disk', state: 'ok', found }
 }
 
-function network(path: string): Check[] {
-  const fileSystem = fileSystemAt(path)
+export function network(fileSystem: FileSystem | undefined): readonly Check[] {
   if (fileSystem === undefined || fileSystem.shares === 'yes') return []
   const found = `${fileSystem.name}, ${fileSystem.shares === 'no' ? '' : 'perhaps '}over a network`
   const advice = "SQLite's log needs a disk of this machine; between machines use PostgreSQL (--url 'postgres://…')."

@@ -12,11 +12,10 @@ import { join } from 'node:path'
 import { createHost, type Engine, EngineError, type Entry, type Outcome, type Store } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
-import { seededRandom } from '@selvage/testing'
+import { draws, seededRandom } from '@selvage/testing'
 import {
   anyCase,
   type Case,
-  draws,
   judge,
   Outside,
   planProgram,
@@ -27,7 +26,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { embeddedEngine } from './engine.ts'
 
-const { numRuns: asked, ...seeded } = draws()
+const { numRuns: asked, ...seeded } = draws(process.env.SELVAGE_CASES, 60)
 const numRuns = Math.ceil(asked / 2)
 const AT_ONCE = 30
 const OFFLOAD_BYTES = 64

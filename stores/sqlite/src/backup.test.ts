@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, it } from 'vitest'
@@ -72,12 +72,14 @@ it('says which file could not be written, and leaves nothing behind', async () =
   expect((await store.load('r', 0)).length).toBe(1)
 })
 
-it('replaces what a killed one has left, and only that', async () => {
-  await here.open()
-  writeFileSync(`${copy}.partial`, 'half')
-  await backUpDatabase(here.path, copy)
-  expect(inspectDatabase(copy).damage).toEqual([])
-  mkdirSync(join(here.folder, 'a.partial'))
-  await expect(backUpDatabase(here.path, join(here.folder, 'a'))).rejects.toThrow()
-  expect(existsSync(join(here.folder, 'a.partial'))).toBe(true)
+it('is whole, whoever makes another one to the same file meanwhile, and leaves nothing beside it', async () => {
+  const store = await here.open()
+  await enlisted(store)
+  const { fence } = await claimed(store)
+  const large = (seq: number): ReturnType<typeof step> => step(seq, { outcome: { ok: 'x'.repeat(100_000) } })
+  for (let seq = 1; seq <= 30; seq++) await store.append('r', fence, seq, [large(seq)])
+  const made = await Promise.allSettled([1, 2, 3].map(() => backUpDatabase(here.path, copy)))
+  expect(made.map(({ status }) => status)).toContain('fulfilled')
+  expect(inspectDatabase(copy)).toMatchObject({ damage: [], runs: { running: 1 }, workers: [{ leaseUntil: 0 }] })
+  expect(readdirSync(here.folder).filter((name) => name.includes('partial'))).toEqual([])
 })

@@ -4,6 +4,7 @@
  * The file alone is not a copy: what was committed last is in the log beside it. SQLite writes the copy (`vacuum into`) from
  * one read, in a thread of its own, so nobody waits for it; the log grows meanwhile.
  */
+import { randomBytes } from 'node:crypto'
 import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -24,7 +25,7 @@ const BUSY_MS = 10_000
 
 /**
  * Copies the database at `path` to `to`, a file that is not there yet. It is there when it is whole and on the disk: what a
- * killed backup leaves is `<to>.partial`, which the next one replaces.
+ * killed backup leaves is a file `<to>.….partial`, to be deleted.
  *
  * Rejects with BAD_INPUT (UsageError) where `to` is there or `path` is no database of Selvage; else with the errors of
  * `sqliteStore`.
@@ -39,9 +40,9 @@ export async function backUpDatabase(path: string, to: string): Promise<Backup> 
     })
   }
   requireOurs(source)
-  const partial = `${target}.partial`
+  // Of its own: another backup may be on its way to the same file.
+  const partial = `${target}.${randomBytes(4).toString('hex')}.partial`
   try {
-    rmSync(partial, { force: true })
     await vacuumInto({ source, partial, busyMs: BUSY_MS })
     sync(partial)
     renameSync(partial, target)

@@ -8,7 +8,7 @@
 import { statSync } from 'node:fs'
 import { EngineError } from '@selvage/core'
 
-/** A look takes some 5 µs. So long at most what is written may go where nobody finds it. */
+/** A look takes 10 to 15 µs. So long at most what is written may go where nobody finds it. */
 const EVERY_MS = 100
 
 export class Whereabouts {

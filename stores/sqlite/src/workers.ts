@@ -5,8 +5,8 @@
  * Node has no call for it; nothing is ever written to the file.
  *
  * A worker is dead when its lock is free or its lease has run out: the lock is seen at once, the lease is for a worker
- * that is stopped (SIGSTOP, a frozen container) and so keeps its lock, or whose lock nobody can look at. Its death takes its runs back in the same
- * transaction that deletes its row, and from then on its writes are refused, claimed by another or not.
+ * that is stopped (SIGSTOP, a frozen container) and so keeps its lock, or whose lock nobody can look at. Its death takes its
+ * runs back in the same transaction that deletes its row, and from then on its writes are refused, claimed by another or not.
  *
  * The file must never be opened by other means in the process that holds it: closing any descriptor frees the lock.
  */

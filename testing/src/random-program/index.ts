@@ -5,7 +5,6 @@
 export { anyCase, type Mode, sequentialCase } from './any-case.ts'
 export { anyPlan, sequentialPlan } from './arbitrary.ts'
 export { type Case, judge, type MakeRuntime, runCase } from './case.ts'
-export { type Draws, draws } from './draws.ts'
 export { planProgram } from './interpret.ts'
 export { type Effects, type Ledger, Outside, type Seen, type Sight } from './outside.ts'
 export type { Plan, StepPlan } from './plan.ts'

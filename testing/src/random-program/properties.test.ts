@@ -1,13 +1,13 @@
-/** Random programs on the turn engine: draws.ts says how many. A failing one is printed with the seed that finds it again. */
+/** SELVAGE_CASES: how many new cases of each kind. A failing one is printed with the seed that finds it again. */
 import type { Runtime } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import fc from 'fast-check'
 import { describe, it } from 'vitest'
+import { draws } from '../draws.ts'
 import type { Random } from '../random.ts'
 import type { TickingClock } from '../ticking-clock.ts'
 import { anyCase, type Mode, sequentialCase } from './any-case.ts'
 import { type Case, runCase } from './case.ts'
-import { draws } from './draws.ts'
 
 function runtime(clock: TickingClock, random: Random): Runtime {
   const hex = (): string => random.below(16).toString(16)
@@ -19,7 +19,11 @@ async function holds(cases: fc.Arbitrary<Case>): Promise<void> {
     const wrong = await runCase(each, runtime)
     if (wrong.length > 0) throw new Error(wrong.join('\n').slice(0, 4_000))
   })
-  await fc.assert(property, { ...draws(), interruptAfterTimeLimit: 100_000, endOnFailure: false })
+  await fc.assert(property, {
+    ...draws(process.env.SELVAGE_CASES, 60),
+    interruptAfterTimeLimit: 100_000,
+    endOnFailure: false,
+  })
 }
 
 const both = [true, false]
