@@ -260,6 +260,12 @@ export interface Control {
    * it was about to do. Not there: it is dead.
    */
   authorMayLive?(seq: number): Promise<boolean>
+  /**
+   * Asked before the code of a step begins. A promise: this worker has stood still for so long that others may have the run, and
+   * does not know yet. Nothing begins before it resolves, and where the run was lost the advance has been withdrawn by then. It
+   * never rejects, and need not resolve behind the advance.
+   */
+  untilSure?(): Promise<void> | undefined
   /** Called when a suspended program asks for something after its advance has returned: the engine should advance again. */
   wake?(): void
 }

@@ -25,6 +25,8 @@ export class Starter {
   appended = 0
   /** Something that was asked for waits until what it may depend on is durable. */
   private holdsBack = false
+  /** Something that could begin waits until it is known that the run is still ours. */
+  isUnsure = false
   private readonly fiber: Fiber
   private readonly request: Advance
   private readonly control: Control
@@ -102,7 +104,7 @@ export class Starter {
       if (intent === undefined) return
       if (!this.mayBegin(intent, true)) this.resolve(step, intent, 'its first delivery may have begun elsewhere')
       else if (isUnwanted(fiber, step)) refuse(fiber, step)
-      else runAttempt(fiber, step, this.control.heartbeat)
+      else this.begin(step)
       return
     }
     if (!this.isReady(step)) return
@@ -117,13 +119,27 @@ export class Starter {
       else if (!this.mayBegin(intent, false))
         this.resolve(step, intent, `its worker (${intent.host}) was lost between intent and result`)
       else if (isUnwanted(fiber, step)) refuse(fiber, step)
-      else runAttempt(fiber, step, this.control.heartbeat)
+      else this.begin(step)
       return
     }
     if (!fiber.agreement.checkNothingPassedBy(step.op) || this.isPoisoned(step)) return
     if (step.transact !== undefined) queueTransaction(fiber, step)
     else if (step.op.effect === 'once') intend(fiber, step)
-    else runAttempt(fiber, step, this.control.heartbeat)
+    else this.begin(step)
+  }
+
+  /** Rule 1: not by who may have lost the run while it stood still. */
+  private begin(step: AskedStep): void {
+    const sure = this.control.untilSure?.()
+    if (sure === undefined) runAttempt(this.fiber, step, this.control.heartbeat)
+    else if (!this.isUnsure) void this.beginOnce(sure)
+  }
+
+  private async beginOnce(sure: Promise<void>): Promise<void> {
+    this.isUnsure = true
+    await sure
+    this.isUnsure = false
+    this.fiber.onEvent()
   }
 
   private resolve(step: AskedStep, intent: EntryOf<'intent'>, why: string): void {

@@ -350,7 +350,8 @@ export class Turn {
   /** Nothing to settle, start or hand over: wait here, or let the engine wait. */
   private async rest(): Promise<Progress | undefined> {
     const { fiber } = this
-    if (fiber.inFlight === 0 && fiber.isWaiting && fiber.finished === undefined) {
+    const isIdle = fiber.inFlight === 0 && !this.starter.isUnsure
+    if (isIdle && fiber.isWaiting && fiber.finished === undefined) {
       const due = this.nextDue(fiber.nextTime())
       const soon = due !== undefined && this.appends !== undefined && due - fiber.clock() <= LINGER_MS
       if (!soon) {

@@ -132,7 +132,7 @@ export const DBOS: readonly Mutation[] = [
     name: 'on DBOS who was cut off from the database takes the others for dead, and itself',
     breaks: 'engines/dbos/src/worker.ts: who has beaten late is no judge',
     file: 'engines/dbos/src/worker.ts',
-    find: 'if (this.judges) await this.bury()',
+    find: 'if (this.beats.mayJudge) await this.bury()',
     put: 'await this.bury()',
     test: 'engines/dbos/src/engine.test.ts',
     title: 'a database that is away for longer than a lease takes nothing from who had it in hand',

@@ -70,8 +70,8 @@ export const EMBEDDED: readonly Mutation[] = [
   {
     name: 'a worker that renews late buries those who are as late',
     breaks: 'docs/guarantees.md: a clock that jumps forward',
-    file: 'engines/embedded/src/lease.ts',
-    find: 'this.judgesFrom = performance.now() + leaseMs',
+    file: 'core/src/renewals.ts',
+    find: 'this.judgesFrom = real() + leaseMs',
     put: 'this.judgesFrom = 0',
     test: 'engines/embedded/src/outages.test.ts',
     title: 'is no reason to bury others, who are alive',

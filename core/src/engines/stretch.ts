@@ -53,6 +53,8 @@ export interface Asking {
   readonly signals?: readonly Signal[]
   /** Whether the process that wrote an intent may live; without it, it is dead. */
   readonly mayLive?: (identity: string) => boolean
+  /** As in `Control`. */
+  readonly untilSure?: () => Promise<void> | undefined
 }
 
 const NEVER_ABORTED: AbortSignal = new AbortController().signal
@@ -232,7 +234,7 @@ export abstract class Stretch implements Primitives {
     this.host?.evict(this.runId)
   }
 
-  private control({ delivery, abortSignal = NEVER_ABORTED, mayLive }: Asking): Control {
+  private control({ delivery, abortSignal = NEVER_ABORTED, mayLive, untilSure }: Asking): Control {
     const load = (from: number): Promise<readonly Entry[]> => this.load(from)
     return {
       abortSignal,
@@ -245,6 +247,7 @@ export abstract class Stretch implements Primitives {
           return intent?.type !== 'intent' || mayLive(intent.host)
         },
       }),
+      ...(untilSure !== undefined && { untilSure }),
       wake: () => this.wake(),
     }
   }

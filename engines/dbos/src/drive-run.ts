@@ -36,6 +36,8 @@ export interface Driver extends Pick<Crew, 'host' | 'places'> {
   readonly isStopping: boolean
   /** How long a run that waits stays in its process. Milliseconds. */
   readonly lingerMs: number
+  /** See Control. */
+  untilSure(): Promise<void> | undefined
   touched(runId: string, now?: Now): void
 }
 
@@ -89,7 +91,8 @@ export class Generation extends ClaimedStretch {
     const advanced = await this.driver.sdk.step(name, () =>
       this.insist<Advanced | Stopped>(async () => {
         if (this.driver.isStopping) return { stopped: true }
-        return await this.attempt(request, number, { abortSignal: this.lost.signal })
+        const untilSure = (): Promise<void> | undefined => this.driver.untilSure()
+        return await this.attempt(request, number, { abortSignal: this.lost.signal, untilSure })
       }),
     )
     return 'stopped' in advanced ? undefined : advanced

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { DBOSClient } from '@dbos-inc/dbos-sdk'
-import type { Entry } from '@selvage/core'
+import type { Entry, Program, StepContext } from '@selvage/core'
 import { nodePlatform } from '@selvage/runtime-node'
 import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
@@ -210,6 +210,39 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     await engine.signal('c', { id: 'end', name: 'end', payload: null })
     expect(await ended(engine, 'c')).toEqual({ ok: 'charged' })
     expect(effects).toEqual(['charge'])
+  })
+
+  it('who could not beat begins nothing before it knows that nobody else has the run', async ({ skip }) => {
+    if (!server.isOwn) return skip(NOT_OURS)
+    const slow = Promise.withResolvers<void>()
+    const op = (key: string) => ({ key, kind: 'code', name: key }) as const
+    const pair: Program = {
+      name: 'pair',
+      resume: 'replay',
+      run: async (durable) => {
+        const flaky = ({ attempt }: StepContext): void => {
+          effects.push(`attempt ${attempt}`)
+          if (attempt === 1) throw new Error('not yet')
+        }
+        const trying = durable.step(op('flaky'), flaky, { retryAfterMs: () => 1_000 })
+        await Promise.all([trying, durable.step(op('slow'), () => slow.promise)])
+        return 'both'
+      },
+    }
+    // A step that is named asks the database before it begins anyway.
+    const { engine, host } = await open({ onError: () => {}, namesSteps: false })
+    await engine.serve(host([pair]))
+    await engine.start('p', { program: 'pair', input: null })
+    await until(engine, 'p', ({ entries }) => entries >= 2)
+    // The next advance has begun, in which the second attempt is due.
+    await sleep(300)
+    await server.kill()
+    await sleep(2_000)
+    expect(effects).toEqual(['attempt 1'])
+    await server.start()
+    await expect.poll(() => effects, { timeout: 10_000 }).toEqual(['attempt 1', 'attempt 2'])
+    slow.resolve()
+    expect(await ended(engine, 'p')).toEqual({ ok: 'both' })
   })
 
   it('who waits for a run outlives a database that is away, and says so', async ({ skip }) => {

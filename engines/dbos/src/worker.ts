@@ -9,13 +9,12 @@
  *            own recovery, which makes the dead worker's claim void. It does not matter who does it, nor how often
  *
  * Who was only standing still finds that its row is gone: it gives everything back itself, and begins anew. Who has beaten late
- * cannot tell whether it stood still or the database was away, and others are late for the same reason: it takes nobody for dead
- * before they have had a lease's time to beat.
+ * begins no step before it knows, and takes nobody for dead for a while (core's renewals.ts).
  */
 import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
-import type { Host } from '@selvage/core'
+import { type Host, Renewals } from '@selvage/core'
 import { Places } from '@selvage/core/engines'
 import type { Application } from './application.ts'
 import type { Bell } from './bell.ts'
@@ -55,9 +54,8 @@ export class Worker implements Driver {
   private readonly over = new AbortController()
   private bell!: Bell
   private stopping: Promise<void> | undefined
-  /** In real time, as what follows. */
-  private beatenAt = performance.now()
-  private judgesFrom = Number.NEGATIVE_INFINITY
+  private readonly beats: Renewals
+  private beating: Promise<void> | undefined
 
   static async open(options: WorkerOptions): Promise<Worker> {
     const worker = new Worker(options)
@@ -76,6 +74,8 @@ export class Worker implements Driver {
     this.app = app
     this.host = host
     this.places = new Places(concurrency, app.platform)
+    const { leaseMs } = app.settings
+    this.beats = new Renewals({ leaseMs, late: SILENCE, now: app.platform.now, real: () => performance.now() })
   }
 
   private async begin(): Promise<void> {
@@ -161,37 +161,35 @@ export class Worker implements Driver {
   // ── workers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private async beat(): Promise<void> {
-    const { db } = this.app
+    const { db, platform } = this.app
+    const now = platform.now()
     await db.rows(`insert into ${db.schema}.worker values ($1, $2, now())`, [this.executor, this.lock.toString()])
-    this.beatenAt = performance.now()
+    this.beats.renewed(now)
   }
 
-  private async beatOn(): Promise<void> {
-    const { db } = this.app
+  private beatOn(): Promise<void> {
+    this.beating ??= this.beatOrBegin().finally(() => {
+      this.beating = undefined
+    })
+    return this.beating
+  }
+
+  private async beatOrBegin(): Promise<void> {
+    const { db, platform } = this.app
+    const now = platform.now()
     const mine = [this.executor]
     const beaten = await db.rows(
       `update ${db.schema}.worker set seen_at = now() where executor = $1 returning executor`,
       mine,
     )
-    if (beaten.length > 0) return this.beaten()
+    if (beaten.length > 0) return this.beats.renewed(now)
     await recover(mine)
     for (const generation of this.all) this.lose(generation, true)
     await this.beat()
   }
 
-  private beaten(): void {
-    const now = performance.now()
-    if (now - this.beatenAt > this.silenceMs) this.judgesFrom = now + this.app.settings.leaseMs
-    this.beatenAt = now
-  }
-
-  private get silenceMs(): number {
-    return this.app.settings.leaseMs * SILENCE
-  }
-
-  private get judges(): boolean {
-    const now = performance.now()
-    return now - this.beatenAt <= this.silenceMs && now >= this.judgesFrom
+  untilSure(): Promise<void> | undefined {
+    return this.beats.untilSure(() => void this.beatOn().catch(this.app.platform.report))
   }
 
   private async bury(): Promise<void> {
@@ -199,14 +197,14 @@ export class Worker implements Driver {
     await db.rows(
       `delete from ${db.schema}.worker where seen_at < now() - $1 * interval '1 ms'
          or (seen_at < now() - $2 * interval '1 ms' and pg_try_advisory_xact_lock(lock))`,
-      [settings.leaseMs, this.silenceMs],
+      [settings.leaseMs, settings.leaseMs * SILENCE],
     )
   }
 
   private async watch(): Promise<void> {
     const { db, name } = this.app
     for (const queue of this.queues) await this.sdk.listen(queue)
-    if (this.judges) await this.bury()
+    if (this.beats.mayJudge) await this.bury()
     const orphans = await db.rows<{ executor_id: string }>(
       `select distinct executor_id from dbos.workflow_status
          where status = 'PENDING' and application_name = $1

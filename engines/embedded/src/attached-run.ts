@@ -5,6 +5,7 @@
 import { type Attachment, type Claim, type EngineError, type Host, LeaseLostError, type Outcome } from '@selvage/core'
 import { Rests } from './backoff.ts'
 import { HeldRun, type Waits } from './held-run.ts'
+import type { Lease } from './lease.ts'
 import { Nudge } from './nudge.ts'
 import type { Parts } from './parts.ts'
 
@@ -20,13 +21,14 @@ export class AttachedRun implements Attachment {
   private readonly news = new Nudge()
   private readonly rests = new Rests()
 
-  constructor(parts: Parts, claim: Claim, host: Host) {
+  constructor(parts: Parts, claim: Claim, host: Host, lease: Lease) {
     const { store, runtime, changes } = parts
     this.parts = parts
     this.run = new HeldRun(claim, {
       store,
       host,
       clock: runtime.clock,
+      untilSure: () => lease.untilSure(),
       touched: (runId, now) => changes.touched(runId, now),
       sent: parts.sent,
       onWait: (_, waits) => this.idle(waits),

@@ -34,9 +34,10 @@ export class Attachments {
     const before = this.attached.get(runId)
     if (before !== undefined) await this.leaveBehind(before)
     const { signalsSeen } = this.held
-    const claim = await this.claim(runId)
+    const lease = await this.lease()
+    const claim = await this.claim(runId, lease)
     if (claim === undefined) return this.endedAlready(runId)
-    const attached = new AttachedRun(this.parts, claim, host)
+    const attached = new AttachedRun(this.parts, claim, host, lease)
     this.attached.set(runId, attached)
     this.held.add(attached.run)
     this.parts.changes.touched(runId)
@@ -48,16 +49,7 @@ export class Attachments {
 
   /** The identity under which this process holds what no worker claimed for it. */
   async workerId(): Promise<string> {
-    this.leasing ??= this.parts.leases.enlist(() => this.loseAll())
-    try {
-      const lease = await this.leasing
-      // Whoever claims a run by its name looks whether its owner lives: that may be us.
-      await this.parts.leases.keepUp()
-      return lease.workerId
-    } catch (error) {
-      this.leasing = undefined
-      throw error
-    }
+    return (await this.lease()).workerId
   }
 
   signalled(runId: string): void {
@@ -71,11 +63,24 @@ export class Attachments {
     if (lease !== undefined) await this.parts.leases.leave(lease, this.actsOn).catch(this.parts.report)
   }
 
+  private async lease(): Promise<Lease> {
+    this.leasing ??= this.parts.leases.enlist(() => this.loseAll())
+    try {
+      const lease = await this.leasing
+      // Whoever claims a run by its name looks whether its owner lives: that may be us.
+      await this.parts.leases.keepUp()
+      return lease
+    } catch (error) {
+      this.leasing = undefined
+      throw error
+    }
+  }
+
   /** Undefined: it has ended. */
-  private async claim(runId: string): Promise<Claim | undefined> {
+  private async claim(runId: string, { workerId }: Lease): Promise<Claim | undefined> {
     const { store, runtime } = this.parts
     try {
-      const claim = await store.claimRun(await this.workerId(), runId, runtime.clock.now())
+      const claim = await store.claimRun(workerId, runId, runtime.clock.now())
       probe('engine.after-claim')
       return claim
     } catch (error) {

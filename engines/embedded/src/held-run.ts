@@ -48,6 +48,8 @@ export interface Holder {
   readonly store: Store
   readonly host: Host
   readonly clock: Clock
+  /** See Control. */
+  untilSure(): Promise<void> | undefined
   /** The journal or status of the run has changed. */
   touched(runId: string, now: Now): void
   /** Messages for the outbox were recorded. */
@@ -276,6 +278,7 @@ export class HeldRun {
         },
         delivery,
         authorMayLive: (seq: number) => holder.store.authorMayLive(this.runId, seq),
+        untilSure: () => holder.untilSure(),
         wake: () => holder.onWake(this.runId),
       }
       holder.host.advance(request, control).then(resolve, reject)

@@ -93,4 +93,23 @@ describe('a lease', () => {
     refusal = undefined
     expect(await lease.keepUp()).toBe(true)
   })
+
+  it('lets nothing begin behind half of it, before it is renewed or what it held is given up', async () => {
+    expect(lease.untilSure()).toBeUndefined()
+    await clock.advance(LEASE_MS / 2)
+    expect(lease.untilSure()).toBeUndefined()
+    await clock.advance(1)
+    refusal = FULL
+    const sure = lease.untilSure()
+    const isKnown = vi.fn()
+    void sure?.then(() => isKnown(lost))
+    await vi.advanceTimersByTimeAsync(500)
+    expect([beats, isKnown.mock.calls]).toEqual([1, []])
+    // Whoever asks next has it tried again.
+    refusal = new LeaseLostError('LEASE_LOST', 'The worker is not enlisted.')
+    expect(lease.untilSure()).toBe(sure)
+    await sure
+    expect(isKnown.mock.calls).toEqual([[1]])
+    expect(lease.untilSure()).toBeUndefined()
+  })
 })

@@ -5,15 +5,14 @@
  * A worker that stood still for longer than its lease (SIGSTOP, a debugger) learns at its next heartbeat that others
  * declared it dead. What it held is lost; it enlists again as somebody else.
  *
- * A renewal that failed is due again at once. Whoever renews late cannot tell why: his store was away, his machine slept, or
- * its clock has jumped, and then others who are alive may be late for the same reason. He is no judge of them before they have
- * had a lease's time to renew.
+ * A renewal that failed is due again at once. Until it is renewed nothing begins that others may have taken over, and nobody else
+ * is judged (core's renewals.ts).
  *
  * What the lease says is in the time of the engine's clock; how often it is renewed is in real time, as it is about a
  * real process: a test that moves its clock by days does not renew thousands of times.
  */
 import { hostname } from 'node:os'
-import { LeaseLostError, type Runtime, SelvageError, type Store } from '@selvage/core'
+import { LeaseLostError, Renewals, type Runtime, SelvageError, type Store } from '@selvage/core'
 import type { Reporter } from './report.ts'
 
 export interface LeaseOptions {
@@ -26,7 +25,7 @@ export interface LeaseOptions {
 const RENEWALS_PER_LEASE = 3
 /** A renewal that failed is tried again so much later, if nobody asks before. */
 const AGAIN_MS = 1_000
-/** The part of a lease after which a renewal is late. No lease that is renewed in time can be over so soon. */
+/** No lease that is renewed in time can be over after that part of it. */
 const LATE = 1 / 2
 
 export class Lease {
@@ -34,10 +33,7 @@ export class Lease {
   private readonly onLost: () => void
   private id = ''
   private renewAt = 0
-  /** By the engine's clock. */
-  private renewedAt: number | undefined
-  /** In real time. */
-  private judgesFrom = Number.NEGATIVE_INFINITY
+  private readonly renewals: Renewals
   private renewing: Promise<void> | undefined
   private left = false
   private timer: NodeJS.Timeout | undefined
@@ -46,6 +42,13 @@ export class Lease {
   constructor(options: LeaseOptions, onLost: () => void) {
     this.options = options
     this.onLost = onLost
+    const { leaseMs, runtime } = options
+    this.renewals = new Renewals({
+      leaseMs,
+      late: LATE,
+      now: () => runtime.clock.now(),
+      real: () => performance.now(),
+    })
   }
 
   get workerId(): string {
@@ -66,7 +69,12 @@ export class Lease {
   async keepUp(): Promise<boolean> {
     const { clock } = this.options.runtime
     if (clock.now() >= this.renewAt) await this.renew()
-    return clock.now() < this.renewAt && performance.now() >= this.judgesFrom
+    return clock.now() < this.renewAt && this.renewals.mayJudge
+  }
+
+  /** See Control. */
+  untilSure(): Promise<void> | undefined {
+    return this.renewals.untilSure(() => void this.renew())
   }
 
   /** To be called, too, when the store no longer knows the worker. Never rejects. */
@@ -101,17 +109,15 @@ export class Lease {
   }
 
   private renewed(now: number): void {
-    const { leaseMs } = this.options
-    if (now - (this.renewedAt ?? now) > leaseMs * LATE) this.judgesFrom = performance.now() + leaseMs
-    this.renewedAt = now
-    const ms = leaseMs / RENEWALS_PER_LEASE
+    this.renewals.renewed(now)
+    const ms = this.options.leaseMs / RENEWALS_PER_LEASE
     this.renewAt = now + ms
     this.arm(ms)
   }
 
   private overtaken(now: number, cause: unknown): LeaseLostError {
     const { leaseMs } = this.options
-    const seconds = ((now - (this.renewedAt ?? now)) / 1_000).toFixed(1)
+    const seconds = (this.renewals.silentMs(now) / 1_000).toFixed(1)
     const message = `This process was taken for dead: it renewed its lease of ${leaseMs / 1_000} s after ${seconds} s. Others have its runs.`
     return new LeaseLostError('LEASE_LOST', message, {
       hint: 'It stood still, or a tool blocked its event loop: let that work in a process or thread of its own, or raise leaseMs.',

@@ -87,6 +87,7 @@ export class Worker {
       store,
       host,
       clock: runtime.clock,
+      untilSure: () => lease.untilSure(),
       touched: (runId, now) => changes.touched(runId, now),
       sent: parts.sent,
       onWait: (run, waits) => run.suspend(waits),

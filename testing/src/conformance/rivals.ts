@@ -17,6 +17,7 @@ const LEASE_MS = 400
 const STOPS: readonly { readonly moment: Moment; readonly hit: number; readonly appends: boolean }[] = [
   { moment: 'host.before-append', hit: 3, appends: true },
   { moment: 'host.before-append', hit: 12, appends: true },
+  { moment: 'host.after-append', hit: 1, appends: false },
   { moment: 'host.before-effect', hit: 2, appends: false },
   { moment: 'effect.after', hit: 6, appends: false },
   { moment: 'engine.before-suspend', hit: 2, appends: false },

@@ -17,6 +17,9 @@ export interface KillAt {
 
 export type Hits = { readonly [moment in Moment]?: number }
 
+/** Within which a signal to oneself has landed. */
+const LANDING_MS = 20
+
 export class KillSwitch {
   private readonly counts: { [moment in Moment]?: number } = {}
   private readonly at: KillAt | undefined
@@ -38,6 +41,9 @@ export class KillSwitch {
     // Written at once: nothing that is queued leaves a process that dies here.
     if (signal === 'SIGSTOP') writeSync(1, `${JSON.stringify({ stopping: moment })}\n`)
     process.kill(process.pid, signal)
+    // Where another thread of this process takes the signal this one goes on for a moment.
+    const landed = performance.now() + LANDING_MS
+    while (performance.now() < landed);
   }
 
   private isNow(at: KillAt, moment: Moment, count: number): boolean {

@@ -44,6 +44,7 @@ export interface Ask {
   readonly budget?: Advance['budget']
   readonly seed?: Seed
   readonly abortSignal?: AbortSignal
+  readonly untilSure?: () => Promise<void> | undefined
 }
 
 export class ByHand {
@@ -113,6 +114,7 @@ export class ByHand {
       budget,
       seed,
       abortSignal,
+      untilSure,
     } = ask
     const request: Advance = {
       runId: 'r',
@@ -141,6 +143,7 @@ export class ByHand {
         }),
       },
       delivery: this.manifest.countsDeliveries ? delivery : 0,
+      ...(untilSure !== undefined && { untilSure }),
       wake: () => {
         this.woken++
       },

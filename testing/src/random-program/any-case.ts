@@ -32,6 +32,7 @@ function anyEngine(mode: Mode): fc.Arbitrary<Omit<Case, 'plan'>> {
       delaysSignals: chance,
       offers: chance,
       wakesForNothing: chance,
+      doubts: chance,
       budgetMs: fc.constantFrom(1, 4),
       ...(mode.journal === 'store' ? { failsAppends: chance } : { rotatesEvery: fc.constant(3) }),
     },

@@ -32,6 +32,8 @@ export class Deliveries {
   private readonly clock: Clock
   private readonly random: Random
   private readonly check: ProtocolCheck
+  /** See Hostility. */
+  private readonly doubts: number
   private readonly trace: (what: string) => void
   private readonly inProgress = new Set<Promise<unknown>>()
   private closed = false
@@ -41,12 +43,14 @@ export class Deliveries {
     clock: Clock,
     random: Random,
     check: ProtocolCheck,
+    doubts: number,
     trace: ((what: string) => void) | undefined,
   ) {
     this.manifest = manifest
     this.clock = clock
     this.random = random
     this.check = check
+    this.doubts = doubts
     this.trace = trace ?? ((): void => {})
   }
 
@@ -158,6 +162,7 @@ export class Deliveries {
       heartbeat: () => {},
       journal: this.manifest.journal === 'store' ? { load, append } : { load },
       delivery: this.manifest.countsDeliveries ? delivery : 0,
+      untilSure: () => (this.random.chance(this.doubts) ? turns(1 + this.random.below(4)) : undefined),
       wake: () => run.wake(),
     }
   }

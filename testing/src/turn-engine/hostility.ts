@@ -20,6 +20,8 @@ export interface Hostility {
   readonly wakesForNothing?: number
   /** A store's append fails; half of those after it was committed. */
   readonly failsAppends?: number
+  /** Before a step begins its worker cannot tell for a while whether the run is still its own. */
+  readonly doubts?: number
   /** Rotation is asked for after so many advances of a generation. */
   readonly rotatesEvery?: number
   /** Milliseconds after which an advance is asked to return. */
@@ -31,7 +33,7 @@ export interface Hostility {
   readonly actsPerEntry?: number
 }
 
-type Act = Exclude<keyof Hostility, 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'>
+type Act = Exclude<keyof Hostility, 'doubts' | 'rotatesEvery' | 'budgetMs' | 'actsPerEntry'>
 
 /** Turns of the event loop that a delay may take. */
 const LONGEST_DELAY = 12

@@ -94,7 +94,14 @@ class HostileEngine implements TurnEngine {
       survives: 'nothing',
       abilities: { list: false, approvals: false, attach: false, rotate: true },
     }
-    this.deliveries = new Deliveries(this.manifest, clock, this.random, this.check, options.trace)
+    this.deliveries = new Deliveries(
+      this.manifest,
+      clock,
+      this.random,
+      this.check,
+      hostility.doubts ?? 0,
+      options.trace,
+    )
   }
 
   get violations(): readonly string[] {
