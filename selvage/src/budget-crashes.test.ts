@@ -97,7 +97,7 @@ function keepWorking(tokens: number): void {
 }
 
 test(
-  '20 crashes on one budget: what was sold is what is counted, and never above the cap',
+  '20 crashes on one budget: what was sold is counted, with a call for each crash at most, and never above the cap',
   async () => {
     const cap = 6_000
     provider.murder = (call) =>
@@ -107,13 +107,16 @@ test(
     expect(await failureOf(run)).toMatchObject({ code: 'BUDGET_EXCEEDED', details: { limit: 'tokens', cap } })
     expect(provider.kills).toBe(20)
     const { spent = 0, reserved } = (await run.status()).budget?.[0]?.limits.tokens ?? {}
-    expect({ spent, reserved }).toEqual({ spent: provider.sold, reserved: 0 })
-    expect(provider.sold).toBeLessThanOrEqual(cap)
+    expect(reserved).toBe(0)
+    expect(spent).toBeGreaterThanOrEqual(provider.sold)
+    expect(spent).toBeLessThanOrEqual(cap)
     // Nor is it given up while there is enough for a call or two.
-    expect(provider.sold).toBeGreaterThan(cap - 5 * PRICE)
-    // The journal holds what was recorded; the calls that died are the difference.
+    expect(spent).toBeGreaterThan(cap - 5 * PRICE)
+    // The journal holds what was recorded. Each crash adds one call at most: the one that was sold and lost, or, where the kill
+    // landed late, the next one, of which nobody can know that it was not sold.
     const { totalTokens } = await run.usage()
     expect(totalTokens).toBeLessThan(provider.sold)
+    expect(spent).toBeLessThanOrEqual(totalTokens + 20 * PRICE)
 
     // A retry goes on with the same pot.
     await run.retry()
