@@ -1,9 +1,11 @@
 /** What is published, as those have it who install it: nothing here knows of the sources. */
 import { execFile, spawnSync } from 'node:child_process'
 import { cpSync, existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { rolldown } from 'rolldown'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 
 const root = join(import.meta.dirname, '..')
 const PATIENCE_MS = 120_000
@@ -85,6 +87,26 @@ describe('what is published', () => {
     expect(play()).toMatchObject({ status: 0, stdout: 'Two notes.\n' })
     expect(readFileSync(join(folder, 'done'), 'utf8')).toBe('1\n2\n')
   })
+
+  test(
+    'goes into one file with the program, and is found in it by the next one, minified or not',
+    async () => {
+      const alone = mkdtempSync(join(tmpdir(), 'selvage-bundled-'))
+      onTestFinished(() => rmSync(alone, { recursive: true, force: true }))
+      for (const minify of [false, true]) {
+        const bundled = await rolldown({ input: join(folder, 'agent.ts'), platform: 'node', onLog: () => {} })
+        const file = join(alone, minify ? 'after.js' : 'before.js')
+        await bundled.write({ file, format: 'esm', minify, codeSplitting: false })
+        await bundled.close()
+      }
+      writeFileSync(join(alone, 'package.json'), '{ "type": "module" }')
+      const play = (...args: string[]) => spawnSync(process.execPath, args, { cwd: alone, encoding: 'utf8' })
+      expect(play('before.js', 'dies')).toMatchObject({ signal: 'SIGKILL' })
+      expect(play('after.js')).toMatchObject({ status: 0, stdout: 'Two notes.\n' })
+      expect(readFileSync(join(alone, 'done'), 'utf8')).toBe('1\n2\n')
+    },
+    PATIENCE_MS,
+  )
 
   test(
     'has types that hold for who uses it',

@@ -2,7 +2,8 @@
  * `npm run pack [-- <folder>]`: makes of each package what is published, under `<folder>/node_modules` (default `packed`).
  *
  *   src/*.ts ──▶ dist/index.js, … one file for each entry of `exports`, one for what several entries share
- *   dist/**.d.ts, README.md, schema, … as they are
+ *   schema/*.sql ──▶ inside of those: a program that is bundled has no files beside it
+ *   dist/**.d.ts, README.md, … as they are
  *
  * A package is loaded in a few files then, and not in one for each concept: Node takes half a millisecond for each file. What
  * packages take from each other stays outside, so that two of them never hold two copies of a third. The folder is laid out
@@ -10,7 +11,7 @@
  */
 import { cpSync, existsSync, globSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
-import { rolldown } from 'rolldown'
+import { type Plugin, rolldown } from 'rolldown'
 
 interface Target {
   readonly '@selvage/source': string
@@ -30,6 +31,18 @@ const root = join(import.meta.dirname, '..')
 const target = resolve(root, process.argv[2] ?? 'packed', 'node_modules')
 /** Its modules are started as processes of their own, by their place. The command's entry is no export. */
 const NOT_BUNDLED = ['@selvage/testing', '@selvage/cli']
+
+const migrationsInside: Plugin = {
+  name: 'migrations inside',
+  load(id) {
+    if (!id.endsWith('/src/migrations.ts')) return
+    const folder = join(dirname(id), '../schema')
+    const texts = globSync('*.sql', { cwd: folder })
+      .toSorted()
+      .map((name) => readFileSync(join(folder, name), 'utf8'))
+    return `export const MIGRATIONS = ${JSON.stringify(texts)}`
+  },
+}
 
 rmSync(target, { recursive: true, force: true })
 for (const home of published()) await pack(home)
@@ -72,9 +85,9 @@ async function bundle(home: string, to: string, targets: readonly Target[]): Pro
     input,
     platform: 'node',
     external: (id) => !/^[./]/.test(id),
+    plugins: [migrationsInside],
     transform: { target: 'es2024' },
   })
-  // Flat: what a file reads beside itself (`../schema/`) lies where it lay.
   await bundled.write({ dir: join(to, 'dist'), format: 'esm', sourcemap: true, chunkFileNames: '[name]-[hash].js' })
   await bundled.close()
 }

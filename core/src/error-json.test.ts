@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { decode, encode, errorFromJson, errorToJson } from './codec.ts'
 import { DETAIL_CHARS, ERROR_DEPTH, STACK_FRAMES } from './error-json.ts'
 import {
@@ -161,6 +161,15 @@ describe('errors of Selvage', () => {
     expect(copy).toMatchObject({ name, message, details })
     expect((copy as SelvageError).hint).toBe(hint)
     if (error.cause !== undefined) expect(copy.cause).toBeInstanceOf(TypeError)
+  })
+
+  test('are theirs also where a minifier has named their class otherwise', () => {
+    const { name } = UsageError
+    onTestFinished(() => void Object.defineProperty(UsageError, 'name', { value: name }))
+    Object.defineProperty(UsageError, 'name', { value: 'e' })
+    const copy = again(new UsageError('BAD_INPUT', 'm', { hint: 'h' }))
+    expect(copy).toBeInstanceOf(UsageError)
+    expect(copy).toMatchObject({ name: 'UsageError', code: 'BAD_INPUT', hint: 'h' })
   })
 
   test('those that authors throw', () => {

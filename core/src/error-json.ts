@@ -154,12 +154,12 @@ function frames(error: Error): string {
     .join('\n')
 }
 
-/** Which class of ours an error is of, whatever its author called it. */
+/** Which class of ours an error is of, whatever its author called it, and whatever a minifier calls the class. */
 function ourClass(error: Error): string | undefined {
   if (error instanceof TerminalError) return 'TerminalError'
   if (error instanceof RetryableError) return 'RetryableError'
   if (error instanceof CancelledError) return 'CancelledError'
-  return Object.values(SELVAGE).findLast((type) => error instanceof type)?.prototype.constructor.name
+  return Object.entries(SELVAGE).findLast(([, type]) => error instanceof type)?.[0]
 }
 
 /** A new Error; what reads it cannot tell it from the one that was recorded but by its trimmed stack. */

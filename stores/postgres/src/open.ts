@@ -3,11 +3,11 @@
  * row for each that was made. They run in order, all in one transaction, by whichever process comes first: an advisory lock
  * keeps the others waiting.
  */
-import { readdirSync, readFileSync } from 'node:fs'
 import { EngineError, type Store, UsageError } from '@selvage/core'
 import pg from 'pg'
 import { connect, type Settings } from './database.ts'
 import { failure } from './failure.ts'
+import { MIGRATIONS } from './migrations.ts'
 
 /** `pg_current_snapshot`, `gen_random_uuid`: PostgreSQL 13. */
 const OLDEST_SERVER = 130_000
@@ -61,11 +61,8 @@ async function look(client: pg.Client, location: string): Promise<boolean> {
 }
 
 async function migrate(client: pg.Client, { schema, location }: Settings, mayCreate: boolean): Promise<void> {
-  const migrations = readdirSync(new URL('../schema/', import.meta.url))
-    .filter((name) => name.endsWith('.sql'))
-    .sort()
-  const found = await versionOf(client, schema, location, migrations.length)
-  if (found === migrations.length) return
+  const found = await versionOf(client, schema, location, MIGRATIONS.length)
+  if (found === MIGRATIONS.length) return
   if (found === 0 && !mayCreate) {
     throw new EngineError('UNAVAILABLE', `There is no schema ${schema} of Selvage in ${location}.`, {
       hint: 'A program that starts runs creates it; check the url.',
@@ -75,14 +72,14 @@ async function migrate(client: pg.Client, { schema, location }: Settings, mayCre
   await client.query('begin')
   await client.query(`select pg_advisory_xact_lock(hashtextextended('selvage migration ' || $1, 0))`, [schema])
   // Asked again: another process may have been first.
-  const version = await versionOf(client, schema, location, migrations.length)
+  const version = await versionOf(client, schema, location, MIGRATIONS.length)
   if (version === 0) {
     await client.query(`create schema if not exists ${pg.escapeIdentifier(schema)}`)
     await client.query('create table migration (version integer primary key, at timestamptz not null default now())')
   }
-  for (const [index, name] of migrations.entries()) {
+  for (const [index, sql] of MIGRATIONS.entries()) {
     if (index < version) continue
-    await client.query(readFileSync(new URL(`../schema/${name}`, import.meta.url), 'utf8'))
+    await client.query(sql)
     await client.query('insert into migration (version) values ($1)', [index + 1])
   }
   await client.query('commit')

@@ -1,9 +1,10 @@
 /**
  * Looking at a database without becoming part of it: read-only, no migration, no lock. For `selvage doctor`.
  */
-import { readdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import type { RunStatus } from '@selvage/core'
 import { failure } from './failure.ts'
+import { MIGRATIONS } from './migrations.ts'
 import { realPath } from './real-path.ts'
 import { DatabaseSync } from './sqlite.ts'
 import { statusName } from './status.ts'
@@ -58,7 +59,7 @@ function read(database: DatabaseSync, path: string): Inspection {
     bytes: sizeOf(path),
     logBytes: sizeOf(`${path}-wal`),
     schema,
-    knownSchema: readdirSync(new URL('../schema/', import.meta.url)).filter((name) => name.endsWith('.sql')).length,
+    knownSchema: MIGRATIONS.length,
     journalMode: all<{ journal_mode: string }>('pragma journal_mode')[0]?.journal_mode ?? '',
     damage: all<{ quick_check: string }>('pragma quick_check(20)')
       .map((row) => row.quick_check)

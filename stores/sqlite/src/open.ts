@@ -4,11 +4,12 @@
  * `application_id` says that a file is ours, `user_version` how many of the files in schema/ it has seen. Each file
  * there is one migration; they run in order, all in one transaction, by whichever process comes first.
  */
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EngineError, UsageError } from '@selvage/core'
 import { Database } from './database.ts'
 import { failure } from './failure.ts'
+import { MIGRATIONS } from './migrations.ts'
 import type { Turns } from './turns.ts'
 
 /** "selv" */
@@ -82,27 +83,23 @@ function refuseStrangers(database: Database): void {
 }
 
 function migrate(database: Database): void {
-  const migrations = readdirSync(new URL('../schema/', import.meta.url))
-    .filter((name) => name.endsWith('.sql'))
-    .sort()
   // The transaction also shows whether the file can be written at all.
   database.exec('begin immediate')
   try {
     const version = schemaVersion(database)
-    if (version > migrations.length) {
+    if (version > MIGRATIONS.length) {
       throw new EngineError(
         'SCHEMA_TOO_NEW',
-        `The database ${database.path} has schema ${version}, and this version of Selvage knows schemas up to ${migrations.length}.`,
+        `The database ${database.path} has schema ${version}, and this version of Selvage knows schemas up to ${MIGRATIONS.length}.`,
         { hint: 'Update Selvage.', details: { path: database.path, version } },
       )
     }
-    for (const name of migrations.slice(version)) {
-      const sql = readFileSync(new URL(`../schema/${name}`, import.meta.url), 'utf8')
+    for (const sql of MIGRATIONS.slice(version)) {
       // SQLite keeps the text of each statement: comments and blanks would be pages in every database.
       database.exec(sql.replace(/--.*$/gm, '').replace(/\s+/g, ' '))
     }
-    if (version < migrations.length) {
-      database.exec(`pragma user_version = ${migrations.length}`)
+    if (version < MIGRATIONS.length) {
+      database.exec(`pragma user_version = ${MIGRATIONS.length}`)
       database.exec(`pragma application_id = ${APPLICATION_ID}`)
     }
     database.exec('commit')
