@@ -1,5 +1,7 @@
 /** A run, or a message, that kills its process beside runs that do nothing wrong. */
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
 import { afterEach, expect, test, vi } from 'vitest'
 import { Workers } from '../test/workers.ts'
@@ -59,6 +61,19 @@ test('the same on PostgreSQL', async ({ skip }) => {
   process.env[URL_OF_WORKERS] = url
   workers = await Workers.open('poison-process.ts', { url })
   await takesNoneAlong(workers)
+})
+
+test('of agents that their author’s process invokes, one that kills it takes none of the others along', async () => {
+  workers = await Workers.open('poison-inline-process.ts')
+  for (let deaths = 0; ; deaths++) {
+    const [code, signal] = await once(workers.spawn(), 'exit')
+    if (code === 0) break
+    expect(signal).toBe('SIGKILL')
+    expect(deaths).toBeLessThan(40)
+  }
+  const results = JSON.parse(readFileSync(join(workers.folder, 'results.json'), 'utf8')) as object
+  const slow = [1, 2, 3, 4, 5, 6].map((n) => [`slow-${n}`, 'well'])
+  expect(results).toEqual({ poison: 'RUN_ENDED: CRASH_LOOP', ...Object.fromEntries(slow) })
 })
 
 test('a message that kills every process is dead in the end, and takes no run along', async () => {

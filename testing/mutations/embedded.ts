@@ -23,6 +23,16 @@ export const EMBEDDED: readonly Mutation[] = [
     processes: true,
   },
   {
+    name: 'suspects that their author invokes go on all at once',
+    breaks: 'docs/guarantees.md: runs that were beside it come away',
+    file: 'engines/embedded/src/attachments.ts',
+    find: 'return isSuspect ? await this.goOnInTurn(runId, host) : await this.goOn(runId, host)',
+    put: 'return isSuspect ? await this.goOn(runId, host) : await this.goOn(runId, host)',
+    test: 'selvage/src/poison.test.ts',
+    title: 'of agents that their author’s process invokes',
+    processes: true,
+  },
+  {
     name: 'a takeover is not told to who follows it',
     breaks: 'core/src/ports.ts: changed()',
     file: 'engines/embedded/src/changes.ts',

@@ -9,9 +9,11 @@ import {
   type Attachment,
   type Durable,
   type Engine,
+  errorFromJson,
   type Host,
   LeaseLostError,
   type OptionNames,
+  type Outcome,
   type Program,
   RunError,
   UsageError,
@@ -19,7 +21,7 @@ import {
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { bindAgent } from './bind.ts'
 import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policy.ts'
-import { warn } from './program-options.ts'
+import { warn, warnOnce } from './program-options.ts'
 import { hasSessionManager } from './seams/plugins.ts'
 import type { Session } from './turn-sessions.ts'
 
@@ -87,7 +89,7 @@ export function createDurablePlugin(
       hint: 'Give it one that says what the run is for: the same id goes on with the same run.',
     })
   }
-  const { wait = false, onCodeChange = 'continue', linear = true, log = warn } = options
+  const { wait = false, onCodeChange = 'continue', linear = true, log = warnOnce } = options
   const policy = new Policy(options)
   refuseUndoable(policy)
   const run = new InlineRun(options, open)
@@ -168,7 +170,7 @@ class InlineRun {
       createHost(() => [puppet]),
     )
     const lost = lostTo(runId, attachment)
-    const durable = await Promise.race([puppet.durable, lost, ended(runId, attachment)])
+    const durable = await Promise.race([puppet.durable, lost])
     this.#attached = { attachment, puppet }
     return { durable, lost, close: () => this.detach() }
   }
@@ -225,10 +227,12 @@ class Puppet implements Program {
   }
 }
 
-/** Rejects when another process has taken the run, or the engine failed. */
+/** Rejects when another process has taken the run, when it has ended though the agent is at it, or the engine failed. */
 function lostTo(runId: string, attachment: Attachment): Promise<never> {
   const lost = attachment.ended.then(
-    () => new Promise<never>(() => {}),
+    (outcome) => {
+      throw ended(runId, outcome)
+    },
     (cause: unknown) => {
       if (!LeaseLostError.is(cause)) throw cause
       throw new RunError('RUN_HELD', `Run ${runId} was taken over while this process stood still.`, {
@@ -242,13 +246,15 @@ function lostTo(runId: string, attachment: Attachment): Promise<never> {
   return lost
 }
 
-async function ended(runId: string, attachment: Attachment): Promise<never> {
-  const outcome = await attachment.ended
+function ended(runId: string, outcome: Outcome): RunError {
+  const details = { runId }
+  if ('error' in outcome) {
+    const cause = errorFromJson(outcome.error)
+    const hint = `\`selvage retry ${runId}\` lets it go on when it is invoked next; another run id begins anew.`
+    return new RunError('RUN_ENDED', `Run ${runId} has failed: ${cause.message}`, { hint, details, cause })
+  }
   const how = 'cancelled' in outcome ? `was cancelled: ${outcome.cancelled}` : 'has ended'
-  throw new RunError('RUN_ENDED', `Run ${runId} ${how}.`, {
-    hint: 'Use another run id.',
-    details: { runId },
-  })
+  return new RunError('RUN_ENDED', `Run ${runId} ${how}.`, { hint: 'Use another run id.', details })
 }
 
 function cannotAttach(engine: Engine): UsageError {

@@ -52,6 +52,16 @@ export function readOptions(what: string, options: AgentOptions): ReadyOptions {
   }
 }
 
+const TOLD = new Set<string>()
+const MOST_TOLD = 1_000
+
+/** A line that a server would say with each request is said once. */
+export function warnOnce(line: string): void {
+  if (TOLD.has(line)) return
+  if (TOLD.size < MOST_TOLD) TOLD.add(line)
+  warn(line)
+}
+
 export function warn(line: string): void {
   console.warn(`selvage: ${line}`)
 }

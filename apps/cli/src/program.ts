@@ -238,9 +238,10 @@ function addChanging(program: Command): void {
         const { selvage, output } = opened
         const run = await findRun(selvage, id)
         await run.retry()
-        const { status } = await run.status()
+        const { status, program: name } = await run.status()
+        const when = name.startsWith('inline:') ? 'when its own program invokes it' : 'as soon as a worker has it'
         if (output.json) output.document({ runId: run.id, status })
-        else output.line(`Run ${run.id} goes on as soon as a worker has it.`)
+        else output.line(`Run ${run.id} goes on ${when}.`)
       })
     })
   which(program.command('discard [run]'))

@@ -14,6 +14,8 @@ export class AttachedRun implements Attachment {
   readonly run: HeldRun
   /** Resolves when nothing more happens here. */
   readonly over: Promise<void>
+  /** Resolves when something of it was recorded here, when it waits, or when it is over. */
+  readonly moved: Promise<void>
   isOver = false
   /** False: the store still says that we hold the run. */
   released = false
@@ -24,14 +26,22 @@ export class AttachedRun implements Attachment {
   constructor(parts: Parts, claim: Claim, host: Host, lease: Lease) {
     const { store, runtime, changes } = parts
     this.parts = parts
+    const moved = Promise.withResolvers<void>()
+    this.moved = moved.promise
     this.run = new HeldRun(claim, {
       store,
       host,
       clock: runtime.clock,
       untilSure: () => lease.untilSure(),
-      touched: (runId, now) => changes.touched(runId, now),
+      touched: (runId, now) => {
+        moved.resolve()
+        changes.touched(runId, now)
+      },
       sent: parts.sent,
-      onWait: (_, waits) => this.idle(waits),
+      onWait: (_, waits) => {
+        moved.resolve()
+        return this.idle(waits)
+      },
       onWake: () => {
         this.run.woken = true
         this.nudge()
@@ -58,6 +68,7 @@ export class AttachedRun implements Attachment {
         },
       )
       .finally(() => {
+        moved.resolve()
         this.isOver = true
       })
   }

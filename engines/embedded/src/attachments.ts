@@ -5,12 +5,22 @@
  * Nothing here keeps the process alive. Infrastructure that fails ends the attachment, not the run: whoever awaits it
  * is told, and can attach again. Where something would be lost with it, it goes on as soon as that can be written.
  */
-import { type Attachment, type Claim, type Host, type Outcome, probe, RunError, SelvageError } from '@selvage/core'
+import {
+  type Attachment,
+  type Claim,
+  type Host,
+  type Outcome,
+  probe,
+  RunError,
+  SelvageError,
+  SUSPECT_CRASHES,
+} from '@selvage/core'
 import { AttachedRun } from './attached-run.ts'
 import { Holdings } from './holdings.ts'
 import { inTurns } from './in-turns.ts'
 import type { Lease } from './lease.ts'
 import type { Parts } from './parts.ts'
+import { Suspects } from './suspects.ts'
 
 /** Runs that one query is for. */
 const SLICE = 500
@@ -19,6 +29,7 @@ export class Attachments {
   private readonly parts: Parts
   private readonly held: Holdings
   private readonly attached = new Map<string, AttachedRun>()
+  private readonly suspects = new Suspects()
   private leasing: Promise<Lease> | undefined
   /** Something goes on here that was begun under the lease. */
   private actsOn = false
@@ -30,21 +41,12 @@ export class Attachments {
   }
 
   /** The run must exist. RUN_HELD if a live process, this one included, has it; an ended run is attached to as ended. */
-  async attach(runId: string, host: Host): Promise<Attachment> {
+  async attach(runId: string, host: Host, isNew: boolean): Promise<Attachment> {
     const before = this.attached.get(runId)
     if (before !== undefined) await this.leaveBehind(before)
-    const { signalsSeen } = this.held
-    const lease = await this.lease()
-    const claim = await this.claim(runId, lease)
-    if (claim === undefined) return this.endedAlready(runId)
-    const attached = new AttachedRun(this.parts, claim, host, lease)
-    this.attached.set(runId, attached)
-    this.held.add(attached.run)
-    this.parts.changes.touched(runId)
-    this.silence ??= this.parts.bell.listen(() => this.onBell())
-    void attached.over.then(() => this.over(attached))
-    if (this.held.signalsSeen !== signalsSeen) await this.held.handOver([attached.run])
-    return attached
+    const { store } = this.parts
+    const isSuspect = !isNew && (await store.describe(runId)).crashes >= SUSPECT_CRASHES
+    return isSuspect ? await this.goOnInTurn(runId, host) : await this.goOn(runId, host)
   }
 
   /** The identity under which this process holds what no worker claimed for it. */
@@ -74,6 +76,33 @@ export class Attachments {
       this.leasing = undefined
       throw error
     }
+  }
+
+  private async goOnInTurn(runId: string, host: Host): Promise<Attachment> {
+    const begins = await this.suspects.turn()
+    let moved = Promise.resolve()
+    try {
+      const attachment = await this.goOn(runId, host)
+      if (attachment instanceof AttachedRun) moved = attachment.moved
+      return attachment
+    } finally {
+      begins(moved)
+    }
+  }
+
+  private async goOn(runId: string, host: Host): Promise<Attachment> {
+    const { signalsSeen } = this.held
+    const lease = await this.lease()
+    const claim = await this.claim(runId, lease)
+    if (claim === undefined) return this.endedAlready(runId)
+    const attached = new AttachedRun(this.parts, claim, host, lease)
+    this.attached.set(runId, attached)
+    this.held.add(attached.run)
+    this.parts.changes.touched(runId)
+    this.silence ??= this.parts.bell.listen(() => this.onBell())
+    void attached.over.then(() => this.over(attached))
+    if (this.held.signalsSeen !== signalsSeen) await this.held.handOver([attached.run])
+    return attached
   }
 
   /** Undefined: it has ended. */

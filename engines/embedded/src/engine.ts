@@ -256,7 +256,11 @@ class EmbeddedEngine implements Engine {
 
   async attach(runId: string, start: Start, host: Host): Promise<Attachment> {
     this.checkOpen()
-    return await this.opening(this.start(runId, start).then(() => this.attachments.attach(runId, host)))
+    const attaching = async (): Promise<Attachment> => {
+      const { created } = await this.start(runId, start)
+      return await this.attachments.attach(runId, host, created)
+    }
+    return await this.opening(attaching())
   }
 
   async serve(host: Host, options: ServeOptions = {}): Promise<{ stop(): Promise<void> }> {

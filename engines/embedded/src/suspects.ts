@@ -1,0 +1,27 @@
+/**
+ * Attached runs whose process died again and again without moving them. A worker claims one suspect at a time, so that in the end
+ * the one that kills is alone. Attached runs are asked for by their author's code, all at once after each restart: here each waits,
+ * held by nobody, until the one before it has moved.
+ *
+ * Not for ever: that one may take long, or be what invokes the one that waits.
+ */
+const LONGEST_MS = 10_000
+
+export class Suspects {
+  private last: Promise<void> = Promise.resolve()
+
+  /** Resolves when it is the next one's turn. What it resolves to is to be called with when that one has moved. */
+  async turn(): Promise<(moved: Promise<unknown>) => void> {
+    const before = this.last
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.last = promise
+    await before
+    return (moved) => {
+      const timer = setTimeout(resolve, LONGEST_MS)
+      void moved.then(() => {
+        clearTimeout(timer)
+        resolve()
+      })
+    }
+  }
+}
