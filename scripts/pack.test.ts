@@ -14,7 +14,7 @@ const AGENT = `
 import { appendFileSync } from 'node:fs'
 import { Agent, tool } from '@strands-agents/sdk'
 import { scriptedModel } from '@selvage/strands/testing'
-import { openSelvage } from 'selvage'
+import { backUp, openSelvage } from 'selvage'
 
 const [dies] = process.argv.slice(2)
 const step = (n: number) => ({ tools: [{ name: 'note', input: { n } }] })
@@ -36,6 +36,8 @@ const text: string = (await run.result()).text
 console.log(text)
 // @ts-expect-error: a number is no name
 if (text === '') selvage.agent(5, () => undefined)
+// A thread does that, which is given its code as text.
+await backUp({ url: 'sqlite:./runs.db', to: './copy.db' })
 await selvage.close()
 `
 
@@ -96,7 +98,7 @@ describe('what is published', () => {
       for (const minify of [false, true]) {
         const bundled = await rolldown({ input: join(folder, 'agent.ts'), platform: 'node', onLog: () => {} })
         const file = join(alone, minify ? 'after.js' : 'before.js')
-        await bundled.write({ file, format: 'esm', minify, codeSplitting: false })
+        await bundled.write({ file, format: 'esm', minify, keepNames: true, codeSplitting: false })
         await bundled.close()
       }
       writeFileSync(join(alone, 'package.json'), '{ "type": "module" }')

@@ -74,6 +74,9 @@ test('of agents that their author’s process invokes, one that kills it takes n
   const results = JSON.parse(readFileSync(join(workers.folder, 'results.json'), 'utf8')) as object
   const slow = [1, 2, 3, 4, 5, 6].map((n) => [`slow-${n}`, 'well'])
   expect(results).toEqual({ poison: 'RUN_ENDED: CRASH_LOOP', ...Object.fromEntries(slow) })
+  // A retry lets it go on: its process dies of it again, and not with the error of before.
+  await workers.selvage.run('poison').retry()
+  expect(await once(workers.spawn(), 'exit')).toEqual([null, 'SIGKILL'])
 })
 
 test('a message that kills every process is dead in the end, and takes no run along', async () => {

@@ -91,28 +91,26 @@ async function vacuumInto(copying: Copying): Promise<void> {
   if (wrong !== undefined) throw Object.assign(new Error(wrong.message), { errcode: wrong.errcode })
 }
 
-/** The thread, by its text: it has what Node has and what is given to it. */
+/** The thread, by its text: it has what Node has and what is given to it. No function of it has a name, which bundlers keep by one of theirs. */
 function copy({ source, partial, busyMs }: Copying): Wrong | undefined {
   // Node has said already that its SQLite is new.
   process.removeAllListeners('warning')
   const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
-  const on = (database: DatabaseSync, act: (database: DatabaseSync) => unknown): void => {
-    try {
-      act(database)
-    } finally {
-      database.close()
-    }
-  }
+  const opened: DatabaseSync[] = []
   try {
-    on(new DatabaseSync(source, { readOnly: true, timeout: busyMs }), (from) =>
-      from.prepare('vacuum into ?').run(partial),
-    )
+    const from = new DatabaseSync(source, { readOnly: true, timeout: busyMs })
+    opened.push(from)
+    from.prepare('vacuum into ?').run(partial)
+    const made = new DatabaseSync(partial)
+    opened.push(made)
     // Whoever works on the original has no lease here.
-    on(new DatabaseSync(partial), (made) => made.exec('update worker set lease_until = 0'))
+    made.exec('update worker set lease_until = 0')
     return undefined
   } catch (error) {
     const { message, errcode } = error as Error & { readonly errcode?: number }
     return { message, errcode }
+  } finally {
+    for (const database of opened) database.close()
   }
 }
 

@@ -88,6 +88,21 @@ it('a retry whose time comes while others are in flight does not begin either', 
   expect(await reply).toMatchObject({ kind: 'done' })
 })
 
+it('one that does not know is not told to wait for what its program waits for beside that', async () => {
+  const begun: string[] = []
+  const { standsStill, isSure, untilSure } = worker()
+  const engine = byHand(
+    (durable) => Promise.all([durable.wait('go', 'go'), durable.step(code('first'), () => void begun.push('first'))]),
+    WAYS[1][1],
+  )
+  standsStill()
+  const reply = engine.ask(engine.host(), { untilSure })
+  await turns(20)
+  isSure()
+  expect(await reply).toMatchObject({ kind: 'wait', signals: ['go'] })
+  expect(begun).toEqual(['first'])
+})
+
 it('what was lost never begins', async () => {
   const begun: string[] = []
   const { standsStill, isSure, untilSure } = worker()
