@@ -95,12 +95,15 @@ export type Outcome =
 /** How a run ends that does not complete. */
 export type Failure = Exclude<Outcome, { readonly ok: Json }>
 
+/** What is asked. A store may keep their places: a new one goes behind them. */
+export const QUESTION_KINDS = ['approval', 'interrupt', 'callback', 'unknown', 'budget', 'compensation'] as const
+
 /** A question to somebody outside. Its answer is the signal whose id and name are this id. */
 export interface Question {
   /** `ap_…` for approvals and interrupts, `cb_…` for callbacks. Unique over all runs. */
   readonly id: string
   /** `compensation`: whether a step is undone. The run ends while it is open, and goes on with the answer. */
-  readonly kind: 'approval' | 'interrupt' | 'callback' | 'unknown' | 'budget' | 'compensation'
+  readonly kind: (typeof QUESTION_KINDS)[number]
   readonly name: string
   readonly tool?: string
   readonly input?: Json

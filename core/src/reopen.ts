@@ -4,10 +4,11 @@
  * reaches a live one at once.
  */
 import type { Entry, Signal } from './entry.ts'
-import { RunError, SelvageError, UsageError } from './errors.ts'
+import { RunError, SelvageError } from './errors.ts'
 import { childrenToRetry, refuseUndone, voidedByRetry } from './known.ts'
 import type { SignalReceipt } from './ports.ts'
 import type { RunDescription } from './records.ts'
+import { isActive } from './stores/refusals.ts'
 
 /** What an engine or store brings for `retry`. */
 export interface Reopening {
@@ -57,7 +58,7 @@ function cancelSignal(reason: string, by: string | undefined, reopenings: number
 export async function reopenRun(runs: Reopening, runId: string, now: number): Promise<void> {
   const run = await runs.describe(runId)
   if (run.status === 'completed') throw completed(run)
-  if (run.status !== 'failed' && run.status !== 'cancelled') throw active(run)
+  if (run.status !== 'failed' && run.status !== 'cancelled') throw isActive(run.id, run.status)
   const entries = await runs.load(runId, 0)
   refuseUndone(runId, entries)
   const voided = voidedByRetry(entries)
@@ -66,7 +67,7 @@ export async function reopenRun(runs: Reopening, runId: string, now: number): Pr
     await runs.reopen(runId, entries.length, voided, now)
   } catch (error) {
     // The journal grew meanwhile: somebody else has retried it.
-    throw SelvageError.is(error, 'JOURNAL_GAP') ? active(await runs.describe(runId)) : error
+    throw SelvageError.is(error, 'JOURNAL_GAP') ? isActive(runId, (await runs.describe(runId)).status) : error
   }
 }
 
@@ -78,11 +79,5 @@ async function reopenChild(runs: Reopening, runId: string, now: number): Promise
 const completed = ({ id, status }: RunDescription): RunError =>
   new RunError('RUN_ENDED', `Run ${id} has completed; only a failed or cancelled run can be retried.`, {
     hint: 'To do its work again, start a run with another id.',
-    details: { runId: id, status },
-  })
-
-const active = ({ id, status }: RunDescription): UsageError =>
-  new UsageError('BAD_INPUT', `Run ${id} is ${status}; only a failed or cancelled run can be retried.`, {
-    hint: 'Wait until it ends, or cancel it first.',
     details: { runId: id, status },
   })

@@ -85,6 +85,11 @@ describe('a fork of a workflow', () => {
     await yes.approve(question.id)
     await yes.result()
     expect(made).toEqual(['book', 'charge', 'mail', 'report', 'charge'])
+    const order = selvage.reference('order')
+    await expect(order.start('cup', { runId: 'yes' })).rejects.toMatchObject({
+      code: 'RUN_CONFLICT',
+      hint: expect.stringContaining("run('yes')"),
+    })
     const no = await run.fork({ at: 1, effects: { charge: 'ask' }, runId: 'no' })
     await no.reject((await questionOf(selvage, 'no')).id, { reason: 'once is enough' })
     await expect(no.result()).rejects.toMatchObject({ cause: { message: expect.stringContaining('once is enough') } })

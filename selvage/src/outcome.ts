@@ -42,8 +42,19 @@ export function settle<Result>(
 }
 
 /** What the author threw; the error around it would only say the step again. */
-function whyOf({ error, step }: { readonly error: ErrorJson; readonly step?: string }): string {
-  return (step !== undefined && error.code === 'STEP_FAILED' && error.cause?.message) || error.message
+function whyOf({ error, step, undone }: Extract<Outcome, { readonly error: ErrorJson }>): string {
+  const why = (step !== undefined && error.code === 'STEP_FAILED' && error.cause) || error
+  return undone ? withoutHint(why) : why.message
+}
+
+/** What an error tells to do stands at the end, be it what its cause does: it was meant for a run that can go on. */
+function withoutHint({ message, hint, cause }: ErrorJson): string {
+  const told = hint ?? lastHint(cause)
+  return told !== undefined && message.endsWith(told) ? message.slice(0, -told.length).trimEnd() : message
+}
+
+function lastHint(error: ErrorJson | undefined): string | undefined {
+  return error && (error.hint ?? lastHint(error.cause))
 }
 
 /** A message of an author's, so that a hint can stand behind it. */

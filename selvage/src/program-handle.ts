@@ -1,5 +1,5 @@
 import type { Engine, Json, Runtime, Start } from '@selvage/core'
-import { refuseUnknown, UsageError } from '@selvage/core'
+import { ConflictError, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import type { ChildProgram, StandardSchema } from '@selvage/programs'
 import { SESSION, START } from './option-names.ts'
 import type { Present } from './outcome.ts'
@@ -89,7 +89,12 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
     const start = this.#startOf(await this.#shape.input(input as Input), options, now)
     if (engine.manifest.workersFirst === true) await beginWork()
-    await engine.start(runId, start, startAt === undefined ? {} : { startAt })
+    try {
+      await engine.start(runId, start, startAt === undefined ? {} : { startAt })
+    } catch (error) {
+      const isFork = SelvageError.is(error, 'RUN_CONFLICT') && (await isForkOf(engine, runId, start.program))
+      throw isFork ? startedAsFork(runId, error) : error
+    }
     await beginWork()
     return new Run(runId, runPorts, this.#shape.result)
   }
@@ -117,7 +122,11 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
       const start = this.#startOf(null, options, runtime.clock.now())
       const { version: _, ...rest } = start
       if (engine.manifest.workersFirst === true) await beginWork()
-      await engine.start(id, { ...rest, program, ...(version === undefined ? {} : { version }) })
+      const own = { ...rest, program, ...(version === undefined ? {} : { version }) }
+      await engine.start(id, own).catch(async (error: unknown) => {
+        // A fork of a session is one, and was not started as one.
+        if (!SelvageError.is(error, 'RUN_CONFLICT') || !(await isForkOf(engine, id, program))) throw error
+      })
       await beginWork()
     }
     return new Session(id, { program: sessions as SessionProgram<Result>, begin, runPorts })
@@ -135,6 +144,19 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
       ...(deadline === undefined ? {} : { deadline: toEpochMs(deadline, now, 'deadline') }),
     }
   }
+}
+
+async function isForkOf(engine: Engine, runId: string, program: string): Promise<boolean> {
+  const { start } = await engine.describe(runId)
+  return start.forkedFrom !== undefined && start.program === program
+}
+
+function startedAsFork(runId: string, cause: unknown): ConflictError {
+  return new ConflictError('RUN_CONFLICT', `Run ${runId} is a fork, and goes on with what its original did.`, {
+    hint: `To have its result: program.run('${runId}'). To begin anew, start under another run id.`,
+    cause,
+    details: { runId },
+  })
 }
 
 function refuseReserved(options: StartOptions): void {

@@ -177,6 +177,19 @@ describe('a session', () => {
     await (await chat.start('x', { runId: 'ann' })).result()
     await expect(chat.session('ann').send('hello')).rejects.toMatchObject({ code: 'RUN_CONFLICT' })
   })
+
+  test('that was forked goes on as a session of its own, and its original is left as it is', async () => {
+    const selvage = await open()
+    const chat = selvage.agent('chat', () => told(counting()))
+    await chat.session('ann').send('one')
+    await chat.session('ann').send('two')
+    await chat.session('ann').run.fork({ runId: 'ann-b' })
+    expect((await chat.session('ann-b').send('another')).text).toBe('I see 5.')
+    expect(await selvage.reference('chat').session('ann-b').send('more')).toMatchObject({ text: 'I see 7.' })
+    expect((await chat.session('ann').send('three')).text).toBe('I see 5.')
+    const other = selvage.agent('other', () => told(counting()))
+    await expect(other.session('ann-b').send('hello')).rejects.toMatchObject({ code: 'RUN_CONFLICT' })
+  })
 })
 
 describe('a graph', () => {

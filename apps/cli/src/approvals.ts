@@ -1,4 +1,4 @@
-import { UsageError } from '@selvage/core'
+import { QUESTION_KINDS, UsageError } from '@selvage/core'
 import type { Approval, ApprovalQuery } from 'selvage/core'
 import { tagOf } from './list.ts'
 import { quote, type Session } from './session.ts'
@@ -17,7 +17,6 @@ export interface ApprovalsOptions {
 }
 
 const STATUSES = ['open', 'answered', 'expired', 'closed', 'any'] as const
-const KINDS = ['approval', 'interrupt', 'unknown', 'callback'] as const
 
 /** `selvage approvals`: one page of what people are asked, newest first. */
 export async function approvals({ selvage, output, again }: Session, options: ApprovalsOptions): Promise<void> {
@@ -46,7 +45,7 @@ function whom(item: Approval): string {
 function queryOf({ status, assignee, run, tag, kind, limit, after }: ApprovalsOptions): ApprovalQuery {
   return {
     ...(status === undefined ? {} : { status: oneOf('--status', STATUSES, status) }),
-    ...(kind === undefined ? {} : { kind: oneOf('--kind', KINDS, kind) }),
+    ...(kind === undefined ? {} : { kind: oneOf('--kind', QUESTION_KINDS, kind) }),
     ...(assignee === undefined ? {} : { assignee }),
     ...(run === undefined ? {} : { runId: run }),
     ...(tag === undefined ? {} : { tag: tagOf(tag) }),

@@ -343,6 +343,12 @@ describe('people', () => {
     expect(shown).toContain(`selvage respond ${id} '<data as JSON>'`)
     expect(await cli('respond', id, '{}')).toMatchObject({ code: 2, err: expect.stringContaining('amount') })
     expect(await cli('approvals', '--status', 'done')).toMatchObject({ code: 2 })
+    expect(await cli('approvals', '--kind', 'guess')).toMatchObject({ code: 2 })
+    for (const kind of ['approval', 'budget', 'compensation']) {
+      expect(json(await cli('approvals', '--kind', kind, '--status', 'any', '--json'))).toMatchObject({
+        items: kind === 'approval' ? [{ kind }] : [],
+      })
+    }
     expect((await cli('approve', id, '--value', '{"amount":3}')).code).toBe(0)
     expect(await run.result()).toMatchObject({ approved: true, value: { amount: 3 }, by: ME })
   })
@@ -389,6 +395,9 @@ describe('many runs', () => {
     expect((await cli('discard', 'a')).err).toContain('--yes')
     expect(json(await cli('--json', 'discard', 'a', '--yes'))).toEqual({ runId: 'a', done: true, gone: ['a'] })
     expect((await cli('show', 'a')).code).toBe(3)
+    await selvage.workflow('asks', (ctx) => ctx.signal('go')).start(undefined, { runId: 'asks' })
+    expect(await cli('retry', 'asks')).toMatchObject({ code: 4, err: expect.stringContaining('Wait until it ends') })
+    expect(await cli('discard', 'asks', '--yes')).toMatchObject({ code: 4, err: expect.stringContaining('Cancel it') })
     isMended = true
     const done = json<{ items: { id: string; done: boolean }[] }>(await cli('--json', 'retry', '--failed', '--yes'))
     expect(done.items.map(({ id, done }) => [id, done])).toEqual([

@@ -41,5 +41,7 @@ const BY_CODE: { readonly [code: string]: ExitCode } = {
 export function exitCodeOf(error: unknown): ExitCode {
   if (!SelvageError.is(error)) return EXIT.failure
   if (error.code === 'UNAVAILABLE' && error.details.missing === true) return EXIT.notFound
+  // The argument was right, and what it names does not stand so.
+  if (error.code === 'BAD_INPUT' && error.details.status !== undefined) return EXIT.conflict
   return BY_CODE[error.code] ?? EXIT.failure
 }

@@ -1,6 +1,6 @@
 /** The commands and their options. What each does is in the file of its name. */
 import { readFileSync } from 'node:fs'
-import { UsageError } from '@selvage/core'
+import { QUESTION_KINDS, UsageError } from '@selvage/core'
 import { Command, InvalidArgumentError } from 'commander'
 import { type AnswerOptions, answer, type DelegateOptions, defaultBy, delegate, parseJson } from './answer.ts'
 import { type ApprovalsOptions, approvals } from './approvals.ts'
@@ -63,7 +63,10 @@ function addReading(program: Command): void {
     .option('--assignee <name>', 'what this person is asked')
     .option('--run <run>', 'what this run asks')
     .option('--tag <key=value>', 'what runs with this tag ask')
-    .option('--kind <kind>', 'approval, interrupt, unknown or callback (default: all but callbacks)')
+    .option(
+      '--kind <kind>',
+      `${QUESTION_KINDS.slice(0, -1).join(', ')} or ${QUESTION_KINDS.at(-1)} (default: all but callbacks)`,
+    )
     .option('--limit <count>', 'at most so many, 1–1000 (default 50)', count(1, 1_000))
     .option('--after <cursor>', 'the page behind the one before, as its last line says')
     .action((_options, command: Command) => {

@@ -108,3 +108,43 @@ export function noPot(pot: string): RunError {
 export function badInput(message: string, hint: string): UsageError {
   return new UsageError('BAD_INPUT', message, { hint })
 }
+
+// Of a right argument, as the run or message stands: `status` in the details tells these from a wrong argument.
+
+function notAsItStands(
+  message: string,
+  hint: string,
+  details: { readonly status: string; readonly [name: string]: string | number },
+): UsageError {
+  return new UsageError('BAD_INPUT', message, { hint, details })
+}
+
+export function isActive(runId: string, status: string): UsageError {
+  const message = `Run ${runId} is ${status}; only a failed or cancelled run can be retried.`
+  return notAsItStands(message, 'Wait until it ends, or cancel it first.', { runId, status })
+}
+
+export function hasNotEnded(runId: string, status: string): UsageError {
+  const message = `Run ${runId} is ${status}; only runs that have ended can be discarded.`
+  return notAsItStands(message, 'Cancel it first.', { runId, status })
+}
+
+export function isChildOf(runId: string, status: string, parent: string): UsageError {
+  const hint = `Discard ${parent}: what is below it goes with it.`
+  return notAsItStands(`Run ${runId} is a child of run ${parent}.`, hint, { runId, status, parent })
+}
+
+export function stillSends(runId: string, status: string, messages: number): UsageError {
+  const message = `Run ${runId} has ${messages} messages that are not delivered.`
+  return notAsItStands(message, 'Let them be delivered, or use force.', { runId, status, messages })
+}
+
+export function stillAsks(runId: string, status: string, questionId: string): UsageError {
+  const hint = 'Answer it, or use force.'
+  return notAsItStands(`Run ${runId} asks somebody: ${questionId}.`, hint, { runId, status, questionId })
+}
+
+export function isNotDead(messageId: string, status: string): UsageError {
+  const hint = 'Only a message that is dead can be sent again.'
+  return notAsItStands(`Message ${messageId} is ${status}.`, hint, { messageId, status })
+}

@@ -116,13 +116,13 @@ describe('attach', () => {
     expect(await ended).toEqual({ ok: 'late' })
   })
 
-  it('is refused while another engine holds the run, with the pid of its process', async () => {
+  it('is refused while another engine of this process holds the run, and says that it is this one', async () => {
     const here = await place(ask)
     const there = await place(ask)
     const attachment = await attach(here)
     await expect(attach(there)).rejects.toMatchObject({
       code: 'RUN_HELD',
-      message: expect.stringContaining(`process ${process.pid}`),
+      message: `Run r is running in this very process (${process.pid}). Give each agent a run id of its own; or let the first one finish and give the run up: plugin.detach().`,
       details: { runId: 'r', pid: process.pid },
     })
     await expect(attach(here)).rejects.toMatchObject({ code: 'RUN_HELD', details: { pid: process.pid } })

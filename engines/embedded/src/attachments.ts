@@ -114,7 +114,10 @@ export class Attachments {
       return claim
     } catch (error) {
       if (SelvageError.is(error, 'RUN_ENDED')) return undefined
-      throw error
+      const isHeldHere =
+        SelvageError.is(error, 'RUN_HELD') && `${error.details.host}:${error.details.pid}` === runtime.identity
+      // By another agent that is attaching just now, another opening or another thread.
+      throw isHeldHere ? heldHere(runId, String(error.details.worker)) : error
     }
   }
 
@@ -126,13 +129,7 @@ export class Attachments {
 
   /** An earlier attachment of this process: refused while it goes on, given back if the store could not be told. */
   private async leaveBehind({ run, isOver }: AttachedRun): Promise<void> {
-    if (!isOver) {
-      const { runId } = run
-      throw new RunError('RUN_HELD', `Run ${runId} is running in this very process (${process.pid}).`, {
-        hint: 'Give each agent a run id of its own; or let the first one finish and give the run up: plugin.detach().',
-        details: { runId, worker: await this.workerId(), pid: process.pid },
-      })
-    }
+    if (!isOver) throw heldHere(run.runId, await this.workerId())
     await run.release()
     this.attached.delete(run.runId)
   }
@@ -166,4 +163,11 @@ export class Attachments {
     const all = [...this.attached.keys()]
     for (let from = 0; from < all.length; from += SLICE) yield all.slice(from, from + SLICE)
   }
+}
+
+function heldHere(runId: string, worker: string): RunError {
+  return new RunError('RUN_HELD', `Run ${runId} is running in this very process (${process.pid}).`, {
+    hint: 'Give each agent a run id of its own; or let the first one finish and give the run up: plugin.detach().',
+    details: { runId, worker, pid: process.pid },
+  })
 }

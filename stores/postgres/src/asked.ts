@@ -3,6 +3,7 @@ import {
   delegationId,
   EngineError,
   type Page,
+  QUESTION_KINDS,
   type QuestionQuery,
   type QuestionRecord,
   type Signal,
@@ -16,7 +17,6 @@ import { pendingSignal, signalsOf } from './inbox.ts'
 import { fromText, toText } from './text.ts'
 
 const STATUSES: readonly string[] = ['open', 'answered', 'expired', 'closed']
-const KINDS: readonly string[] = ['approval', 'interrupt', 'callback', 'unknown', 'budget', 'compensation']
 
 interface QuestionRow {
   readonly n: number
@@ -86,7 +86,7 @@ export function questionsStatement(query: QuestionQuery, limit: number): { sql: 
     }, toText(assignee))
   }
   if (status !== undefined) all.add((place) => `question.status = ${place}`, oneOf('status', STATUSES, status))
-  if (kind !== undefined) all.add((place) => `question.kind = ${place}`, oneOf('kind', KINDS, kind))
+  if (kind !== undefined) all.add((place) => `question.kind = ${place}`, oneOf('kind', QUESTION_KINDS, kind))
   if (tag !== undefined) {
     all.add(
       (name, value) =>

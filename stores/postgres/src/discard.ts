@@ -5,7 +5,7 @@
  * put the same bytes writes its entry after that, and such a put spares them.
  */
 import type { DiscardOptions } from '@selvage/core'
-import { badInput, notFound } from '@selvage/core/stores'
+import { hasNotEnded, isChildOf, notFound, stillAsks, stillSends } from '@selvage/core/stores'
 import type { Database, Rows } from './database.ts'
 import { fromText, toText } from './text.ts'
 
@@ -56,33 +56,22 @@ async function lockTree(rows: Rows, runId: string): Promise<readonly Row[]> {
 }
 
 async function check(rows: Rows, runId: string, runs: readonly Row[], force: boolean): Promise<void> {
-  if (runs.length === 0) throw notFound(runId)
+  const [root] = runs
+  if (root === undefined) throw notFound(runId)
   const parent = await rows.get<{ id: string }>(
     'select above.id from run join run as above on above.id = run.parent where run.id = $1',
     toText(runId),
   )
-  if (parent !== undefined) {
-    const of = fromText(parent.id)
-    throw badInput(`Run ${runId} is a child of run ${of}.`, `Discard ${of}: what is below it goes with it.`)
-  }
+  if (parent !== undefined) throw isChildOf(runId, root.status, fromText(parent.id))
   for (const { n, id, status, ended } of runs) {
     const which = fromText(id)
-    if (ended === null) {
-      throw badInput(`Run ${which} is ${status}; only runs that have ended can be discarded.`, 'Cancel it first.')
-    }
+    if (ended === null) throw hasNotEnded(which, status)
     if (force) continue
     const open = `select count(*) as count from outbox where run = $1 and state in ('waiting', 'delivering')`
     const { count = 0 } = (await rows.get<{ count: number }>(open, n)) ?? {}
-    if (count > 0) {
-      throw badInput(
-        `Run ${which} has ${count} messages that are not delivered.`,
-        'Let them be delivered, or use force.',
-      )
-    }
+    if (count > 0) throw stillSends(which, status, count)
     const asked = await rows.get<{ id: string }>(`select id from question where run = $1 and status = 'open'`, n)
-    if (asked !== undefined) {
-      throw badInput(`Run ${which} asks somebody: ${fromText(asked.id)}.`, 'Answer it, or use force.')
-    }
+    if (asked !== undefined) throw stillAsks(which, status, fromText(asked.id))
   }
 }
 

@@ -17,7 +17,7 @@ import {
   type OutboxStore,
   type Page,
 } from '@selvage/core'
-import { badInput, limitOf, messageLost, noMessage, pageOf, parseCursor } from '@selvage/core/stores'
+import { badInput, isNotDead, limitOf, messageLost, noMessage, pageOf, parseCursor } from '@selvage/core/stores'
 import { Conditions } from './conditions.ts'
 import type { Database, Rows } from './database.ts'
 import { requireEnlisted } from './enlisted.ts'
@@ -175,7 +175,7 @@ async function resend(rows: Rows, id: string, now: number): Promise<void> {
   await rows.run('select from run where n = (select run from outbox where id = $1) for update', toText(id))
   const row = await rowOf(rows, id)
   if (row.state !== 'dead') {
-    throw badInput(`Message ${id} is ${row.state}.`, 'Only a message that is dead can be sent again.')
+    throw isNotDead(id, row.state)
   }
   await rows.run(
     `update outbox set state = 'waiting', attempts = 0, settled = null, due = case when exists (

@@ -1,6 +1,6 @@
 /** Transitions of a run that need no claim, or give one up. What may follow what: schema/0001.sql. */
 import type { Entry, Json, NewRun, Outcome, RunStatus } from '@selvage/core'
-import { badInput, ended, gap, labelsOf, noEnd, notFound, startedOtherwise, type Waits } from '@selvage/core/stores'
+import { ended, gap, isActive, labelsOf, noEnd, notFound, startedOtherwise, type Waits } from '@selvage/core/stores'
 import { heldRun, project } from './append.ts'
 import { servesOf } from './claims.ts'
 import type { Database, Rows } from './database.ts'
@@ -157,7 +157,7 @@ export function reopen(
     if (run.status === 'completed') throw ended(runId, run.status)
     if (run.length !== at) throw gap(runId, run.length, at)
     if (run.status !== 'failed' && run.status !== 'cancelled') {
-      throw badInput(`Run ${runId} is ${run.status}.`, 'Only a failed or cancelled run can be retried.')
+      throw isActive(runId, run.status)
     }
     const steps = await countSteps(rows, run.n, voided)
     const { length } = await extend(rows, run, { seq: at, at: now, type: 'reopen', voided })

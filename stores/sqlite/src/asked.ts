@@ -1,11 +1,18 @@
 /** Questions as they are read: with what was asked, from the journal, and the answer, from the inbox. */
-import { EngineError, type Page, type QuestionQuery, type QuestionRecord, RunError } from '@selvage/core'
+import {
+  EngineError,
+  type Page,
+  QUESTION_KINDS,
+  type QuestionQuery,
+  type QuestionRecord,
+  RunError,
+} from '@selvage/core'
 import { badInput, limitOf, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { findSignal } from './inbox.ts'
 import { entryOf } from './journal.ts'
-import { QUESTION_KINDS, QUESTION_STATUSES } from './questions.ts'
+import { QUESTION_STATUSES } from './questions.ts'
 import { delegationsOf, votesOf } from './said.ts'
 import { hasSeats } from './seats.ts'
 import { fromText, toText } from './text.ts'

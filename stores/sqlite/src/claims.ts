@@ -2,8 +2,8 @@
  * Claims: a worker takes runs that are due, of suspects one at a time. Each claim adds 1 to the fence of its run and notes
  * how long the journal was, so that a death can be told to have moved the run or not.
  */
-import { type Claim, type Programs, RunError, SUSPECT_CRASHES } from '@selvage/core'
-import { ended, notFound } from '@selvage/core/stores'
+import { type Claim, type Programs, SUSPECT_CRASHES } from '@selvage/core'
+import { ended, held, notFound } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
 import { recordClaim } from './holders.ts'
@@ -69,12 +69,7 @@ export function claimRun(
       if (row === undefined) throw notFound(runId)
       if (hasEnded(row.status)) throw ended(runId, statusName(row.status))
       const owner = row.status === RUNNING && row.owner !== null ? workers.ownerAlive(row.owner, now) : undefined
-      if (owner !== undefined) {
-        throw new RunError('RUN_HELD', `Run ${runId} is running in process ${owner.pid} on ${owner.host}.`, {
-          hint: 'Wait until that process has ended, or use another run id.',
-          details: { runId, ...owner },
-        })
-      }
+      if (owner !== undefined) throw held(runId, owner)
       return take(database, workerId, row, now)
     },
     { ring: 'now' },

@@ -4,7 +4,7 @@
  * waits to be delivered or a person is asked. Blobs follow an hour later (doomed.ts), if no entry names them by then.
  */
 import type { DiscardOptions } from '@selvage/core'
-import { badInput, notFound } from '@selvage/core/stores'
+import { hasNotEnded, isChildOf, notFound, stillAsks, stillSends } from '@selvage/core/stores'
 import { readBody } from './body.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
@@ -56,35 +56,22 @@ function treeOf(database: Database, runId: string): readonly Row[] {
 }
 
 function check(database: Database, runId: string, runs: readonly Row[], force: boolean): void {
-  if (runs.length === 0) throw notFound(runId)
+  const [root] = runs
+  if (root === undefined) throw notFound(runId)
   const parent = database.get<{ id: string }>(
     'select above.id as id from run join run as above on above.id = run.parent where run.id = ?',
     toText(runId),
   )
-  if (parent !== undefined) {
-    const of = fromText(parent.id)
-    throw badInput(`Run ${runId} is a child of run ${of}.`, `Discard ${of}: what is below it goes with it.`)
-  }
+  if (parent !== undefined) throw isChildOf(runId, statusName(root.status), fromText(parent.id))
   for (const { n, id, status } of runs) {
     const which = fromText(id)
-    if (status < COMPLETED) {
-      throw badInput(
-        `Run ${which} is ${statusName(status)}; only runs that have ended can be discarded.`,
-        'Cancel it first.',
-      )
-    }
+    if (status < COMPLETED) throw hasNotEnded(which, statusName(status))
     if (force) continue
-    const sent = database.get<{ count: number }>('select count(*) as count from outbox where run = ? and state < 2', n)
-    if ((sent?.count ?? 0) > 0) {
-      throw badInput(
-        `Run ${which} has ${sent?.count} messages that are not delivered.`,
-        'Let them be delivered, or use force.',
-      )
-    }
+    const open = 'select count(*) as count from outbox where run = ? and state < 2'
+    const { count = 0 } = database.get<{ count: number }>(open, n) ?? {}
+    if (count > 0) throw stillSends(which, statusName(status), count)
     const asked = database.get<{ id: string }>('select id from question where run = ? and status = 0', n)
-    if (asked !== undefined) {
-      throw badInput(`Run ${which} asks somebody: ${fromText(asked.id)}.`, 'Answer it, or use force.')
-    }
+    if (asked !== undefined) throw stillAsks(which, statusName(status), fromText(asked.id))
   }
 }
 

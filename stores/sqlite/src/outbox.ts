@@ -19,7 +19,7 @@ import {
   type Page,
   RunError,
 } from '@selvage/core'
-import { badInput, limitOf, pageOf, parseCursor } from '@selvage/core/stores'
+import { badInput, isNotDead, limitOf, pageOf, parseCursor } from '@selvage/core/stores'
 import type { Commits } from './commit.ts'
 import type { Database, Value } from './database.ts'
 import { entryOf } from './journal.ts'
@@ -167,7 +167,7 @@ function settle(database: Database, { id, fence }: MessageClaim, how: Delivered,
 function resend(database: Database, id: string, now: number): void {
   const row = rowOf(database, id)
   if (row.state !== DEAD) {
-    throw badInput(`Message ${id} is ${STATES[row.state]}.`, 'Only a message that is dead can be sent again.')
+    throw isNotDead(id, STATES[row.state] as string)
   }
   const busy = database.get(`select 1 ${OPEN_IN_LANE} limit 1`, row.run, row.lane) !== undefined
   const sql = `update outbox set state = ${WAITING}, due = ?, attempts = 0, settled = null where n = ?`

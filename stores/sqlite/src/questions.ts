@@ -10,21 +10,13 @@
  * What was asked stands in the `open` entry, the answer in the inbox or the journal: neither is stored here again. Who is to
  * answer may change while it is open (seats.ts).
  */
-import { type EntryOf, type Question, type QuestionRecord, UsageError } from '@selvage/core'
+import { type EntryOf, QUESTION_KINDS, type QuestionRecord, UsageError } from '@selvage/core'
 import type { Database } from './database.ts'
 import { watchSeats } from './notices.ts'
 import { openSeats } from './seats.ts'
 import { toText, toTextOrNull } from './text.ts'
 
 export const QUESTION_STATUSES: readonly QuestionRecord['status'][] = ['open', 'answered', 'expired', 'closed']
-export const QUESTION_KINDS: readonly Question['kind'][] = [
-  'approval',
-  'interrupt',
-  'callback',
-  'unknown',
-  'budget',
-  'compensation',
-]
 
 const OPEN = 0
 const ANSWERED = 1

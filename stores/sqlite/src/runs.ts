@@ -1,6 +1,6 @@
 /** Transitions of a run that need no claim, or give one up. What may follow what: schema/0001.sql. */
-import { ConflictError, EngineError, type Entry, type Json, type NewRun, type Outcome } from '@selvage/core'
-import { badInput, ended, gap, labelsOf, notFound } from '@selvage/core/stores'
+import { EngineError, type Entry, type Json, type NewRun, type Outcome } from '@selvage/core'
+import { ended, gap, isActive, labelsOf, notFound, startedOtherwise } from '@selvage/core/stores'
 import { project } from './append.ts'
 import type { Commits } from './commit.ts'
 import type { Database } from './database.ts'
@@ -12,7 +12,7 @@ import type { Names } from './names.ts'
 import { closeQuestions, hasLateAnswer, reopenQuestions } from './questions.ts'
 import { goOn } from './reopening.ts'
 import { CANCELLED, COMPLETED, FAILED, PENDING, SUSPENDED, statusName, statusOf } from './status.ts'
-import { toText, toTextOrNull } from './text.ts'
+import { fromText, toText, toTextOrNull } from './text.ts'
 
 export async function create(
   commits: Commits,
@@ -34,10 +34,7 @@ export async function create(
       )
       if (there !== undefined) {
         if (there.program === program && there.input_hash === run.inputHash) return { created: false }
-        throw new ConflictError('RUN_CONFLICT', `Run ${run.runId} exists with another program or input.`, {
-          hint: 'Use another run id, or start it with the same program and input.',
-          details: { runId: run.runId, program: there.program },
-        })
+        throw startedOtherwise(run.runId, fromText(there.program))
       }
       const n = database.insert(
         `insert into run (id, status, program, version, parent, tenant, queue, tags, input_hash, created, updated, due,
@@ -196,7 +193,7 @@ export function reopen(
       if (run.status === COMPLETED) throw ended(runId, statusName(run.status))
       if (run.length !== at) throw gap(runId, run.length, at)
       if (run.status !== FAILED && run.status !== CANCELLED) {
-        throw badInput(`Run ${runId} is ${statusName(run.status)}.`, 'Only a failed or cancelled run can be retried.')
+        throw isActive(runId, statusName(run.status))
       }
       const steps = countSteps(database, run, voided)
       const { length, last } = extend(database, names, run, { seq: at, at: now, type: 'reopen', voided })
