@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, realpathSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 const built = join(import.meta.dirname, '../dist')
 
@@ -17,6 +17,8 @@ export interface Running {
   readonly ended: Promise<Ended>
   /** Resolves when the process has printed this, on whichever stream; rejects if it ends without. */
   printed(text: string): Promise<void>
+  /** Resolves with the first text like that. */
+  printedAs(pattern: RegExp): Promise<string>
   kill(): void
 }
 
@@ -26,9 +28,9 @@ export interface RunOptions {
   readonly env?: { readonly [name: string]: string }
 }
 
-/** Runs `examples/dist/<file>`, offline unless `env` says otherwise. Killed with the process that tests it. */
+/** Runs `examples/dist/<file>`, or a file by its whole path, offline unless `env` says otherwise. Killed with the process that tests it. */
 export function run(file: string, { cwd, args = [], env = {} }: RunOptions): Running {
-  const child = spawn(process.execPath, [join(built, file), ...args], {
+  const child = spawn(process.execPath, [resolve(built, file), ...args], {
     cwd,
     env: { ...withoutKeys(), NO_COLOR: '1', SELVAGE_PROVIDER: 'offline', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -44,18 +46,21 @@ export function run(file: string, { cwd, args = [], env = {} }: RunOptions): Run
       resolve({ code, signal, stdout: stdout.text, stderr: stderr.text })
     })
   })
+  const shows = <T>(what: string, find: (text: string) => T | undefined): Promise<T> =>
+    new Promise((resolve, reject) => {
+      const look = (): void => {
+        const found = find(stdout.text) ?? find(stderr.text)
+        if (found !== undefined) resolve(found)
+      }
+      child.stdout?.on('data', look)
+      child.stderr?.on('data', look)
+      look()
+      ended.then(() => reject(new Error(`It ended without printing '${what}':\n${stdout.text}\n${stderr.text}`)))
+    })
   return {
     ended,
-    printed: (text) =>
-      new Promise((resolve, reject) => {
-        const look = (): void => {
-          if (stdout.text.includes(text) || stderr.text.includes(text)) resolve()
-        }
-        child.stdout?.on('data', look)
-        child.stderr?.on('data', look)
-        look()
-        ended.then(() => reject(new Error(`It ended without printing '${text}':\n${stdout.text}\n${stderr.text}`)))
-      }),
+    printed: async (text) => void (await shows(text, (all) => all.includes(text) || undefined)),
+    printedAs: (pattern) => shows(pattern.source, (all) => pattern.exec(all)?.[0]),
     kill: stop,
   }
 }

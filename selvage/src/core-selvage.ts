@@ -9,7 +9,7 @@ import type {
   ServeOptions,
   TransactionDatabase,
 } from '@selvage/core'
-import { decode, encode, noTransactions, refuseUnknown, UsageError, withDefaults } from '@selvage/core'
+import { decode, encode, hasEnded, noTransactions, refuseUnknown, UsageError, withDefaults } from '@selvage/core'
 import {
   type Context,
   createPipeline,
@@ -30,6 +30,7 @@ import { type EffectQuery, Effects } from './effects.ts'
 import { type Approval, type ApprovalQuery, Inbox, keepsNo } from './inbox.ts'
 import { type ApprovalLink, type LinkAnswer, type LinkClaims, type LinkOptions, Links } from './links.ts'
 import { Notifier } from './notify/notifier.ts'
+import { Openings } from './openings.ts'
 import { RAISE, REFERENCE, RUNS, SERVE } from './option-names.ts'
 import { type Message, type MessageHandler, type OutboxOptions, Topics } from './outbox.ts'
 import { ProgramHandle, type ProgramShape } from './program-handle.ts'
@@ -75,6 +76,7 @@ export class CoreSelvage {
   readonly #inbox: Inbox
   readonly #links: Links
   readonly #notifier: Notifier
+  readonly #openings: Openings
   #closed: Promise<void> | undefined
 
   constructor(parts: Parts, settings: Settings) {
@@ -93,6 +95,11 @@ export class CoreSelvage {
       outbox: () => [...this.#topics.handlers, ...this.#notifier.handlers],
       ...(concurrency === undefined ? {} : { concurrency }),
     })
+    this.#openings = new Openings({ location: parts.location, programs: this.#registry }, (line) =>
+      parts.logger.warn(line),
+    )
+    // Who brings an engine of its own is not told apart by the engine's name.
+    if (work && parts.location !== parts.engine.manifest.name) this.#openings.enter()
     this.#runPorts = {
       engine: parts.engine,
       runtime: parts.runtime,
@@ -101,6 +108,7 @@ export class CoreSelvage {
       records: this.#records,
       treasury: parts.treasury,
       conversation,
+      workOn: (runId) => this.#workOn(runId),
     }
   }
 
@@ -128,6 +136,7 @@ export class CoreSelvage {
   ): ProgramHandle<Input, Result> {
     this.#open()
     this.#registry.add(program)
+    this.#openings.check(program)
     return this.#handle(program, shape, () => this.#beginWork(), sessions)
   }
 
@@ -145,7 +154,10 @@ export class CoreSelvage {
     const { version, input } = options
     const program = { name, ...(version === undefined ? {} : { version }) }
     const shape = plainShape<Input, Result>(`program '${name}'`, input)
-    return this.#handle(program, shape, async () => {}, this.#sessions?.(name, version))
+    const beginWork = async (): Promise<void> => {
+      if (this.#registry.has(program)) await this.#beginWork()
+    }
+    return this.#handle(program, shape, beginWork, this.#sessions?.(name, version))
   }
 
   /**
@@ -333,6 +345,7 @@ export class CoreSelvage {
 
   /** Stops the worker and closes the engine. Runs stay as they are and go on with the next worker. */
   close(): Promise<void> {
+    this.#openings.leave()
     this.#closed ??= this.#worker.stop().finally(() => {
       this.#notifier.close()
       this.#parts.live?.close()
@@ -365,6 +378,12 @@ export class CoreSelvage {
 
   async #beginWork(): Promise<void> {
     if (this.#mayWork) await this.#begin()
+  }
+
+  async #workOn(runId: string): Promise<void> {
+    if (!this.#mayWork || !this.#worker.isNew || this.#registry.list().length === 0) return
+    const { start, status } = await this.#parts.engine.describe(runId)
+    if (!hasEnded(status) && this.#registry.has({ name: start.program, version: start.version })) await this.#begin()
   }
 
   async #begin(options?: ServeOptions): Promise<void> {

@@ -41,6 +41,8 @@ export interface RunPorts {
   readonly treasury: Treasury
   /** Messages of an agent's run from its journal; not there without Strands. */
   readonly conversation: ((runId: string, entries: readonly Entry[]) => Promise<unknown[]>) | undefined
+  /** Somebody here waits for what the run does: this process works on it, if it has its program and may. */
+  workOn(runId: string): Promise<void>
 }
 
 /** `status` is one of pending, running, suspended, completed, failed, cancelled; times are epoch milliseconds. */
@@ -133,13 +135,15 @@ export class Run<Result = unknown> {
 
   /**
    * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run),
-   * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline.
+   * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline. A process that has registered the program of the run
+   * begins to work with this, as with `start()`.
    */
   async result(options: ResultOptions = {}): Promise<Result> {
     this.#refuse('result() of', options, RESULT)
     const { records, engine } = this.#ports
     const release = keepAlive()
     try {
+      await this.#ports.workOn(this.id)
       for (;;) {
         const { status, outcome, start } = await engine.describe(this.id)
         if (hasEnded(status) && outcome !== undefined) {
@@ -153,10 +157,16 @@ export class Run<Result = unknown> {
     }
   }
 
-  /** What was recorded and what happens, until the run has ended. */
+  /** What was recorded and what happens, until the run has ended. Begins to work as `result` does. */
   events(options: EventsOptions = {}): AsyncGenerator<RunEvent, void> {
     const { records, engine, host, live } = this.#ports
-    return follow({ engine, host, live, load: (from, limit) => records.load(this.id, from, limit) }, this.id, options)
+    const load = (from: number, limit: number): Promise<readonly Entry[]> => records.load(this.id, from, limit)
+    return this.#worked(follow({ engine, host, live, load }, this.id, options))
+  }
+
+  async *#worked(events: AsyncGenerator<RunEvent, void>): AsyncGenerator<RunEvent, void> {
+    await this.#ports.workOn(this.id)
+    yield* events
   }
 
   /** Sends a named value; a program that does not wait for it yet will find it. RUN_ENDED if nobody can. */

@@ -1,6 +1,6 @@
 /**
- * The worker of one opened Selvage. It begins once, with the first `start()` or with `work()`, and ends with `stop()` or
- * with the Selvage. The engine keeps the process alive while it serves.
+ * The worker of one opened Selvage. It begins once, with the first `start()`, with who waits for a run of a program that is
+ * registered here, or with `work()`, and ends with `stop()` or with the Selvage. The engine keeps the process alive while it serves.
  *
  *   idle ──begin──▶ working ──stop──▶ idle
  */
@@ -11,6 +11,7 @@ export class Worker {
   readonly #host: Host
   readonly #options: ServeOptions
   #serving: ReturnType<Engine['serve']> | undefined
+  #hasBegun = false
 
   constructor(engine: Engine, host: Host, options: ServeOptions) {
     this.#engine = engine
@@ -18,10 +19,16 @@ export class Worker {
     this.#options = options
   }
 
+  /** It has never begun: a worker that was stopped is begun again by `start()` and `work()` alone. */
+  get isNew(): boolean {
+    return !this.#hasBegun
+  }
+
   /** Resolves when runs are being claimed. Later calls join the first, whose options count. */
   async begin(options: ServeOptions = {}): Promise<void> {
     const serving = this.#serving ?? this.#engine.serve(this.#host, { ...this.#options, ...options })
     this.#serving = serving
+    this.#hasBegun = true
     try {
       await serving
     } catch (error) {

@@ -64,11 +64,15 @@ export function putGates(
   }
 }
 
+/** Why what is of the SDK's classes may be taken for none of them. */
+export const TWO_COPIES =
+  'if it is one, two copies of the SDK are in this process: `npm ls @strands-agents/sdk` shows those that are installed; a bundler makes another where it takes in one of selvage and @strands-agents/sdk, and not both.'
+
 /** Refuses what no gate can make durable. */
 export function checkAgent(agent: unknown): asserts agent is Agent {
   if (!(agent instanceof Agent)) {
     throw new UsageError('BAD_INPUT', 'This is no Agent of the @strands-agents/sdk that @selvage/strands uses.', {
-      hint: 'Give an Agent; if it is one, two copies of the SDK are installed: `npm ls @strands-agents/sdk` shows them.',
+      hint: `Give an Agent; ${TWO_COPIES}`,
     })
   }
   if (gated.has(agent)) {

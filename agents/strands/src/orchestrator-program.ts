@@ -8,6 +8,7 @@ import type { ContentBlockData, Usage } from '@strands-agents/sdk'
 import { Graph, type MultiAgentInput, type MultiAgentResult, Swarm } from '@strands-agents/sdk/multiagent'
 import type { AgentContext } from './agent-program.ts'
 import { inFrame, Nest } from './frames.ts'
+import { TWO_COPIES } from './gates.ts'
 import { bindInner, refuseOneStep, toolsWithin } from './inner.ts'
 import { argsOf } from './input.ts'
 import { agentsOf, gateNodes, type Orchestrator } from './node-gate.ts'
@@ -114,7 +115,7 @@ async function made(nest: Nest, orchestrator: Orchestrator, input: MultiAgentInp
 function check(what: string, kind: 'graph' | 'swarm', made: unknown): void {
   if (!(made instanceof CLASSES[kind])) {
     throw new UsageError('BAD_INPUT', `The factory of ${what} gave no ${CLASSES[kind].name} of @strands-agents/sdk.`, {
-      hint: `Return a new ${CLASSES[kind].name}; if it is one, two copies of the SDK are installed.`,
+      hint: `Return a new ${CLASSES[kind].name}; ${TWO_COPIES}`,
     })
   }
   if (made.sessionManager === undefined) return
