@@ -41,6 +41,7 @@ import { presentPlain, type RaiseOptions, Run, type RunPorts } from './run.ts'
 import { amountsOf, type PotState, stateOf } from './run-money.ts'
 import type { SessionProgram } from './session.ts'
 import type { TenantOptions } from './treasury.ts'
+import { Unanswered } from './unanswered.ts'
 import { Worker } from './worker.ts'
 
 export interface ReferenceOptions<Input> extends Pick<WorkflowOptions<Input>, 'input'> {
@@ -100,6 +101,7 @@ export class CoreSelvage {
     )
     // Who brings an engine of its own is not told apart by the engine's name.
     if (work && parts.location !== parts.engine.manifest.name) this.#openings.enter()
+    const unanswered = new Unanswered(parts.engine, parts.runtime.clock, (line) => parts.logger.warn(line))
     this.#runPorts = {
       engine: parts.engine,
       runtime: parts.runtime,
@@ -109,6 +111,7 @@ export class CoreSelvage {
       treasury: parts.treasury,
       conversation,
       workOn: (runId) => this.#workOn(runId),
+      watch: (runId) => unanswered.watch(runId),
     }
   }
 

@@ -43,6 +43,8 @@ export interface RunPorts {
   readonly conversation: ((runId: string, entries: readonly Entry[]) => Promise<unknown[]>) | undefined
   /** Somebody here waits for what the run does: this process works on it, if it has its program and may. */
   workOn(runId: string): Promise<void>
+  /** Says in the log what a person is asked of it that no program asked, until the returned function is called. */
+  watch(runId: string): () => void
 }
 
 /** `status` is one of pending, running, suspended, completed, failed, cancelled; times are epoch milliseconds. */
@@ -136,12 +138,14 @@ export class Run<Result = unknown> {
   /**
    * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run),
    * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline. A process that has registered the program of the run
-   * begins to work with this, as with `start()`.
+   * begins to work with this, as with `start()`. If the run comes to wait for somebody to say whether a step happened, the
+   * logger is told.
    */
   async result(options: ResultOptions = {}): Promise<Result> {
     this.#refuse('result() of', options, RESULT)
     const { records, engine } = this.#ports
     const release = keepAlive()
+    const stopWatching = this.#ports.watch(this.id)
     try {
       await this.#ports.workOn(this.id)
       for (;;) {
@@ -153,6 +157,7 @@ export class Run<Result = unknown> {
         await engine.changed(this.id, { status, untilEnd: true }, options.abortSignal)
       }
     } finally {
+      stopWatching()
       release()
     }
   }
