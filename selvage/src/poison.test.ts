@@ -22,8 +22,8 @@ afterEach(async () => {
   server = undefined
 })
 
-async function startSlow(selvage: Selvage, runIds: readonly string[]): Promise<void> {
-  for (const runId of runIds) await selvage.reference('slow').start(undefined, { runId })
+async function startSlow(selvage: Selvage, runIds: readonly string[], program = 'slow'): Promise<void> {
+  for (const runId of runIds) await selvage.reference(program).start(undefined, { runId })
 }
 
 /** Spawns workers, one after the other was killed, until `over`. Resolves to how many were killed. */
@@ -85,7 +85,7 @@ test('a message that kills every process is dead in the end, and takes no run al
   // Few, so that each would be beside it often enough.
   const slow = SLOW.slice(0, 2)
   await selvage.reference('sender').start(undefined, { runId: 'sender' })
-  await startSlow(selvage, slow)
+  await startSlow(selvage, slow, 'slower')
   const over = Promise.allSettled(slow.map((runId) => selvage.run(runId).result()))
   expect(await workUntil(workers, over)).toBe(10)
   expect(await over).toEqual(slow.map(() => ({ status: 'fulfilled', value: 'well' })))
