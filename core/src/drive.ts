@@ -3,7 +3,7 @@
  * its own (`@selvage/core/drive`) and imports nothing but types, so that it loads where host code cannot, such as a
  * workflow sandbox.
  */
-import type { Outcome, Signal, Start } from './entry.ts'
+import type { Outcome, Signal, Start } from './journal/entry.ts'
 import type { Advance, Progress, Seed } from './ports.ts'
 
 /** What an adapter supplies, in its engine's words. All are durable or deterministic on that engine. */

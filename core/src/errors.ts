@@ -5,7 +5,7 @@
  * to do. `docs/errors.md` lists the codes; a test keeps the two equal. Classes are recognised by a brand rather than by
  * `instanceof`, so that two copies of this package in one process understand each other.
  */
-import type { Json } from './json.ts'
+import type { Json } from './values/json.ts'
 
 const BRAND = Symbol.for('selvage.error')
 

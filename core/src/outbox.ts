@@ -12,9 +12,9 @@
  * each of those has an order of its own, so that a webhook that is down holds up no message of an author's.
  */
 import type { ErrorJson } from './errors.ts'
-import type { Json } from './json.ts'
 import type { Subscription } from './notices.ts'
 import type { Page } from './records.ts'
+import type { Json } from './values/json.ts'
 
 /** A message as an entry carries it. */
 export interface OutboxMessage {

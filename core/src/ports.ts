@@ -15,9 +15,8 @@ import type {
   Signal,
   Start,
   StepOutcome,
-} from './entry.ts'
-import type { ForkView } from './fork-view.ts'
-import type { Json, JsonObject } from './json.ts'
+} from './journal/entry.ts'
+import type { ForkView } from './journal/fork-view.ts'
 import type { EngineOutbox, OutboxHandler } from './outbox.ts'
 import type { Money, Pots } from './pots.ts'
 import type {
@@ -33,6 +32,7 @@ import type {
   UnknownStep,
 } from './records.ts'
 import type { Transaction, TransactionDatabase, TransactionWrite } from './transaction.ts'
+import type { Json, JsonObject } from './values/json.ts'
 
 // ── 1. What a program sees ──────────────────────────────────────────────────────────────────────────────────────────
 

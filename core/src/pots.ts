@@ -12,8 +12,8 @@
  * What is never true: a call that was begun without a reservation in every pot of its run; a grant that takes a pot
  * above a cap; a settlement that counts twice.
  */
-import type { Start } from './entry.ts'
-import type { JsonObject } from './json.ts'
+import type { Start } from './journal/entry.ts'
+import type { JsonObject } from './values/json.ts'
 
 /** What calls use, in whole numbers. */
 export interface Spend {

@@ -1,6 +1,6 @@
 /** What an engine can be asked for: how runs and questions stand, as people and readers of lists are shown them. */
-import type { Outcome, Question, Signal, Start } from './entry.ts'
-import type { Json } from './json.ts'
+import type { Outcome, Question, Signal, Start } from './journal/entry.ts'
+import type { Json } from './values/json.ts'
 
 export type RunStatus = 'pending' | 'running' | 'suspended' | 'completed' | 'failed' | 'cancelled'
 

@@ -10,8 +10,7 @@
  * fence and is refused with LeaseLostError if a newer one exists. A worker is dead when its liveness lock is free, or
  * when its lease has run out; its runs can then be claimed at once.
  */
-import type { Entry, Outcome, Signal, Start } from './entry.ts'
-import type { Json } from './json.ts'
+import type { Entry, Outcome, Signal, Start } from './journal/entry.ts'
 import type { OutboxStore } from './outbox.ts'
 import type { Blobs, DiscardOptions, Durability, SignalReceipt } from './ports.ts'
 import type { Pots } from './pots.ts'
@@ -28,6 +27,7 @@ import type {
   UnknownStep,
 } from './records.ts'
 import type { TransactionDatabase, TransactionWrite } from './transaction.ts'
+import type { Json } from './values/json.ts'
 
 /**
  * A run whose process died so often in a row without moving it is a suspect, and a worker is given one suspect at a time: so

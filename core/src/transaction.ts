@@ -8,7 +8,7 @@
  * The function runs inside the commit of other runs, too: it is synchronous, and does nothing but with the database. It may
  * run more than once before it counts (SQLite was busy, a neighbour took the group back); only its last time leaves rows.
  */
-import type { Entry } from './entry.ts'
+import type { Entry } from './journal/entry.ts'
 
 export type SqlValue = null | number | bigint | string | Uint8Array
 

@@ -4,7 +4,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'what is recorded is made again beside what the journal says',
     breaks: 'I1',
-    file: 'core/src/fiber.ts',
+    file: 'core/src/fibers/fiber.ts',
     find: 'this.given(entry.at, entry.key)',
     put: `this.given(entry.at, entry.key)
     if (!this.live) void step.live({ ...entry, idempotencyKey: this.keyOf(entry.key), emit() {}, heartbeat() {} })`,
@@ -16,7 +16,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a process that goes on with a fork makes again what its original has done',
     breaks: 'the fork: no effect is repeated silently',
-    file: 'core/src/fork-view.ts',
+    file: 'core/src/journal/fork-view.ts',
     find: 'return free.find(({ key }) => key === op.key)',
     put: "return free.find(({ key }) => key === '')",
     test: 'engines/embedded/src/conformance.test.ts',
@@ -27,7 +27,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a fork makes again what its original has done',
     breaks: 'the fork: no effect is repeated silently',
-    file: 'core/src/fork-view.ts',
+    file: 'core/src/journal/fork-view.ts',
     find: 'return free.find(({ key }) => key === op.key)',
     put: 'return free.find(({ key }) => key === "")',
     test: 'selvage/src/forks.test.ts',
@@ -36,7 +36,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'the grace of a cancel ends compensations',
     breaks: 'I7',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'return cancelled !== undefined && undo === undefined && this.fiber.clock()',
     put: 'return cancelled !== undefined && this.fiber.clock()',
     test: 'programs/src/saga.test.ts',
@@ -45,7 +45,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'nobody asks what became of an effect once whose program has ended without it',
     breaks: 'I11',
-    file: 'core/src/starter.ts',
+    file: 'core/src/fibers/starter.ts',
     find: 'const step = fiber.steps.get(key) ?? fiber.retake(key)',
     put: 'const step = fiber.finished === undefined ? fiber.steps.get(key) : undefined',
     test: 'testing/src/protocol/left-open.test.ts',
@@ -54,16 +54,16 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a retry of a folded run makes again what other branches have done',
     breaks: 'I1',
-    file: 'core/src/gate.ts',
+    file: 'core/src/fibers/gate.ts',
     find: 'fiber.consequences.asked(op.key, fiber.isFolded(fiber.known.steps.has(op.key)))',
     put: 'fiber.consequences.asked(op.key, false)',
-    test: 'agents/strands/src/orchestrators.test.ts',
+    test: 'agents/strands/src/programs/orchestrators.test.ts',
     title: 'beside others that fail as well: one retry goes on in all of them',
   },
   {
     name: 'a run ends without a word of what it intended',
     breaks: 'I11',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'if (fiber.agreement.disagreement === undefined) this.starter.leaveIntended()',
     put: '',
     test: 'testing/src/protocol/left-open.test.ts',
@@ -72,7 +72,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a recorded step is run again',
     breaks: 'I1',
-    file: 'core/src/gate.ts',
+    file: 'core/src/fibers/gate.ts',
     find: 'const passed = fiber.known.steps.get(op.key)',
     put: 'const passed = undefined as EntryOf<"step"> | undefined',
     test: 'testing/src/protocol/replaying.test.ts',
@@ -81,7 +81,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a worker that stood still begins what others may have',
     breaks: 'docs/advance.md: rule 1',
-    file: 'core/src/starter.ts',
+    file: 'core/src/fibers/starter.ts',
     find: 'const sure = this.control.untilSure?.()',
     put: 'const sure = this.control.untilSure?.() && undefined',
     test: 'engines/embedded/src/conformance.test.ts',
@@ -92,7 +92,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'an effect once begins before its intent is durable',
     breaks: 'I2',
-    file: 'core/src/starter.ts',
+    file: 'core/src/fibers/starter.ts',
     find: "if (step.op.effect === 'once') intend(fiber, step)\n    else this.begin",
     put: "if (step.op.effect === 'once') intend(fiber, step)\n    this.begin",
     test: 'testing/src/protocol/store-journal.test.ts',
@@ -101,7 +101,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a lost connection counts as a failure of an effect once',
     breaks: 'I11',
-    file: 'core/src/attempt.ts',
+    file: 'core/src/fibers/attempt.ts',
     find: 'return step.behaviour.leavesOpen?.(error) ?? false',
     put: 'return false',
     test: 'programs/src/effects.test.ts',
@@ -110,7 +110,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a body that goes on behind its time-out is taken for over',
     breaks: 'I11',
-    file: 'core/src/attempt.ts',
+    file: 'core/src/fibers/attempt.ts',
     find: 'return !goesOn',
     put: 'return goesOn || true',
     test: 'programs/src/effects.test.ts',
@@ -119,7 +119,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a second step starts before the first is acknowledged',
     breaks: 'I2',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'fiber.replied = fiber.produced.splice(0)',
     put: 'fiber.replied = fiber.produced.splice(0)\n    fiber.acknowledge(fiber.replied)\n    await fiber.settleAll()\n    this.starter.start()',
     test: 'testing/src/protocol/acknowledging.test.ts',
@@ -128,7 +128,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'who lost a run goes on settling its promises',
     breaks: 'I3',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'fiber.produced.unshift(...batch)\n        throw error',
     put: 'fiber.acknowledge(batch)\n        void fiber.settleAll()\n        throw error',
     test: 'testing/src/protocol/store-journal.test.ts',
@@ -137,7 +137,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a signal counts every time that it comes',
     breaks: 'I4',
-    file: 'core/src/mailbox.ts',
+    file: 'core/src/fibers/mailbox.ts',
     find: 'if (this.knows(signal)) return',
     put: '',
     test: 'testing/src/protocol/order-and-time.test.ts',
@@ -146,7 +146,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'code that changed is run against the old journal',
     breaks: 'I5',
-    file: 'core/src/agreement.ts',
+    file: 'core/src/journal/agreement.ts',
     find: 'if (entry.seq >= this.replayEnd) return true',
     put: 'return true',
     test: 'testing/src/protocol/replaying.test.ts',
@@ -155,7 +155,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'code that forgot a recorded step goes on',
     breaks: 'I5',
-    file: 'core/src/agreement.ts',
+    file: 'core/src/journal/agreement.ts',
     find: 'this.disagree(passed.seq, describe(passed.op), asked)\n    return false',
     put: 'void asked\n    return true',
     test: 'testing/src/protocol/replaying.test.ts',
@@ -164,7 +164,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a cancelled run goes on after its grace',
     breaks: 'I7',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'cancelled !== undefined && undo === undefined && this.fiber.clock() >= this.graceFrom(cancelled.at)',
     put: 'false',
     test: 'testing/src/protocol/endings.test.ts',
@@ -173,7 +173,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'an outcome that nobody can know is guessed',
     breaks: 'I11',
-    file: 'core/src/attempt.ts',
+    file: 'core/src/fibers/attempt.ts',
     find: '{ unknown: why })',
     put: '{ ok: null })',
     test: 'testing/src/protocol/endings.test.ts',
@@ -182,16 +182,16 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'an author can change what was recorded',
     breaks: 'I12',
-    file: 'core/src/codec.ts',
+    file: 'core/src/values/codec.ts',
     find: 'copy[index] = visit(walk, value[index], depth + 1)\n  }\n  return copy',
     put: 'visit(walk, value[index], depth + 1)\n  }\n  return value as readonly Json[]',
-    test: 'core/src/codec.test.ts',
+    test: 'core/src/values/codec.test.ts',
     title: 'what the author changes afterwards does not change what was recorded',
   },
   {
     name: 'two entries are settled without draining the program between them',
     breaks: 'I13',
-    file: 'core/src/fiber.ts',
+    file: 'core/src/fibers/fiber.ts',
     find: 'if (this.undrained && reachesProgram(entry)) return this.drain().then(() => this.settleAll())',
     put: '',
     test: 'testing/src/random-program/properties.test.ts',
@@ -200,7 +200,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a lost reply makes the step run again',
     breaks: 'rule 2',
-    file: 'core/src/host.ts',
+    file: 'core/src/fibers/host.ts',
     find: 'if (slot.pending === undefined && last?.cursor === request.cursor && last.progress.entries.length > 0) {',
     put: 'if (slot.pending === undefined && last?.cursor === request.cursor && last.progress.entries.length < 0) {',
     test: 'testing/src/protocol/acknowledging.test.ts',
@@ -209,7 +209,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a run that is taken away while its fiber is made is begun',
     breaks: 'I3',
-    file: 'core/src/host.ts',
+    file: 'core/src/fibers/host.ts',
     find: 'if (!starting.isEvicted && starting.newest === request.cursor)',
     put: 'if (starting.newest === request.cursor)',
     test: 'testing/src/protocol/acknowledging.test.ts',
@@ -218,7 +218,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a program that kills its process is claimed for ever',
     breaks: 'rule 9',
-    file: 'core/src/attempt.ts',
+    file: 'core/src/fibers/attempt.ts',
     find: 'const MAX_CRASHES = 5',
     put: 'const MAX_CRASHES = 5e9',
     test: 'testing/src/protocol/endings.test.ts',
@@ -227,16 +227,16 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a run id used anew gets the old idempotency keys',
     breaks: 'keys',
-    file: 'core/src/keys.ts',
+    file: 'core/src/journal/keys.ts',
     find: 'return hash(runtime, [salt, runId, key])',
     put: 'return hash(runtime, [runId, key])',
-    test: 'core/src/keys.test.ts',
+    test: 'core/src/journal/keys.test.ts',
     title: 'is what its definition says, and never changes: it is sent to other systems',
   },
   {
     name: 'a retry leaves the wait that timed out standing',
     breaks: 'retry',
-    file: 'core/src/known.ts',
+    file: 'core/src/journal/known.ts',
     find: 'return [culprit, ...end.outcome.voids]',
     put: 'return end.outcome.voids',
     test: 'programs/src/approval.test.ts',
@@ -245,7 +245,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a question that is asked again keeps the time that is over',
     breaks: 'retry',
-    file: 'core/src/known.ts',
+    file: 'core/src/journal/known.ts',
     find: "    case 'open':\n      return voided.keys.has(entry.key)",
     put: '      return voided.keys.has(entry.key)',
     test: 'programs/src/approval.test.ts',
@@ -254,7 +254,7 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'what was done because of a failure is not void with it',
     breaks: 'docs/failures.md: void is what your code did because of it',
-    file: 'core/src/consequences.ts',
+    file: 'core/src/journal/consequences.ts',
     find: 'return [...new Set([...own, ...others])]',
     put: 'return [...new Set([...own, ...others])].slice(0, 0)',
     test: 'programs/src/again.test.ts',
@@ -299,16 +299,16 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'a step begins while what it depends on is written and not durable',
     breaks: 'I2',
-    file: 'core/src/starter.ts',
+    file: 'core/src/fibers/starter.ts',
     find: 'if (fiber.isBehind && (step.op.effect',
     put: 'if (!fiber.isBehind && fiber.dropped && (step.op.effect',
-    test: 'core/src/written.test.ts',
+    test: 'core/src/fibers/written.test.ts',
     title: 'another step does not begin before it is durable',
   },
   {
     name: 'random programs begin steps on what is written and not durable',
     breaks: 'I2',
-    file: 'core/src/starter.ts',
+    file: 'core/src/fibers/starter.ts',
     find: 'if (fiber.isBehind && (step.op.effect',
     put: 'if (!fiber.isBehind && fiber.dropped && (step.op.effect',
     test: 'engines/embedded/src/properties.test.ts',
@@ -317,28 +317,28 @@ export const CORE: readonly Mutation[] = [
   {
     name: 'waits that are over together end in the order in which they were asked for',
     breaks: 'I13',
-    file: 'core/src/open-waits.ts',
+    file: 'core/src/fibers/open-waits.ts',
     find: 'return over.sort((a, b) => a.until - b.until).map(',
     put: 'return over.map(',
-    test: 'core/src/turn.test.ts',
+    test: 'core/src/fibers/turn.test.ts',
     title: 'of several sleeps that are over by the time that somebody looks, the shortest is told first',
   },
   {
     name: 'a retry makes again only the first of the failures behind the end',
     breaks: 'docs/graphs-and-swarms.md: one retry goes on in all failed nodes',
-    file: 'core/src/fiber.ts',
+    file: 'core/src/fibers/fiber.ts',
     find: 'const [step, ...others] = this.failures.behind(error)',
     put: 'const [step, ...others] = this.failures.behind(error).slice(0, 1)',
-    test: 'agents/strands/src/orchestrators.test.ts',
+    test: 'agents/strands/src/programs/orchestrators.test.ts',
     title: 'one retry goes on in all of them',
   },
   {
     name: 'an end knows nothing of what failed while the parent heard of it',
     breaks: 'rule 11; I5',
-    file: 'core/src/turn.ts',
+    file: 'core/src/fibers/turn.ts',
     find: 'if (fiber.produced.length > 0) return\n    // A retry',
     put: '// A retry',
-    test: 'core/src/end.test.ts',
+    test: 'core/src/fibers/end.test.ts',
     title: 'a branch that fails as well leaves no failure behind that a retry of the run would end with at once',
   },
 ]

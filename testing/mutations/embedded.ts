@@ -80,7 +80,7 @@ export const EMBEDDED: readonly Mutation[] = [
   {
     name: 'a worker that renews late buries those who are as late',
     breaks: 'docs/guarantees.md: a clock that jumps forward',
-    file: 'core/src/renewals.ts',
+    file: 'core/src/engines/renewals.ts',
     find: 'this.judgesFrom = real() + leaseMs',
     put: 'this.judgesFrom = 0',
     test: 'engines/embedded/src/outages.test.ts',

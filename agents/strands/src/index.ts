@@ -1,20 +1,7 @@
-export {
-  type AgentContext,
-  type AgentFactory,
-  type AgentRunResult,
-  createAgentProgram,
-} from './agent-program.ts'
-export type { AgentBudget } from './budget.ts'
-export type { Conversation } from './conversation.ts'
-export { isReplayed } from './events.ts'
-export type { SentMessage } from './fold.ts'
-export { conversationOf, innerConversationsOf, MESSAGE } from './fold.ts'
-export {
-  createOrchestratorProgram,
-  type OrchestratorFactory,
-  type OrchestratorOptions,
-  type OrchestratorRunResult,
-} from './orchestrator-program.ts'
+export type { Conversation } from './conversation/conversation.ts'
+export { isReplayed } from './conversation/events.ts'
+export type { SentMessage } from './conversation/fold.ts'
+export { conversationOf, innerConversationsOf, MESSAGE } from './conversation/fold.ts'
 export {
   createDurablePlugin,
   DURABLE_OPTIONS,
@@ -22,9 +9,21 @@ export {
   type DurablePlugin,
   type OpenDurable,
 } from './plugin.ts'
-export type { ToolApproval, ToolPolicies } from './policy.ts'
-export type { AgentOptions } from './program-options.ts'
-export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'
+export type { AgentBudget } from './policies/budget.ts'
+export type { ToolApproval, ToolPolicies } from './policies/policy.ts'
+export {
+  type AgentContext,
+  type AgentFactory,
+  type AgentRunResult,
+  createAgentProgram,
+} from './programs/agent-program.ts'
+export {
+  createOrchestratorProgram,
+  type OrchestratorFactory,
+  type OrchestratorOptions,
+  type OrchestratorRunResult,
+} from './programs/orchestrator-program.ts'
+export type { AgentOptions } from './programs/program-options.ts'
 export {
   busy,
   createSessionProgram,
@@ -32,4 +31,5 @@ export {
   type Replied,
   ReplyReader,
   sessionProgramName,
-} from './session-program.ts'
+} from './programs/session-program.ts'
+export { type AgentRun, type AgentStepOptions, type OfAgent, runOf } from './run-of.ts'

@@ -4,11 +4,11 @@ import { Agent, BeforeModelCallEvent } from '@strands-agents/sdk'
 import { Graph } from '@strands-agents/sdk/multiagent'
 import { describe, expect, it } from 'vitest'
 import { play } from '../test/scenario.ts'
-import { createAgentProgram } from './agent-program.ts'
-import { createOrchestratorProgram } from './orchestrator-program.ts'
 import { createDurablePlugin } from './plugin.ts'
+import { createAgentProgram } from './programs/agent-program.ts'
+import { createOrchestratorProgram } from './programs/orchestrator-program.ts'
+import { createSessionProgram } from './programs/session-program.ts'
 import { runOf } from './run-of.ts'
-import { createSessionProgram } from './session-program.ts'
 
 const factory = () => new Agent()
 const open = () => Promise.reject(new Error('never opened'))

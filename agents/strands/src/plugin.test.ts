@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
 import { engineWith, Process, script } from '../test/process.ts'
 import { keysOf, questionsOf, recordedSteps } from '../test/scenario.ts'
-import { isReplayed } from './events.ts'
+import { isReplayed } from './conversation/events.ts'
 import { createDurablePlugin } from './plugin.ts'
 import type { Script } from './testing/index.ts'
 

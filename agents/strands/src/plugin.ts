@@ -19,11 +19,11 @@ import {
   UsageError,
 } from '@selvage/core'
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
-import { bindAgent } from './bind.ts'
-import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policy.ts'
-import { warn, warnOnce } from './program-options.ts'
+import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policies/policy.ts'
+import { warn, warnOnce } from './programs/program-options.ts'
 import { hasSessionManager } from './seams/plugins.ts'
-import type { Session } from './turn-sessions.ts'
+import { bindAgent } from './turns/bind.ts'
+import type { Session } from './turns/turn-sessions.ts'
 
 export interface DurableOptions extends ToolPolicies {
   /** The same id is the same run: started again, the program goes on where it stopped. */

@@ -21,7 +21,7 @@ import {
 } from '@selvage/core'
 import { type EffectDeclaration, effectStep, ONLY_RETRYABLE, type Retry, retryBehaviour } from '@selvage/programs'
 import type { Agent } from '@strands-agents/sdk'
-import type { Scope } from './scope.ts'
+import type { Scope } from './gates/scope.ts'
 
 export interface AgentStepOptions<T> extends Omit<Partial<EffectDeclaration<T>>, 'compensate' | 'compensateUnknown'> {
   /**

@@ -5,8 +5,8 @@
  */
 import type { Blobs, Entry, Json, Program, Question, Runtime } from '@selvage/core'
 import type { Agent, AgentConfig } from '@strands-agents/sdk'
-import { createAgentProgram } from '../src/agent-program.ts'
-import type { AgentOptions } from '../src/program-options.ts'
+import { createAgentProgram } from '../src/programs/agent-program.ts'
+import type { AgentOptions } from '../src/programs/program-options.ts'
 import type { Script } from '../src/testing/index.ts'
 import { Ledger, makeAgent, plain } from './agents.ts'
 import { type How, MemoryEngine } from './memory-engine.ts'

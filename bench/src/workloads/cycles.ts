@@ -60,7 +60,7 @@ function sectionOf(all: readonly Found[], emptyBytes: number, kill?: Repeated): 
       'One agent (the real one: Strands SDK, `selvage.agent`) with a model and a tool that answer at once, one tool call a ' +
       'cycle; each run in a process of its own, from the first line after the imports to the result. Durable runs are ' +
       'managed ones on the embedded engine with durability full, opening and closing included: two commits a cycle, each ' +
-      'with its fsync. *The seam* is Selvage’s relief of loops in the SDK (agents/strands/src/linear.ts; `linear: false` switches it ' +
+      'with its fsync. *The seam* is Selvage’s relief of loops in the SDK (agents/strands/src/turns/linear.ts; `linear: false` switches it ' +
       'off): in each cycle the SDK copies all messages, looks through the names of tools in them and writes them out for a tracer; ' +
       'with the seam that is done to the new ones. *Peak*: the process’s own high-water mark (VmHWM). *Written*: all that ' +
       'the process gave to `write`. Then what is stored: the database file of *durable, with the seam*, closed, with ' +

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Entry } from '../entry.ts'
+import type { Entry } from '../journal/entry.ts'
 import { entriesBetween, isAdvanced } from './advanced.ts'
 
 const numbered = (from: number, to: number) =>

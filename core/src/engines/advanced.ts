@@ -1,7 +1,7 @@
 /** What an advance leaves in the engine's own record: all that the loop of a run needs when it is replayed, and the entries. */
-import type { Entry, Op, Outcome } from '../entry.ts'
-import type { Json } from '../json.ts'
+import type { Entry, Op, Outcome } from '../journal/entry.ts'
 import type { Progress } from '../ports.ts'
+import type { Json } from '../values/json.ts'
 
 /** `Entries`: as they are, or what stands for them where they are too large for the record. */
 export type Advanced<Entries = readonly Entry[]> = {

@@ -3,7 +3,7 @@
  * were. The first one that a process makes of a run is claimed before, in a place that counts: a process that died with it
  * counts as a crash (rule 9). The advances behind it are this process's own.
  */
-import type { Signal } from '../entry.ts'
+import type { Signal } from '../journal/entry.ts'
 import type { Advance, Host } from '../ports.ts'
 import { probe } from '../probe.ts'
 import type { Advanced } from './advanced.ts'

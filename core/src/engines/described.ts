@@ -1,7 +1,5 @@
 /** How a run stands, as an engine knows it, and as people and lists are shown it. */
-import type { Outcome, Start } from '../entry.ts'
-import type { Json } from '../json.ts'
-import { pageOf, questionMatches, runMatches } from '../queries.ts'
+import type { Outcome, Start } from '../journal/entry.ts'
 import type {
   Page,
   QuestionQuery,
@@ -11,7 +9,9 @@ import type {
   RunStatus,
   RunSummary,
 } from '../records.ts'
+import type { Json } from '../values/json.ts'
 import type { Advanced } from './advanced.ts'
+import { pageOf, questionMatches, runMatches } from './queries.ts'
 
 type WaitsFor = NonNullable<RunDescription['waitsFor']>
 

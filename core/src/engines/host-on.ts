@@ -1,5 +1,5 @@
 /** The host of a worker, or of a test: what runs these programs on that engine. */
-import { createHost, type HostOptions } from '../host.ts'
+import { createHost, type HostOptions } from '../fibers/host.ts'
 import type { Engine, Host, Program, Runtime } from '../ports.ts'
 
 export function hostOn(

@@ -9,8 +9,8 @@
  *   Places          how many advances a worker makes at once
  */
 
-export * from '../asked-questions.ts'
-export * from '../told-parent.ts'
+export * from '../fibers/told-parent.ts'
+export * from '../journal/asked-questions.ts'
 export * from './advanced.ts'
 export * from './changes.ts'
 export * from './claimed-stretch.ts'

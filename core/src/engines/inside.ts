@@ -1,9 +1,10 @@
 /** A run that is a part of a user's own workflow: how it is started, and what comes back. */
-import { decode, encode, errorFromJson } from '../codec.ts'
-import type { Outcome, Start } from '../entry.ts'
+
 import { RunError } from '../errors.ts'
-import { createOffload } from '../offload.ts'
+import type { Outcome, Start } from '../journal/entry.ts'
 import type { Blobs, Engine, Runtime } from '../ports.ts'
+import { decode, encode, errorFromJson } from '../values/codec.ts'
+import { createOffload } from '../values/offload.ts'
 
 export interface InsideOptions<Outside extends Engine = Engine> {
   /** Whose workers run the program. */

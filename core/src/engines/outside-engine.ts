@@ -3,18 +3,19 @@
  * sent to, looked at, reopened and worked on there. What must be the same everywhere is said here once: what makes a start
  * idempotent, how a cancel and a retry go, that an engine that was closed says so, and who is told of changes.
  */
-import { canonical } from '../codec.ts'
-import type { Entry, Signal, Start } from '../entry.ts'
-import type { Json } from '../json.ts'
+
+import { tellParent } from '../fibers/told-parent.ts'
+import type { Entry, Signal, Start } from '../journal/entry.ts'
 import type { Engine, Host, Manifest, ServeOptions, SignalReceipt } from '../ports.ts'
 import { probe } from '../probe.ts'
 import type { RunDescription } from '../records.ts'
-import { reopenRun, sendCancel } from '../reopen.ts'
-import { tellParent } from '../told-parent.ts'
+import { canonical } from '../values/codec.ts'
+import type { Json } from '../values/json.ts'
 import type { Reopen } from './advanced.ts'
 import { Changes, type Look, type Pauses } from './changes.ts'
 import type { Platform } from './platform.ts'
 import { checkNumbers, engineClosed, retriedBefore, startedOtherwise } from './refusals.ts'
+import { reopenRun, sendCancel } from './reopen.ts'
 
 const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import type { Outcome, Signal } from '../entry.ts'
+import type { Outcome, Signal } from '../journal/entry.ts'
 import type { Host, Manifest } from '../ports.ts'
 import type { QuestionRecord, RunDescription } from '../records.ts'
 import { described, standingBy } from './described.ts'

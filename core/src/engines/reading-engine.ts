@@ -2,7 +2,7 @@
  * An engine that has no index: what it lists, it reads, all of it, and filters. For systems that show their runs one by one,
  * or whole.
  */
-import type { Entry, Signal, Start } from '../entry.ts'
+import type { Entry, Signal, Start } from '../journal/entry.ts'
 import type { Page, QuestionQuery, QuestionRecord, RunDescription, RunQuery, RunSummary } from '../records.ts'
 import type { Reopen } from './advanced.ts'
 import { pageOfQuestions, pageOfRuns } from './described.ts'

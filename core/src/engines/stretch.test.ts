@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { Entry, Signal } from '../entry.ts'
+import type { Entry, Signal } from '../journal/entry.ts'
 import type { Advance, Control, Host, Progress } from '../ports.ts'
 import type { Advanced } from './advanced.ts'
 import type { Now } from './changes.ts'

@@ -12,11 +12,11 @@
  * program, again and again while that folds or replays its journal: a cancel must reach a step that runs for an hour.
  */
 import { drive, type Primitives } from '../drive.ts'
-import type { Entry, Outcome, Signal, Start } from '../entry.ts'
-import type { Json } from '../json.ts'
-import { Offering } from '../offering.ts'
+import { Offering } from '../fibers/offering.ts'
+import type { Entry, Outcome, Signal, Start } from '../journal/entry.ts'
 import type { Advance, Budget, Control, Host, Progress } from '../ports.ts'
 import { probe } from '../probe.ts'
+import type { Json } from '../values/json.ts'
 import { type Advanced, advancedBy, entriesBetween, type Reopen, reopenEntry } from './advanced.ts'
 import type { Now } from './changes.ts'
 import type { Platform } from './platform.ts'

@@ -1,7 +1,7 @@
 /** What stores know of the names and payloads of signals. */
-import type { Signal } from '../entry.ts'
-import type { Json } from '../json.ts'
+import type { Signal } from '../journal/entry.ts'
 import type { Delegation, Vote } from '../records.ts'
+import type { Json } from '../values/json.ts'
 
 export interface Waits {
   readonly signals: readonly string[]

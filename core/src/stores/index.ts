@@ -1,5 +1,5 @@
 /** For whoever writes a store: what is the same in all of them, whatever the database. */
-export { isOfChild } from '../told-parent.ts'
+export { isOfChild } from '../fibers/told-parent.ts'
 export * from './inbox.ts'
 export * from './labels.ts'
 export * from './pages.ts'

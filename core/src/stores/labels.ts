@@ -1,5 +1,5 @@
 /** What a run is listed by, beside its status: names and values, each run a few. */
-import type { Start } from '../entry.ts'
+import type { Start } from '../journal/entry.ts'
 import type { RunQuery } from '../records.ts'
 
 export type Label = readonly [name: string, value: string]

@@ -2,9 +2,10 @@
  * Pages of lists, newest first. A cursor is the sort key of the last item that was shown, opaque to callers; rows that
  * come or change status meanwhile neither shift a page nor make it show an item twice.
  */
-import { base64url, fromBase64url } from '../base64.ts'
+
 import type { Page } from '../records.ts'
-import { decodeText, encodeText } from '../text.ts'
+import { base64url, fromBase64url } from '../values/base64.ts'
+import { decodeText, encodeText } from '../values/text.ts'
 import { badInput } from './refusals.ts'
 
 const MAX_LIMIT = 1000

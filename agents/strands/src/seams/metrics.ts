@@ -1,6 +1,6 @@
 /** The seams of an agent's meter. */
 import type { Agent, Usage } from '@strands-agents/sdk'
-import { addInto } from '../usage.ts'
+import { addInto } from '../conversation/usage.ts'
 import { inside, type MeterInside } from './inside.ts'
 
 /** What an agent has used so far, in all invocations of this process. */

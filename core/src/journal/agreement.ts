@@ -1,0 +1,64 @@
+/**
+ * Whether code still follows its journal (rule 7). Only replaying programs are held to it: a recorded step whose kind,
+ * name or check differs, a new step where recorded ones were not asked for, or an end without them, stops the run.
+ * Folding programs note a difference themselves.
+ */
+
+import { NonDeterminismError } from '../errors.ts'
+import type { Fiber } from '../fibers/fiber.ts'
+import type { EntryOf, Op } from './entry.ts'
+
+export class Agreement {
+  private readonly fiber: Fiber
+  /** Entries below this were there when the fiber began. */
+  private readonly replayEnd: number
+  disagreement: NonDeterminismError | undefined
+
+  constructor(fiber: Fiber, replayEnd: number) {
+    this.fiber = fiber
+    this.replayEnd = fiber.program.resume === 'replay' ? replayEnd : 0
+  }
+
+  /** Whether the recorded step is the one that code asks for now. */
+  matches(op: Op, entry: EntryOf<'step'>): boolean {
+    if (entry.seq >= this.replayEnd) return true
+    const expected = entry.op
+    if (expected.kind === op.kind && expected.name === op.name && (expected.check ?? '') === (op.check ?? ''))
+      return true
+    this.disagree(entry.seq, describe(expected), describe(op))
+    return false
+  }
+
+  /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
+  checkNothingPassedBy(got: Op | 'the end of the program'): boolean {
+    const passed = this.fiber.isStopped ? undefined : this.passedBy()
+    if (passed === undefined) return true
+    const asked = typeof got === 'string' ? got : `${got.kind} step "${got.key}"`
+    this.disagree(passed.seq, describe(passed.op), asked)
+    return false
+  }
+
+  /** A recorded step that code has not asked for. */
+  passedBy(): EntryOf<'step'> | undefined {
+    if (this.fiber.known.steps.size === 0) return undefined
+    for (const entry of this.fiber.known.steps.values()) if (entry.seq < this.replayEnd) return entry
+    return undefined
+  }
+
+  private disagree(seq: number, expected: string, got: string): void {
+    const { runId, start } = this.fiber
+    this.disagreement ??= new NonDeterminismError(
+      'NON_DETERMINISM',
+      `Run ${runId} does not follow its journal: entry ${seq} records ${expected}, code asks for ${got}.`,
+      {
+        hint: `Register the old code under its version (${start.version ?? 'none'}), or guard the edit with ctx.changed(name), then retry the run.`,
+        details: { runId, seq, expected, got },
+      },
+    )
+    this.fiber.onEvent()
+  }
+}
+
+function describe(op: Op): string {
+  return `${op.kind} step "${op.key}" (name ${op.name}${op.check === undefined ? '' : `, check ${op.check}`})`
+}
