@@ -12,9 +12,9 @@
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
 import { canonical, decode, encode, errorFromJson, RunError, SelvageError, senderFor } from '@selvage/core'
 import { isCancelled } from './cancellation.ts'
-import type { Compensate, CompensateUnknown } from './compensate.ts'
+import { retryBehaviour } from './failures/retry.ts'
 import { type StandardSchema, validateInput } from './input.ts'
-import { retryBehaviour } from './retry.ts'
+import type { Compensate, CompensateUnknown } from './sagas/compensate.ts'
 
 /** What can be run as a child: any program, and every handle that names one. */
 export interface ChildProgram<Input = unknown, Result = unknown> {

@@ -2,7 +2,7 @@
 import type { OptionNames } from '@selvage/core'
 import type { ChildOptions } from './child.ts'
 import type { MessageOptions, StepOptions, TransactionOptions, WaitOptions } from './context.ts'
-import type { PollOptions } from './poll.ts'
+import type { PollOptions } from './waits/poll.ts'
 
 export const STEP: OptionNames<StepOptions<unknown>> = {
   key: true,

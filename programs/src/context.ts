@@ -1,12 +1,12 @@
 /** What a workflow function is given: every way to the outside that survives the process. */
 import type { Duration, StepContext, Transaction } from '@selvage/core'
-import type { ApprovalAnswer, DataAnswer } from './approval.ts'
-import type { ApprovalOptions } from './approval-options.ts'
 import type { ChildOptions, ChildProgram } from './child.ts'
 import type { EffectDeclaration } from './effects.ts'
-import type { Polled, PollOptions } from './poll.ts'
-import type { Retry } from './retry.ts'
-import type { Callback } from './signals.ts'
+import type { Retry } from './failures/retry.ts'
+import type { ApprovalAnswer, DataAnswer } from './people/approval.ts'
+import type { ApprovalOptions } from './people/approval-options.ts'
+import type { Polled, PollOptions } from './waits/poll.ts'
+import type { Callback } from './waits/signals.ts'
 
 export interface StepOptions<T> extends Partial<EffectDeclaration<T>> {
   /** Tells steps of one name apart that run at once, or says what is done. Unique in the run. Default: the name, then `name#2`, `name#3`, … */

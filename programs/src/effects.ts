@@ -14,11 +14,16 @@
  */
 import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
 import { type OptionNames, refuseUnknown, type SelvageError, StepError, UsageError } from '@selvage/core'
-import { requestApproval } from './approval.ts'
-import { type ApprovalPolicy, checkApproval } from './approval-options.ts'
-import { type Compensate, type CompensateUnknown, type Compensation, normalizeCompensation } from './compensate.ts'
-import { leavesOpen } from './open-outcome.ts'
-import type { Saga } from './saga.ts'
+import { leavesOpen } from './failures/open-outcome.ts'
+import { requestApproval } from './people/approval.ts'
+import { type ApprovalPolicy, checkApproval } from './people/approval-options.ts'
+import {
+  type Compensate,
+  type CompensateUnknown,
+  type Compensation,
+  normalizeCompensation,
+} from './sagas/compensate.ts'
+import type { Saga } from './sagas/saga.ts'
 
 export type OnUnknown = 'ask' | 'tell-model' | 'fail'
 

@@ -13,7 +13,7 @@
  */
 import type { Durable, ForkEffects, ForkPolicy, ForkView, Json, Op, PastStep, StepBehaviour } from '@selvage/core'
 import { encode, StepError } from '@selvage/core'
-import { requestApproval } from './approval.ts'
+import { requestApproval } from './people/approval.ts'
 import { withParts } from './with-parts.ts'
 
 /** What a step of a dry run results in, and a tool tells its model, unless it declares a result of its own. */

@@ -1,27 +1,20 @@
-export * from './approval.ts'
-export { type ApprovalOptions, type ApprovalPolicy, checkApproval } from './approval-options.ts'
-export * from './budget.ts'
-export * from './budget-question.ts'
+export * from './budgets/budget.ts'
+export * from './budgets/budget-question.ts'
+export * from './budgets/meter.ts'
+export * from './budgets/prices.ts'
 export type { ChildOptions, ChildProgram } from './child.ts'
-export * from './circuit-breaker.ts'
-export * from './classify.ts'
-export type {
-  Compensate,
-  CompensateBody,
-  CompensateOptions,
-  CompensateUnknown,
-  Compensation,
-  Done,
-} from './compensate.ts'
 export * from './context.ts'
-export type { Undo } from './deeds.ts'
 export * from './effects.ts'
+export * from './failures/circuit-breaker.ts'
+export * from './failures/classify.ts'
+export * from './failures/retry.ts'
 export { type DryRun, forked, isForkPolicy } from './forked.ts'
 export * from './input.ts'
-export * from './interrupt.ts'
-export * from './meter.ts'
 export * from './names.ts'
-export * from './pipeline.ts'
+export * from './people/approval.ts'
+export { type ApprovalOptions, type ApprovalPolicy, checkApproval } from './people/approval-options.ts'
+export * from './people/interrupt.ts'
+export * from './pipelines/pipeline.ts'
 export {
   nameStages,
   type PipelineInput,
@@ -31,13 +24,20 @@ export {
   type ProgramStage,
   type StageContext,
   type StageOptions,
-} from './pipeline-stages.ts'
-export * from './poll.ts'
-export * from './prices.ts'
-export * from './retry.ts'
-export { Saga, type SagaOptions } from './saga.ts'
-export type { Callback } from './signals.ts'
-export type { UndoFacts } from './undo-item.ts'
-export { undoKey, undoneBy } from './undo-key.ts'
+} from './pipelines/pipeline-stages.ts'
+export type {
+  Compensate,
+  CompensateBody,
+  CompensateOptions,
+  CompensateUnknown,
+  Compensation,
+  Done,
+} from './sagas/compensate.ts'
+export type { Undo } from './sagas/deeds.ts'
+export { Saga, type SagaOptions } from './sagas/saga.ts'
+export type { UndoFacts } from './sagas/undo-item.ts'
+export { undoKey, undoneBy } from './sagas/undo-key.ts'
+export * from './waits/poll.ts'
+export type { Callback } from './waits/signals.ts'
 export { withParts } from './with-parts.ts'
 export * from './workflow.ts'

@@ -11,16 +11,16 @@
  */
 import type { Durable, Duration, Op, Program, Undoing } from '@selvage/core'
 import { decode, type OptionNames, refuseUnknown, StepError, toMs, UsageError } from '@selvage/core'
-import { type BudgetOptions, readBudget } from './budget.ts'
+import { type BudgetOptions, readBudget } from './budgets/budget.ts'
+import { metered } from './budgets/metered.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
 import type { ChildProgram } from './child.ts'
 import type { Context } from './context.ts'
+import { type Retry, retryBehaviour } from './failures/retry.ts'
 import { forked } from './forked.ts'
 import type { StandardSchema } from './input.ts'
-import { metered } from './metered.ts'
-import { type Retry, retryBehaviour } from './retry.ts'
-import { Saga } from './saga.ts'
-import { sleepUntil } from './sleep.ts'
+import { Saga } from './sagas/saga.ts'
+import { sleepUntil } from './waits/sleep.ts'
 import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
 
 export interface WorkflowOptions<Input = unknown> {

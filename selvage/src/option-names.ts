@@ -1,9 +1,9 @@
 /** What an opened Selvage, its handles and its runs can be told, by name: see the interfaces for what each means. */
 import type { DiscardOptions, MessageQuery, OptionNames, RunQuery, ServeOptions } from '@selvage/core'
-import type { BulkQuery } from './bulk.ts'
 import type { ReferenceOptions } from './core-selvage.ts'
-import type { ApprovalQuery } from './inbox.ts'
+import type { ApprovalQuery } from './people/inbox.ts'
 import type { SessionOptions, StartOptions } from './program-handle.ts'
+import type { BulkQuery } from './runs/bulk.ts'
 import type {
   AnswerOptions,
   ApproveOptions,
@@ -13,7 +13,7 @@ import type {
   ResultOptions,
   SignalOptions,
   UsageOptions,
-} from './run.ts'
+} from './runs/run.ts'
 
 // ── programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

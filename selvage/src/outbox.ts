@@ -12,7 +12,7 @@ import type {
 import { checkTopic, decode, noOutbox, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
 import { MESSAGES } from './option-names.ts'
-import type { Records } from './records.ts'
+import type { Records } from './runs/records.ts'
 
 /** What a handler is given. */
 export interface MessageDelivery<Payload = unknown> {

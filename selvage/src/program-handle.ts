@@ -2,10 +2,10 @@ import type { Engine, Json, Runtime, Start } from '@selvage/core'
 import { ConflictError, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import type { ChildProgram, StandardSchema } from '@selvage/programs'
 import { SESSION, START } from './option-names.ts'
-import type { Present } from './outcome.ts'
 import { notBuilt } from './reserved.ts'
-import { Run, type RunPorts } from './run.ts'
-import { Session, type SessionProgram } from './session.ts'
+import type { Present } from './runs/outcome.ts'
+import { Run, type RunPorts } from './runs/run.ts'
+import { Session, type SessionProgram } from './runs/session.ts'
 import { toEpochMs, type When } from './when.ts'
 
 export interface StartOptions {

@@ -24,7 +24,7 @@ import { assemble, type OpenOptions, type Parts } from './assemble.ts'
 import { CoreSelvage } from './core-selvage.ts'
 import { type AgentPipelineStage, type AgentSource, type AsPrograms, readAgentStages } from './pipeline-stages.ts'
 import type { ProgramHandle } from './program-handle.ts'
-import type { SessionProgram } from './session.ts'
+import type { SessionProgram } from './runs/session.ts'
 
 /** An opened Selvage: agents, workflows, runs, their questions and their workers. */
 export class Selvage extends CoreSelvage {

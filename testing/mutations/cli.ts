@@ -22,7 +22,7 @@ export const CLI: readonly Mutation[] = [
   {
     name: 'show does not say how a run goes on',
     breaks: 'docs/cli.md',
-    file: 'apps/cli/src/show.ts',
+    file: 'apps/cli/src/commands/show.ts',
     find: '...resumeFacts(entries)',
     put: '',
     test: 'apps/cli/src/cli.test.ts',

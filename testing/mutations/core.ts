@@ -30,7 +30,7 @@ export const CORE: readonly Mutation[] = [
     file: 'core/src/journal/fork-view.ts',
     find: 'return free.find(({ key }) => key === op.key)',
     put: 'return free.find(({ key }) => key === "")',
-    test: 'selvage/src/forks.test.ts',
+    test: 'selvage/src/runs/forks.test.ts',
     title: 'reuses what the original did behind the place where it leaves it, under keys of its own',
   },
   {
@@ -39,7 +39,7 @@ export const CORE: readonly Mutation[] = [
     file: 'core/src/fibers/turn.ts',
     find: 'return cancelled !== undefined && undo === undefined && this.fiber.clock()',
     put: 'return cancelled !== undefined && this.fiber.clock()',
-    test: 'programs/src/saga.test.ts',
+    test: 'programs/src/sagas/saga.test.ts',
     title: 'takes longer than the grace of a cancel where its compensations are made again',
   },
   {
@@ -239,7 +239,7 @@ export const CORE: readonly Mutation[] = [
     file: 'core/src/journal/known.ts',
     find: 'return [culprit, ...end.outcome.voids]',
     put: 'return end.outcome.voids',
-    test: 'programs/src/approval.test.ts',
+    test: 'programs/src/people/approval.test.ts',
     title: 'asks again, with its time anew, as often as it is made and in whatever process',
   },
   {
@@ -248,7 +248,7 @@ export const CORE: readonly Mutation[] = [
     file: 'core/src/journal/known.ts',
     find: "    case 'open':\n      return voided.keys.has(entry.key)",
     put: '      return voided.keys.has(entry.key)',
-    test: 'programs/src/approval.test.ts',
+    test: 'programs/src/people/approval.test.ts',
     title: 'asks again, with its time anew, as often as it is made and in whatever process',
   },
   {
@@ -257,7 +257,7 @@ export const CORE: readonly Mutation[] = [
     file: 'core/src/journal/consequences.ts',
     find: 'return [...new Set([...own, ...others])]',
     put: 'return [...new Set([...own, ...others])].slice(0, 0)',
-    test: 'programs/src/again.test.ts',
+    test: 'programs/src/failures/again.test.ts',
     title: 'behind an error that was caught, cleaned up after, and thrown again: all of that is made again',
   },
   {

@@ -4,7 +4,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL whoever comes appends, whatever his fence',
     breaks: 'I3',
-    file: 'stores/postgres/src/append.ts',
+    file: 'stores/postgres/src/journal/append.ts',
     find: "where run.fence = asked.fence and run.length = asked.at and run.status = 'running'",
     put: 'where run.length = asked.at',
     test: 'stores/postgres/src/contract.test.ts',
@@ -14,7 +14,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL an entry is appended behind a gap',
     breaks: 'I5',
-    file: 'stores/postgres/src/append.ts',
+    file: 'stores/postgres/src/journal/append.ts',
     find: 'where run.fence = asked.fence and run.length = asked.at and',
     put: 'where run.fence = asked.fence and',
     test: 'stores/postgres/src/contract.test.ts',
@@ -24,7 +24,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL the last answer to a question wins',
     breaks: 'I4',
-    file: 'stores/postgres/src/inbox.ts',
+    file: 'stores/postgres/src/questions/inbox.ts',
     find: '? { accepted: true } : { accepted: false, first }',
     put: '? { accepted: true } : { accepted: true }',
     test: 'stores/postgres/src/contract.test.ts',
@@ -34,7 +34,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL a run is suspended, released or ended by who lost it',
     breaks: 'I3',
-    file: 'stores/postgres/src/append.ts',
+    file: 'stores/postgres/src/journal/append.ts',
     find: "if (run?.fence === fence && run.status === 'running') return run",
     put: 'if (run !== undefined) return run',
     test: 'stores/postgres/src/contract.test.ts',
@@ -62,7 +62,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL what was claimed in a commit without an answer stays with who does not know of it',
     breaks: 'docs/decisions/0058',
-    file: 'stores/postgres/src/taking.ts',
+    file: 'stores/postgres/src/runs/taking.ts',
     find: 'this.#inDoubt = [...this.#inDoubt, ...inDoubt]',
     put: '',
     test: 'stores/postgres/src/lost.test.ts',
@@ -71,7 +71,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL a question whose commit had no answer is appended twice, or refused',
     breaks: 'docs/decisions/0058',
-    file: 'stores/postgres/src/append.ts',
+    file: 'stores/postgres/src/journal/append.ts',
     find: 'if (mayStand && run.length === at + entries.length) return',
     put: '',
     test: 'stores/postgres/src/lost.test.ts',
@@ -80,7 +80,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL a connection that ends is taken for a death on the same machine',
     breaks: 'docs/decisions/0059',
-    file: 'stores/postgres/src/workers.ts',
+    file: 'stores/postgres/src/runs/workers.ts',
     find: "const sign = isKnown ? 'lives' : await this.#presence.signOf(fromText(id))",
     put: "const sign = isKnown ? 'lives' : 'died'",
     test: 'stores/postgres/src/lost.test.ts',
@@ -89,7 +89,7 @@ export const POSTGRES: readonly Mutation[] = [
   {
     name: 'in PostgreSQL a worker of another machine has no time to connect again',
     breaks: 'docs/decisions/0059',
-    file: 'stores/postgres/src/workers.ts',
+    file: 'stores/postgres/src/runs/workers.ts',
     find: 'return performance.now() - since < RECONNECT_MS',
     put: 'return performance.now() < since',
     test: 'stores/postgres/src/lost.test.ts',

@@ -34,7 +34,7 @@ export const STRANDS: readonly Mutation[] = [
     file: 'agents/strands/src/gates/approve-call.ts',
     find: 'if (asked.tool === tool && canonical(asked.input ?? null) === shown) return key',
     put: 'if (shown !== undefined) return key',
-    test: 'selvage/src/agent-people.test.ts',
+    test: 'selvage/src/people/agent-people.test.ts',
     title: 'an answer is to the arguments that were shown',
   },
   {
@@ -448,7 +448,7 @@ export const STRANDS: readonly Mutation[] = [
     file: 'agents/strands/src/gates/model-gate.ts',
     find: '                at.emit(chunk)\n',
     put: '',
-    test: 'selvage/src/agent-events.test.ts',
+    test: 'selvage/src/events/agent-events.test.ts',
     title: 'of a managed agent',
   },
   {
@@ -457,7 +457,7 @@ export const STRANDS: readonly Mutation[] = [
     file: 'agents/strands/src/gates/tool-body.ts',
     find: 'if (chunk !== undefined) at.emit(chunk)',
     put: '',
-    test: 'selvage/src/agent-events.test.ts',
+    test: 'selvage/src/events/agent-events.test.ts',
     title: 'of durable(), and so is the consumer of its stream',
   },
   {
@@ -538,7 +538,7 @@ export const STRANDS: readonly Mutation[] = [
     file: 'agents/strands/src/plugin.ts',
     find: '      forgotten.register(bound, run)\n',
     put: '',
-    test: 'selvage/src/inline.test.ts',
+    test: 'selvage/src/runs/inline.test.ts',
     title: 'who forgets an agent gives its run up; who keeps it, or waits for it, does not',
   },
   {
@@ -547,7 +547,7 @@ export const STRANDS: readonly Mutation[] = [
     file: 'agents/strands/src/gates/guards.ts',
     find: '          if (fail === reject) fail = undefined\n          resolve(value)',
     put: '          resolve(value)',
-    test: 'selvage/src/inline.test.ts',
+    test: 'selvage/src/runs/inline.test.ts',
     title: 'who forgets an agent gives its run up; who keeps it, or waits for it, does not',
   },
 ]

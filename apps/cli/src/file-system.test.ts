@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { network } from './doctor.ts'
+import { network } from './commands/doctor.ts'
 import { fileSystemAt, fileSystemOf } from './file-system.ts'
 
 it.each([

@@ -118,7 +118,7 @@ function pageVerdict(looks: readonly Looks[], count: number): Verdict {
     promised: `≤ ${PROMISED_MS} ms`,
     measured: `${figure(slowest.ms)} ms, ${slowest.filter}; the worst of all looks ${figure(worst.ms)}, ${worst.filter}`,
     kept: slowest.ms <= PROMISED_MS,
-    why: 'two filters together look through the shorter of two indexes (stores/sqlite/src/which-index.ts)',
+    why: 'two filters together look through the shorter of two indexes (stores/sqlite/src/runs/which-index.ts)',
   }
 }
 

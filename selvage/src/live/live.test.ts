@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openSelvage } from '../core.ts'
-import type { RunEvent } from '../event.ts'
+import type { RunEvent } from '../events/event.ts'
 import { placeOf, socketsIn } from './place.ts'
 
 let folder: string

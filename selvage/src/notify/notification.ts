@@ -1,7 +1,7 @@
 /** What those outside are told, and how they are reached. */
 import type { Delegation, Duration, ErrorJson, NoticeType, RunStatus } from '@selvage/core'
 import type { RetryPolicy } from '@selvage/programs'
-import type { Approval } from '../inbox.ts'
+import type { Approval } from '../people/inbox.ts'
 
 /** One thing that happened. Runs and questions are as they are when it is delivered, which may be later. */
 export interface Notification {

@@ -17,7 +17,7 @@ import {
 } from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
 import type { Parts } from '../assemble.ts'
-import type { Approval } from '../inbox.ts'
+import type { Approval } from '../people/inbox.ts'
 import type { Notification, Notify, NotifyTarget } from './notification.ts'
 
 const TOPIC = '$notify/'

@@ -12,7 +12,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Duration, NoticeType } from '@selvage/core'
 import { type OptionNames, RetryableError, RunError, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import type { RetryPolicy } from '@selvage/programs'
-import { type Secret, secretsOf } from '../signing.ts'
+import { type Secret, secretsOf } from '../people/signing.ts'
 import type { Notification, NotifyTarget } from './notification.ts'
 
 export interface WebhookOptions {

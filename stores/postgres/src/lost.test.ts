@@ -5,7 +5,7 @@ import { claimed, end, enlisted, LEASE_MS, newRun, P, step, whenSeen } from '@se
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Place, place } from '../test/place.ts'
-import { Presence } from './presence.ts'
+import { Presence } from './runs/presence.ts'
 
 const missing = noPostgres()
 const server = missing === undefined ? await PostgresTestServer.open() : undefined

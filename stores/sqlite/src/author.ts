@@ -16,10 +16,10 @@ import {
   type TransactionWrite,
   UsageError,
 } from '@selvage/core'
-import { Again, type Commits } from './commit.ts'
 import type { Database, StatementSync } from './database.ts'
 import { isInfrastructure } from './failure.ts'
 import type { Guard } from './guard.ts'
+import { Again, type Commits } from './journal/commit.ts'
 import { statementsOf } from './statements.ts'
 
 export class Author {

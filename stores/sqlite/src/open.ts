@@ -9,8 +9,8 @@ import { dirname } from 'node:path'
 import { EngineError, UsageError } from '@selvage/core'
 import { Database } from './database.ts'
 import { failure } from './failure.ts'
+import type { Turns } from './file/turns.ts'
 import { MIGRATIONS } from './migrations.ts'
-import type { Turns } from './turns.ts'
 
 /** "selv" */
 export const APPLICATION_ID = 0x73656c76
