@@ -29,7 +29,13 @@ test.skipIf(missing !== undefined)(
         result: [21, 50_000, 42, 'go', true],
         said: ['Done.'],
         sent: [1, 2],
-        statuses: { order: 'completed', inline: 'running', broken: 'failed', nap: 'cancelled' },
+        // Its agent may be collected as garbage before the end of its process, or not.
+        statuses: {
+          order: 'completed',
+          inline: expect.stringMatching(/^(running|pending)$/),
+          broken: 'failed',
+          nap: 'cancelled',
+        },
         tagged: ['order'],
         claims: 2,
       })
