@@ -139,7 +139,7 @@ export class Run<Result = unknown> {
    * Waits for the end of the run, whichever process brings it there. RUN_FAILED (its cause is the error of the run),
    * RUN_CANCELLED, or DEADLINE if it was cancelled at its deadline. A process that has registered the program of the run
    * begins to work with this, as with `start()`. If the run comes to wait for somebody to say whether a step happened, the
-   * logger is told.
+   * logger is told (on the embedded engine).
    */
   async result(options: ResultOptions = {}): Promise<Result> {
     this.#refuse('result() of', options, RESULT)
