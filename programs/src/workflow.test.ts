@@ -21,6 +21,23 @@ async function ended(world: World, id = 'r'): Promise<unknown> {
   return world.result(id)
 }
 
+/** Nobody can look at it: neither what it is nor what it says. */
+function unreadable(): unknown {
+  const { proxy, revoke } = Proxy.revocable({}, {})
+  revoke()
+  return proxy
+}
+
+it.each(['a step', 'the function'])('what %s throws and nobody can read fails the run', async (where) => {
+  const world = worldOf(async (ctx) => {
+    await ctx.step('a', () => {
+      if (where === 'a step') throw unreadable()
+    })
+    throw unreadable()
+  })
+  await expect(ended(world)).rejects.toThrow('A value was thrown that cannot be read.')
+})
+
 describe('step', () => {
   it('is run once over any number of processes', async () => {
     const calls: string[] = []

@@ -103,3 +103,14 @@ test('a stage of a pipeline that was undone is made anew by its next attempt', a
   expect((await selvage.runs({ parent: 's' })).items.map(({ id }) => id).sort()).toEqual(['s/pay', 's/pay~2'])
   await selvage.close()
 })
+
+// The step that can be undone waits for its mark, and the others once waited for it.
+test.each(['before', 'behind'])('steps that are asked for %s one that can be undone begin at once', async (place) => {
+  await using selvage = await openSelvage({ url: 'sqlite::memory:' })
+  const trip = selvage.workflow('trip', async (ctx) => {
+    const never = () => ctx.step('book', () => new Promise<string>(() => {}), { compensate: () => {} })
+    const quick = () => ctx.step('look', () => 'seen')
+    return await Promise.race(place === 'before' ? [quick(), never()] : [never(), quick()])
+  })
+  expect(await (await trip.start()).result()).toBe('seen')
+})

@@ -20,10 +20,12 @@ import type { OutboxMessage } from '../outbox.ts'
 import type { NextAttempt, StepContext } from '../ports.ts'
 import { probe } from '../probe.ts'
 import { encode, errorToJson } from '../values/codec.ts'
+import { readable } from '../values/error-json.ts'
 import type { Json } from '../values/json.ts'
 import type { AskedStep } from './asked.ts'
 import { AttemptLimit, hasLimit, lateness } from './attempt-limit.ts'
 import type { Fiber } from './fiber.ts'
+import { checkReconciled } from './reconciled.ts'
 import { packMessages, sendFrom } from './sending.ts'
 
 /** So many processes in a row may die at one place: after that its steps are given up. Rule 9. */
@@ -159,13 +161,15 @@ export function resolveIntent(
       settleUnknown(fiber, step, intent, `${why}${yet}`)
       return
     }
-    const found = await reconcile({
-      input: intent.op.input,
-      idempotencyKey: fiber.keyOf(intent.key),
-      intendedAt: intent.at,
-      attempt: intent.attempt,
-      abortSignal: abortSignalOf(fiber, step),
-    })
+    const found = checkReconciled(
+      await reconcile({
+        input: intent.op.input,
+        idempotencyKey: fiber.keyOf(intent.key),
+        intendedAt: intent.at,
+        attempt: intent.attempt,
+        abortSignal: abortSignalOf(fiber, step),
+      }),
+    )
     if (found === 'unknown') record(fiber, step, intent.at, { unknown: `${why}; reconcile could not tell` })
     else if (found.done) succeed(fiber, step, intent.at, found.result)
     else if (!isLast) record(fiber, step, intent.at, { unknown: `${why}; it had not happened, but may be about to` })
@@ -316,11 +320,12 @@ function fail(
   fiber: Fiber,
   step: AskedStep,
   startedAt: number,
-  raised: unknown,
+  thrown: unknown,
   hasSettled: () => Promise<boolean>,
 ): void {
   if (fiber.dropped || step.phase === 'recorded') return
   probe('host.after-effect')
+  const raised = readable(thrown)
   const isOpen = raised instanceof UnrecordedError || raised instanceof FailedResult
   const error: unknown = isOpen ? raised.cause : raised
   if (error instanceof InterruptedError) {

@@ -24,6 +24,7 @@ import { unpacked } from '../journal/unpacked.ts'
 import { Unsettled } from '../journal/unsettled.ts'
 import type { LiveNote, Manifest, Outbound, Program, Runtime } from '../ports.ts'
 import { decode, encode, errorToJson } from '../values/codec.ts'
+import { readable } from '../values/error-json.ts'
 import type { Json } from '../values/json.ts'
 import type { Offload } from '../values/offload.ts'
 import { earlier } from '../values/time.ts'
@@ -187,7 +188,7 @@ export class Fiber {
         .then(() => this.program.run(new Gate(this)))
         .then(
           (value) => this.finish({ value }),
-          (error: unknown) => this.finish({ error }),
+          (error: unknown) => this.finish({ error: readable(error) }),
         )
     })
   }

@@ -4,7 +4,7 @@
  */
 
 import { RunError } from '../errors.ts'
-import type { EntryOf } from '../journal/entry.ts'
+import type { Entry, EntryOf } from '../journal/entry.ts'
 import type { Advance, Control, Manifest } from '../ports.ts'
 import type { AskedStep } from './asked.ts'
 import {
@@ -51,6 +51,12 @@ export class Starter {
     if (this.storeKeepsJournal) fiber.startsAtOnce = (step) => this.startStep(step)
     else if (this.intendFirst()) return
     for (const step of fiber.steps.values()) this.startStep(step)
+  }
+
+  /** The same, once those entries are there: it may depend on them. */
+  startBehind(entries: readonly Entry[]): void {
+    if (entries.length === 0) this.start()
+    else this.holdsBack = true
   }
 
   startHeldBack(): void {

@@ -106,7 +106,7 @@ export class Turn {
         this.takeSignals()
         fiber.mailbox.expire(this.seenUntil)
         // What was asked for while nothing could start need not wait until the program has been drained.
-        if (!wasLive && fiber.startsAtOnce !== undefined && fiber.produced.length === 0) this.starter.start()
+        if (!wasLive && fiber.startsAtOnce !== undefined) this.starter.startBehind(fiber.produced)
       }
       if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.agreement.disagreement === undefined)) {
         if (this.isOver()) await this.end()

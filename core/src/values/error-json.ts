@@ -39,6 +39,8 @@ export const DETAIL_CHARS: number = 32 * 1024
 /** Name of the Error that stands for a thrown value that is none; the value is its property `thrown`. */
 export const THROWN = 'Thrown'
 
+const UNREADABLE = 'A value was thrown that cannot be read.'
+
 /** Encodes a part of an error. `open`: the errors around it, outermost first. Throws where it cannot. */
 export type EncodePart = (value: unknown, open: readonly unknown[]) => Json
 export type DecodePart = (json: Json) => unknown
@@ -72,7 +74,21 @@ export function recordError(error: unknown, open: readonly unknown[], encodePart
   try {
     return isError(error) ? fromError(error, [...open, error], encodePart) : fromThrown(error, open, encodePart)
   } catch {
-    return { name: THROWN, message: 'A value was thrown that cannot be read.' }
+    return { name: THROWN, message: UNREADABLE }
+  }
+}
+
+/**
+ * What was thrown, or an Error in its place where nobody can look at it: a proxy that was revoked, or whose traps throw. For
+ * who asks what it is before it is recorded.
+ */
+export function readable(thrown: unknown): unknown {
+  try {
+    isError(thrown)
+    SelvageError.is(thrown)
+    return thrown
+  } catch {
+    return Object.assign(new Error(UNREADABLE), { name: THROWN })
   }
 }
 
