@@ -52,6 +52,22 @@ export function refuseNoObject(what: string, given: unknown): void {
   if (given !== undefined && !isObject(given)) throw noObject(what, given)
 }
 
+/**
+ * BAD_INPUT for a name, key or id that is no text: the id of a row may be a number, which a type of `any` hides until
+ * something keeps it as text. `what`: whose it is.
+ */
+export function refuseNoText(what: string, given: unknown, details?: ErrorOptions['details']): asserts given is string {
+  if (typeof given !== 'string') throw noText(what, given, details)
+}
+
+/** The error for what is no text. */
+export function noText(what: string, given: unknown, details: ErrorOptions['details'] = {}): UsageError {
+  return new UsageError('BAD_INPUT', `${what} is ${shown(given)}, and must be a text.`, {
+    hint: 'Make a text of it: String(id).',
+    details,
+  })
+}
+
 /** The options over their defaults. BAD_INPUT for what is no object: spread, it would be lost. */
 export function withDefaults<Defaults extends object, Options extends object>(
   what: string,
@@ -73,15 +89,16 @@ function firstUnknown(given: { readonly [name: string]: unknown }, known: KnownO
 }
 
 function noObject(what: string, given: unknown, details: ErrorOptions['details'] = {}): UsageError {
-  const shown = Array.isArray(given)
-    ? 'a list'
-    : typeof given === 'function'
-      ? 'a function'
-      : typeof given === 'string'
-        ? JSON.stringify(given)
-        : String(given)
-  return new UsageError('BAD_INPUT', `${what} was given ${shown} where its options belong.`, {
+  return new UsageError('BAD_INPUT', `${what} was given ${shown(given)} where its options belong.`, {
     hint: 'Give an object.',
     details,
   })
+}
+
+/** For messages. */
+function shown(given: unknown): string {
+  if (Array.isArray(given)) return 'a list'
+  if (typeof given === 'function') return 'a function'
+  if (typeof given === 'object' && given !== null) return 'an object'
+  return typeof given === 'string' ? JSON.stringify(given) : String(given)
 }

@@ -6,7 +6,7 @@
  * is, once in a run. No two keys of a run are ever equal. A counted key is known by its count: what is remembered grows
  * with the names of a program, not with the steps of a run.
  */
-import { UsageError } from '@selvage/core'
+import { noText, UsageError } from '@selvage/core'
 
 export interface Named {
   readonly key: string
@@ -28,8 +28,10 @@ export class Names {
     this.#runId = runId
   }
 
-  /** The next key of `name`, or `key`. KEY_IN_USE if the name is open and no key tells the two apart, or the key was used before. */
+  /** The next key of `name`, or `key`. BAD_INPUT for what is no text. KEY_IN_USE if the name is open and no key tells the two apart, or the key was used before. */
   next(name: string, key?: string): Named {
+    if (typeof name !== 'string') throw this.#noText('name', name)
+    if (key !== undefined && typeof key !== 'string') throw this.#noText('key', key)
     if (name === '' || key === '') {
       throw new UsageError(
         'BAD_INPUT',
@@ -88,6 +90,10 @@ export class Names {
 
   #isRepetition(prefix: string, number: number): boolean {
     return number >= 2 && prefix.endsWith('#') && number <= (this.#counts.get(prefix.slice(0, -1)) ?? 0)
+  }
+
+  #noText(what: 'name' | 'key', given: unknown): UsageError {
+    return noText(`The ${what} of a step or wait of run ${this.#runId}`, given, { runId: this.#runId })
   }
 
   #usedBefore(key: string, name: string): UsageError {

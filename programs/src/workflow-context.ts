@@ -5,7 +5,7 @@
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
 import type { Durable, Duration, Effect, Json, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
-import { encode, hasOnly, type KnownOptions, toMs, UsageError, unknownOption } from '@selvage/core'
+import { encode, hasOnly, type KnownOptions, noText, toMs, UsageError, unknownOption } from '@selvage/core'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
@@ -87,6 +87,7 @@ export class WorkflowContext implements Context {
       const unknown = this.#unknown('Step', name, options, STEP)
       if (unknown !== undefined) return rejected(unknown)
     }
+    if (typeof body !== 'function') return rejected(this.#noBody('Step', name))
     const outer = this.#durable.current()
     if (outer !== undefined) return quiet(async () => body(outer))
     if (this.#opening !== undefined || declarationOf(options) !== undefined) {
@@ -161,7 +162,7 @@ export class WorkflowContext implements Context {
     input: Input,
     options: ChildOptions<Result> = {},
   ): Promise<Result> {
-    const unknown = this.#unknown('Child', program.name, options, CHILD)
+    const unknown = this.#unknown('Child', program?.name, options, CHILD)
     if (unknown !== undefined) return rejected(unknown)
     return quiet(async () => {
       this.#notInside('ctx.child')
@@ -274,6 +275,7 @@ export class WorkflowContext implements Context {
   waitUntil<T>(name: string, poll: (at: StepContext) => Promise<T> | T, options: PollOptions = {}): Promise<Polled<T>> {
     const unknown = this.#unknown('waitUntil', name, options, POLL)
     if (unknown !== undefined) return rejected(unknown)
+    if (typeof poll !== 'function') return rejected(this.#noBody('waitUntil', name))
     return this.#named(`until:${name}`, options.key, async (key) => {
       if (options.timeout !== undefined) await this.#begin.beforeTimed()
       if (this.#opening !== undefined) await this.#opening
@@ -328,6 +330,7 @@ export class WorkflowContext implements Context {
   transaction<T>(name: string, body: (transaction: Transaction) => T, options: TransactionOptions = {}): Promise<T> {
     const unknown = this.#unknown('Transaction', name, options, TRANSACTION)
     if (unknown !== undefined) return rejected(unknown)
+    if (typeof body !== 'function') return rejected(this.#noBody('Transaction', name))
     return this.#named(name, options.key, async (key) => {
       const retryAfterMs = this.#retryOf(key, options)
       if (this.#opening !== undefined) await this.#opening
@@ -386,11 +389,20 @@ export class WorkflowContext implements Context {
     })
   }
 
-  /** What is wrong with options, if anything is. Asked before a name is given out: what is refused leaves it free. */
+  /** What is wrong with a name or options, if anything is. Asked before a name is given out: what is refused leaves it free. */
   #unknown(what: string, name: string, options: unknown, known: KnownOptions): UsageError | undefined {
-    if (hasOnly(options, known)) return undefined
     const { runId } = this
+    if (typeof name !== 'string') return noText(`The name of a ${what.toLowerCase()} of run ${runId}`, name, { runId })
+    if (hasOnly(options, known)) return undefined
     return unknownOption(`${what} "${name}" of run ${runId}`, options, known, { runId })
+  }
+
+  #noBody(what: string, name: unknown): UsageError {
+    const { runId } = this
+    return new UsageError('BAD_INPUT', `${what} "${String(name)}" of run ${runId} was given no function.`, {
+      hint: 'What is to be done is a function, behind the name.',
+      details: { runId },
+    })
   }
 
   #notInside(what: string): void {

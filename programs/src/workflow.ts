@@ -10,7 +10,7 @@
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
 import type { Durable, Duration, Op, Program, Undoing } from '@selvage/core'
-import { decode, type OptionNames, refuseUnknown, StepError, toMs, UsageError } from '@selvage/core'
+import { decode, type OptionNames, refuseNoText, refuseUnknown, StepError, toMs, UsageError } from '@selvage/core'
 import { type BudgetOptions, readBudget } from './budgets/budget.ts'
 import { metered } from './budgets/metered.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
@@ -59,8 +59,15 @@ export function createWorkflow<Input = unknown, Result = unknown>(
   fn: (ctx: Context, input: Input) => Promise<Result> | Result,
   options: WorkflowOptions<Input> = {},
 ): Workflow<Input, Result> {
+  refuseNoText('The name of a workflow', name)
+  if (typeof fn !== 'function') {
+    throw new UsageError('BAD_INPUT', `Workflow "${name}" was given no function.`, {
+      hint: 'What it does is a function of its context and its input, behind the name.',
+    })
+  }
   if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
   refuseUnknown(`Workflow "${name}"`, options, OPTIONS)
+  if (options.version !== undefined) refuseNoText(`The version of workflow "${name}"`, options.version)
   if (options.retry !== undefined) retryBehaviour(options.retry, () => 0)
   const budget = options.budget === undefined ? undefined : readBudget(`workflow "${name}"`, options.budget)
   return {

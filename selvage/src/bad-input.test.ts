@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type SmallDisk, smallDisk } from '../test/small-disk.ts'
-import { type OpenOptions, openSelvage, type Selvage } from './core.ts'
+import { type Context, type OpenOptions, openSelvage, type Selvage } from './core.ts'
 
 let folder: string
 let path: string
@@ -313,3 +313,54 @@ function onSmallDisk(title: string, body: (disk: SmallDisk) => Promise<void>): v
     }
   })
 }
+
+describe('a number where a text belongs, as the id of a row, is refused where it is given', () => {
+  const five = 5 as unknown as string
+  const noText = { code: 'BAD_INPUT', message: expect.stringContaining('must be a text') }
+
+  test('to a registration, a start, a signal, a session: nothing is begun', async () => {
+    const selvage = await open()
+    const idle = async (): Promise<void> => {}
+    expect(() => selvage.workflow('flow', idle, { version: five })).toThrow(expect.objectContaining(noText))
+    expect(() => selvage.workflow(five, idle)).toThrow(expect.objectContaining(noText))
+    const flow = selvage.workflow('flow', idle)
+    const tags = { a: five }
+    for (const options of [{ runId: five }, { tenant: five }, { queue: five }, { tags }]) {
+      await expect(flow.start(undefined, options)).rejects.toMatchObject(noText)
+    }
+    const run = await flow.start(undefined, { runId: 'r' })
+    await run.result()
+    await expect(run.signal(five)).rejects.toMatchObject(noText)
+    await expect(run.signal('go', 1, { id: five })).rejects.toMatchObject(noText)
+    await expect(selvage.runs({ tenant: five })).rejects.toMatchObject(noText)
+    expect((await selvage.runs()).items).toMatchObject([{ id: 'r', status: 'completed' }])
+  })
+
+  test('to a context: that run fails, and those beside it go on', async () => {
+    const selvage = await open()
+    const nothing = undefined as unknown as () => void
+    const asked: { readonly [what: string]: (ctx: Context) => Promise<unknown> } = {
+      'step name': (ctx) => ctx.step(five, () => 1),
+      'step key': (ctx) => ctx.step('a', () => 1, { key: five }),
+      'transaction key': (ctx) => ctx.transaction('a', () => 1, { key: five }),
+      'signal name': (ctx) => ctx.signal(five),
+      'callback name': async (ctx) => ctx.callback(five).result,
+      'approval name': (ctx) => ctx.approval(five),
+      topic: (ctx) => ctx.send(five),
+      child: (ctx) => ctx.child({} as never, undefined),
+    }
+    const beside = selvage.workflow('beside', async (ctx) => {
+      for (let n = 0; n < 20; n++) await ctx.step('s', () => n)
+      return 'well'
+    })
+    const others = await beside.start()
+    for (const [what, body] of Object.entries(asked)) {
+      const run = await selvage.workflow(what, body).start()
+      await expect(run.result(), what).rejects.toMatchObject({ code: 'RUN_FAILED', cause: noText })
+    }
+    const empty = selvage.workflow('no body', (ctx) => ctx.step('a', nothing))
+    await expect((await empty.start()).result()).rejects.toMatchObject({ cause: { code: 'BAD_INPUT' } })
+    expect(() => selvage.workflow('none', nothing as never)).toThrow(expect.objectContaining({ code: 'BAD_INPUT' }))
+    expect(await others.result()).toBe('well')
+  })
+})

@@ -1,5 +1,5 @@
 import type { Engine, Json, Runtime, Start } from '@selvage/core'
-import { ConflictError, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
+import { ConflictError, refuseNoText, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import type { ChildProgram, StandardSchema } from '@selvage/programs'
 import { SESSION, START } from './option-names.ts'
 import { notBuilt } from './reserved.ts'
@@ -86,6 +86,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     const now = runtime.clock.now()
     const runId = options.runId ?? `run_${runtime.random(11)}`
     checkRunId(runId)
+    checkLabels(`run ${runId}`, options)
     const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
     const start = this.#startOf(await this.#shape.input(input as Input), options, now)
     if (engine.manifest.workersFirst === true) await beginWork()
@@ -117,6 +118,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
       })
     }
     checkRunId(id)
+    checkLabels(`session ${id}`, options)
     const { name: program, version } = sessions
     const begin = async (): Promise<void> => {
       const start = this.#startOf(null, options, runtime.clock.now())
@@ -166,7 +168,15 @@ function refuseReserved(options: StartOptions): void {
   if (options.priority !== undefined) throw notBuilt("start's priority", 'Runs are taken oldest first.')
 }
 
+/** Labels by which runs are found again. */
+function checkLabels(what: string, { tenant, queue, tags }: StartOptions): void {
+  if (tenant !== undefined) refuseNoText(`The tenant of ${what}`, tenant)
+  if (queue !== undefined) refuseNoText(`The queue of ${what}`, queue)
+  for (const [name, value] of Object.entries(tags ?? {})) refuseNoText(`Tag "${name}" of ${what}`, value)
+}
+
 function checkRunId(runId: string): void {
+  refuseNoText('A run id', runId)
   const problem =
     runId === ''
       ? 'is empty'

@@ -1,5 +1,5 @@
 import type { Program } from '@selvage/core'
-import { UsageError } from '@selvage/core'
+import { refuseNoText, UsageError } from '@selvage/core'
 
 interface Named {
   readonly name: string
@@ -10,8 +10,10 @@ interface Named {
 export class Registry {
   readonly #programs = new Map<string, Program>()
 
-  /** ALREADY_REGISTERED for a second program of that name and version. */
+  /** ALREADY_REGISTERED for a second program of that name and version. BAD_INPUT where one of the two is no text. */
   add(program: Program): void {
+    refuseNoText('The name of a program', program.name)
+    if (program.version !== undefined) refuseNoText(`The version of program '${program.name}'`, program.version)
     const key = keyOf(program)
     if (this.#programs.has(key)) {
       const version = program.version === undefined ? 'without a version' : `in version '${program.version}'`

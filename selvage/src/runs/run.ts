@@ -10,7 +10,7 @@ import type {
   SignalReceipt,
   Start,
 } from '@selvage/core'
-import { decode, encode, hasEnded, type KnownOptions, refuseUnknown, UsageError } from '@selvage/core'
+import { decode, encode, hasEnded, type KnownOptions, refuseNoText, refuseUnknown, UsageError } from '@selvage/core'
 import type { Limits } from '@selvage/programs'
 import type { RunEvent } from '../events/event.ts'
 import type { EventsOptions } from '../events/event-stream.ts'
@@ -177,6 +177,9 @@ export class Run<Result = unknown> {
   /** Sends a named value; a program that does not wait for it yet will find it. RUN_ENDED if nobody can. */
   async signal(name: string, payload?: unknown, options: SignalOptions = {}): Promise<SignalReceipt> {
     this.#refuse('signal() to', options, SIGNAL)
+    refuseNoText(`The name of a signal to run ${this.id}`, name)
+    if (options.id !== undefined) refuseNoText(`The id of signal '${name}' to run ${this.id}`, options.id)
+    if (options.by !== undefined) refuseNoText(`'by' of signal '${name}' to run ${this.id}`, options.by)
     if (name === '' || name.startsWith('$')) {
       throw new UsageError('BAD_INPUT', `A signal cannot be named '${name}'.`, {
         hint: "Names that begin with '$' belong to Selvage.",

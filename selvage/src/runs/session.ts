@@ -12,6 +12,7 @@ import {
   type OptionNames,
   type Outcome,
   RunError,
+  refuseNoText,
   refuseUnknown,
   SelvageError,
   type Start,
@@ -232,6 +233,7 @@ function gone(id: string): RunError {
 function check(session: string, options: SendOptions): void {
   refuseUnknown(`A message for session ${session}`, options, SEND, { runId: session })
   const { id, whenBusy } = options
+  if (id !== undefined) refuseNoText(`The id of a message for session ${session}`, id)
   const problem =
     id === ''
       ? 'has an empty id'

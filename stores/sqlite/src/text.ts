@@ -3,9 +3,13 @@
  * one. It is kept as a JSON string instead, which escapes them; so that the two can be told apart, a string that begins
  * with a quotation mark is kept that way too. All other text stands as it is, for people and for indexes.
  */
+import { refuseNoText } from '@selvage/core'
+
 const QUOTE = 34
 
+/** BAD_INPUT for what is no text: an error of one unit of a commit, and of no other. */
 export function toText(value: string): string {
+  refuseNoText('What the database is to keep as text', value)
   return value.charCodeAt(0) === QUOTE || !value.isWellFormed() ? JSON.stringify(value) : value
 }
 

@@ -160,12 +160,11 @@ describe('rule 4: an effect `once` travels with its intent', () => {
       { type: 'step', outcome: { unknown: expect.stringContaining('no connection') } },
     ],
     ...[{ id: 'ch_1' }, {}, [], true, 0, null, undefined, 'done', { done: 'false' }].map(
-      (record) =>
-        [
-          `${JSON.stringify(record)}, which is none of its answers`,
-          () => record as unknown as Reconciled<unknown>,
-          { type: 'step', outcome: { unknown: expect.stringContaining('none of its answers') } },
-        ] as const,
+      (record): [string, () => Reconciled<unknown>, object] => [
+        `${JSON.stringify(record)}, which is none of its answers`,
+        () => record as unknown as Reconciled<unknown>,
+        { type: 'step', outcome: { unknown: expect.stringContaining('none of its answers') } },
+      ],
     ),
   ]
   it.each(reconciled)('reconcile says %s', async (_, answer, entry) => {
