@@ -73,6 +73,8 @@ const RUN_DONE = 'Notification: Run'
 /** What Restate shows of a run may be of two moments: looked at again, but not for ever. */
 const LOOKS = 50
 const LOOK_AGAIN_MS = 20
+/** How often a server that may be behind is asked for a run that it does not know. */
+const CATCH_UP_MS = 100
 
 export class Records {
   private readonly server: RestateServer
@@ -88,11 +90,15 @@ export class Records {
   /** Undefined: there is no such run. */
   async find(runId: string): Promise<Known | undefined> {
     for (let looks = 1; ; looks++) {
-      const [known] = await this.all(runId)
+      let [known] = await this.all(runId)
+      while (known === undefined && this.server.mayBeBehind) {
+        await pause(CATCH_UP_MS)
+        known = (await this.all(runId))[0]
+      }
       // It may have begun between two looks, or ended, and its journal with it.
       const isWhole = known === undefined ? looks > 1 : isSettled(known) || known.going !== undefined
       if (isWhole || looks === LOOKS) return known
-      if (looks > 1) await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS))
+      if (looks > 1) await pause(LOOK_AGAIN_MS)
     }
   }
 
@@ -317,4 +323,8 @@ function mayGoOn({ over }: KeptRun): boolean {
 function keyed<T>(rows: readonly StateRow[], service: string): ReadonlyMap<string, T> {
   const own = rows.filter(({ service_name }) => service_name === service)
   return new Map(own.map(({ service_key, value_utf8 }) => [service_key, JSON.parse(value_utf8) as T]))
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

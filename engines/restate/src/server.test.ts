@@ -3,7 +3,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Host } from '@selvage/core'
-import { afterEach, beforeEach, expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type RestateEngine, restateEngine } from './engine.ts'
 import type { RestateOptions } from './options.ts'
 
@@ -22,14 +22,18 @@ let url: string
 let engine: RestateEngine | undefined
 /** So many registrations are refused: it has not come to the worker. */
 let refuses = 0
+/** So many reads find it away. */
+let awayFor = 0
 const said: Said[] = []
 beforeEach(async () => {
   said.length = 0
   refuses = 0
+  awayFor = 0
   server = createServer(async (request, response) => {
     const body = await text(request)
     said.push({ path: request.url ?? '', headers: request.headers, body: JSON.parse(body) })
     if (request.url === '/deployments' && refuses-- > 0) response.statusCode = 500
+    if (request.url === '/query' && awayFor-- > 0) response.statusCode = 503
     response.setHeader('content-type', 'application/json').end(JSON.stringify(ANSWER))
   })
   await new Promise<void>((resolve) => void server.listen(0, '127.0.0.1', resolve))
@@ -51,6 +55,23 @@ it('`headers` are in each request', async () => {
   expect(await opened.start('r', { program: 'p', input: null })).toEqual({ created: true })
   expect(new Set(said.map(({ path }) => path.split('/').at(-1)))).toContain('send')
   expect(said.map(({ headers }) => headers.authorization)).toEqual(said.map(() => 'Bearer key'))
+})
+
+it('a run that is not found right after the server was away is looked for until the server must know', async () => {
+  const reads = (): number => said.filter(({ path }) => path === '/query').length
+  const now = performance.now.bind(performance)
+  const later = vi.spyOn(performance, 'now').mockImplementation(() => now() + (reads() < 20 ? 0 : 60_000))
+  try {
+    const opened = open({})
+    await expect(opened.describe('r')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    const usual = reads()
+    awayFor = 1
+    await expect(opened.describe('r')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+    expect(usual).toBeLessThan(10)
+    expect(reads()).toBeGreaterThanOrEqual(20)
+  } finally {
+    later.mockRestore()
+  }
 })
 
 it('a worker makes itself known at the port that it listens on, or as `advertise` says', async () => {

@@ -32,12 +32,21 @@ const QUERY: Patience = { tries: 100, againMs: 100 }
 const REGISTER: Patience = { tries: 5, againMs: 200 }
 /** It sends an answer in parts. On a connection that is kept the last one may wait 40 ms for an acknowledgement of the first. */
 const ANSWERED_AT_ONCE = { connection: 'close' }
+/** Milliseconds. A server that was killed answers from what it had on disk before it has read its own log again. */
+const CATCHES_UP = 10_000
 
 export class RestateServer {
   private readonly options: ServerOptions
+  /** When it last gave no answer, or one of its own fault. */
+  private failedAt = Number.NEGATIVE_INFINITY
 
   constructor(options: ServerOptions) {
     this.options = options
+  }
+
+  /** It was away a moment ago, and may not know yet what it knew before. */
+  get mayBeBehind(): boolean {
+    return performance.now() - this.failedAt < CATCHES_UP
   }
 
   /** Resolves when the invocation is durable, whether or not a worker is there. */
@@ -87,8 +96,10 @@ export class RestateServer {
       status = response.status
       text = await response.text()
     } catch (error) {
+      this.failedAt = performance.now()
       throw unreachable(url, error)
     }
+    if (status >= 500) this.failedAt = performance.now()
     if (status >= 300) throw refused(url, status, text)
     return text === '' ? undefined : JSON.parse(text)
   }
