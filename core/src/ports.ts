@@ -496,6 +496,10 @@ export interface Runtime {
   readonly context: {
     run<T>(value: StepContext | undefined, body: () => T): T
     get(): StepContext | undefined
+    /** Calls what it is given in the asynchronous context of now: what an author keeps there is seen where he asked for it. */
+    here(): <T>(body: () => T) => T
+    /** Calls it outside of any request that happens to be served now. */
+    outside<T>(body: () => T): T
   }
   readonly clock: Clock
   /** `bytes` random bytes, lower-case hexadecimal. */

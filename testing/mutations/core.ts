@@ -282,7 +282,7 @@ export const CORE: readonly Mutation[] = [
     name: 'an attempt that failed in a process that lives counts as a crash',
     breaks: 'rule 9',
     file: 'core/src/engines/claimed-stretch.ts',
-    find: 'await this.spare().catch(() => {})',
+    find: 'await this.spare(0).catch(() => {})',
     put: '',
     test: 'core/src/engines/claimed-stretch.test.ts',
     title: 'an attempt that fails while its process lives is taken back, whatever comes of that',

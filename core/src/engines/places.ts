@@ -10,6 +10,8 @@ export class Places {
   private readonly queue: (() => void)[] = []
   private readonly inFlight = new Set<Promise<unknown>>()
   private isClosing = false
+  /** The last of those that run one at a time. */
+  private last: Promise<unknown> = Promise.resolve()
 
   constructor(concurrency: number, platform: Pick<Platform, 'waitingTimer'>) {
     this.free = concurrency
@@ -27,6 +29,13 @@ export class Places {
       if (next === undefined) this.free++
       else next()
     }
+  }
+
+  /** Runs `body` when no other of these runs. */
+  alone<T>(body: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(body)
+    this.last = turn.catch(() => {})
+    return turn
   }
 
   /**

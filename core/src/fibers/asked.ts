@@ -16,6 +16,8 @@ import type { Transaction } from '../transaction.ts'
 export interface AskedStep {
   readonly op: Op
   readonly live: (at: StepContext) => unknown
+  /** Calls it where it was asked for: in the author's asynchronous context, and in nobody else's. */
+  readonly here: <T>(body: () => T) => T
   readonly behaviour: StepBehaviour<unknown>
   /** What runs inside of the commit, in place of `live`. */
   readonly transact: ((transaction: Transaction) => unknown) | undefined

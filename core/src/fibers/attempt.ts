@@ -77,7 +77,7 @@ function runLimited(fiber: Fiber, step: AskedStep, startedAt: number, heartbeat:
 
 function call(fiber: Fiber, step: AskedStep, at: Attempt): Promise<unknown> {
   try {
-    return Promise.resolve(fiber.env.runtime.context.run(at, () => step.live(at)))
+    return Promise.resolve(step.here(() => fiber.env.runtime.context.run(at, () => step.live(at))))
   } catch (error) {
     return Promise.reject(error)
   }

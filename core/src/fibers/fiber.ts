@@ -182,15 +182,17 @@ export class Fiber {
   /** Runs the program. Called once the salt is durable. */
   private launch(): void {
     this.undrained = true
-    // The program starts in a later microtask, outside of any step's context.
-    this.env.runtime.context.run(undefined, () => {
+    // The program starts in a later microtask, outside of any step's or request's context.
+    const { context } = this.env.runtime
+    const begin = (): void => {
       Promise.resolve()
         .then(() => this.program.run(new Gate(this)))
         .then(
           (value) => this.finish({ value }),
           (error: unknown) => this.finish({ error: readable(error) }),
         )
-    })
+    }
+    context.outside(() => context.run(undefined, begin))
   }
 
   private finish(how: { readonly value: unknown } | { readonly error: unknown }): void {

@@ -98,6 +98,7 @@ export class Gate implements Durable {
     const step: AskedStep = {
       op,
       live,
+      here: fiber.env.runtime.context.here(),
       behaviour: behaviour as StepBehaviour<unknown>,
       transact,
       shielded: keyOf !== undefined,

@@ -67,7 +67,7 @@ function bodyOf(fiber: Fiber, step: AskedStep, database: TransactionDatabase): u
     attempt: step.attempt,
     send: at.send,
   }
-  const value = fiber.env.runtime.context.run(at, () => step.transact?.(transaction))
+  const value = step.here(() => fiber.env.runtime.context.run(at, () => step.transact?.(transaction)))
   if (!isThenable(value)) return value
   // Whatever it does from here on finds the transaction closed.
   value.then(undefined, () => {})

@@ -173,8 +173,8 @@ export class Generation extends ClaimedStretch {
     return await this.stood()
   }
 
-  protected async spare(): Promise<void> {
-    if (!this.isLost) await this.runs.spare(this.runId)
+  protected async spare(left: number): Promise<void> {
+    if (!this.isLost) await this.runs.spare(this.runId, left)
   }
 
   // ── hearing ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -186,9 +186,9 @@ export class Runs {
     return row?.crashes
   }
 
-  /** The attempt failed, but its process lives: nothing crashed. */
-  async spare(runId: string): Promise<void> {
-    await this.db.rows(`update ${this.s}.run set crashes = 0 where id = $1`, [runId])
+  /** The attempt failed, but its process lives: nothing crashed. Or it waits: those before it did, which are `left`. */
+  async spare(runId: string, left: number): Promise<void> {
+    await this.db.rows(`update ${this.s}.run set crashes = $2 where id = $1`, [runId, left])
   }
 
   async suspend(

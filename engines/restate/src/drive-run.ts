@@ -193,8 +193,8 @@ class Generation extends ClaimedStretch {
     return this.driver.server.call(this.inbox('claim'), claiming)
   }
 
-  protected async spare(): Promise<void> {
-    await this.driver.server.send(this.inbox('spare'), null)
+  protected async spare(left: number): Promise<void> {
+    await this.driver.server.send(this.inbox('spare'), left)
   }
 
   private inbox(handler: string): Target {

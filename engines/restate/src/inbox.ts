@@ -52,8 +52,13 @@ export function inboxObject(name: string): VirtualObjectDefinition<string, unkno
       }),
       wake: handlers.object.exclusive((ctx: ObjectContext): Promise<void> => number(ctx, null)),
       claim: handlers.object.exclusive(claim),
-      /** The attempt failed, but its process lives: nothing crashed. */
-      spare: handlers.object.exclusive(async (ctx: ObjectContext): Promise<void> => ctx.clear('claim')),
+      /** The attempt failed, but its process lives: nothing crashed. Or it waits: those before it did. */
+      spare: handlers.object.exclusive(async (ctx: ObjectContext, left: number | null): Promise<void> => {
+        const before = await ctx.get<Claim>('claim')
+        if (before === null) return
+        if (left === null || left === 0) ctx.clear('claim')
+        else ctx.set('claim', { ...before, count: left } satisfies Claim)
+      }),
     },
   })
 }
