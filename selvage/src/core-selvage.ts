@@ -92,7 +92,7 @@ export class CoreSelvage {
     this.#inbox = new Inbox(parts.engine, this.#records)
     this.#notifier = new Notifier(parts, (question) => this.#inbox.shown(question))
     this.#topics = new Topics(parts.engine, parts.runtime, this.#records)
-    this.#worker = new Worker(parts.engine, this.#host, {
+    this.#worker = new Worker(parts.engine, this.#host, parts.runtime.context, {
       outbox: () => [...this.#topics.handlers, ...this.#notifier.handlers],
       ...(concurrency === undefined ? {} : { concurrency }),
     })

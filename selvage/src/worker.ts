@@ -4,18 +4,20 @@
  *
  *   idle ──begin──▶ working ──stop──▶ idle
  */
-import type { Engine, Host, ServeOptions } from '@selvage/core'
+import type { Engine, Host, Runtime, ServeOptions } from '@selvage/core'
 
 export class Worker {
   readonly #engine: Engine
   readonly #host: Host
+  readonly #context: Pick<Runtime['context'], 'outside'>
   readonly #options: ServeOptions
   #serving: ReturnType<Engine['serve']> | undefined
   #hasBegun = false
 
-  constructor(engine: Engine, host: Host, options: ServeOptions) {
+  constructor(engine: Engine, host: Host, context: Pick<Runtime['context'], 'outside'>, options: ServeOptions) {
     this.#engine = engine
     this.#host = host
+    this.#context = context
     this.#options = options
   }
 
@@ -26,7 +28,9 @@ export class Worker {
 
   /** Resolves when runs are being claimed. Later calls join the first, whose options count. */
   async begin(options: ServeOptions = {}): Promise<void> {
-    const serving = this.#serving ?? this.#engine.serve(this.#host, { ...this.#options, ...options })
+    // Not in the context of the request that happens to begin it: its tenant would be seen in the runs of all others.
+    const serve = () => this.#engine.serve(this.#host, { ...this.#options, ...options })
+    const serving = this.#serving ?? this.#context.outside(serve)
     this.#serving = serving
     this.#hasBegun = true
     try {

@@ -18,6 +18,9 @@ export { systemClock }
 /** As it was before a test of an author's faked it: a run must not stand still with the clock. */
 const immediate = setImmediate
 
+/** Where this module was loaded: before any request, as a rule. */
+const OUTSIDE = AsyncLocalStorage.snapshot()
+
 const CONTEXT = Symbol.for('selvage.runtime-node.context')
 
 export interface NodeRuntimeOptions {
@@ -38,6 +41,8 @@ export function nodeRuntime(options: NodeRuntimeOptions = {}): Runtime {
     context: {
       run: (value, body) => context.run(value, body),
       get: () => context.getStore(),
+      here: () => AsyncLocalStorage.snapshot(),
+      outside: (body) => OUTSIDE(body),
     },
     clock: options.clock ?? systemClock,
     random: (bytes) => randomBytes(bytes).toString('hex'),
