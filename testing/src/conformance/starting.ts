@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Engine, Program, Start } from '@selvage/core'
+import { type Engine, EngineError, type Program, type Start } from '@selvage/core'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { OpenedEngine } from '../crash/under-test.ts'
 import { ended } from '../watching.ts'
@@ -78,6 +78,25 @@ export const starting: Section = {
         code: 'RUN_ENDED',
       })
     })
+
+    test(
+      'a host that fails is asked again: infrastructure that is away for a moment ends no run',
+      async () => {
+        const host = opened.host([echo])
+        const advance = host.advance.bind(host)
+        let asked = 0
+        host.advance = async (request, control) => {
+          asked += 1
+          if (asked < 3) throw new EngineError('UNAVAILABLE', 'What it needs is away.')
+          return await advance(request, control)
+        }
+        await engine.start('r', START)
+        await engine.serve(host)
+        expect(await ended(engine, 'r')).toEqual({ ok: START.input })
+        expect(asked).toBeGreaterThanOrEqual(3)
+      },
+      PATIENT_MS,
+    )
 
     test('a result that cannot be recorded fails its step, with the path of what cannot', async () => {
       const bad: Program = {
