@@ -175,7 +175,7 @@ export interface Durable {
   renewed(key: string): number | undefined
   /** The step of this run inside whose body the caller is, if any. */
   current(): StepContext | undefined
-  /** Shows a value beside the run's status. */
+  /** Shows a value beside the run's status, from its next wait on. */
   status(value: Json): void
   /** Host time of the newest entry that the program was given: the same live and on replay. Epoch milliseconds. */
   now(): number

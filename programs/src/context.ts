@@ -1,4 +1,7 @@
-/** What a workflow function is given: every way to the outside that survives the process. */
+/**
+ * What a workflow function is given: every way to the outside that survives the process. It is that of one run: what is asked for
+ * once the run has ended, by a timer that was left for one, is never settled.
+ */
 import type { Duration, StepContext, Transaction } from '@selvage/core'
 import type { ChildOptions, ChildProgram } from './child.ts'
 import type { EffectDeclaration } from './effects.ts'
@@ -119,7 +122,11 @@ export interface Context {
   random(): number
   /** A version 4 UUID, the same on every replay and unique over all runs. */
   uuid(): string
-  /** Shown beside the run's status, replacing what was shown before. */
+  /**
+   * Shown beside the run's status, replacing what was shown before. It is kept with the next wait of the run (for time, a signal, a
+   * person or a child), at no cost of its own: what was shown between two steps of a run that only works is not seen from outside.
+   * To tell how far a step is: `at.emit()`, which live readers hear.
+   */
   status(value: unknown): void
   /** Prints unless replaying. A line after the last thing that was recorded is printed again if the process dies there. */
   log(...values: unknown[]): void

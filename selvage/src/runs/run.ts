@@ -50,7 +50,7 @@ export interface RunPorts {
 /** `status` is one of pending, running, suspended, completed, failed, cancelled; times are epoch milliseconds. */
 export type RunState = Omit<RunDescription, 'start' | 'outcome' | 'note'> & {
   readonly input: unknown
-  /** What the program showed with `ctx.status`. */
+  /** What the program showed with `ctx.status` when it last waited. */
   readonly note?: unknown
   /** Of an ended run. */
   readonly outcome?: { readonly ok: unknown } | Exclude<Outcome, { readonly ok: Json }>
