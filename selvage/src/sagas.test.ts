@@ -114,3 +114,26 @@ test.each(['before', 'behind'])('steps that are asked for %s one that can be und
   })
   expect(await (await trip.start()).result()).toBe('seen')
 })
+
+test('a charge that goes on behind its time-out is waited for, and refunded', async () => {
+  const bank: string[] = []
+  await using selvage = await openSelvage({ url: 'sqlite::memory:' })
+  const order = selvage.workflow('order', async (ctx) => {
+    const charge = async ({ idempotencyKey }: { idempotencyKey: string }): Promise<string> => {
+      await new Promise((resolve) => setTimeout(resolve, 200))
+      bank.push(idempotencyKey)
+      return 'ch_1'
+    }
+    await ctx.step('charge', charge, {
+      effect: 'once',
+      timeout: 20,
+      onUnknown: 'fail',
+      reconcile: ({ idempotencyKey }) =>
+        bank.includes(idempotencyKey) ? { done: true, result: 'ch_1' } : { done: false },
+      compensate: ({ result }) => void bank.push(`refund of ${result}`),
+    })
+  })
+  const run = await order.start()
+  await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED' })
+  expect(bank).toEqual([expect.any(String), 'refund of ch_1'])
+})

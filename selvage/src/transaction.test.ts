@@ -269,3 +269,20 @@ test('what makes no sense is refused', async () => {
     /inside step "outer"/,
   )
 })
+
+test('a value that SQLite cannot hold is refused by its place: as the first one an object would be taken for names', async () => {
+  const values: readonly (readonly [unknown, string])[] = [
+    [new Date(0), 'a Date'],
+    [{ a: 1 }, 'an object'],
+    [true, 'boolean'],
+    [undefined, 'undefined'],
+  ]
+  for (const [value, kind] of values) {
+    const { message } = await failure((tx) => tx.run('insert into app_orders values (?, ?)', value as string, 1))
+    expect(message).toContain(`Value 1 for "insert into app_orders values (?, ?)" is ${kind}, which SQLite cannot hold`)
+  }
+  await run((ctx) =>
+    ctx.transaction('bytes', (tx) => tx.run('insert into app_orders values (?, ?)', Buffer.from('a'), 1)),
+  )
+  expect(await rows()).toMatchObject([{ amount: 1 }])
+})

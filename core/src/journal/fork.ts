@@ -10,6 +10,7 @@
 
 import { UsageError } from '../errors.ts'
 import type { Fork, Runtime } from '../ports.ts'
+import type { Json } from '../values/json.ts'
 import type { Entry, EntryOf, Op, Start } from './entry.ts'
 import { deriveId } from './keys.ts'
 import { standing, voidedByRetry } from './known.ts'
@@ -70,9 +71,11 @@ export function planFork(
   fork: { readonly runId: string; readonly salt: string },
 ): ForkPlan {
   const { runId, entries } = original
-  const valid = withoutFailure(entries).filter(({ type }) => !ENDINGS.has(type))
+  const stands = withoutFailure(entries).filter(({ type }) => !ENDINGS.has(type))
+  const failed = failedChildren(entries, stands)
+  const valid = stands.filter((entry) => entry.type !== 'step' || entry.op.kind !== 'child' || !failed.has(entry.key))
   const undone = undoneKeys(entries)
-  const cut = cutAt(runId, valid, entries.length, at, undone)
+  const cut = cutAt(runId, stands, entries.length, at, undone)
   const prefix = valid.filter(({ seq }) => seq > 0 && seq < cut)
   const copied = renamed(runtime, fork, settled(prefix))
   const past = pastOf(valid, cut, undone)
@@ -192,7 +195,10 @@ function pastOf(valid: readonly Entry[], cut: number, undone: ReadonlySet<string
     const end = op.kind === 'child' ? ends.get(`${key}/done`) : undefined
     if ((end?.seq ?? seq) < cut) continue
     const base = { type: 'past', key, op, attempt, seq, at } as const
-    if (op.kind === 'child') found.set(key, { ...base, outcome: end?.outcome ?? { unknown: 'its end is not known' } })
+    if (op.kind === 'child' && end === undefined)
+      found.set(key, { ...base, outcome: { unknown: 'its end is not known' } })
+    else if (op.kind === 'child' && end?.ok !== undefined) found.set(key, { ...base, outcome: { ok: end.ok } })
+    else if (op.kind === 'child') found.delete(key)
     else if (entry.type === 'intent') found.set(key, { ...base, outcome: { unknown: 'its outcome was not recorded' } })
     else if ('ok' in entry.outcome || 'unknown' in entry.outcome) found.set(key, { ...base, outcome: entry.outcome })
     else found.delete(key)
@@ -206,14 +212,28 @@ function acts({ kind, effect, key }: Op): boolean {
   return effect !== 'read' || key.startsWith('send:')
 }
 
-function childEnds(valid: readonly Entry[]): ReadonlyMap<string, { seq: number; outcome: EntryOf<'past'>['outcome'] }> {
+/** Children whose failure is what ended the original: a retry goes on with them, a fork makes its own. */
+function failedChildren(entries: readonly Entry[], stands: readonly Entry[]): ReadonlySet<string> {
+  const known = childEnds(stands)
+  const failed = [...childEnds(entries)].filter(([key, { ok }]) => ok === undefined && !known.has(key))
+  return new Set(failed.map(([key]) => key.replace(/\/done$/, '')))
+}
+
+interface ChildEnd {
+  readonly seq: number
+  /** Not there where it failed, or was cancelled: then it is made. */
+  readonly ok?: Json
+}
+
+function childEnds(valid: readonly Entry[]): ReadonlyMap<string, ChildEnd> {
   const payloads = new Map(valid.flatMap((entry) => (entry.type === 'signal' ? [[entry.signal.id, entry.signal]] : [])))
-  const ends = new Map<string, { seq: number; outcome: EntryOf<'past'>['outcome'] }>()
+  const ends = new Map<string, ChildEnd>()
   for (const entry of valid) {
     if (entry.type !== 'wait') continue
     const payload = payloads.get(entry.signalId ?? '')?.payload
-    if (typeof payload !== 'object' || payload === null || !('ok' in payload)) continue
-    ends.set(entry.key, { seq: entry.seq, outcome: { ok: payload.ok as never } })
+    if (typeof payload !== 'object' || payload === null) continue
+    const { ok } = payload as { readonly ok?: Json }
+    ends.set(entry.key, { seq: entry.seq, ...(ok !== undefined && { ok }) })
   }
   return ends
 }

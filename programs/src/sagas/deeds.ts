@@ -64,6 +64,8 @@ export class Deed {
   order: number = Number.POSITIVE_INFINITY
   /** Its body has begun in this process. */
   hasRun = false
+  /** Until no body of it does anything more in this process. */
+  over: Promise<unknown> | undefined
   readonly settlement: Promise<void>
   readonly #settled: () => void
 
@@ -94,6 +96,16 @@ export class Deed {
   runs(): void {
     this.hasRun = true
     this.state = 'begun'
+  }
+
+  /** Its body, which may go on behind a time-out that has ended its step. */
+  goesOn(body: unknown): void {
+    if (!(body instanceof Promise)) return
+    const over = Promise.allSettled([this.over, body])
+    this.over = over
+    void over.then(() => {
+      if (this.over === over) this.over = undefined
+    })
   }
 
   /** An attempt that failed in another process. */
@@ -180,8 +192,13 @@ export class Deeds {
         if (!this.isClosed) deed.runs()
         return body(at)
       }
+    const followed = (at: StepContext): Promise<T> | T => {
+      const body = live(at)
+      deed.goesOn(body)
+      return body
+    }
     return [
-      run(live),
+      run(followed),
       {
         ...behaviour,
         ...(reconcile !== undefined && { reconcile: run(reconcile) }),
@@ -229,8 +246,8 @@ export class Deeds {
   }
 }
 
-function carried({ state, why, result, order, hasRun }: Deed): Partial<Deed> {
-  return { state, why, result, order, hasRun }
+function carried({ state, why, result, order, hasRun, over }: Deed): Partial<Deed> {
+  return { state, why, result, order, hasRun, over }
 }
 
 /** The body was told to stop, nobody waited for it any longer, or no answer came: what it had begun may have happened. */

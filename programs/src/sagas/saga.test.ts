@@ -306,6 +306,27 @@ describe('a workflow that is cancelled', () => {
     expect(await ended(world)).toEqual({ cancelled: 'enough', undone: true })
     expect(openItems(world)[0]?.reason).toMatchObject({ step: 'charge', outcome: 'unknown' })
   })
+
+  it('asks about what goes on behind its time-out, and whose target has not seen it: it may happen yet', async () => {
+    const world = worldOf(async (ctx) => {
+      await ctx.step<string>('charge', () => new Promise(() => {}), {
+        effect: 'once',
+        timeout: 100,
+        onUnknown: 'fail',
+        reconcile: () => ({ done: false }),
+        compensate: () => {},
+      })
+    })
+    await world.start('r', 'flow')
+    await world.until(() => world.entries('r').some(({ type }) => type === 'intent'))
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => void setImmediate(resolve))
+    await world.elapse(100)
+    await world.until(() => world.entries('r').some(({ type }) => type === 'undo'))
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => void setImmediate(resolve))
+    await world.elapse(30_000)
+    expect(await ended(world)).toMatchObject({ undone: true })
+    expect(openItems(world)[0]?.reason).toMatchObject({ step: 'charge', outcome: 'unknown' })
+  })
 })
 
 describe('a step whose process died inside of it', () => {

@@ -14,7 +14,7 @@
  * deed that is neither undone nor an open item nor declared to be left alone.
  */
 import type { Durable, Json, Op, StepBehaviour, StepContext, Undoing } from '@selvage/core'
-import { encode, errorFromJson, SelvageError, StepError } from '@selvage/core'
+import { checkReconciled, encode, errorFromJson, SelvageError, StepError } from '@selvage/core'
 import { isCancelled, whenCancelled } from '../cancellation.ts'
 import type { NormalEffect } from '../effects.ts'
 import { retryBehaviour } from '../failures/retry.ts'
@@ -150,10 +150,15 @@ export class Saga {
     await Promise.all([...this.#children].map(([deed, id]) => this.#lastWord(gate, deed, id, graceUntil)))
     const isOpen = (deed: Deed): boolean => deed.state === 'begun' && inFlight.includes(deed.key)
     const pending = this.#deeds.all().filter(isOpen)
-    if (pending.length > 0 && !this.#deeds.isClosed) {
+    // Of what nobody knows the body may go on behind its time-out.
+    const unknown = this.#deeds.all().filter(({ state }) => state === 'unknown')
+    if (pending.length + unknown.length > 0 && !this.#deeds.isClosed) {
       const timeoutMs = Math.max(1, graceUntil - this.#durable.clock())
       const here = (): Promise<unknown> =>
-        Promise.all(pending.filter(({ hasRun }) => hasRun).map((deed) => deed.settlement))
+        Promise.all([
+          ...pending.filter(({ hasRun }) => hasRun).map((deed) => deed.settlement),
+          ...unknown.map((deed) => deed.over),
+        ])
       const op: Op = { key: SETTLED_KEY, kind: 'code', name: 'what was in flight', effect: 'read', timeoutMs }
       await gate
         .step(op, async () => void (await here()))
@@ -226,14 +231,17 @@ export class Saga {
       effect: 'read',
     }
     const asked = gate.step(op, async ({ abortSignal }) => {
-      const found = await reconcile({
+      const answer = await reconcile({
         input,
         idempotencyKey: idempotencyKey(deed.key),
         intendedAt: deed.begunAt,
         attempt: 1,
         abortSignal,
       })
+      const found = checkReconciled(answer)
       if (found === 'unknown') return 'unknown'
+      // What is about to happen has not happened, and is to be undone.
+      if (!found.done && deed.over !== undefined) return 'unknown'
       return found.done ? { result: encode(found.result, `the result of ${deed.key}`) } : 'not done'
     })
     const found = await asked.catch((error: unknown) => {

@@ -63,6 +63,32 @@ describe('a fork of a workflow', () => {
     expect(made).toEqual(['book', 'charge', 'mail', 'report', 'report'])
   })
 
+  test.each([
+    ['and leaves all as it was', undefined],
+    ['and undoes all', () => {}],
+  ])('makes a child anew that failed there %s, and asks nobody about it', async (_, compensate) => {
+    await using selvage = await openSelvage({ url: 'sqlite::memory:' })
+    const made: string[] = []
+    let isFull = true
+    const leg = selvage.workflow('leg', async (ctx, to: string) => {
+      await ctx.step('book', () => made.push(to))
+      if (to === 'b' && isFull) throw new Error('full')
+      return to
+    })
+    const undone = compensate === undefined ? {} : { compensate }
+    const trip = selvage.workflow('trip', async (ctx) => [
+      await ctx.child(leg, 'a', { key: 'a', ...undone }),
+      await ctx.child(leg, 'b', { key: 'b', ...undone }),
+    ])
+    const run = await trip.start(undefined, { runId: 'r' })
+    await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED' })
+    isFull = false
+    const at = compensate === undefined ? { at: 'child:b' } : {}
+    expect(await (await run.fork(at)).result()).toEqual(['a', 'b'])
+    expect(made.filter((to) => to === 'b')).toHaveLength(2)
+    expect((await selvage.approvals()).items).toEqual([])
+  })
+
   test('of a dry run does nothing, and says so', async () => {
     await using selvage = await openSelvage({ url: 'sqlite::memory:' })
     const made: string[] = []

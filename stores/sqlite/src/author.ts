@@ -114,15 +114,18 @@ class Handle implements TransactionDatabase {
   }
 
   run(sql: string, ...values: readonly SqlValue[]): { readonly changes: number; readonly lastInsertRowid: number } {
+    checkValues(sql, values)
     const { changes, lastInsertRowid } = this.#use(oneOf(sql), (prepared) => prepared.run(...values))
     return { changes: Number(changes), lastInsertRowid: Number(lastInsertRowid) }
   }
 
   get<Row = { [column: string]: SqlValue }>(sql: string, ...values: readonly SqlValue[]): Row | undefined {
+    checkValues(sql, values)
     return this.#use(oneOf(sql), (prepared) => plain(prepared.get(...values)) as Row | undefined)
   }
 
   all<Row = { [column: string]: SqlValue }>(sql: string, ...values: readonly SqlValue[]): Row[] {
+    checkValues(sql, values)
     return this.#use(oneOf(sql), (prepared) => prepared.all(...values).map(plain) as Row[])
   }
 
@@ -167,6 +170,26 @@ function oneOf(sql: string): string {
   throw new UsageError('BAD_INPUT', `${1 + others.length} statements were given where one is taken.`, {
     hint: 'exec() takes several, without values.',
   })
+}
+
+/** `node:sqlite` takes a first object, a Date for one, for values by name: all others would move up by one. */
+function checkValues(sql: string, values: readonly unknown[]): void {
+  const at = values.findIndex((value) => !isSqlValue(value))
+  if (at < 0) return
+  const value = values[at]
+  const kind = value instanceof Date ? 'a Date' : typeof value === 'object' ? 'an object' : `${typeof value}`
+  throw new UsageError(
+    'BAD_INPUT',
+    `Value ${at + 1} for "${sql.trim().slice(0, 80)}" is ${kind}, which SQLite cannot hold.`,
+    {
+      hint: 'Give null, a number, a bigint, a string or bytes: date.toISOString(), JSON.stringify(object), flag ? 1 : 0.',
+    },
+  )
+}
+
+function isSqlValue(value: unknown): boolean {
+  if (value === null || ArrayBuffer.isView(value)) return true
+  return typeof value === 'number' || typeof value === 'bigint' || typeof value === 'string'
 }
 
 function tookBack(): UsageError {
