@@ -134,6 +134,8 @@ export class Frame {
   /** Whose frame it is: the first agent that was invoked in it. */
   agent: Agent | undefined
   turns: Turns | undefined
+  /** Of the invocation that was begun last. */
+  events: ReturnType<Agent['stream']> | undefined
   /** The inner agent has stopped with these open, for nobody waits for answers here. */
   interrupts: readonly InterruptJson[] = []
   /** What ends the run, whatever a model would make of it. */
@@ -145,6 +147,11 @@ export class Frame {
     this.nest = nest
     this.prefix = prefix
     this.call = call
+  }
+
+  /** Nobody comes back for what the inner agent does: what is in flight is finished, as where a consumer leaves. */
+  async leave(): Promise<void> {
+    await this.events?.return(undefined as never)
   }
 }
 
