@@ -142,7 +142,7 @@ async function* asked(
   if (scope.hasLeft) throw new ConsumerLeft()
   const name = model.modelId ?? model.constructor.name
   const { conversation } = scope
-  const n = now.isRouting ? conversation.base - conversation.spent.length : conversation.answers
+  const n = now.isRouting ? conversation.before : conversation.answers
   const check = checkOf(now, messages, options)
   const asking = askingOf(scope)
   const local = await asking.take(`beyond:${name}@${n}`, check)
