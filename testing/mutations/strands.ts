@@ -92,6 +92,15 @@ export const STRANDS: readonly Mutation[] = [
     title: 'as one cycle, in every process',
   },
   {
+    name: 'an answer without a word is left at the end of a turn',
+    breaks: 'docs/sessions.md: roles alternate',
+    file: 'agents/strands/src/turns/turn-end.ts',
+    find: '|| isSilent(last)',
+    put: '',
+    test: 'agents/strands/src/turns/turn-end.test.ts',
+    title: 'in whatever process, behind a turn that ended with',
+  },
+  {
     name: 'a cancelled turn leaves what was asked in the way of the next',
     breaks: 'docs/durable.md: agent.cancel() ends the turn, for ever',
     file: 'agents/strands/src/turns/turns.ts',
