@@ -36,6 +36,7 @@ import {
   stateNow,
   takeState,
   usageOf,
+  usageOfError,
 } from '../conversation/record.ts'
 import { throwIfCancelled } from '../seams/invocation.ts'
 import { aroundInherited, modelsAround } from '../seams/models.ts'
@@ -222,6 +223,7 @@ async function* asked(
     if (StepError.is(error, 'STEP_FAILED')) {
       const outcome = live.error ?? partial.rebuilt(error.cause)
       if (outcome === undefined) return error
+      scope.nest.spend(op.key, usageOfError(outcome))
       scope.outcomes.set(outcome as object, error)
       return outcome
     }

@@ -27,6 +27,7 @@ import {
   recordAnswer,
   takeState,
   usageOf,
+  usageOfError,
 } from '../conversation/record.ts'
 import { throwIfCancelled } from '../seams/invocation.ts'
 import { hasDefaultRetry, muteRetries } from '../seams/plugins.ts'
@@ -181,6 +182,7 @@ function refusal(
     : undefined
   if (outcome !== undefined) {
     scope.conversation.answer(n, undefined, undefined)
+    scope.nest.spend(scope.key(`model#${n}`), usageOfError(outcome))
     scope.outcomes.set(outcome as object, error)
     return outcome
   }
