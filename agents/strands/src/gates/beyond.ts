@@ -152,6 +152,7 @@ async function* asked(
   const before = stateNow(store)
   const partial = new PartialMessage(scope, local)
   const live: { error?: unknown; made?: Promise<AnswerRecord> | undefined } = {}
+  const isGivenUp = (): boolean => options?.cancelSignal?.aborted === true
 
   const make = async (send: Send<Event>): Promise<AnswerRecord> => {
     partial.throwIfKept()
@@ -163,7 +164,7 @@ async function* asked(
       }
       const result = await pump(by === model ? plain() : by.streamAggregated(messages, options), sendOn)
       // Who asked has given it up, and went on without an answer.
-      if (options?.cancelSignal?.aborted) throw new UnrecordedError(options.cancelSignal.reason)
+      if (isGivenUp()) throw new UnrecordedError(options?.cancelSignal?.reason)
       return recordAnswer(result, store, before)
     }
     try {
@@ -197,7 +198,7 @@ async function* asked(
   let record: AnswerRecord | undefined
   while (record === undefined) {
     try {
-      record = yield* relay(ask, () => scope.isLost)
+      record = yield* relay(ask, () => scope.isLost, isGivenUp)
     } catch (thrown) {
       const cause = thrown instanceof UnrecordedError ? thrown.cause : thrown
       const error = (await kept(cause)) ? undefined : await afterRefusal(scope, local, cause)
