@@ -103,6 +103,19 @@ describe('stop', () => {
     expect(model.calls).toBe(5)
   })
 
+  test('an answer that was cut at its maximum of tokens is counted as its provider told', async () => {
+    const model = new MeteredModel([{ text: 'half', stopReason: 'maxTokens' }], 'big', 80, 20, 500)
+    const { handle } = looker({ tokens: 10_000, onExceeded: 'stop' }, { model })
+    const run = await handle.start('Look', { runId: 'r' })
+    expect(await failureOf(run)).toMatchObject({ code: 'STEP_FAILED' })
+    const [pot] = (await run.status()).budget ?? []
+    expect(pot?.limits.tokens).toMatchObject({ spent: 100, reserved: 0 })
+    expect(await run.usage()).toMatchObject({ calls: 1, inputTokens: 80, outputTokens: 20, totalTokens: 100 })
+    await run.retry()
+    await failureOf(run)
+    expect(await run.usage()).toMatchObject({ calls: 2, totalTokens: 200 })
+  })
+
   test('tokens: no call is made that would go beyond, and each is counted as its provider told', async () => {
     const { handle, model } = looker({ tokens: 1_000, onExceeded: 'stop' })
     const run = await handle.start('Look', { runId: 'r' })

@@ -1,5 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import { nodeRuntime } from '@selvage/runtime-node'
-import type { AgentConfig, AgentStreamEvent, JSONValue, ToolContext } from '@strands-agents/sdk'
+import type { AgentConfig, AgentStreamEvent, JSONValue, Tool, ToolContext } from '@strands-agents/sdk'
 import { tool } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
 import { Ledger, makeAgent, noting, plain } from '../test/agents.ts'
@@ -7,9 +8,61 @@ import { engineWith, Process, script } from '../test/process.ts'
 import { keysOf, questionsOf, recordedSteps } from '../test/scenario.ts'
 import { isReplayed } from './conversation/events.ts'
 import { createDurablePlugin } from './plugin.ts'
-import type { Script } from './testing/index.ts'
+import { type Script, ScriptedModel, scriptedModel } from './testing/index.ts'
 
 const runtime = nodeRuntime()
+
+/** A tool that says something in the middle of what it does. */
+function streaming(ledger: Ledger, name: string, between: () => unknown = () => setImmediate()): Tool {
+  return tool({
+    name,
+    description: 'For a test.',
+    inputSchema: { type: 'object', properties: { n: { type: 'number' } } },
+    callback: async function* (input) {
+      const { n } = input as { n: number }
+      ledger.tools.push(`begins ${n}`)
+      yield 'half of it'
+      await between()
+      ledger.tools.push(`ends ${n}`)
+      yield 'the other half'
+      return `${name} ${n}`
+    },
+  })
+}
+
+/** Pauses behind the first word of what it says. */
+class Pausing extends ScriptedModel {
+  readonly #pause: Promise<void>
+
+  constructor(script: Script, pause: Promise<void>) {
+    super(script)
+    this.#pause = pause
+  }
+
+  override async *stream(...args: Parameters<ScriptedModel['stream']>): ReturnType<ScriptedModel['stream']> {
+    for await (const event of super.stream(...args)) {
+      yield event
+      if (event.type === 'modelContentBlockDeltaEvent') await this.#pause
+    }
+  }
+}
+
+function isText(event: AgentStreamEvent): boolean {
+  return event.type === 'modelStreamUpdateEvent' && event.event.type === 'modelContentBlockDeltaEvent'
+}
+
+/** Leaves behind the event that `isLast` knows; resolves when what is in flight is over. */
+async function leaving(
+  process: Process,
+  isLast: (event: AgentStreamEvent) => boolean,
+): Promise<{ readonly left: Promise<unknown> }> {
+  const events = process.agent.stream('Q4')
+  for (let next = await events.next(); !next.done; next = await events.next()) {
+    // Not `break`, which waits.
+    if (isLast(next.value)) return { left: events.return(undefined as never) }
+  }
+  throw new Error('The stream is over.')
+}
 
 describe('durable() on an unmodified agent', () => {
   it('runs as without, and goes on from every entry of its journal', async () => {
@@ -178,6 +231,89 @@ describe('durable() on an unmodified agent', () => {
     expect(again.ledger.modelCalls).toBe(1)
     const keys = keysOf(engine.entries('q4'))
     expect(new Set(keys).size).toBe(keys.length)
+  })
+
+  it('a consumer that leaves in the middle of an answer has it recorded', async () => {
+    const engine = await engineWith(runtime, [])
+    const process = new Process(engine)
+    for await (const event of process.agent.stream('Q4')) if (isText(event)) break
+    expect(recordedSteps(engine.entries('q4'), 'model')).toBe(1)
+    expect(String(await process.invoke('Q4'))).toBe('Seen all of Q4.')
+    expect([process.ledger.modelCalls, process.ledger.tools]).toEqual([2, ['look:1', 'look:2', 'look:3']])
+    expect(process.agent.messages.map(({ role }) => role)).toEqual(['user', 'assistant', 'user', 'assistant'])
+  })
+
+  it.each([['once'], ['idempotent']] as const)(
+    'a consumer that leaves in the middle of a tool (%s) that streams has it done once',
+    async (effect) => {
+      const engine = await engineWith(runtime, [])
+      const process = new Process(engine, {
+        effects: { look: effect },
+        config: (ledger) => ({ tools: [streaming(ledger, 'look')] }),
+      })
+      for await (const event of process.agent.stream('Q4')) if (event.type === 'toolStreamUpdateEvent') break
+      const { tools } = process.ledger
+      const begun = tools.filter((done) => done.startsWith('begins'))
+      expect(tools).toEqual(expect.arrayContaining(begun.map((done) => done.replace('begins', 'ends'))))
+      expect(recordedSteps(engine.entries('q4'), 'tool')).toBe(begun.length)
+      expect(String(await process.invoke('Q4'))).toBe('Seen all of Q4.')
+      expect(tools.toSorted()).toEqual(['begins', 'ends'].flatMap((what) => [1, 2, 3].map((n) => `${what} ${n}`)))
+      expect(process.ledger.modelCalls).toBe(2)
+    },
+  )
+
+  it('an invocation beside a consumer that is leaving does not make a second time what is in flight', async () => {
+    const goesOn = Promise.withResolvers<void>()
+    const engine = await engineWith(runtime, [])
+    const config = (ledger: Ledger): AgentConfig => ({ tools: [streaming(ledger, 'look', () => goesOn.promise)] })
+    const first = new Process(engine, { config })
+    const { left } = await leaving(first, ({ type }) => type === 'toolStreamUpdateEvent')
+    await expect(first.invoke('Q4')).rejects.toThrow('already processing')
+    await expect(new Process(engine, { config }).invoke('Q4')).rejects.toMatchObject({ code: 'RUN_HELD' })
+    goesOn.resolve()
+    await left
+    expect(String(await first.invoke('Q4'))).toBe('Seen all of Q4.')
+    expect(first.ledger.tools.filter((done) => done.startsWith('begins'))).toHaveLength(3)
+  })
+
+  it('a cancel ends an answer that its consumer has left', async () => {
+    const engine = await engineWith(runtime, [])
+    const pause = Promise.withResolvers<void>()
+    const model = new Pausing(script, pause.promise)
+    const process = new Process(engine, { config: (ledger) => ({ model, tools: [noting(ledger, 'look')] }) })
+    const { left } = await leaving(process, isText)
+    await setImmediate()
+    process.agent.cancel()
+    pause.resolve()
+    await left
+    expect(recordedSteps(engine.entries('q4'), 'model')).toBe(0)
+    expect(String(await process.invoke('Q4'))).toBe('Seen all of Q4.')
+    expect(model.calls).toBe(3)
+  })
+
+  it('a consumer that has left a run that is taken over waits for nothing', async () => {
+    const engine = await engineWith(runtime, [])
+    const process = new Process(engine, {
+      config: (ledger) => ({ tools: [streaming(ledger, 'look', () => new Promise(() => {}))] }),
+    })
+    const { left } = await leaving(process, ({ type }) => type === 'toolStreamUpdateEvent')
+    await setImmediate()
+    engine.kill('q4')
+    await left
+    expect(recordedSteps(engine.entries('q4'), 'tool')).toBe(0)
+  })
+
+  it('a consumer that leaves before another model stands in leaves that to the next invocation', async () => {
+    const engine = await engineWith(runtime, [])
+    const second = scriptedModel(['Done.'])
+    const process = new Process(engine, {
+      fallback: [{ model: second, on: ['refusal'] }],
+      script: [{ text: 'I had rather not.', stopReason: 'contentFiltered' }],
+    })
+    for await (const event of process.agent.stream('Q4')) if (isText(event)) break
+    expect([process.ledger.modelCalls, second.calls, recordedSteps(engine.entries('q4'), 'model')]).toEqual([1, 0, 0])
+    expect(String(await process.invoke('Q4'))).toBe('Done.')
+    expect([process.ledger.modelCalls, second.calls]).toEqual([1, 1])
   })
 
   it.each(['modelStreamUpdateEvent', 'beforeToolsEvent', 'toolResultEvent'])(

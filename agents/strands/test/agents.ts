@@ -59,9 +59,11 @@ export function plain(messages: readonly Message[]): unknown[] {
 
 /**
  * What a provider would say against a conversation: that it does not begin with the user, that two messages of one role
- * follow each other, that a call of a tool has no result behind it, or a result no call.
+ * follow each other, once those are dropped that say nothing, that a call of a tool has no result behind it, or a result no
+ * call.
  */
-export function faultsOf(messages: readonly Message[]): string[] {
+export function faultsOf(all: readonly Message[]): string[] {
+  const messages = all.filter(({ content }) => content.some(isSent))
   return [...messages, undefined].flatMap((message, index) => {
     const before = messages[index - 1]
     const [calls, results] = [idsIn(before, 'toolUseBlock'), idsIn(message, 'toolResultBlock')]
@@ -70,6 +72,11 @@ export function faultsOf(messages: readonly Message[]): string[] {
       ...(calls === results ? [] : [`message ${index}: results [${results}] behind calls [${calls}]`]),
     ]
   })
+}
+
+/** Some take no thoughts back, and some no text that is blank. */
+function isSent(block: Message['content'][number]): boolean {
+  return block.type === 'textBlock' ? block.text.trim() !== '' : block.type !== 'reasoningBlock'
 }
 
 function idsIn(message: Message | undefined, type: 'toolUseBlock' | 'toolResultBlock'): string {

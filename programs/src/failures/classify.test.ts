@@ -61,6 +61,12 @@ const SAMPLES: readonly (readonly [string, unknown, string])[] = [
   ['StructuredOutputError', named('StructuredOutputError'), 'model/malformed-output'],
   ['unreadable tool input', named('ModelError', 'unable to parse tool input JSON'), 'model/malformed-output'],
   ['a cut stream', named('ModelError', 'Stream ended without completing a message'), 'transient/connection'],
+  ['a stream cut inside an event (AWS)', new Error('Truncated event message received.'), 'transient/connection'],
+  [
+    'a stream cut inside an event (Google)',
+    named('ModelError', 'Incomplete JSON segment at the end', {}, new Error('Incomplete JSON segment at the end')),
+    'transient/connection',
+  ],
   [
     'an empty account',
     named('ModelThrottledError', '429', {}, failed({ status: 429, code: 'insufficient_quota' })),

@@ -118,6 +118,8 @@ const PHRASES: readonly (readonly [RegExp, FailureKind])[] = [
   ],
   [/unable to parse tool input json/, 'malformed-output'],
   [/^stream ended without completing/, 'connection'],
+  // Inside of an event: @smithy/core of AWS, @google/genai.
+  [/^truncated event message received\b|^incomplete json segment at the end\b/, 'connection'],
   [/^overloaded$|\boverloaded_error\b|^too many requests\b/, 'overload'],
   [/^request timed out\.?$|^connection timed? ?out/, 'timeout'],
   [/^request was aborted\.?$/, 'cancelled'],

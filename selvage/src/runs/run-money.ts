@@ -4,6 +4,7 @@ import {
   capOf,
   type Engine,
   type Entry,
+  type ErrorJson,
   type OnExceeded,
   ownPotOf,
   type Pot,
@@ -169,7 +170,11 @@ export class UsageCount {
     if (model !== undefined) this.#standIns.set(key, model)
   }
 
-  #addCall({ op, outcome }: Extract<Entry, { type: 'step' }>): void {
+  #addCall({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
+    if ('error' in outcome) {
+      this.#count(this.#standIns.get(key) ?? op.name, usageOfError(outcome.error) ?? {})
+      return
+    }
     const { model = op.name, usage = {} } = 'ok' in outcome ? toldIn(outcome.ok) : {}
     this.#count(model, usage)
   }
@@ -201,6 +206,13 @@ interface ToldCall {
 /** Of a failed attempt. */
 function toldOf(next: unknown): ToldCall {
   return typeof next === 'object' && next !== null ? (next as ToldCall) : {}
+}
+
+/** Of an answer that was cut: of the error, or of the partial message in it. */
+function usageOfError({ details }: ErrorJson): ToldCall['usage'] {
+  if (typeof details !== 'object' || details === null) return undefined
+  const { usage, partialMessage } = details as ToldCall & { partialMessage?: { metadata?: ToldCall } }
+  return usage ?? partialMessage?.metadata?.usage
 }
 
 function toldIn(recorded: unknown): ToldCall {

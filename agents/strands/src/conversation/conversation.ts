@@ -34,6 +34,8 @@ export interface Difference {
   readonly messages?: Splice
   /** The last answer was not taken. */
   readonly dropped?: true
+  /** The last answer was asked for again, within its cycle of the loop. */
+  readonly again?: true
   /** What was added since the last agreement, if it is not what is implied: for those who hear of each message once. */
   readonly added?: readonly MessageData[]
 }
@@ -57,6 +59,8 @@ export class Conversation {
   answers = 0
   /** Of them, those before the fold point: the tail begins with the next. */
   base = 0
+  /** Of them, those before the turn. */
+  before = 0
   /** The model call before which the messages were recorded as they are. */
   syncedFor = 0
   /** Of the last model call that told one. */
@@ -68,8 +72,12 @@ export class Conversation {
   start: readonly Message[] = []
   /** Of the turn: messages that were committed, in order, for whoever watches a stream that is resumed. */
   shown: Message[] = []
-  /** Committed model outcomes of this turn and their usage: for limits that count them. */
-  spent: (Usage | undefined)[] = []
+  /** Committed cycles of the loop that have ended. */
+  cycles = 0
+  /** Of them, what those of this turn have used: for limits that count them. */
+  spent: Usage[] = []
+  /** What the cycle under way has used before the fold point: outcomes that it has asked for again. */
+  spentNow: Usage | undefined
   /** While a run is folded for somebody who hears of each message once: those that were added, as they were. */
   added: Message[] | undefined
   readonly #name: NameMessage | undefined
@@ -82,7 +90,10 @@ export class Conversation {
   #isDropped = false
   /** Of all before the fold point. Added to in place. */
   readonly #committedUsage: Usage = { ...NO_USAGE }
+  /** By cycle. */
   #pendingUsage: (Usage | undefined)[] = []
+  /** The last outcome is followed by another one in its cycle: after an error there is one, or the turn ends. */
+  #isAgain = false
   #since: unknown[] = []
   /** There while the agent is live. */
   #watch: MessageWatch | undefined
@@ -114,7 +125,7 @@ export class Conversation {
     this.hasBegun = false
     this.syncedFor = 0
     this.shown = []
-    this.spent = []
+    this.before = this.base
     this.invocation = []
   }
 
@@ -126,7 +137,10 @@ export class Conversation {
     this.answers = n
     this.#isDropped = false
     this.#pending = new Cycle(n, message, this.#watch !== undefined)
-    this.#pendingUsage.push(usage)
+    const last = this.#pendingUsage.length - 1
+    if (this.#isAgain && last >= 0) this.#pendingUsage[last] = addUsage(this.#pendingUsage[last] ?? NO_USAGE, usage)
+    else this.#pendingUsage.push(usage)
+    this.#isAgain = message === undefined
     this.lastUsage = usage ?? this.lastUsage
     this.#since = []
   }
@@ -213,6 +227,7 @@ export class Conversation {
       if (actual === undefined) this.#edit(difference.edits)
       this.#since.push(difference.edits)
     }
+    if (difference.again) this.#isAgain = true
     if (difference.dropped) {
       this.#drop()
       this.#since.push('dropped')
@@ -227,9 +242,11 @@ export class Conversation {
     this.syncedFor = n
   }
 
-  /** The journal asks for another answer: the agent did not take the last one. */
-  dropPending(): void {
-    if (this.#pending?.message !== undefined) this.#drop()
+  /** The journal asks for another answer: the agent did not take the last one. `again`: as in a difference. */
+  dropPending(again: boolean): void {
+    if (this.#pending?.message === undefined) return
+    if (again) this.#isAgain = true
+    this.#drop()
   }
 
   /** What direct calls did behind the answer is done all the same. */
@@ -251,7 +268,10 @@ export class Conversation {
 
   endTurn(): void {
     this.commit()
+    this.#isAgain = false
     this.#foldPoint(this.answers)
+    this.#endCycle()
+    this.spent = []
     this.syncedFor = 0
   }
 
@@ -309,18 +329,28 @@ export class Conversation {
     this.answers = this.base
     this.#pending = undefined
     this.#pendingUsage = []
+    this.#isAgain = false
     this.#isDropped = false
   }
 
   #foldPoint(base: number): void {
     this.base = base
     if (this.#pendingUsage.length === 0) return
-    for (let index = 0; index < this.#pendingUsage.length; index++) {
+    const last = this.#pendingUsage.length - 1
+    for (let index = 0; index <= last; index++) {
       const usage = this.#pendingUsage[index]
-      this.spent.push(usage)
+      this.spentNow = addUsage(this.spentNow ?? NO_USAGE, usage)
       if (usage !== undefined) addInto(this.#committedUsage, usage)
+      if (index < last || !this.#isAgain) this.#endCycle()
     }
     this.#pendingUsage = []
+  }
+
+  #endCycle(): void {
+    if (this.spentNow === undefined) return
+    this.cycles++
+    this.spent.push(this.spentNow)
+    this.spentNow = undefined
   }
 
   // ── what is implied ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,6 +363,11 @@ export class Conversation {
   /** Whether that is the result of a tool of this cycle, and still says what the tool said. */
   gave(result: ToolResultBlock): boolean {
     return this.#pending?.gave(result) === true
+  }
+
+  /** The last outcome is an answer that nothing has committed yet. */
+  get hasAnswer(): boolean {
+    return this.#pending?.message !== undefined
   }
 
   /** What the agent appends once it goes on, as far as it is complete: input, answer, results. */

@@ -39,6 +39,7 @@ export interface SyncPatch {
   readonly edits?: readonly Edit[]
   readonly messages?: Splice
   readonly dropped?: true
+  readonly again?: true
   readonly state?: StatePatch
   readonly modelState?: Json
   /** Only where somebody hears of each message once: see scope.ts. */

@@ -114,6 +114,12 @@ export function usageOf(record: AnswerRecord): Usage | undefined {
   return toldBy(record)?.usage ?? record.messageMetadata?.usage
 }
 
+/** What a failed call has cost, where the model said so; also of an error from the journal. */
+export function usageOfError(error: unknown): Usage | undefined {
+  const { usage, partialMessage } = (error ?? {}) as { usage?: Usage; partialMessage?: Pick<MessageData, 'metadata'> }
+  return usage ?? partialMessage?.metadata?.usage
+}
+
 function metadataOf({ usage, metrics, trace }: Metadata): Metadata {
   return {
     ...(usage !== undefined && { usage }),

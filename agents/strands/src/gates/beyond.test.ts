@@ -40,7 +40,7 @@ import {
 } from '../../test/scenario.ts'
 import { isReplayed } from '../conversation/events.ts'
 import { runOf } from '../run-of.ts'
-import { type Script, type ScriptedAnswer, scriptedModel, throttled } from '../testing/index.ts'
+import { type Script, type ScriptedAnswer, ScriptedModel, scriptedModel, throttled } from '../testing/index.ts'
 
 const runtime = nodeRuntime()
 
@@ -582,6 +582,39 @@ describe('calls of hooks', () => {
       ),
     )
     expect(beyondOf({ entries })).toEqual([])
+  })
+
+  it('that somebody left in the middle are recorded, and end at once where they were given up before', async () => {
+    class Hanging extends ScriptedModel {
+      override async *stream(...args: Parameters<ScriptedModel['stream']>): ReturnType<ScriptedModel['stream']> {
+        for await (const event of super.stream(...args)) {
+          yield event
+          if (args[1]?.cancelSignal?.aborted) await new Promise(() => {})
+        }
+      }
+    }
+    const models: ScriptedModel[] = []
+    const scenario = (isGivenUp: boolean): Scenario => ({
+      script: ['Done.'],
+      prepare: (agent) => {
+        const model = new Hanging(['two words'])
+        models.push(model)
+        agent.addHook(BeforeModelCallEvent, async () => {
+          const gone = new AbortController()
+          for await (const _ of model.streamAggregated([], { cancelSignal: gone.signal })) {
+            if (isGivenUp) gone.abort()
+            break
+          }
+        })
+      },
+    })
+    const left = await play(runtime, scenario(false))
+    expect(beyondOf(left)).toHaveLength(1)
+    await play(runtime, scenario(false), left.entries.slice(0, behindBeyond(left.entries)))
+    expect(models.map(({ calls }) => calls)).toEqual([1, 0])
+    const givenUp = await play(runtime, scenario(true))
+    expect(givenUp.how).toMatchObject({ outcome: { ok: { text: 'Done.' } } })
+    expect(beyondOf(givenUp)).toEqual([])
   })
 
   it('show a recorded answer as a model does', async () => {

@@ -36,6 +36,7 @@ import {
   stateNow,
   takeState,
   usageOf,
+  usageOfError,
 } from '../conversation/record.ts'
 import { throwIfCancelled } from '../seams/invocation.ts'
 import { aroundInherited, modelsAround } from '../seams/models.ts'
@@ -142,7 +143,7 @@ async function* asked(
   if (scope.hasLeft) throw new ConsumerLeft()
   const name = model.modelId ?? model.constructor.name
   const { conversation } = scope
-  const n = now.isRouting ? conversation.base - conversation.spent.length : conversation.answers
+  const n = now.isRouting ? conversation.before : conversation.answers
   const check = checkOf(now, messages, options)
   const asking = askingOf(scope)
   const local = await asking.take(`beyond:${name}@${n}`, check)
@@ -151,6 +152,7 @@ async function* asked(
   const before = stateNow(store)
   const partial = new PartialMessage(scope, local)
   const live: { error?: unknown; made?: Promise<AnswerRecord> | undefined } = {}
+  const isGivenUp = (): boolean => options?.cancelSignal?.aborted === true
 
   const make = async (send: Send<Event>): Promise<AnswerRecord> => {
     partial.throwIfKept()
@@ -162,7 +164,7 @@ async function* asked(
       }
       const result = await pump(by === model ? plain() : by.streamAggregated(messages, options), sendOn)
       // Who asked has given it up, and went on without an answer.
-      if (options?.cancelSignal?.aborted) throw new UnrecordedError(options.cancelSignal.reason)
+      if (isGivenUp()) throw new UnrecordedError(options?.cancelSignal?.reason)
       return recordAnswer(result, store, before)
     }
     try {
@@ -196,7 +198,7 @@ async function* asked(
   let record: AnswerRecord | undefined
   while (record === undefined) {
     try {
-      record = yield* relay(ask, () => scope.isLost)
+      record = yield* relay(ask, () => scope.isLost, isGivenUp)
     } catch (thrown) {
       const cause = thrown instanceof UnrecordedError ? thrown.cause : thrown
       const error = (await kept(cause)) ? undefined : await afterRefusal(scope, local, cause)
@@ -222,6 +224,7 @@ async function* asked(
     if (StepError.is(error, 'STEP_FAILED')) {
       const outcome = live.error ?? partial.rebuilt(error.cause)
       if (outcome === undefined) return error
+      scope.nest.spend(op.key, usageOfError(outcome))
       scope.outcomes.set(outcome as object, error)
       return outcome
     }

@@ -33,7 +33,7 @@ export async function* marked(events: Events): Events {
 
 /**
  * Ends with an error as soon as the run is lost, whatever the loop waits for: nothing settles any more. When the consumer
- * leaves, what is in flight is finished and recorded, and nothing new begins.
+ * leaves, what is in flight is finished and recorded, and nothing new begins; it waits for that.
  */
 export async function* guarded(events: Events, { scope, unlessLost }: Guard): Events {
   let isOver = false
@@ -62,7 +62,7 @@ export async function* guarded(events: Events, { scope, unlessLost }: Guard): Ev
     const { aborted: isCancelled } = scope.agent.cancelSignal
     scope.hasLeft = !isOver && (isCancelled ? 'cancelled' : 'open')
     // The SDK's loop would go on with another model call, and is told that there is none.
-    if (!isOver) await events.return(undefined as never).catch(() => {})
+    if (!isOver) await unlessLost(events.return(undefined as never)).catch(() => {})
   }
 }
 

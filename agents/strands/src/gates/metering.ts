@@ -29,7 +29,7 @@ import {
   type Ticket,
 } from '@selvage/programs'
 import type { Model } from '@strands-agents/sdk'
-import { type AnswerRecord, isModelOutcome, usageOf } from '../conversation/record.ts'
+import { type AnswerRecord, isModelOutcome, usageOf, usageOfError } from '../conversation/record.ts'
 import { Unanswered } from './asking.ts'
 import type { Estimate } from './estimate.ts'
 import type { Scope } from './scope.ts'
@@ -70,7 +70,9 @@ export async function metered(call: MeteredCall): Promise<AnswerRecord> {
     ticket.settle(await worthOf(meter, chosen, record, reserved), true)
     return chosen === model ? record : { ...record, model: nameOf(chosen) }
   } catch (error) {
-    if (isModelOutcome(error) && hasBegun) ticket.settle(reserved, true)
+    const usage = isModelOutcome(error) ? usageOfError(error) : undefined
+    if (usage !== undefined) ticket.settle(await spendOf(meter, chosen, usage), true)
+    else if (isModelOutcome(error) && hasBegun) ticket.settle(reserved, true)
     else if (hasBegun) ticket.leave()
     else ticket.settle({ ...NOTHING_SPENT, modelCalls: 1 })
     throw error

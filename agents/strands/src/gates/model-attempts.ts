@@ -13,6 +13,7 @@
 import type { AttemptTimes, Entry, Json, NextAttempt } from '@selvage/core'
 import { CircuitOpenError, classifyUnder, type Failure, type RetryPolicies, retryBehaviour } from '@selvage/programs'
 import type { Model, Usage } from '@strands-agents/sdk'
+import { usageOfError } from '../conversation/record.ts'
 import type { FailurePolicy, Guard } from '../policies/failure-policy.ts'
 import { BudgetRefusal } from './metering.ts'
 import { ConsumerLeft } from './relay.ts'
@@ -101,11 +102,12 @@ export class ModelAttempts {
     else this.succeeded()
     const retry = policy.modelRetry ?? (hasDefault && standIn === undefined ? policy.defaultRetry : undefined)
     const afterMs = this.#backoff(retry, error, attempt - this.#before, times)
-    const usage = usageOfFailure(error)
+    if (afterMs === undefined && standIn === undefined) return undefined
+    const usage = usageOfError(error)
+    // Of the last one it is in the outcome of the call.
     if (usage !== undefined) this.#options.spend(attempt, usage)
     if (afterMs !== undefined) return this.#next(afterMs, usage)
-    if (standIn === undefined) return undefined
-    this.#at = standIn
+    this.#at = standIn ?? this.#at
     this.#before = attempt
     return this.#next(0, usage, failure.kind)
   }
@@ -158,8 +160,4 @@ export class ModelAttempts {
 
 function nameOf(model: Model): string {
   return model.modelId ?? model.constructor.name
-}
-
-function usageOfFailure(error: unknown): Usage | undefined {
-  return (error as { usage?: Usage } | undefined)?.usage
 }

@@ -27,6 +27,7 @@ import {
   recordAnswer,
   takeState,
   usageOf,
+  usageOfError,
 } from '../conversation/record.ts'
 import { throwIfCancelled } from '../seams/invocation.ts'
 import { hasDefaultRetry, muteRetries } from '../seams/plugins.ts'
@@ -69,6 +70,8 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
         async (at) => {
           live.ran = true
           partial.throwIfKept()
+          // It was to be made again, or by another model.
+          if (scope.hasLeft) throw new UnrecordedError(new ConsumerLeft())
           live.error = undefined
           let answered: InvokeModelResult | undefined
           const make = async (model: typeof ctx.model, begun: () => void): Promise<AnswerRecord> => {
@@ -111,7 +114,11 @@ export function modelGate(scopeNow: () => Scope | undefined): Handler {
     let record: AnswerRecord | undefined
     while (record === undefined) {
       try {
-        record = yield* relay(ask, () => scope.isLost)
+        record = yield* relay(
+          ask,
+          () => scope.isLost,
+          () => scope.hasLeft === 'cancelled',
+        )
       } catch (error) {
         if (await partial.keep(error)) continue
         const thrown = await afterRefusal(scope, local, error)
@@ -175,6 +182,7 @@ function refusal(
     : undefined
   if (outcome !== undefined) {
     scope.conversation.answer(n, undefined, undefined)
+    scope.nest.spend(scope.key(`model#${n}`), usageOfError(outcome))
     scope.outcomes.set(outcome as object, error)
     return outcome
   }

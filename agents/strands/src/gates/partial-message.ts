@@ -9,7 +9,7 @@
  */
 import { decode, errorToJson, UnrecordedError } from '@selvage/core'
 import { MaxTokensError, type MessageData } from '@strands-agents/sdk'
-import { modelOutcomeError } from '../conversation/record.ts'
+import { modelOutcomeError, usageOfError } from '../conversation/record.ts'
 import type { Scope } from './scope.ts'
 
 const PARTIAL = 'partial:'
@@ -36,7 +36,10 @@ export class PartialMessage {
 
   /** What the body throws of an error that is an outcome. */
   thrownOf(error: Error): Error {
-    return isCut(error) ? new UnrecordedError(error) : error
+    if (!isCut(error)) return error
+    // Recorded with the error: whoever counts does not look for the message.
+    const usage = usageOfError(error)
+    return new UnrecordedError(usage === undefined ? error : Object.assign(error, { usage }))
   }
 
   /** Whether the step is to be asked for again, because the message of its error is recorded now. */

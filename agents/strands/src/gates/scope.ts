@@ -30,6 +30,7 @@ import { type Saving, savingOf } from '../plugins/memory.ts'
 import { hasStash, storeAgain } from '../plugins/stash.ts'
 import { LoopGuard } from '../policies/loop-guard.ts'
 import type { Policy } from '../policies/policy.ts'
+import { cyclesSoFar } from '../seams/metrics.ts'
 import type { Nest } from '../turns/frames.ts'
 import { changedPlaces } from '../turns/linear.ts'
 import { Heard } from '../watches/heard.ts'
@@ -103,6 +104,9 @@ export class Scope implements Answers {
   #recorded: ReadonlySet<string> | undefined
   #retries: ReadonlyMap<string, readonly EntryOf<'retry'>[]> | undefined
   #check = ''
+  /** In which cycle of the loop the last model call was made, and the one before it. */
+  #asked: { readonly n: number; readonly cycle: number } | undefined
+  #askedBefore: { readonly n: number; readonly cycle: number } | undefined
   readonly #header: RequestHeader
   /** The first model call after a resume whose messages are recorded. */
   #forced = 0
@@ -246,17 +250,18 @@ export class Scope implements Answers {
     const { conversation, fold, durable } = this
     if (this.hasLeft) throw new ConsumerLeft()
     const n = conversation.answers + 1
+    const isAgain = this.#isAgain(n)
     this.#asks.clear()
     this.approvals.clear()
     this.decisions.clear()
     if (n <= fold.recorded || n === this.#forced) {
       // Recorded: the messages are what they were, whatever a hook that runs again has added.
-      conversation.dropPending()
+      conversation.dropPending(isAgain)
       this.#heard?.forget()
       replaceMessages(this.agent, conversation.messages)
       this.#restore()
     } else {
-      const patch = this.#differences(n, false, changedPlaces(ctx.messages))
+      const patch = this.#differences(n, false, changedPlaces(ctx.messages), isAgain)
       if (patch !== undefined) await durable.state(this.key(`sync#${n}`), toJson(patch))
     }
     this.#forced = 0
@@ -265,8 +270,19 @@ export class Scope implements Answers {
     return { n, check: this.#check }
   }
 
-  #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>): SyncPatch | undefined {
+  /** Whether model call `n` is made in the same cycle as the one before it. */
+  #isAgain(n: number): boolean {
+    const cycle = cyclesSoFar(this.agent)
+    // Called more than once for a call whose attempts leave no record.
+    if (this.#asked?.n !== n) this.#askedBefore = this.#asked
+    this.#asked = { n, cycle }
+    return this.#askedBefore?.n === n - 1 && this.#askedBefore.cycle === cycle
+  }
+
+  /** `isAgain`: the last answer was asked for again, within its cycle. An error says that by itself. */
+  #differences(n: number, thorough: boolean, changed?: ReadonlySet<number>, isAgain = false): SyncPatch | undefined {
     const { conversation, agent, watch } = this
+    const again = isAgain && conversation.hasAnswer && { again: true as const }
     const added = this.#heard?.unimplied()
     const difference = conversation.compare(messagesOf(agent), thorough, changed)
     const state = watch.take()
@@ -276,8 +292,8 @@ export class Scope implements Answers {
     if (!isDropped) this.#heard?.forget()
     const isHeard = added !== undefined && !isDropped
     const isAsKnown = state === undefined && modelState === undefined && systemPrompt === undefined
-    if (difference === undefined && isAsKnown && !isHeard) return undefined
-    conversation.differ(difference ?? {}, n, messagesOf(agent))
+    if (difference === undefined && isAsKnown && !isHeard && !again) return undefined
+    conversation.differ({ ...difference, ...again }, n, messagesOf(agent))
     if (state !== undefined) conversation.patchState(state)
     if (modelState !== undefined) conversation.modelState = modelState
     if (systemPrompt !== undefined) {
@@ -286,6 +302,7 @@ export class Scope implements Answers {
     }
     return {
       ...difference,
+      ...again,
       ...(isHeard && { added }),
       ...(state !== undefined && { state }),
       ...(modelState !== undefined && { modelState }),

@@ -96,12 +96,31 @@ export function telling<Context extends { readonly agent: unknown }>(context: Co
   return Object.defineProperty({ ...context }, 'agent', { get, enumerable: true, configurable: true })
 }
 
+/** A tool of which `keep` is given what it streams: the executor leaves it as it is when its own consumer leaves. */
+export function streamKept(
+  tool: ExecuteToolContext['tool'],
+  keep: (events: ReturnType<Tool['stream']>) => void,
+): ExecuteToolContext['tool'] {
+  return withStream(tool, (original, context) => {
+    const events = original(context)
+    keep(events)
+    return events
+  })
+}
+
 function withContext(
   tool: ExecuteToolContext['tool'],
   changed: (context: ToolContext) => ToolContext,
 ): ExecuteToolContext['tool'] {
+  return withStream(tool, (original, context) => original(changed(context)))
+}
+
+function withStream(
+  tool: ExecuteToolContext['tool'],
+  by: (original: Tool['stream'], context: ToolContext) => ReturnType<Tool['stream']>,
+): ExecuteToolContext['tool'] {
   if (tool === undefined) return undefined
-  const stream = (context: ToolContext): ReturnType<Tool['stream']> => tool.stream(changed(context))
+  const stream: Tool['stream'] = (context) => by((given) => tool.stream(given), context)
   return new Proxy(tool, {
     get: (target, name) => {
       if (name === 'stream') return stream

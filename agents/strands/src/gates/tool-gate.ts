@@ -24,6 +24,7 @@ import {
   type ExecuteToolContext,
   type ExecuteToolStage,
   type MiddlewareHandlerOf,
+  type Tool,
   ToolResultBlock,
 } from '@strands-agents/sdk'
 import { errorRecord, recordResult, resultBlock, suppliedRecord, type ToolRecord } from '../conversation/record.ts'
@@ -45,7 +46,7 @@ import { toolCall, toolTicket } from './metering.ts'
 import { interruptKey, policyInterrupt } from './questions.ts'
 import { ConsumerLeft, relay, type Send } from './relay.ts'
 import type { Scope } from './scope.ts'
-import { enterCircuit, throwIfError, toolBehaviour } from './tool-attempts.ts'
+import { enterCircuit, streamKept, throwIfError, toolBehaviour } from './tool-attempts.ts'
 import { type Call, redo, runBody, tellLost } from './tool-body.ts'
 
 type Handler = MiddlewareHandlerOf<typeof ExecuteToolStage>
@@ -212,13 +213,20 @@ async function* madeByAgent(call: Call, op: Op, keepsContext: boolean): Events {
     ? new Frame(scope.nest, scope.key(`agent:${segment(name)}/`), id)
     : new Frame(scope.nest, scope.key(`call:${segment(id)}/`))
   const watched = watchInvocation(ctx.invocationState)
+  let events: ReturnType<Tool['stream']> | undefined
+  const tool = streamKept(ctx.tool, (kept) => {
+    events = kept
+  })
   let block: ToolResultBlock
   try {
-    const { result } = yield* inFrame(frame, () => next({ ...ctx, invocationState: watched.state }))
+    const { result } = yield* inFrame(frame, () => next({ ...ctx, tool, invocationState: watched.state }))
     block = result
   } catch (error) {
     if (isInterruptError(error)) return raise(call, error.interrupts.map(interruptJson))
     throw error
+  } finally {
+    await frame.leave()
+    await events?.return(undefined as never)
   }
   if (frame.fatal !== undefined) {
     scope.fail(frame.fatal.error)

@@ -82,6 +82,30 @@ describe('failures of a model', () => {
     expect(keysOf(third.entries)).toEqual(['model#1', 'tool:call_1_1@1', 'model#2', 'model#2'])
   })
 
+  it.each([1, 20_000])('an answer that was cut is counted with what it cost, in every process (%i)', async (n) => {
+    const totals = new Map<Message, number>()
+    const told = (message: Message | undefined): void => {
+      if (message !== undefined) totals.set(message, message.metadata?.usage?.totalTokens ?? Number.NaN)
+    }
+    const scenario: Scenario = {
+      script: (_, { options }) =>
+        options?.systemPrompt === undefined ? { text: 'half '.repeat(n), stopReason: 'maxTokens' } : 'Done.',
+      prepare: (agent) =>
+        agent.addHook(AfterModelCallEvent, (event) => {
+          if (event.error instanceof MaxTokensError) told(event.error.partialMessage)
+          told(event.stopData?.message)
+          if (event.error === undefined) return
+          agent.systemPrompt = 'Be short.'
+          event.retry = true
+        }),
+    }
+    const first = await play(runtime, scenario)
+    const sum = [...totals.values()].reduce((one, other) => one + other)
+    expect(totals.size).toBe(2)
+    expect(first.how).toMatchObject({ outcome: { ok: { text: 'Done.', usage: { totalTokens: sum } } } })
+    await playAllPrefixes(runtime, scenario, (again) => expect(outcomeOf(again)).toEqual(outcomeOf(first)))
+  })
+
   describe('a partial message of 100 kB', () => {
     const long = (word: string): Message =>
       new Message({ role: 'assistant', content: [new TextBlock(`${word} `.repeat(20_000))] })

@@ -15,7 +15,7 @@ import { type Agent, type InvokeArgs, Message, type MessageData, type Usage } fr
 import { type DonePatch, MESSAGE, type SentMessage, type TurnEnd } from '../conversation/fold.ts'
 import { argsOf } from '../conversation/input.ts'
 import { doneNumber, isDoneKey, takenMessage } from '../conversation/keys.ts'
-import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf } from '../conversation/record.ts'
+import { type AnswerRecord, answerMessage, modelOutcomeError, usageOf, usageOfError } from '../conversation/record.ts'
 import { addUsage, NO_USAGE } from '../conversation/usage.ts'
 import { recordMcp } from '../gates/mcp.ts'
 import { isPartialKey } from '../gates/partial-message.ts'
@@ -147,7 +147,10 @@ export class ReplyReader {
   }
 
   #takeStep({ key, op, outcome }: Extract<Entry, { type: 'step' }>): void {
-    if (!this.#isOurs || !('ok' in outcome)) return
+    if (!this.#isOurs) return
+    if ('error' in outcome && op.kind === 'model')
+      this.#usage = addUsage(this.#usage, usageOfError(errorFromJson(outcome.error)))
+    if (!('ok' in outcome)) return
     if (isPartialKey(key)) this.#partials.set(key, decode(outcome.ok) as MessageData)
     if (op.kind !== 'model') return
     const record = decode(outcome.ok) as AnswerRecord

@@ -9,34 +9,39 @@ export function usedSoFar(agent: Agent): { readonly usage: Usage; readonly cycle
   return { usage: { ..._accumulatedUsage }, cycles: _cycleCount }
 }
 
+/** Cycles of the loop that have begun, in this process and in those that it goes on from. */
+export function cyclesSoFar(agent: Agent): number {
+  return inside(agent)._meter._cycleCount
+}
+
 /**
  * Lets `agent.metrics`, and limits per invocation, go on where a resumed run was: earlier usage is put into the meter's
- * sums, that of the resumed turn into the invocation that begins next. OpenTelemetry counters are not touched, what was
- * counted by another process was exported by it.
+ * sums, that of the resumed turn into the invocation that begins next. `turn`: by cycle; `now`: of the cycle that the turn
+ * goes on in. OpenTelemetry counters are not touched, what was counted by another process was exported by it.
  */
 export function restoreMetrics(
   agent: Agent,
   usage: Usage,
   cyclesBefore: number,
-  turn: readonly (Usage | undefined)[],
+  turn: readonly Usage[],
+  now?: Usage,
 ): void {
   const meter = inside(agent)._meter
   meter._accumulatedUsage = { ...usage }
   meter._cycleCount = cyclesBefore + turn.length
-  if (turn.length === 0) return
+  delete (meter as Partial<MeterInside>).startNewInvocation
+  if (turn.length === 0 && now === undefined) return
   meter.startNewInvocation = function (this: MeterInside) {
     delete (this as Partial<MeterInside>).startNewInvocation
     this.startNewInvocation()
     const invocation = this._agentInvocations.at(-1)
     if (invocation === undefined) return
     const total = { ...invocation.usage }
-    for (let index = 0; index < turn.length; index++) {
-      const spent = turn[index]
-      const one = { inputTokens: 0, outputTokens: 0, totalTokens: 0 }
-      if (spent !== undefined) addInto(one, spent)
-      if (spent !== undefined) addInto(total, spent)
-      invocation.cycles.push({ cycleId: `cycle-${cyclesBefore + index + 1}`, duration: 0, usage: one })
+    for (const [index, usage] of turn.entries()) {
+      addInto(total, usage)
+      invocation.cycles.push({ cycleId: `cycle-${cyclesBefore + index + 1}`, duration: 0, usage: { ...usage } })
     }
+    if (now !== undefined) addInto(total, now)
     invocation.usage = total
   }
 }

@@ -13,11 +13,11 @@
  * Frames nest: `node:research#1/call:t7@2/model#1` is the first answer of the agent that node `research` asked as a tool.
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type Durable, decode, type Entry } from '@selvage/core'
+import { type Durable, decode, type Entry, errorFromJson } from '@selvage/core'
 import type { Saga } from '@selvage/programs'
 import { Meter } from '@selvage/programs'
 import type { Agent, Usage } from '@strands-agents/sdk'
-import { type AnswerRecord, usageOf } from '../conversation/record.ts'
+import { type AnswerRecord, usageOf, usageOfError } from '../conversation/record.ts'
 import { addUsage, NO_USAGE } from '../conversation/usage.ts'
 import { entered } from '../gates/entered.ts'
 import { NodeOrder } from '../gates/node-order.ts'
@@ -44,7 +44,7 @@ export class Nest {
   readonly kept: Map<string, Turns> = new Map()
   /** What ends the run, whatever an orchestrator would make of it. */
   fatal: { readonly error: unknown } | undefined
-  /** Of model calls in this process, by key: all but those of the run's own agent, which counts its answers itself. */
+  /** Of model calls in this process, by key: all but answers to the run's own agent, which counts them itself. */
   readonly #spent = new Map<string, Usage>()
   readonly #frames = new Map<string, Frame>()
   readonly #orders = new Map<string, NodeOrder>()
@@ -103,7 +103,7 @@ export class Nest {
     )
   }
 
-  /** Tokens of all such calls of the run, those of processes that died included. */
+  /** Tokens of all such calls of the run, cut answers to its own agent and calls of processes that died included. */
   get usage(): Usage {
     let sum = NO_USAGE
     for (const usage of this.#spent.values()) sum = addUsage(sum, usage)
@@ -111,9 +111,11 @@ export class Nest {
       const failed = entry.type === 'retry' ? (entry.next as { usage?: Usage } | undefined)?.usage : undefined
       if (entry.type === 'retry' && failed !== undefined && !this.#spent.has(attemptKey(entry.key, entry.attempt)))
         sum = addUsage(sum, failed)
-      if (entry.type !== 'step' || entry.op.kind !== 'model' || !('ok' in entry.outcome)) continue
-      if (OWN_ANSWER.test(entry.key) || this.#spent.has(entry.key)) continue
-      sum = addUsage(sum, usageOf(decode(entry.outcome.ok) as AnswerRecord))
+      if (entry.type !== 'step' || entry.op.kind !== 'model' || this.#spent.has(entry.key)) continue
+      const { outcome } = entry
+      if ('error' in outcome) sum = addUsage(sum, usageOfError(errorFromJson(outcome.error)))
+      else if ('ok' in outcome && !OWN_ANSWER.test(entry.key))
+        sum = addUsage(sum, usageOf(decode(outcome.ok) as AnswerRecord))
     }
     return sum
   }
@@ -134,6 +136,8 @@ export class Frame {
   /** Whose frame it is: the first agent that was invoked in it. */
   agent: Agent | undefined
   turns: Turns | undefined
+  /** Of the invocation that was begun last. */
+  events: ReturnType<Agent['stream']> | undefined
   /** The inner agent has stopped with these open, for nobody waits for answers here. */
   interrupts: readonly InterruptJson[] = []
   /** What ends the run, whatever a model would make of it. */
@@ -145,6 +149,11 @@ export class Frame {
     this.nest = nest
     this.prefix = prefix
     this.call = call
+  }
+
+  /** Nobody comes back for what the inner agent does: what is in flight is finished, as where a consumer leaves. */
+  async leave(): Promise<void> {
+    await this.events?.return(undefined as never)
   }
 }
 

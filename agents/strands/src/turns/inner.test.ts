@@ -274,6 +274,29 @@ describe('an agent as a tool', () => {
     expect(whole.ledger.tools).toEqual(['wrote 1', 'wrote 2'])
   })
 
+  it.each([['modelStreamUpdateEvent'], ['beforeToolsEvent'], ['beforeToolCallEvent']])(
+    'goes on where a consumer has left it at a %s, in the same process',
+    async (type) => {
+      const engine = await engineWith(runtime, [])
+      const process = new Process(engine, {
+        script: ASKS,
+        config: (ledger) => ({ tools: [researcher(ledger, LOOKS, { tools: [noting(ledger, 'look')] }).asTool()] }),
+      })
+      for await (const event of process.agent.stream('Q4')) {
+        const inside = event.type === 'toolStreamUpdateEvent' ? (event.event.data as { type?: string }) : undefined
+        if (inside?.type === type) break
+      }
+      expect(recorded(engine.entries('q4'), 'model')).toBe(2)
+      expect(String(await process.invoke('Q4'))).toBe('Reported.')
+      const { agent: bare } = makeAgent(new Ledger(), ASKS, {
+        tools: [researcher(new Ledger(), LOOKS, { tools: [noting(new Ledger(), 'look')] }).asTool()],
+      })
+      await bare.invoke('Q4')
+      expect(plain(process.agent.messages)).toEqual(plain(bare.messages))
+      expect(process.ledger.modelCalls).toBe(recorded(engine.entries('q4'), 'model'))
+    },
+  )
+
   it('whose code has changed stops the run, where that is wanted, and is no answer to its caller', async () => {
     const whole = await play(runtime, delegating())
     const inside = whole.entries.findIndex((entry) => entry.type === 'step' && entry.key.endsWith('/model#1'))

@@ -60,11 +60,24 @@ export function bindInner(agent: Agent, place: string, binding: InnerBinding): b
       (...given) =>
         invoke(original, ...given),
   })
+  keepEvents(agent)
   inner.add(agent)
   setPlace(agent, place)
   recordMcp(agent, binding.durable)
   bindInnerOf(agent, binding)
   return true
+}
+
+/** A tool of the SDK's that is closed leaves its agent's stream as it is, and with it the agent busy for ever. */
+function keepEvents(agent: Agent): void {
+  const stream = agent.stream.bind(agent)
+  const value = (...given: Parameters<Agent['stream']>): ReturnType<Agent['stream']> => {
+    const events = stream(...given)
+    const frame = frameFor(agent)
+    if (frame !== undefined) frame.events = events
+    return events
+  }
+  Object.defineProperty(agent, 'stream', { value, configurable: true, writable: true })
 }
 
 /** Binds the agents that an agent has as tools, and theirs. */

@@ -74,6 +74,10 @@ const throwing = inFirst<{ readonly agent: LocalAgent }>(() => {
 
 const ENDS: Readonly<Record<string, End>> = {
   'an answer': { first: 'Done.' },
+  'an answer without content': { first: {} },
+  'an answer without content behind its tools': { first: (messages) => (messages.length === 1 ? CALLS : {}) },
+  'an answer of blank text': { first: ' \n' },
+  'an answer of nothing but thoughts': { first: { reasoning: 'Nothing to say.' } },
   'a cancel before its tools': { prepare: (agent) => void agent.addHook(AfterModelCallEvent, cancelling) },
   'a cancel as its tools begin': { prepare: (agent) => void agent.addHook(BeforeToolsEvent, cancelling) },
   'a cancel behind its tools': { prepare: (agent) => void agent.addHook(AfterToolsEvent, cancelling) },
@@ -243,6 +247,8 @@ describe('a turn of durable() finds a conversation that a provider takes, in wha
         'too long a context',
         'calls of tools in an answer that stops for another reason',
         'structured output',
+        'an answer without content',
+        'an answer of blank text',
       ].map((name) => [name, [ENDS[name] as End]]),
     ),
   }

@@ -61,11 +61,18 @@ export function closeBefore({ agent, conversation }: Scope, input: () => readonl
 
 /**
  * No provider takes a conversation in which two messages of the user follow each other, or in which a tool was asked for and
- * has no result. What is missing for another message of the user is added.
+ * has no result. What is missing for another message of the user is added. An answer that says nothing is no message for many
+ * providers, and takes the words itself.
  */
 function close(agent: Agent, words: string): void {
   const { messages } = agent
   if (!isOpen(messages)) return
+  const silent = isSilent(messages.at(-1)) ? messages.pop() : undefined
+  if (silent !== undefined) {
+    const kept = silent.content.filter((block) => block.type !== 'textBlock')
+    messages.push(new Message({ role: 'assistant', content: [...kept, new TextBlock(words)] }))
+    return
+  }
   const unmade = asked(messages.at(-1)).map(notMade)
   if (unmade.length > 0) messages.push(new Message({ role: 'user', content: unmade }))
   messages.push(new Message({ role: 'assistant', content: [new TextBlock(words)] }))
@@ -73,8 +80,17 @@ function close(agent: Agent, words: string): void {
 
 function isOpen(messages: readonly Message[]): boolean {
   const last = messages.at(-1)
-  return last?.role === 'user' || asked(last).length > 0
+  return last?.role === 'user' || asked(last).length > 0 || isSilent(last)
 }
+
+/** An answer without content, or of nothing but blank text and thoughts. */
+function isSilent(last: Message | undefined): boolean {
+  if (last?.role !== 'assistant') return false
+  return last.content.every((block) => (block.type === 'textBlock' ? block.text.trim() === '' : SILENT.has(block.type)))
+}
+
+/** Not every provider takes them back. */
+const SILENT: ReadonlySet<string> = new Set(['reasoningBlock', 'cachePointBlock'])
 
 /** Calls of tools in the last message: results would stand behind it. */
 function asked(last: Message | undefined): readonly ToolUseBlock[] {

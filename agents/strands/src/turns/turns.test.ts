@@ -1,3 +1,4 @@
+import type { Entry } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import {
   AfterInvocationEvent,
@@ -8,16 +9,19 @@ import {
   type AgentConfig,
   AgentResult,
   BeforeInvocationEvent,
+  ContextWindowOverflowError,
   ExecuteToolStage,
   ImageBlock,
   type LocalAgent,
   MaxTokensError,
   Message,
   SessionManager,
+  SlidingWindowConversationManager,
   TextBlock,
   tool,
 } from '@strands-agents/sdk'
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { Ledger, makeAgent, noting, plain } from '../../test/agents.ts'
 import { engineWith, Process } from '../../test/process.ts'
 import { keysOf, play, playAllPrefixes, recordedSteps, type Scenario } from '../../test/scenario.ts'
@@ -27,6 +31,10 @@ import { wrapInvocation } from '../seams/invocation.ts'
 import type { Script } from '../testing/index.ts'
 
 const runtime = nodeRuntime()
+
+function isResult({ content }: Message): boolean {
+  return content.some(({ type }) => type === 'toolResultBlock')
+}
 
 /** Says which message of the conversation it answers. */
 const count: Script = (messages) => `answer ${messages.length}`
@@ -133,6 +141,62 @@ describe('turns', () => {
       expect(keysOf(again.engine.entries('q4'))).toHaveLength(6)
     }
   })
+
+  const looksOnce: Script = (messages) => (messages.some(isResult) ? 'Done.' : { tools: [{ name: 'look' }] })
+  const asOneCycle: Record<string, { script: Script; config?: AgentConfig; retries?: boolean }> = {
+    'a context overflow that the conversation manager mends': {
+      script: (messages, call) =>
+        messages.length > 10 ? { error: new ContextWindowOverflowError('too much') } : looksOnce(messages, call),
+      config: {
+        messages: Array.from({ length: 8 }, (_, n) => ({
+          role: n % 2 ? 'assistant' : 'user',
+          content: [{ text: 'old' }],
+        })),
+        conversationManager: new SlidingWindowConversationManager({ windowSize: 6 }),
+      },
+    },
+    'an answer that a hook has asked for again': { script: looksOnce, retries: true },
+    'an answer that a hook has asked for again, with a structured output': {
+      script: (messages, { options }) => {
+        if (!messages.some(isResult)) return { tools: [{ name: 'look' }] }
+        return options?.toolChoice === undefined
+          ? 'Done.'
+          : { tools: [{ name: 'strands_structured_output', input: { n: 1 } }] }
+      },
+      config: { structuredOutputSchema: z.object({ n: z.number() }) },
+      retries: true,
+    },
+  }
+  it.each(Object.entries(asOneCycle))(
+    'as one cycle, in every process, count %s',
+    async (_, { script, config, retries }) => {
+      const asked = (agent: Agent): Agent => {
+        if (retries)
+          agent.addHook(AfterModelCallEvent, (event) => {
+            if (event.attemptCount < 3) event.retry = true
+          })
+        return agent
+      }
+      const options = (ledger: Ledger): AgentConfig => ({ ...config, tools: [noting(ledger, 'look')] })
+      const bare = asked(makeAgent(new Ledger(), script, options(new Ledger())).agent)
+      const { metrics, stopReason } = await bare.invoke('a')
+      const cycles = metrics?.cycleCount ?? 0
+      const invoke = async (entries: readonly Entry[]) => {
+        const process = new Process(await engineWith(runtime, entries), { script, config: options })
+        asked(process.agent)
+        const result = await process.invoke('a', { limits: { turns: cycles } })
+        const second = await process.invoke('b', { limits: { turns: cycles } })
+        const ends = [result.stopReason, second.stopReason]
+        return { ends, cycles: process.agent.metrics.cycleCount, entries: [...process.engine.entries('q4')] }
+      }
+      const whole = await invoke([])
+      expect(whole.ends[0]).toBe(stopReason)
+      for (let length = 1; length < whole.entries.length; length++) {
+        const again = await invoke(whole.entries.slice(0, length))
+        expect([length, again.ends, again.cycles]).toEqual([length, whole.ends, whole.cycles])
+      }
+    },
+  )
 
   it.each([1, 20_000])('that failed with a recorded error are over, and the next goes on (%i)', async (n) => {
     const partial = new Message({ role: 'assistant', content: [new TextBlock('half '.repeat(n))] })

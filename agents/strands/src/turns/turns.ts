@@ -339,8 +339,9 @@ export class Turns {
   #load(scope: Scope): void {
     scope.load(!this.#isUnwatched && scope.conversation.shown.length > 0)
     const { agent, before } = this.#options
-    const { usage, base, spent } = scope.conversation
-    restoreMetrics(agent, addUsage(usage, before?.usage), base - spent.length + (before?.cycles ?? 0), spent)
+    const { usage, cycles, spent, spentNow } = scope.conversation
+    const cyclesBefore = cycles - spent.length + (before?.cycles ?? 0)
+    restoreMetrics(agent, addUsage(usage, before?.usage), cyclesBefore, spent, spentNow)
   }
 
   async #end(scope: Scope, n: number, result: Ending): Promise<void> {
