@@ -9,7 +9,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createHost, type Engine, EngineError, type Entry, type Outcome, type Store } from '@selvage/core'
+import { type Claim, createHost, type Engine, EngineError, type Entry, type Outcome, type Store } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { sqliteStore } from '@selvage/store-sqlite'
 import { draws, seededRandom } from '@selvage/testing'
@@ -79,15 +79,14 @@ class Mirror {
         if (start !== undefined) this.write(run.runId, 0, [start], 1)
         return receipt
       },
-      // What a claim commits is behind all that was written before it.
       claim: async (...asked) => {
         const claims = await store.claim(...asked)
-        for (const { runId, cursor } of claims) this.write(runId, cursor, [], cursor)
+        for (const claim of claims) await this.claimed(store, claim)
         return claims
       },
       claimRun: async (...asked) => {
         const claim = await store.claimRun(...asked)
-        this.write(claim.runId, claim.cursor, [], claim.cursor)
+        await this.claimed(store, claim)
         return claim
       },
       append: async (runId, fence, at, added, durability) => {
@@ -102,6 +101,13 @@ class Mirror {
         },
       }),
     }
+  }
+
+  /** What a claim commits is behind all that was written before it, also by a process that died before it was told so. */
+  private async claimed(store: Store, { runId, cursor }: Pick<Claim, 'runId' | 'cursor'>): Promise<void> {
+    const { length } = this.of(runId).entries
+    if (length < cursor) this.write(runId, 0, await store.load(runId, 0, cursor), cursor)
+    else this.write(runId, cursor, [], cursor)
   }
 
   private of(runId: string): { readonly entries: Entry[]; durable: number } {

@@ -28,6 +28,10 @@ export class Verdict {
 
   async checkRun(runId: string): Promise<void> {
     const entries = this.stage.entries(runId)
+    if (entries.at(0)?.type !== 'start' || entries.length < 2) {
+      this.note(runId, 'I9', 'its journal is', entries)
+      return
+    }
     this.checkEntries(runId, entries)
     this.checkOnce(runId, entries)
     const lived = this.outside.sights.filter((sight) => sight.runId === runId)
