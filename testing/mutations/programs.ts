@@ -91,4 +91,22 @@ export const PROGRAMS: readonly Mutation[] = [
     test: 'programs/src/sagas/deeds.test.ts',
     title: 'what becomes of an intent once it is decided what is undone changes nothing of that',
   },
+  {
+    name: 'what goes on behind its time-out is not waited for before it is undone',
+    breaks: 'docs/sagas.md: what nobody knows',
+    file: 'programs/src/sagas/saga.ts',
+    find: '...unknown.map((deed) => deed.over)',
+    put: '',
+    test: 'selvage/src/sagas.test.ts',
+    title: 'a charge that goes on behind its time-out is waited for, and refunded',
+  },
+  {
+    name: 'not done is an answer while the body may act',
+    breaks: 'docs/guarantees.md: what goes on behind its time-out',
+    file: 'programs/src/sagas/saga.ts',
+    find: 'if (!found.done && deed.over !== undefined)',
+    put: 'if (found.done === undefined)',
+    test: 'programs/src/sagas/saga.test.ts',
+    title: 'asks about what goes on behind its time-out',
+  },
 ]

@@ -96,4 +96,13 @@ export const RESTATE: readonly Mutation[] = [
     test: 'engines/restate/src/engine.test.ts',
     title: 'of two retries of one failure one counts, be the other as late as it likes',
   },
+  {
+    name: 'a Restate server that has not read its log again is believed',
+    breaks: 'engines/restate/README.md: a server that was killed',
+    file: 'engines/restate/src/server.ts',
+    find: 'return performance.now() - this.failedAt < CATCHES_UP',
+    put: 'return false',
+    test: 'engines/restate/src/server.test.ts',
+    title: 'a run that is not found right after the server was away',
+  },
 ]

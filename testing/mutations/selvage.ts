@@ -46,4 +46,13 @@ export const SELVAGE: readonly Mutation[] = [
     test: 'selvage/src/runs/unanswered.test.ts',
     title: 'an outcome that nobody knows is told to who waits',
   },
+  {
+    name: 'a worker lives in the context of the request that began it',
+    breaks: 'docs/servers.md: what a run sees of a request',
+    file: 'selvage/src/worker.ts',
+    find: 'this.#context.outside(serve)',
+    put: 'serve()',
+    test: 'selvage/src/request-context.test.ts',
+    title: 'a run sees nothing of the requests that are served beside it',
+  },
 ]

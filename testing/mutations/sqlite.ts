@@ -233,4 +233,13 @@ export const SQLITE: readonly Mutation[] = [
     test: 'stores/sqlite/src/journal/commit.test.ts',
     title: 'leaves the event loop its turns',
   },
+  {
+    name: 'a Date as the first value of a statement is taken for names',
+    breaks: 'docs/effects.md: values of SQL',
+    file: 'stores/sqlite/src/author.ts',
+    find: 'if (at < 0) return',
+    put: 'if (at < 1_000) return',
+    test: 'selvage/src/transaction.test.ts',
+    title: 'a value that SQLite cannot hold is refused by its place',
+  },
 ]

@@ -1,5 +1,4 @@
 /** A run that is a part of a user's own workflow: how it is started, and what comes back. */
-
 import { RunError } from '../errors.ts'
 import type { Outcome, Start } from '../journal/entry.ts'
 import type { Blobs, Engine, Runtime } from '../ports.ts'

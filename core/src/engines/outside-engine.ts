@@ -3,7 +3,6 @@
  * sent to, looked at, reopened and worked on there. What must be the same everywhere is said here once: what makes a start
  * idempotent, how a cancel and a retry go, that an engine that was closed says so, and who is told of changes.
  */
-
 import { tellParent } from '../fibers/told-parent.ts'
 import type { Entry, Signal, Start } from '../journal/entry.ts'
 import type { Engine, Host, Manifest, ServeOptions, SignalReceipt } from '../ports.ts'

@@ -2,7 +2,6 @@
  * For engines that read what they list: filters, pages, and the questions of a journal. Newest first; a page begins behind
  * the last item of the one before.
  */
-
 import { UsageError } from '../errors.ts'
 import { AskedQuestions } from '../journal/asked-questions.ts'
 import type { Entry } from '../journal/entry.ts'

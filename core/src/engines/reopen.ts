@@ -3,7 +3,6 @@
  * failed; what becomes void is said in known.ts. `cancel` is a signal, so that it is journaled, wakes a suspended run, and
  * reaches a live one at once.
  */
-
 import { RunError, SelvageError } from '../errors.ts'
 import type { Entry, Signal } from '../journal/entry.ts'
 import { childrenToRetry, refuseUndone, voidedByRetry } from '../journal/known.ts'

@@ -2,7 +2,6 @@
  * How long an attempt may take, and how long it may be silent. Whichever is over first aborts it with STEP_TIMEOUT; the
  * attempt is then given up, whether its code heeds the abort or not: what it still does is recorded nowhere.
  */
-
 import { StepError } from '../errors.ts'
 import type { AskedStep } from './asked.ts'
 import type { Fiber } from './fiber.ts'

@@ -5,7 +5,6 @@
  * could record the outcome, goes to `resolveIntent` instead: the target system is asked, and without an answer the
  * outcome is `unknown`, never guessed.
  */
-
 import {
   FailedResult,
   InterruptedError,

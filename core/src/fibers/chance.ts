@@ -2,7 +2,6 @@
  * Chance and ids of a run: drawn from its salt, so that a replay draws the same. What hashes and chance of a fork follow from
  * where they must be those of the original, as long as a replaying fork is still where its original has been.
  */
-
 import { deriveId, seededRandom } from '../journal/keys.ts'
 import type { Fiber } from './fiber.ts'
 

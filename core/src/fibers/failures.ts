@@ -2,7 +2,6 @@
  * What a program is told of a step that did not succeed, and which steps or waits stand behind the error that ended a
  * program, however it was wrapped: `run.retry()` begins there.
  */
-
 import { InterruptedError, StepError } from '../errors.ts'
 import type { EntryOf } from '../journal/entry.ts'
 import { errorFromJson } from '../values/codec.ts'

@@ -12,7 +12,6 @@
  *
  * turn.ts drives a fiber through one advance; attempt.ts runs one attempt of a step.
  */
-
 import { CancelledError, isInfrastructure, LeaseLostError } from '../errors.ts'
 import { Agreement } from '../journal/agreement.ts'
 import { Consequences } from '../journal/consequences.ts'

@@ -6,7 +6,6 @@
  * `onCancel` are told apart from those of the program, because a retry of the cancelled run makes them void; a run that is
  * undone is not retried.
  */
-
 import { UsageError } from '../errors.ts'
 import type { Entry, Op, Question, Start } from '../journal/entry.ts'
 import type { ForkView } from '../journal/fork-view.ts'

@@ -8,7 +8,6 @@
  * them but the time to fold or replay. Those that wait for something go first: a run that goes on is asked for again at
  * once, and hundreds that take turns would be replayed at each of their steps.
  */
-
 import { EngineError, isInfrastructure, UsageError } from '../errors.ts'
 import type { Entry, Signal } from '../journal/entry.ts'
 import type {

@@ -7,7 +7,6 @@
  * A signal counts once by its id. What is never true: one signal claimed by two waits; a wait ended by a signal that is
  * not in the journal before it.
  */
-
 import type { Signal } from '../journal/entry.ts'
 import type { EndedWait } from '../journal/known.ts'
 import type { WaitResult } from '../ports.ts'

@@ -2,7 +2,6 @@
  * What a program writes into its journal without running anything: questions (`open`) and state (`state`). A note that
  * the journal has already is not written again; one of a replaying program is matched with its entry by key and order.
  */
-
 import type { EntryOf } from '../journal/entry.ts'
 import type { AskedNote } from './asked.ts'
 import type { Fiber } from './fiber.ts'

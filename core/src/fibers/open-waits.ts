@@ -1,5 +1,4 @@
 /** The waits of a fiber that nothing has ended yet: by what they wait for, and by when they are over. */
-
 import { earlier } from '../values/time.ts'
 import type { AskedWait } from './asked.ts'
 

@@ -2,7 +2,6 @@
  * What a step sends: messages that its attempt gathers, and that the entry of its success carries. An attempt that fails,
  * asks or is lost has sent nothing.
  */
-
 import { UsageError } from '../errors.ts'
 import { deriveId } from '../journal/keys.ts'
 import type { OutboxMessage } from '../outbox.ts'

@@ -2,7 +2,6 @@
  * Which of the steps that a program asked for may start in this advance, and how: at once, after an intent, by asking
  * the target system first, or not at all (rules 1, 4 and 9).
  */
-
 import { RunError } from '../errors.ts'
 import type { Entry, EntryOf } from '../journal/entry.ts'
 import type { Advance, Control, Manifest } from '../ports.ts'

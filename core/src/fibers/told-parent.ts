@@ -1,5 +1,4 @@
 /** Rule 11: the parent of a run hears of its end before the engine does. */
-
 import { SelvageError } from '../errors.ts'
 import type { Outcome, Start } from '../journal/entry.ts'
 import type { Outbound } from '../ports.ts'

@@ -2,7 +2,6 @@
  * A step whose body runs inside the commit that records it (transaction.ts). It waits in the fiber's queue until the turn
  * has nothing else to append, so that its entry has its place in the journal before its function runs.
  */
-
 import { UsageError } from '../errors.ts'
 import type { Entry, EntryBody } from '../journal/entry.ts'
 import type { Manifest } from '../ports.ts'

@@ -5,7 +5,6 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
-
 import type { Entry, EntryOf, Op, Outcome, Signal } from '../journal/entry.ts'
 import type { Advance, Control, Journal, Manifest, Progress, Seed } from '../ports.ts'
 import { probe } from '../probe.ts'

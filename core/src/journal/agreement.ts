@@ -3,7 +3,6 @@
  * name or check differs, a new step where recorded ones were not asked for, or an end without them, stops the run.
  * Folding programs note a difference themselves.
  */
-
 import { NonDeterminismError } from '../errors.ts'
 import type { Fiber } from '../fibers/fiber.ts'
 import type { EntryOf, Op } from './entry.ts'

@@ -7,7 +7,6 @@
  *
  * Answers that no entry tells of yet are not in it.
  */
-
 import type { QuestionRecord } from '../records.ts'
 import type { Entry } from './entry.ts'
 

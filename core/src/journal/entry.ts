@@ -9,7 +9,6 @@
  * What is never true: two `step` entries with one key and a final outcome; a `step` of an effect `once` without an
  * `intent` of the same key and attempt before it; a signal id journaled twice.
  */
-
 import type { ErrorJson } from '../errors.ts'
 import type { CancelCause } from '../fibers/deadline.ts'
 import type { OutboxMessage } from '../outbox.ts'

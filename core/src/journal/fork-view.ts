@@ -1,5 +1,4 @@
 /** What a forked run knows of the run that it was forked from. */
-
 import type { Json } from '../values/json.ts'
 import type { Entry, EntryOf, ForkEffects, Op, Start } from './entry.ts'
 

@@ -7,7 +7,6 @@
  *
  * Questions get the ids of the new run. Messages were sent by the original. What is undone is no past: it is made again.
  */
-
 import { UsageError } from '../errors.ts'
 import type { Fork, Runtime } from '../ports.ts'
 import type { Json } from '../values/json.ts'

@@ -5,7 +5,6 @@
  * Parts are joined as a JSON array before they are hashed: no two lists of parts give one text, whatever characters
  * they contain, and anybody can compute a key without this package.
  */
-
 import type { Runtime } from '../ports.ts'
 import { base64url } from '../values/base64.ts'
 import { canonical } from '../values/codec.ts'

@@ -2,7 +2,6 @@
  * What the journal says so far: the part of a fiber that is derived from entries alone. Entries are taken in one by
  * one, in order; the same function serves the first pass, replay and fold, so that they cannot differ.
  */
-
 import { RunError } from '../errors.ts'
 import { type CancelCause, causeFrom } from '../fibers/deadline.ts'
 import type { Entry, EntryOf, Failure, Outcome, Signal } from './entry.ts'

@@ -1,5 +1,4 @@
 /** The values of a journal as its program gave them, for one that folds it: what lies in blobs is fetched. */
-
 import type { Offload } from '../values/offload.ts'
 import type { Entry } from './entry.ts'
 

@@ -2,7 +2,6 @@
  * Pages of lists, newest first. A cursor is the sort key of the last item that was shown, opaque to callers; rows that
  * come or change status meanwhile neither shift a page nor make it show an item twice.
  */
-
 import type { Page } from '../records.ts'
 import { base64url, fromBase64url } from '../values/base64.ts'
 import { decodeText, encodeText } from '../values/text.ts'

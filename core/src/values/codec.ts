@@ -18,7 +18,6 @@
  * Not kept: classes derived from these (their base comes back), a missing prototype, symbol keys, properties that are
  * not enumerable, named properties of arrays; a hole in an array becomes undefined. Anything else is refused.
  */
-
 import { EngineError, type ErrorJson, SelvageError, UsageError } from '../errors.ts'
 import { base64url, fromBase64url } from './base64.ts'
 import { isError, mayNest, rebuildError, recordError } from './error-json.ts'

@@ -4,7 +4,6 @@
  *
  * A blob is one flag byte and the JSON text in UTF-8: as it is (0) or deflated (1), whichever saves enough.
  */
-
 import { EngineError, SelvageError, UsageError } from '../errors.ts'
 import type { Blobs, Manifest, Runtime } from '../ports.ts'
 import { TAG } from './codec.ts'

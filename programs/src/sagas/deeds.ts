@@ -99,8 +99,7 @@ export class Deed {
   }
 
   /** Its body, which may go on behind a time-out that has ended its step. */
-  goesOn(body: unknown): void {
-    if (!(body instanceof Promise)) return
+  goesOn(body: Promise<unknown>): void {
     const over = Promise.allSettled([this.over, body])
     this.over = over
     void over.then(() => {
@@ -192,8 +191,9 @@ export class Deeds {
         if (!this.isClosed) deed.runs()
         return body(at)
       }
-    const followed = (at: StepContext): Promise<T> | T => {
-      const body = live(at)
+    const followed = (at: StepContext): Promise<T> => {
+      // Of a query that runs when it is waited for, once: two who wait for it would make it twice.
+      const body = Promise.resolve(live(at))
       deed.goesOn(body)
       return body
     }
