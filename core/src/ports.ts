@@ -175,7 +175,7 @@ export interface Durable {
   renewed(key: string): number | undefined
   /** The step of this run inside whose body the caller is, if any. */
   current(): StepContext | undefined
-  /** Shows a value beside the run's status, from its next wait on. */
+  /** Shows a value beside the run's status: at the latest from the run's next wait on, sooner where the engine hears `Control.shown`. */
   status(value: Json): void
   /** Host time of the newest entry that the program was given: the same live and on replay. Epoch milliseconds. */
   now(): number
@@ -268,6 +268,8 @@ export interface Control {
   untilSure?(): Promise<void> | undefined
   /** Called when a suspended program asks for something after its advance has returned: the engine should advance again. */
   wake?(): void
+  /** Called when the program shows another value (`Durable.status`) in mid-advance. Every reply has the latest one as well. */
+  shown?(status: Json): void
 }
 
 /**

@@ -145,6 +145,8 @@ export interface Store {
   ): Promise<boolean>
   /** Gives the run up until `until` or the next signal with a `$`-name, whatever is pending: infrastructure failed. */
   postpone(runId: string, fence: number, until: number, note: Json | undefined, now: number): Promise<void>
+  /** Shows a value beside the status of a run that goes on, in place of the one before. Need not be durable. */
+  show(runId: string, fence: number, note: Json): Promise<void>
   /** Gives the run back as pending: shutdown, or the end of a slice. */
   release(runId: string, fence: number, now: number): Promise<void>
   /** Ends the run. The journal's last entry must be `end`. */

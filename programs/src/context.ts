@@ -123,8 +123,9 @@ export interface Context {
   /** A version 4 UUID, the same on every replay and unique over all runs. */
   uuid(): string
   /**
-   * Shown beside the run's status, replacing what was shown before. It is kept with the next wait of the run (for time, a signal, a
-   * person or a child), at no cost of its own: what was shown between two steps of a run that only works is not seen from outside.
+   * Shown beside the run's status as its `note`, replacing what was shown before. On the embedded engine it is there half a second
+   * later, while the run works; of values that follow each other faster only the last one is written, so that a busy run pays two
+   * small writes a second at most. Elsewhere it is kept with what the engine records next, at the latest with the run's next wait.
    * To tell how far a step is: `at.emit()`, which live readers hear.
    */
   status(value: unknown): void

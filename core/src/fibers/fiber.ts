@@ -35,6 +35,7 @@ import { Gate } from './gate.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import { Owed } from './owed.ts'
+import { Shown } from './shown.ts'
 import { UndoNote } from './undoing.ts'
 
 export interface FiberEnvironment {
@@ -82,7 +83,7 @@ export class Fiber {
   reopened = 0
   /** It goes on to undo: its parent has heard how it ended. */
   hasToldParent = false
-  statusValue: Json | undefined
+  readonly shown: Shown = new Shown()
   dropped = false
   /** The parent, if there is one, has heard how the run ends: no signal changes it any more. */
   isEnding = false

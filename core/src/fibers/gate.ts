@@ -182,7 +182,7 @@ export class Gate implements Durable {
   }
 
   status(value: Json): void {
-    this.fiber.statusValue = encode(value, `the status of run ${this.runId}`)
+    this.fiber.shown.show(encode(value, `the status of run ${this.runId}`))
   }
 
   undo(error: unknown, lost: readonly string[]): Promise<Undoing> {

@@ -73,6 +73,7 @@ export class Turn {
     const { fiber, control } = this
     fiber.setHostTime(this.request.now)
     fiber.onEvent = () => this.onEvent()
+    fiber.shown.heardBy((status) => control.shown?.(status))
     const lost = (): void => fiber.drop()
     control.abortSignal.addEventListener('abort', lost)
     if (control.abortSignal.aborted) lost()
@@ -83,6 +84,7 @@ export class Turn {
       control.abortSignal.removeEventListener('abort', lost)
       fiber.startsAtOnce = undefined
       fiber.onEvent = () => {}
+      fiber.shown.heardBy(undefined)
     }
   }
 
@@ -409,7 +411,7 @@ export class Turn {
       ...(fiber.replied.length > 0 && { mark: fiber.mark }),
       next,
       received: this.received(),
-      ...(fiber.statusValue !== undefined && { status: fiber.statusValue }),
+      ...(fiber.shown.value !== undefined && { status: fiber.shown.value }),
       ...how,
     }
   }

@@ -21,6 +21,7 @@ import {
   type Entry,
   type Host,
   isInfrastructure,
+  type Json,
   LeaseLostError,
   Offering,
   type Outcome,
@@ -36,6 +37,9 @@ import {
 import type { Now } from './changes.ts'
 import { coalesced } from './coalesced.ts'
 import { Writer } from './writer.ts'
+
+/** So long a program may go on showing other values until one is written: a busy one costs two small writes a second. */
+const SHOWN_AFTER_MS = 500
 
 export type Waits = Extract<Progress, { kind: 'wait' }>
 
@@ -84,7 +88,10 @@ export class HeldRun {
   private delivery: number
   /** Of the journal, as far as it was written here. */
   entries: number
-  private status: Progress['status']
+  /** What the program shows beside its status. */
+  private status: Json | undefined
+  /** Ends the wait for the write of a status that the store does not have yet. */
+  private endShow: (() => void) | undefined
   private readonly abort = new AbortController()
   /** Ends the advance in flight as far as we are concerned, whatever the host does. */
   private interrupt: (() => void) | undefined
@@ -157,7 +164,10 @@ export class HeldRun {
     probe('engine.before-suspend')
     const waits = until === undefined ? { signals } : { signals, until }
     const suspended = await store.suspend(this.runId, this.claim.fence, waits, this.status, clock.now())
-    if (suspended) touched(this.runId, { status: 'suspended' })
+    if (suspended) {
+      this.endShow?.()
+      touched(this.runId, { status: 'suspended' })
+    }
     probe('engine.after-suspend')
     return suspended
   }
@@ -165,6 +175,7 @@ export class HeldRun {
   /** Gives the run up until then, when any worker may try again: infrastructure failed. */
   async postpone(until: number): Promise<void> {
     await this.settled()
+    this.endShow?.()
     const { store, clock, touched } = this.holder
     await store.postpone(this.runId, this.claim.fence, until, this.status, clock.now())
     touched(this.runId, { status: 'suspended' })
@@ -177,6 +188,7 @@ export class HeldRun {
     this.withdraw()
     await this.settled()
     try {
+      await this.showNow()
       await store.release(this.runId, this.claim.fence, clock.now())
     } catch (error) {
       if (!SelvageError.is(error, 'LEASE_LOST')) throw error
@@ -185,6 +197,26 @@ export class HeldRun {
     }
     touched(this.runId, { status: 'pending' })
     return { kind: 'released' }
+  }
+
+  /** A little later, since the next value may be near; who waits, ends or is given up until then takes the last one along. */
+  private show(status: Json): void {
+    this.status = status
+    if (this.endShow !== undefined) return
+    const cancel = this.holder.clock.timer(SHOWN_AFTER_MS, () => {
+      // Where that fails the run hears so when it writes what counts.
+      this.showNow().catch(() => {})
+    })
+    this.endShow = () => {
+      cancel()
+      this.endShow = undefined
+    }
+  }
+
+  private async showNow(): Promise<void> {
+    if (this.endShow === undefined || this.status === undefined) return
+    this.endShow()
+    await this.holder.store.show(this.runId, this.claim.fence, this.status)
   }
 
   private get advancing(): boolean {
@@ -246,6 +278,7 @@ export class HeldRun {
   private drop(state: 'withdrawn' | 'lost'): void {
     this.state = state
     this.abort.abort()
+    if (state === 'lost') this.endShow?.()
     this.holder.host.evict(this.runId)
     this.interrupt?.()
     this.endRest?.()
@@ -280,6 +313,7 @@ export class HeldRun {
         authorMayLive: (seq: number) => holder.store.authorMayLive(this.runId, seq),
         untilSure: () => holder.untilSure(),
         wake: () => holder.onWake(this.runId),
+        shown: (status: Json) => this.show(status),
       }
       holder.host.advance(request, control).then(resolve, reject)
     }).finally(() => {
@@ -341,6 +375,7 @@ export class HeldRun {
 
   private async finish(outcome: Outcome): Promise<HoldEnd> {
     const { store, host, clock, touched } = this.holder
+    await this.showNow()
     probe('engine.before-finish')
     await store.finish(this.runId, this.claim.fence, outcome, clock.now())
     probe('engine.after-finish')

@@ -106,6 +106,77 @@ describe('time', () => {
   })
 })
 
+describe('what a program shows beside its status', () => {
+  it('is there half a second later while the run works, the last of many values, and when it ends', async () => {
+    const clock = fakeClock()
+    const begun = Promise.withResolvers<void>()
+    const first = Promise.withResolvers<void>()
+    const second = Promise.withResolvers<void>()
+    const busy = program('busy', async (durable) => {
+      for (let n = 1; n <= 100; n++) durable.status({ n })
+      await step(durable, 'first', () => {
+        begun.resolve()
+        return first.promise
+      })
+      durable.status('half way')
+      await step(durable, 'second', () => second.promise)
+      durable.status('done')
+    })
+    const { engine, host, store } = await place([busy], clock)
+    const show = vi.spyOn(store, 'show')
+    await engine.serve(host)
+    await engine.start('r', { program: 'busy', input: null })
+    await begun.promise
+    await clock.advance(499)
+    expect(await engine.describe('r')).not.toHaveProperty('note')
+    await clock.advance(1)
+    await vi.waitUntil(async () => (await engine.describe('r')).note !== undefined)
+    expect(await engine.describe('r')).toMatchObject({ status: 'running', note: { n: 100 } })
+
+    const { entries, status } = await engine.describe('r')
+    first.resolve()
+    await engine.changed('r', { entries, status })
+    await turns(10)
+    await clock.advance(500)
+    await vi.waitUntil(async () => (await engine.describe('r')).note === 'half way')
+    second.resolve()
+    await is(engine, 'r', 'completed')
+    expect(await engine.describe('r')).toMatchObject({ note: 'done' })
+    expect(show).toHaveBeenCalledTimes(3)
+    await clock.advance(10_000)
+    expect(show).toHaveBeenCalledTimes(3)
+  })
+
+  it('goes with a run that is given up, and ends nothing where it cannot be written', async () => {
+    const clock = fakeClock()
+    const begun = Promise.withResolvers<void>()
+    const done = Promise.withResolvers<void>()
+    const busy = program('busy', async (durable) => {
+      durable.status('begun')
+      await step(durable, 'only', () => {
+        begun.resolve()
+        return done.promise
+      })
+      durable.status('behind the step')
+      await durable.wait('nap', '$nobody', durable.clock() + 1_000)
+      return 'ended'
+    })
+    const { engine, host, store, errors } = await place([busy], clock)
+    vi.spyOn(store, 'show').mockRejectedValueOnce(new EngineError('CORRUPT', 'The disk is full.'))
+    await engine.serve(host)
+    await engine.start('r', { program: 'busy', input: null })
+    await begun.promise
+    await clock.advance(500)
+    done.resolve()
+    await is(engine, 'r', 'suspended')
+    expect(await engine.describe('r')).toMatchObject({ note: 'behind the step' })
+    const over = is(engine, 'r', 'completed')
+    await clock.advance(1_000)
+    await over
+    expect(errors).toEqual([])
+  })
+})
+
 describe('slots', () => {
   it('bound how many runs are advanced at once, while a worker gets through a queue in order', async () => {
     let running = 0

@@ -21,7 +21,7 @@ import { discard } from './runs/discard.ts'
 import { authorOf, claimsOf } from './runs/holders.ts'
 import { postgresPots } from './runs/pots.ts'
 import { describe, glance, list } from './runs/queries.ts'
-import { create, finish, postpone, release, reopen, suspend } from './runs/runs.ts'
+import { create, finish, postpone, release, reopen, show, suspend } from './runs/runs.ts'
 import { Workers } from './runs/workers.ts'
 import { Session } from './session.ts'
 
@@ -100,6 +100,7 @@ export async function postgresStore(options: PostgresStoreOptions): Promise<Stor
     append: (runId, fence, at, entries) => appends.append(runId, fence, at, entries),
     suspend: (runId, fence, waits, note, now) => suspend(database, runId, fence, waits, note, now),
     postpone: (runId, fence, until, note, now) => postpone(database, runId, fence, until, note, now),
+    show: (runId, fence, note) => show(database, runId, fence, note),
     release: (runId, fence, now) => release(database, runId, fence, now),
     finish: (runId, fence, outcome, now) => finish(database, runId, fence, outcome, now),
     reopen: (runId, at, voided, now) => reopen(database, runId, at, voided, now),

@@ -31,7 +31,7 @@ import { discard } from './runs/discard.ts'
 import { authorOf, claimsOf } from './runs/holders.ts'
 import { sqlitePots } from './runs/pots.ts'
 import { describe, glance, list } from './runs/queries.ts'
-import { create, finish, postpone, release, reopen, suspend } from './runs/runs.ts'
+import { create, finish, postpone, release, reopen, show, suspend } from './runs/runs.ts'
 import { Workers } from './runs/workers.ts'
 
 export { type Backup, backUpDatabase } from './file/backup.ts'
@@ -142,6 +142,7 @@ function storeOn(database: Database, turns: Turns, bell: Bell, place: Place): St
       await postpone(commits, database, runId, fence, until, note, now)
       appends.leave(runId, fence)
     },
+    show: (runId, fence, note) => show(commits, database, runId, fence, note),
     async release(runId, fence, now) {
       await release(commits, database, runId, fence, now)
       appends.leave(runId, fence)

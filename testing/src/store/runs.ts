@@ -229,6 +229,35 @@ export function runs(place: () => StorePlace): void {
     })
   })
 
+  describe('show', () => {
+    it('replaces what is shown beside the status of a run that goes on', async () => {
+      const { fence } = await claimed(store)
+      await store.append('r', fence, 1, [step(1)])
+      for (const note of [{ n: 1 }, 'two', null]) {
+        await store.show('r', fence, note)
+        expect(await store.describe('r')).toMatchObject({ status: 'running', note, entries: 2 })
+      }
+      await store.append('r', fence, 2, [end(2)])
+      await store.show('r', fence, { n: 4 })
+      await store.finish('r', fence, { ok: null }, 2_000)
+      expect(await store.describe('r')).toMatchObject({ status: 'completed', note: { n: 4 } })
+    })
+
+    it('is refused to whoever does not have the run', async () => {
+      const { fence } = await claimed(store)
+      await store.show('r', fence, 'mine')
+      await expect(store.show('r', fence + 1, 'other')).rejects.toMatchObject({ code: 'LEASE_LOST' })
+      await expect(store.show('unknown', 1, 'other')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await store.release('r', fence, 2_000)
+      await expect(store.show('r', fence, 'late')).rejects.toMatchObject({ code: 'LEASE_LOST' })
+      const again = await store.claimRun('w', 'r', 2_100)
+      await expect(store.show('r', fence, 'late')).rejects.toMatchObject({ code: 'LEASE_LOST' })
+      expect(await store.describe('r')).toMatchObject({ note: 'mine' })
+      await store.show('r', again.fence, 'next')
+      expect(await store.describe('r')).toMatchObject({ note: 'next' })
+    })
+  })
+
   describe('postpone', () => {
     it('gives the run up until a time, though a signal is pending that wakes it', async () => {
       const { fence } = await claimed(store)

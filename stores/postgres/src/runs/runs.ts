@@ -112,6 +112,12 @@ async function putAside(rows: Rows, n: number, waits: Waits, note: Json | undefi
   )
 }
 
+export async function show(database: Database, runId: string, fence: number, note: Json): Promise<void> {
+  const sql = `update run set note = $3 where id = $1 and fence = $2 and status = 'running'`
+  const changed = await database.statement((rows) => rows.run(sql, toText(runId), fence, JSON.stringify(note)))
+  if (changed === 0) await database.statement((rows) => heldRun(rows, runId, fence))
+}
+
 export function release(database: Database, runId: string, fence: number, now: number): Promise<void> {
   return database.write(async (rows) => {
     const { n } = await heldRun(rows, runId, fence)

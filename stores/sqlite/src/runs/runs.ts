@@ -10,6 +10,7 @@ import { JOIN_LIVE, leave, liveOf, TAIL, type Tail, type TailRow } from '../jour
 import type { Names } from '../names.ts'
 import { isWaitedFor, pendingOf, type Waits } from '../questions/inbox.ts'
 import { closeQuestions, hasLateAnswer, reopenQuestions } from '../questions/questions.ts'
+import { refused } from '../refusals.ts'
 import { CANCELLED, COMPLETED, FAILED, PENDING, SUSPENDED, statusName, statusOf } from '../status.ts'
 import { fromText, toText, toTextOrNull } from '../text.ts'
 import { goOn } from './reopening.ts'
@@ -126,6 +127,17 @@ function putAside(database: Database, n: number, waits: Waits, note: Json | unde
     JSON.stringify({ signals: waits.signals, ...(waits.until === undefined ? {} : { until: waits.until }) }),
     note === undefined ? null : JSON.stringify(note),
     n,
+  )
+}
+
+/** Nobody waits for it, and who looks next sees it: neither a sync nor a bell. */
+export function show(commits: Commits, database: Database, runId: string, fence: number, note: Json): Promise<void> {
+  const sql = `update run set note = ? where id = ? and exists (select 1 from live where live.run = run.n and live.fence = ?)`
+  return commits.write(
+    () => {
+      if (database.run(sql, JSON.stringify(note), toText(runId), fence) === 0) throw refused(database, runId, fence)
+    },
+    { durability: 'written', plain: true },
   )
 }
 
