@@ -35,7 +35,7 @@ export function toSelvage(error: unknown, where: string): unknown {
   const hint = code.startsWith('28')
     ? 'Check user and password in the url.'
     : code === '42501'
-      ? 'The user of the url needs to create and write the schemas of DBOS and Selvage.'
+      ? 'Open it once with a user who has CREATE on the database; then one who may read and write in the schemas of DBOS and Selvage is enough.'
       : undefined
   return new EngineError('UNAVAILABLE', `PostgreSQL at ${where} refused: ${(error as Error).message} (${code}).`, {
     ...(hint !== undefined && { hint }),

@@ -60,7 +60,7 @@ export function failure(location: string, error: unknown): Error {
       return engine(
         'READ_ONLY',
         `This user may not do that in ${location}: ${textOf(error)}.`,
-        'Grant it all on the schema of Selvage; to create the schema it needs CREATE on the database.',
+        'To make the tables it needs a schema that it owns, or CREATE on the database; afterwards it must read and write them.',
       )
     case '25006':
       return engine(

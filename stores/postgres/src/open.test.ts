@@ -1,4 +1,6 @@
+import type { Store } from '@selvage/core'
 import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { claimed, enlisted, step } from '@selvage/testing/store'
 import pg from 'pg'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type Place, place } from '../test/place.ts'
@@ -25,6 +27,26 @@ async function sql(text: string): Promise<void> {
   } finally {
     await client.end()
   }
+}
+
+/** With a user of the server who may do nothing yet, called like the schema. */
+async function asRole(body: (url: string, role: string) => Promise<void>): Promise<void> {
+  const role = `"${here.schema}"`
+  await sql(`create role ${role} login`)
+  try {
+    await body(Object.assign(new URL(url), { username: here.schema }).href, role)
+  } finally {
+    await here.close()
+    await sql(`drop owned by ${role}; drop role ${role}`)
+  }
+}
+
+/** How many entries a run has there after a step. */
+async function worksOn(store: Store): Promise<number> {
+  await enlisted(store)
+  const { fence } = await claimed(store)
+  await store.append('r', fence, 1, [step(1)])
+  return (await store.load('r', 0)).length
 }
 
 describe.skipIf(missing !== undefined)('a store', () => {
@@ -54,6 +76,26 @@ describe.skipIf(missing !== undefined)('a store', () => {
     await expect(here.open()).rejects.toMatchObject({
       code: 'BAD_INPUT',
       message: expect.stringContaining('another application'),
+    })
+  })
+
+  it('is made in a schema that a user was given, who may create none', async ({ skip }) => {
+    if (server?.isOwn !== true) return skip('roles are made on a server of our own only')
+    await asRole(async (url) => {
+      await expect(here.open({ url })).rejects.toMatchObject({ code: 'READ_ONLY' })
+      await sql(`create schema "${here.schema}" authorization "${here.schema}"`)
+      expect(await worksOn(await here.open({ url }))).toBe(2)
+    })
+  })
+
+  it('is used by who may only read and write its rows', async ({ skip }) => {
+    if (server?.isOwn !== true) return skip('roles are made on a server of our own only')
+    await here.open()
+    await asRole(async (url, role) => {
+      await sql(`grant usage on schema "${here.schema}" to ${role};
+        grant select, insert, update, delete on all tables in schema "${here.schema}" to ${role};
+        grant usage on all sequences in schema "${here.schema}" to ${role}`)
+      expect(await worksOn(await here.open({ url }))).toBe(2)
     })
   })
 

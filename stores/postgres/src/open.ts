@@ -74,7 +74,7 @@ async function migrate(client: pg.Client, { schema, location }: Settings, mayCre
   // Asked again: another process may have been first.
   const version = await versionOf(client, schema, location, MIGRATIONS.length)
   if (version === 0) {
-    await client.query(`create schema if not exists ${pg.escapeIdentifier(schema)}`)
+    await createSchema(client, schema)
     await client.query('create table migration (version integer primary key, at timestamptz not null default now())')
   }
   for (const [index, sql] of MIGRATIONS.entries()) {
@@ -83,6 +83,12 @@ async function migrate(client: pg.Client, { schema, location }: Settings, mayCre
     await client.query('insert into migration (version) values ($1)', [index + 1])
   }
   await client.query('commit')
+}
+
+/** `create schema if not exists` asks for CREATE on the database also of whoever was given a schema that is there. */
+async function createSchema(client: pg.Client, schema: string): Promise<void> {
+  const { rowCount } = await client.query('select from pg_namespace where nspname = $1', [schema])
+  if (rowCount === 0) await client.query(`create schema ${pg.escapeIdentifier(schema)}`)
 }
 
 /** How many migrations it has seen. */
