@@ -1,6 +1,6 @@
 /** The connections to the database that DBOS and our own tables share, and who makes both schemas. */
 import pg from 'pg'
-import { schemaTooNew, toSelvage } from './errors.ts'
+import { schemaTaken, schemaTooNew, toSelvage } from './errors.ts'
 import { SCHEMA_VERSION, schemaSql } from './schema.ts'
 import { makeTables, SDK_VERSION } from './sdk.ts'
 
@@ -106,6 +106,7 @@ export class Database {
     if (found === wanted) return
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
+    if (found === '' && (await this.isTaken())) throw schemaTaken(schema, this.where)
     // Without a database there is no place for a lock.
     if (found === undefined) await makeTables(this.options.url, this.options.report)
     const client = await this.pool.connect()
@@ -129,6 +130,15 @@ export class Database {
   private async alone(client: pg.PoolClient): Promise<void> {
     const lock = `select pg_try_advisory_lock(hashtextextended('selvage tables', 0)) as mine`
     while (!(await client.query(lock)).rows[0].mine) await new Promise((resolve) => setTimeout(resolve, FIRST_AGAIN_MS))
+  }
+
+  /** By somebody else's tables. Ours come with `meta`, in one transaction: behind the same lookup another process may have made them. */
+  private async isTaken(): Promise<boolean> {
+    const { rows } = await this.pool.query(
+      `select bool_and(tablename <> 'meta') as taken from pg_tables where schemaname = $1`,
+      [this.schema],
+    )
+    return rows[0]?.taken === true
   }
 
   /** Undefined: there is no such database; empty: nothing in it is ours. */

@@ -547,6 +547,21 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(await engine.start('r', { program: 'count', input: 1 })).toEqual({ created: true })
   })
 
+  it('makes none in a schema that holds those of another application', async () => {
+    const { engine } = await open({ name: 'theirs' })
+    const client = new pg.Client(url)
+    await client.connect()
+    onTestFinished(() => client.end())
+    await client.query('create schema theirs; create table theirs.run (n int)')
+    await expect(engine.start('r', { program: 'count', input: 1 })).rejects.toMatchObject({
+      code: 'BAD_INPUT',
+      message: expect.stringMatching(/The schema theirs of .* another application/),
+      hint: expect.stringContaining('another name'),
+    })
+    await client.query('drop table theirs.run')
+    expect(await engine.start('r', { program: 'count', input: 1 })).toEqual({ created: true })
+  })
+
   it('says that there is one DBOS in a process, what is wrong with its options, and where the database should be', async () => {
     await working()
     const { engine: other, host } = await openIn(`${folder}/other`)

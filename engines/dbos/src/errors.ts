@@ -50,6 +50,13 @@ export function schemaTooNew(schema: string, version: number): EngineError {
   })
 }
 
+export function schemaTaken(schema: string, where: string): UsageError {
+  return new UsageError('BAD_INPUT', `The schema ${schema} of ${where} holds tables of another application.`, {
+    hint: 'The default engine on PostgreSQL keeps its runs in the schema selvage. Give dbosEngine({ url, name }) another name; runs stay with the engine that began them.',
+    details: { where, schema },
+  })
+}
+
 export function unreadable(what: string, cause: unknown): EngineError {
   return new EngineError('CORRUPT', `${what} cannot be read.`, {
     hint: 'The database is damaged; put a backup in its place.',

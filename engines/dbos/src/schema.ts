@@ -9,7 +9,10 @@ export const SCHEMA_VERSION = 1
 
 export function schemaSql(schema: string): string {
   return `
-    create schema if not exists ${schema};
+    -- "if not exists" asks for CREATE on the database also of whoever was given a schema that is there.
+    do $$ begin
+      if to_regnamespace('${schema}') is null then create schema ${schema}; end if;
+    end $$;
 
     create table if not exists ${schema}.meta (key text primary key, value text not null);
 
