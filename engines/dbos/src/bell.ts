@@ -21,6 +21,8 @@ export class Bell {
   private client: pg.Client | undefined
   private again: NodeJS.Timeout | undefined
   private isClosed = false
+  /** When its connection was lost last, or had again: milliseconds of real time. */
+  private brokenAt = Number.NEGATIVE_INFINITY
 
   /** Resolves when it hears. */
   static async open(options: BellOptions): Promise<Bell> {
@@ -31,6 +33,11 @@ export class Bell {
 
   private constructor(options: BellOptions) {
     this.options = options
+  }
+
+  /** Whether its connection has not been lost for so long, in milliseconds. */
+  isUnbroken(ms: number): boolean {
+    return this.client !== undefined && performance.now() - this.brokenAt >= ms
   }
 
   async close(): Promise<void> {
@@ -52,12 +59,14 @@ export class Bell {
     // Before the lock: the server may hold it for a connection that it has not missed yet.
     if (isAgain) rang(undefined)
     if (lock !== undefined) await client.query('select pg_advisory_lock($1)', [lock.toString()])
+    if (isAgain) this.brokenAt = performance.now()
   }
 
   /** Undefined: the one that is tried now. */
   private lost(client: pg.Client | undefined, error?: Error): void {
     if (this.client !== client) return
     this.client = undefined
+    this.brokenAt = performance.now()
     if (this.isClosed) return
     if (error !== undefined) this.options.report(error)
     this.again = setTimeout(() => {

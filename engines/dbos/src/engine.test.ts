@@ -212,6 +212,28 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     expect(effects).toEqual(['charge'])
   })
 
+  it('who has lost a connection believes for a lease that others have lost theirs', async () => {
+    const leaseMs = 8_000
+    await working({ onError: () => {}, leaseMs })
+    const silent = async (): Promise<void> => {
+      const row = `insert into ${schema()}.worker values ('silent', 4711, now() - interval '3 s')`
+      await query(row)
+    }
+    const isThere = async (): Promise<boolean> =>
+      (await query(`select from ${schema()}.worker where executor = 'silent'`)).length === 1
+    await silent()
+    await expect.poll(isThere, { timeout: 2_000 }).toBe(false)
+
+    const itsLock = `from pg_locks where locktype = 'advisory' and granted and database = (select oid from pg_database
+      where datname = current_database())`
+    expect(await query(`select pg_terminate_backend(pid) ${itsLock}`)).toHaveLength(1)
+    await expect.poll(async () => (await query(`select pid ${itsLock}`)).length).toBe(1)
+    await silent()
+    await sleep(2_000)
+    expect(await isThere()).toBe(true)
+    await expect.poll(isThere, { timeout: leaseMs }).toBe(false)
+  })
+
   it('who could not beat begins nothing before it knows that nobody else has the run', async ({ skip }) => {
     if (!server.isOwn) return skip(NOT_OURS)
     const slow = Promise.withResolvers<void>()

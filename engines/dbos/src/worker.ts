@@ -4,7 +4,8 @@
  *
  *   beat     each writes into its row that it lives, ten times a lease
  *   watch    each looks for workers that are dead: silent for a lease; or silent for a quarter of it, and the lock that their
- *            connection held is free. Their rows go
+ *            connection held is free. Their rows go. Who has lost a connection of its own believes no lock for a lease: what
+ *            took it may have taken those of others who live
  *   recover  whatever is going on (PENDING) under the name of a worker that has no row is given back to its queue by DBOS's
  *            own recovery, which makes the dead worker's claim void. It does not matter who does it, nor how often
  *
@@ -194,10 +195,11 @@ export class Worker implements Driver {
 
   private async bury(): Promise<void> {
     const { db, settings } = this.app
+    const { leaseMs } = settings
     await db.rows(
       `delete from ${db.schema}.worker where seen_at < now() - $1 * interval '1 ms'
-         or (seen_at < now() - $2 * interval '1 ms' and pg_try_advisory_xact_lock(lock))`,
-      [settings.leaseMs, settings.leaseMs * SILENCE],
+         or ($2 and seen_at < now() - $3 * interval '1 ms' and pg_try_advisory_xact_lock(lock))`,
+      [leaseMs, this.bell.isUnbroken(leaseMs), leaseMs * SILENCE],
     )
   }
 
