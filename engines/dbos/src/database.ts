@@ -107,13 +107,12 @@ export class Database {
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
     if (found === '' && (await this.isTaken())) throw schemaTaken(schema, this.where)
-    // Without a database there is no place for a lock.
-    if (found === undefined) await makeTables(this.options.url, this.options.report)
+    if (found === undefined) await createDatabase(this.options.url)
     const client = await this.pool.connect()
     try {
       await this.alone(client)
       if ((await this.migrated(client)) === wanted) return
-      if (found !== undefined) await makeTables(this.options.url, this.options.report)
+      await makeTables(this.options.url, this.options.report)
       await client.query(schemaSql(schema))
       const set = 'on conflict (key) do update set value = excluded.value'
       await client.query(`insert into ${schema}.meta values ('version', $1) ${set}`, [wanted])
@@ -124,8 +123,8 @@ export class Database {
   }
 
   /**
-   * Several processes may come here at once. Nobody waits inside of a statement: DBOS builds indexes concurrently, which wait
-   * for every statement that is going on.
+   * Several processes may come here at once, and the migrations of DBOS leave a database for good where they run twice at a time.
+   * Nobody waits inside of a statement: DBOS builds indexes concurrently, which wait for every statement that is going on.
    */
   private async alone(client: pg.PoolClient): Promise<void> {
     const lock = `select pg_try_advisory_lock(hashtextextended('selvage tables', 0)) as mine`
@@ -166,6 +165,22 @@ function poolOf({ url, idleInTransactionMs, report }: DatabaseOptions, max: numb
   pool.on('error', report)
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
+}
+
+/** From the database that every server has. Another process may be faster. */
+async function createDatabase(url: string): Promise<void> {
+  const { database } = new pg.Client(url)
+  const admin = new pg.Client(Object.assign(new URL(url), { pathname: '/postgres' }).href)
+  admin.on('error', () => {})
+  await admin.connect()
+  try {
+    await admin.query(`create database ${pg.escapeIdentifier(database ?? '')}`)
+  } catch (error) {
+    const { code } = error as { code?: unknown }
+    if (code !== '42P04' && code !== '23505') throw error
+  } finally {
+    await admin.end()
+  }
 }
 
 function withoutPassword(url: string): string {

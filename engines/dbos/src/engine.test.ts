@@ -565,8 +565,11 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     const engines = await Promise.all([1, 2, 3, 4].map(async () => (await open({ url: empty })).engine))
     const asked = await Promise.allSettled(engines.map((engine) => engine.describe('nobody')))
     expect(asked).toMatchObject(engines.map(() => ({ reason: { code: 'NOT_FOUND' } })))
-    const { engine } = await open({ url: `${url}_new` })
-    expect(await engine.start('r', { program: 'count', input: 1 })).toEqual({ created: true })
+    for (const round of ['a', 'b', 'c']) {
+      const fresh = await Promise.all([1, 2, 3].map(async () => (await open({ url: `${url}_${round}` })).engine))
+      const begun = await Promise.all(fresh.map((engine) => engine.start('r', { program: 'count', input: 1 })))
+      expect(begun.filter(({ created }) => created)).toHaveLength(1)
+    }
   })
 
   it('makes none in a schema that holds those of another application', async () => {

@@ -29,7 +29,7 @@ export interface LaunchOptions {
 /** The version of the SDK whose tables `makeTables` makes. */
 export const SDK_VERSION = '5.3.0'
 
-/** The database, if it is not there, and DBOS's tables in it. Several processes may do so at once. */
+/** DBOS's tables. Two processes at once may leave them as they are with an error for ever after. */
 export async function makeTables(url: string, report: (error: unknown) => void): Promise<void> {
   await migrateSystemDatabase(url, new GlobalLogger(undefined, { logger: loggerOf(report) }))
 }
