@@ -8,6 +8,9 @@ import type { Settings } from './options.ts'
 import { Queues } from './queues.ts'
 import { Runs } from './runs.ts'
 
+const SILENT_LEASES = 12
+const LONGEST_SILENCE_MS = 60_000
+
 export class Application {
   readonly name: string
   readonly settings: Settings
@@ -15,6 +18,7 @@ export class Application {
   readonly db: Database
   readonly queues: Queues
   readonly runs: Runs
+  private readonly silenceMs: number
 
   constructor(settings: Settings, platform: Platform) {
     const { url, name, poolSize, leaseMs } = settings
@@ -22,7 +26,15 @@ export class Application {
     this.settings = settings
     this.platform = platform
     this.name = applicationName(name)
-    this.db = new Database({ url, schema: name, poolSize, idleInTransactionMs: leaseMs, report })
+    this.silenceMs = Math.min(LONGEST_SILENCE_MS, SILENT_LEASES * leaseMs)
+    this.db = new Database({
+      url,
+      schema: name,
+      poolSize,
+      idleInTransactionMs: leaseMs,
+      silenceMs: this.silenceMs,
+      report,
+    })
     this.queues = new Queues(settings, this.db, report)
     this.runs = new Runs(this.db, this.queues)
   }
@@ -30,7 +42,8 @@ export class Application {
   /** Tells of changes of runs, as soon as it has resolved. */
   async listen(rang: (runId: string | undefined) => void, lock?: bigint): Promise<Bell> {
     await this.db.rows('select 1')
-    const options = { url: this.settings.url, channel: this.name, rang, report: this.platform.report }
+    const { settings, name: channel, silenceMs, platform } = this
+    const options = { url: settings.url, channel, silenceMs, rang, report: platform.report }
     return await Bell.open({ ...options, ...(lock !== undefined && { lock }) }).catch((error) => {
       throw toSelvage(error, this.db.where)
     })

@@ -1,6 +1,6 @@
 /** The connections to the database that DBOS and our own tables share, and who makes both schemas. */
 import pg from 'pg'
-import { schemaTaken, schemaTooNew, toSelvage } from './errors.ts'
+import { isSilent, schemaTaken, schemaTooNew, toSelvage } from './errors.ts'
 import { SCHEMA_VERSION, schemaSql } from './schema.ts'
 import { makeTables, SDK_VERSION } from './sdk.ts'
 
@@ -10,6 +10,8 @@ export interface DatabaseOptions {
   readonly poolSize: number
   /** A connection that stands still inside of a transaction keeps others waiting no longer. Milliseconds. */
   readonly idleInTransactionMs: number
+  /** A connection on which nothing comes back for so long is given up: nothing of ours takes as long. Milliseconds. */
+  readonly silenceMs: number
   readonly report: (error: unknown) => void
 }
 
@@ -17,6 +19,7 @@ export type Row = { readonly [column: string]: unknown }
 
 const FIRST_AGAIN_MS = 50
 const LONGEST_AGAIN_MS = 2_000
+const CONNECT_MS = 10_000
 
 /** Connections of `aside`, which are held for a statement or three. */
 const ASIDE = 2
@@ -57,9 +60,12 @@ export class Database {
         await client.query('commit')
         return result
       } catch (error) {
-        await client.query('rollback').catch((failure: Error) => {
-          broken = failure
-        })
+        if (isSilent(error)) broken = error
+        else {
+          await client.query('rollback').catch((failure: Error) => {
+            broken = failure
+          })
+        }
         throw error
       } finally {
         client.release(broken)
@@ -154,10 +160,13 @@ export class Database {
   }
 }
 
-function poolOf({ url, idleInTransactionMs, report }: DatabaseOptions, max: number): pg.Pool {
+function poolOf({ url, idleInTransactionMs, silenceMs, report }: DatabaseOptions, max: number): pg.Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max,
+    connectionTimeoutMillis: CONNECT_MS,
+    query_timeout: silenceMs,
+    keepAlive: true,
     idle_in_transaction_session_timeout: idleInTransactionMs,
     allowExitOnIdle: true,
   })

@@ -376,7 +376,14 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
   it('a bell that is back rings at once, be it that its lock is still held', async () => {
     const lock = 4_711n
     const rang: (string | undefined)[] = []
-    const bell = await Bell.open({ url, channel: 'bell', lock, report: () => {}, rang: (runId) => rang.push(runId) })
+    const bell = await Bell.open({
+      url,
+      channel: 'bell',
+      lock,
+      silenceMs: 60_000,
+      report: () => {},
+      rang: (runId) => rang.push(runId),
+    })
     const holder = new pg.Client({ connectionString: url })
     await holder.connect()
     const held = holder.query('select pg_advisory_lock($1)', [lock.toString()])

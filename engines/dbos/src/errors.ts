@@ -7,11 +7,17 @@ export const PLACE = 'DBOS'
 /** Classes of SQLSTATE that say that the server is away, starting, stopping or out of room, and the driver's own codes. */
 const AWAY = /^(08|53|57P|55P03|40|25P03|ECONN|ENOTFOUND|EPIPE|ETIMEDOUT|EAI_)/
 
+/** The driver's own word where nothing came back: what the server made of the statement, nobody knows. */
+export function isSilent(error: unknown): error is Error {
+  return error instanceof Error && error.message === 'Query read timeout'
+}
+
 /** Whether the same may work later. */
 function isAway(error: unknown): boolean {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown }
   if (typeof code === 'string') return AWAY.test(code)
   if (error instanceof AggregateError) return error.errors.some(isAway)
+  if (isSilent(error)) return true
   return (
     typeof message === 'string' && /connection|timeout exceeded when trying to connect|Client was closed/i.test(message)
   )
