@@ -95,4 +95,23 @@ export const POSTGRES: readonly Mutation[] = [
     test: 'stores/postgres/src/lost.test.ts',
     title: 'of which nobody here can tell whether it lives has a moment to connect again',
   },
+  {
+    name: 'in PostgreSQL whoever has had a run goes on showing something beside its status',
+    breaks: 'I3',
+    file: 'stores/postgres/src/runs/runs.ts',
+    find: "set note = $3 where id = $1 and fence = $2 and status = 'running'`",
+    put: 'set note = $3 where id = $1 and fence = $2`',
+    test: 'stores/postgres/src/contract.test.ts',
+    title: 'is refused to whoever does not have the run',
+    titleIn: 'testing/src/store/runs.ts',
+  },
+  {
+    name: 'in PostgreSQL a schema that was given is not used without CREATE on the database',
+    breaks: 'stores/postgres/README.md: a schema of their own that is there already',
+    file: 'stores/postgres/src/open.ts',
+    find: 'if (rowCount === 0) await client.query(`create schema',
+    put: 'if (rowCount !== null) await client.query(`create schema if not exists',
+    test: 'stores/postgres/src/open.test.ts',
+    title: 'is made in a schema that a user was given, who may create none',
+  },
 ]

@@ -242,4 +242,14 @@ export const SQLITE: readonly Mutation[] = [
     test: 'selvage/src/transaction.test.ts',
     title: 'a value that SQLite cannot hold is refused by its place',
   },
+  {
+    name: 'whoever comes shows something beside the status of a run',
+    breaks: 'I3',
+    file: 'stores/sqlite/src/runs/runs.ts',
+    find: 'where live.run = run.n and live.fence = ?)`',
+    put: 'where live.run = run.n and live.fence <= ?)`',
+    test: 'stores/sqlite/src/contract.test.ts',
+    title: 'is refused to whoever does not have the run',
+    titleIn: 'testing/src/store/runs.ts',
+  },
 ]
