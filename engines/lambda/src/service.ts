@@ -36,6 +36,12 @@ export interface HistoryOptions {
 /** ARNs of executions, by name: they never change. */
 const MAX_ARNS = 10_000
 const LIST_PAGE = 100
+/** The official client waits without end on a connection that ended without a word. Its own retries are within that time. */
+const SILENT_MS = 60_000
+
+interface How {
+  readonly abortSignal: AbortSignal
+}
 
 export class LambdaService {
   readonly functionName: string
@@ -63,7 +69,7 @@ export class LambdaService {
       DurableExecutionName: name,
       Payload: Buffer.from(text),
     })
-    const response = await this.asked(`begin execution ${name}`, () => this.client.send(command), [
+    const response = await this.asked(`begin execution ${name}`, (how) => this.client.send(command, how), [
       'DurableExecutionAlreadyStartedException',
     ])
     const arn = response?.DurableExecutionArn
@@ -86,7 +92,7 @@ export class LambdaService {
 
   async get(arn: string): Promise<Found | undefined> {
     const command = new GetDurableExecutionCommand({ DurableExecutionArn: arn })
-    const seen = await this.asked('describe an execution', () => this.client.send(command), [
+    const seen = await this.asked('describe an execution', (how) => this.client.send(command, how), [
       'ResourceNotFoundException',
     ])
     if (seen === undefined) return undefined
@@ -127,8 +133,8 @@ export class LambdaService {
       ...(before !== undefined && { StartedBefore: new Date(before) }),
       ...(from !== undefined && { StartedAfter: new Date(from) }),
     }
-    const pages = this.pages('list executions', (Marker) =>
-      this.client.send(new ListDurableExecutionsByFunctionCommand({ ...asked, Marker })),
+    const pages = this.pages('list executions', (Marker, how) =>
+      this.client.send(new ListDurableExecutionsByFunctionCommand({ ...asked, Marker }), how),
     )
     for await (const { DurableExecutions } of pages) yield* DurableExecutions ?? []
   }
@@ -136,8 +142,8 @@ export class LambdaService {
   async *events(arn: string, options: HistoryOptions = {}): AsyncGenerator<Event> {
     const { reverse = false, data = false, pageSize = 1_000 } = options
     const asked = { DurableExecutionArn: arn, IncludeExecutionData: data, ReverseOrder: reverse, MaxItems: pageSize }
-    const pages = this.pages('show the history of an execution', (Marker) =>
-      this.client.send(new GetDurableExecutionHistoryCommand({ ...asked, Marker })),
+    const pages = this.pages('show the history of an execution', (Marker, how) =>
+      this.client.send(new GetDurableExecutionHistoryCommand({ ...asked, Marker }), how),
     )
     for await (const { Events } of pages) yield* Events ?? []
   }
@@ -148,7 +154,7 @@ export class LambdaService {
       CallbackId: callbackId,
       Result: Buffer.from(text),
     })
-    const sent = await this.asked('take a callback', () => this.client.send(command), [
+    const sent = await this.asked('take a callback', (how) => this.client.send(command, how), [
       'CallbackTimeoutException',
       'ResourceNotFoundException',
       'InvalidParameterValueException',
@@ -162,9 +168,13 @@ export class LambdaService {
   }
 
   /** Undefined: the service refused, for one of `reasons`. */
-  private async asked<T>(what: string, ask: () => Promise<T>, reasons: readonly string[] = []): Promise<T | undefined> {
+  private async asked<T>(
+    what: string,
+    ask: (how: How) => Promise<T>,
+    reasons: readonly string[] = [],
+  ): Promise<T | undefined> {
     try {
-      return await ask()
+      return await ask({ abortSignal: AbortSignal.timeout(SILENT_MS) })
     } catch (error) {
       if (reasons.includes((error as Error).name)) return undefined
       throw unavailable(what, this.functionName, error)
@@ -174,12 +184,12 @@ export class LambdaService {
   /** Not the SDK's own: that one wants a client of its own copy of the SDK. */
   private async *pages<Page extends { readonly NextMarker?: string | undefined }>(
     what: string,
-    ask: (marker: string | undefined) => Promise<Page>,
+    ask: (marker: string | undefined, how: How) => Promise<Page>,
   ): AsyncGenerator<Page> {
     let page: Page | undefined
     do {
       const marker = page?.NextMarker
-      page = await this.asked(what, () => ask(marker))
+      page = await this.asked(what, (how) => ask(marker, how))
       if (page !== undefined) yield page
     } while (page?.NextMarker)
   }
