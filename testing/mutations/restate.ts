@@ -105,4 +105,14 @@ export const RESTATE: readonly Mutation[] = [
     test: 'engines/restate/src/server.test.ts',
     title: 'a run that is not found right after the server was away',
   },
+  {
+    name: 'on Restate a question is open until a worker has taken up its answer',
+    breaks: 'core/src/engines/reading-engine.ts: answered as soon as its answer is accepted',
+    file: 'engines/restate/src/records.ts',
+    find: 'return [...waiting.values(), ...taken]',
+    put: 'return taken',
+    test: 'engines/restate/src/conformance.test.ts',
+    title: 'an answer that comes while nobody works answers its question, and is acted on by whoever works next, once',
+    titleIn: 'testing/src/conformance/approvals.ts',
+  },
 ]

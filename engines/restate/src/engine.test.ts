@@ -347,6 +347,24 @@ describe.skipIf(missing !== undefined)('on Restate', { timeout: 120_000 }, () =>
     expect(await counted()).toBe(ofOne)
   })
 
+  it('I4: a question is answered though its answer stands in a queue behind another signal, and says by whom', async () => {
+    const worker = await working()
+    await worker.start('ask', { program: 'ask', input: null })
+    await until(worker, 'ask', ({ status }) => status === 'suspended')
+    await worker.close()
+    const { engine, host } = await open()
+    await engine.signal('ask', { id: 'before', name: 'other', payload: null })
+    await engine.signal('ask', { id: 'ap_ask', name: 'ap_ask', payload: { approved: false }, by: 'eve' })
+    expect(await engine.question('ap_ask')).toMatchObject({ status: 'answered', answer: { by: 'eve' } })
+    expect((await engine.questions({ status: 'open' })).items).toEqual([])
+    const first = { by: 'eve', payload: { approved: false } }
+    const late = await engine.signal('ask', { id: 'ap_ask', name: 'ap_ask', payload: { approved: true } })
+    expect(late).toMatchObject({ accepted: false, first })
+    await engine.serve(host(enginePrograms(() => {})))
+    await until(engine, 'ask', ({ outcome }) => outcome !== undefined)
+    expect(await engine.question('ap_ask')).toMatchObject({ status: 'answered', answer: first })
+  })
+
   it('a large value lies beside the journal', async () => {
     const engine = await working()
     await engine.start('large', { program: 'large', input: LARGE })

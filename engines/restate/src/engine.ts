@@ -151,14 +151,14 @@ class OnRestate extends ReadingEngine<Known> implements RestateEngine {
   }
 
   protected async readAnswers(records: readonly QuestionRecord[]): Promise<ReadonlyMap<string, Signal>> {
-    return new Map((await this.records.signals(records)).map((signal) => [signal.id, signal]))
+    return new Map((await this.records.answers(records)).map((signal) => [signal.id, signal]))
   }
 
   private async firstOf(runId: string, id: string, invocation: string): Promise<Signal | undefined> {
     return (await this.records.input<Signal>(invocation)) ?? (await this.records.signals([{ runId, id }]))[0]
   }
 
-  /** What the server has accepted can be read a moment later; what stands in a queue, when a worker is there. */
+  /** What the server has accepted can be read a moment later. */
   private async soon<T>(look: () => Promise<T | undefined>): Promise<T> {
     for (;;) {
       this.checkOpen()

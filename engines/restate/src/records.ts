@@ -30,7 +30,7 @@ import { endedByRestate } from './errors.ts'
 import { type Claim, signalKey } from './inbox.ts'
 import { type Begin, entriesKey, type KeptRun, newRun, RUN_KEY, type Services } from './kept.ts'
 import type { Partitions } from './partitions.ts'
-import { quoted, type RestateServer } from './server.ts'
+import { idempotencyKeyOf, quoted, type RestateServer } from './server.ts'
 import { inputOf, runResult } from './wire.ts'
 
 interface StateRow {
@@ -174,7 +174,24 @@ export class Records {
     return rows.map(({ value_utf8 }) => JSON.parse(value_utf8) as Signal)
   }
 
-  /** What an invocation was called with; undefined while it stands in a queue, or when it is over. */
+  /** The answers of these questions that were accepted: taken up, or on their way to an inbox that no worker serves. */
+  async answers(asked: readonly QuestionRecord[]): Promise<readonly Signal[]> {
+    if (asked.length === 0) return []
+    const ofRuns = await this.partitions.among(
+      'target_service_key',
+      asked.map(({ runId }) => runId),
+    )
+    const keys = asked.map(({ id }) => quoted(idempotencyKeyOf(id))).join(', ')
+    const sent = await this.server.query<{ readonly id: string }>(
+      `select id from sys_invocation_status where target_service_name = ${quoted(this.services.inbox)}
+        and status <> 'completed' and ${ofRuns} and idempotency_key in (${keys})`,
+    )
+    // Behind that look: what was taken up since is among them.
+    const [taken, waiting] = await Promise.all([this.signals(asked), this.inputs<Signal>(sent.map(({ id }) => id))])
+    return [...waiting.values(), ...taken]
+  }
+
+  /** What an invocation was called with, be it that it stands in a queue; undefined when it is over. */
   async input<T>(invocation: string): Promise<T | undefined> {
     return (await this.inputs<T>([invocation])).get(invocation)
   }

@@ -51,7 +51,7 @@ export class RestateServer {
 
   /** Resolves when the invocation is durable, whether or not a worker is there. */
   async send(target: Target, body: unknown, idempotencyKey?: string): Promise<Receipt> {
-    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': encodeURIComponent(idempotencyKey) }
+    const headers = idempotencyKey === undefined ? {} : { 'idempotency-key': idempotencyKeyOf(idempotencyKey) }
     return (await this.post(this.urlOf(target, '/send'), body, headers)) as Receipt
   }
 
@@ -119,6 +119,11 @@ async function patiently<T>({ tries, againMs }: Patience, ask: () => Promise<T>)
 
 function isServersFault(error: unknown): boolean {
   return SelvageError.is(error) && Number(error.details.status) >= 500
+}
+
+/** As the server knows it: a header has no place for every character. */
+export function idempotencyKeyOf(key: string): string {
+  return encodeURIComponent(key)
 }
 
 /** A string in SQL. */

@@ -63,11 +63,16 @@ export const approvals: Section = {
       await opened().work()
     })
 
-    test('an answer that comes while nobody works is acted on by whoever works next, once', async () => {
+    test('an answer that comes while nobody works answers its question, and is acted on by whoever works next, once', async () => {
       await opened().start('r2', 'asking', { to: 'bob' })
       const question = await asked('r2')
       await opened().rest()
       expect(await answer(question, { approved: true })).toEqual({ accepted: true })
+      const { engine } = opened()
+      expect((await engine.questions?.({ runId: 'r2', status: 'open' }))?.items ?? []).toEqual([])
+      if (engine.question !== undefined) {
+        expect(await engine.question(question.id)).toMatchObject({ status: 'answered', answer: { by: 'eve' } })
+      }
       await opened().work()
       expect(await opened().ended('r2')).toHaveProperty('ok')
       expect(sent.filter((runId) => runId === 'r2').length).toBe(1)
