@@ -97,4 +97,13 @@ export const LAMBDA: readonly Mutation[] = [
     title: 'a child that ends when its parent has failed is heard of by a retry',
     titleIn: 'testing/src/conformance/children.ts',
   },
+  {
+    name: 'on Lambda a connection that ended without a word is waited for, for ever',
+    breaks: 'engines/lambda/README.md: a connection to the service ends without a word',
+    file: 'engines/lambda/src/service.ts',
+    find: 'AbortSignal.timeout(SILENT_MS)',
+    put: 'new AbortController().signal',
+    test: 'engines/lambda/src/service.test.ts',
+    title: 'a connection on which nothing comes back is given up',
+  },
 ]

@@ -115,4 +115,13 @@ export const RESTATE: readonly Mutation[] = [
     title: 'an answer that comes while nobody works answers its question, and is acted on by whoever works next, once',
     titleIn: 'testing/src/conformance/approvals.ts',
   },
+  {
+    name: 'on Restate an answer that does not come is waited for as long as fetch does',
+    breaks: 'engines/restate/README.md: a connection ends without a word',
+    file: 'engines/restate/src/server.ts',
+    find: 'const SILENT_MS = 60_000',
+    put: 'const SILENT_MS = 300_000',
+    test: 'engines/restate/src/server.test.ts',
+    title: 'an answer of which nothing comes for a minute is given up, and one that comes slowly is not',
+  },
 ]

@@ -1,11 +1,13 @@
 /** What is said to a server, whatever it is: one that only listens. */
-import { createServer, type IncomingHttpHeaders, type Server } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Host } from '@selvage/core'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { type RestateEngine, restateEngine } from './engine.ts'
 import type { RestateOptions } from './options.ts'
+import { RestateServer } from './server.ts'
 
 interface Said {
   readonly path: string
@@ -24,14 +26,18 @@ let engine: RestateEngine | undefined
 let refuses = 0
 /** So many reads find it away. */
 let awayFor = 0
+/** What it does in place of an answer. */
+let answers: ((response: ServerResponse) => void) | undefined
 const said: Said[] = []
 beforeEach(async () => {
   said.length = 0
   refuses = 0
   awayFor = 0
+  answers = undefined
   server = createServer(async (request, response) => {
     const body = await text(request)
     said.push({ path: request.url ?? '', headers: request.headers, body: JSON.parse(body) })
+    if (answers !== undefined) return answers(response)
     if (request.url === '/deployments' && refuses-- > 0) response.statusCode = 500
     if (request.url === '/query' && awayFor-- > 0) response.statusCode = 503
     response.setHeader('content-type', 'application/json').end(JSON.stringify(ANSWER))
@@ -40,7 +46,9 @@ beforeEach(async () => {
   url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 })
 afterEach(async () => {
+  vi.useRealTimers()
   await engine?.close()
+  server.closeAllConnections()
   await new Promise((resolve) => void server.close(resolve))
 })
 
@@ -72,6 +80,28 @@ it('a run that is not found right after the server was away is looked for until 
   } finally {
     later.mockRestore()
   }
+})
+
+it('an answer of which nothing comes for a minute is given up, and one that comes slowly is not', async () => {
+  const asked = async (): Promise<{ rows: Promise<unknown>; response: ServerResponse }> => {
+    const heard = Promise.withResolvers<ServerResponse>()
+    answers = heard.resolve
+    const rows = new RestateServer({ ingress: url, admin: url, headers: {} }).query('select')
+    return { rows, response: await heard.promise }
+  }
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+  const slow = await asked()
+  for (const part of JSON.stringify(ANSWER)) {
+    vi.advanceTimersByTime(10_000)
+    await new Promise<void>((resolve) => void slow.response.write(part, () => resolve()))
+    await sleep(1)
+  }
+  slow.response.end()
+  expect(await slow.rows).toEqual([])
+
+  const { rows } = await asked()
+  vi.advanceTimersByTime(60_000)
+  await expect(rows).rejects.toMatchObject({ code: 'UNAVAILABLE', cause: { message: 'Nothing came for 60000 ms.' } })
 })
 
 it('a worker makes itself known at the port that it listens on, or as `advertise` says', async () => {

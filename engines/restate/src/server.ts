@@ -32,6 +32,8 @@ const QUERY: Patience = { tries: 100, againMs: 100 }
 const REGISTER: Patience = { tries: 5, againMs: 200 }
 /** It sends an answer in parts. On a connection that is kept the last one may wait 40 ms for an acknowledgement of the first. */
 const ANSWERED_AT_ONCE = { connection: 'close' }
+/** Milliseconds. It sends what it reads as it reads it. */
+const SILENT_MS = 60_000
 /** Milliseconds. A server that was killed answers from what it had on disk before it has read its own log again. */
 const CATCHES_UP = 10_000
 
@@ -89,19 +91,32 @@ export class RestateServer {
   private async post(url: string, body: unknown, more: ServerOptions['headers'] = {}): Promise<unknown> {
     const json = { 'content-type': 'application/json', accept: 'application/json' }
     const headers = { ...this.options.headers, ...json, ...more }
-    let status: number
-    let text: string
-    try {
-      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body) })
-      status = response.status
-      text = await response.text()
-    } catch (error) {
-      this.failedAt = performance.now()
-      throw unreachable(url, error)
-    }
+    const { status, text } = await answered(url, { method: 'POST', headers, body: JSON.stringify(body) }).catch(
+      (error) => {
+        this.failedAt = performance.now()
+        throw unreachable(url, error)
+      },
+    )
     if (status >= 500) this.failedAt = performance.now()
     if (status >= 300) throw refused(url, status, text)
     return text === '' ? undefined : JSON.parse(text)
+  }
+}
+
+/** Rejects where nothing comes for too long: by itself `fetch` waits five minutes on a connection that ended without a word. */
+async function answered(url: string, request: RequestInit): Promise<{ status: number; text: string }> {
+  const silence = new AbortController()
+  const timer = setTimeout(() => silence.abort(new Error(`Nothing came for ${SILENT_MS} ms.`)), SILENT_MS)
+  try {
+    const response = await fetch(url, { ...request, signal: silence.signal })
+    const parts: Uint8Array[] = []
+    for await (const part of response.body ?? []) {
+      timer.refresh()
+      parts.push(part)
+    }
+    return { status: response.status, text: Buffer.concat(parts).toString() }
+  } finally {
+    clearTimeout(timer)
   }
 }
 
