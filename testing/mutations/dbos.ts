@@ -174,4 +174,13 @@ export const DBOS: readonly Mutation[] = [
     test: 'engines/dbos/src/silent.test.ts',
     title: 'a bell is made again, with its lock',
   },
+  {
+    name: 'on DBOS a pooler that hands connections out by the transaction is taken for the server',
+    breaks: 'engines/dbos/README.md: refused with UNSUPPORTED',
+    file: 'engines/dbos/src/database.ts',
+    find: 'if (await this.isHandedOn()) throw handedOn(this.where)',
+    put: '',
+    test: 'engines/dbos/src/engine.test.ts',
+    title: 'works behind a pooler in session mode, and refuses one that hands connections out by the transaction',
+  },
 ]

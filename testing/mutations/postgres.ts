@@ -114,4 +114,22 @@ export const POSTGRES: readonly Mutation[] = [
     test: 'stores/postgres/src/open.test.ts',
     title: 'is made in a schema that a user was given, who may create none',
   },
+  {
+    name: 'in PostgreSQL a pooler that hands connections out by the transaction is taken for the server',
+    breaks: 'stores/postgres/README.md: refused with UNSUPPORTED',
+    file: 'stores/postgres/src/pooler.ts',
+    find: 'return (await processOf(second)) === first',
+    put: 'return (await processOf(second)) !== (await processOf(second))',
+    test: 'stores/postgres/src/open.test.ts',
+    title: 'is refused behind a pooler that hands connections out by the transaction',
+  },
+  {
+    name: 'in PostgreSQL a connection is made with parameters that a pooler does not know',
+    breaks: 'stores/postgres/README.md: one in session mode is fine',
+    file: 'stores/postgres/src/database.ts',
+    find: '    query_timeout: SILENCE_MS,\n',
+    put: '    query_timeout: SILENCE_MS,\n    idle_in_transaction_session_timeout: STANDSTILL_MS,\n',
+    test: 'stores/postgres/src/open.test.ts',
+    title: 'is there behind a pooler that keeps a connection for whom it has',
+  },
 ]

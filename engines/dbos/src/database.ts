@@ -1,6 +1,6 @@
 /** The connections to the database that DBOS and our own tables share, and who makes both schemas. */
 import pg from 'pg'
-import { isSilent, schemaTaken, schemaTooNew, toSelvage } from './errors.ts'
+import { handedOn, isSilent, schemaTaken, schemaTooNew, toSelvage } from './errors.ts'
 import { SCHEMA_VERSION, schemaSql } from './schema.ts'
 import { makeTables, SDK_VERSION } from './sdk.ts'
 
@@ -109,11 +109,12 @@ export class Database {
     const { schema } = this
     const wanted = `${SCHEMA_VERSION} ${SDK_VERSION}`
     const found = await this.migrated(this.pool)
+    if (found === undefined) await createDatabase(this.options.url)
+    if (await this.isHandedOn()) throw handedOn(this.where)
     if (found === wanted) return
     const version = Number(found?.split(' ')[0] ?? 0)
     if (version > SCHEMA_VERSION) throw schemaTooNew(schema, version)
     if (found === '' && (await this.isTaken())) throw schemaTaken(schema, this.where)
-    if (found === undefined) await createDatabase(this.options.url)
     const client = await this.pool.connect()
     try {
       await this.alone(client)
@@ -135,6 +136,21 @@ export class Database {
   private async alone(client: pg.PoolClient): Promise<void> {
     const lock = `select pg_try_advisory_lock(hashtextextended('selvage tables', 0)) as mine`
     while (!(await client.query(lock)).rows[0].mine) await new Promise((resolve) => setTimeout(resolve, FIRST_AGAIN_MS))
+  }
+
+  /**
+   * By a pooler, to another process of the server with each transaction: locks and LISTEN, DBOS's as well, need one that stays.
+   * Of three questions of two connections it answers two in one process, or the two of one connection in two.
+   */
+  private async isHandedOn(): Promise<boolean> {
+    const clients = await Promise.all([this.pool.connect(), this.aside.connect()])
+    try {
+      const [one, other] = clients
+      const first = await processOf(one)
+      return (await processOf(one)) !== first || (await processOf(other)) === first
+    } finally {
+      for (const client of clients) client.release()
+    }
   }
 
   /** By somebody else's tables. Ours come with `meta`, in one transaction: behind the same lookup another process may have made them. */
@@ -167,13 +183,20 @@ function poolOf({ url, idleInTransactionMs, silenceMs, report }: DatabaseOptions
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: silenceMs,
     keepAlive: true,
-    idle_in_transaction_session_timeout: idleInTransactionMs,
     allowExitOnIdle: true,
+    // In a statement: PgBouncer refuses it as a parameter of a connection that is made.
+    onConnect: async (client) => {
+      await client.query(`set idle_in_transaction_session_timeout to ${idleInTransactionMs}`)
+    },
   })
   // Of connections that nobody uses: the next one that is needed is made anew.
   pool.on('error', report)
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
+}
+
+async function processOf(client: pg.PoolClient): Promise<unknown> {
+  return (await client.query('select pg_backend_pid() as pid')).rows[0]?.pid
 }
 
 /** From the database that every server has. Another process may be faster. */

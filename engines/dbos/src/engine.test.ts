@@ -11,7 +11,7 @@ import { DBOSClient } from '@dbos-inc/dbos-sdk'
 import type { Entry, Program, StepContext } from '@selvage/core'
 import { nodePlatform } from '@selvage/runtime-node'
 import { ended, enginePrograms, isSuspended, until } from '@selvage/testing'
-import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { noPostgres, PostgresTestServer, TestPooler } from '@selvage/testing/servers'
 import pg from 'pg'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { DATABASE, openIn } from '../test/under-test.ts'
@@ -592,6 +592,28 @@ describe.skipIf(missing !== undefined)('on DBOS', { timeout: 120_000 }, () => {
     })
     await client.query('drop table theirs.run')
     expect(await engine.start('r', { program: 'count', input: 1 })).toEqual({ created: true })
+  })
+
+  it('works behind a pooler in session mode, and refuses one that hands connections out by the transaction', async ({
+    skip,
+  }) => {
+    if (!server.isOwn) return skip('the pooler knows no passwords')
+    const through = async (mode: 'session' | 'transaction'): Promise<string> => {
+      const pooler = await TestPooler.open(url, mode)
+      onTestFinished(() => pooler.close())
+      return pooler.url
+    }
+    const { engine: refused } = await open({ url: await through('transaction') })
+    await expect(refused.describe('r')).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('hands connections out by the transaction'),
+      hint: expect.stringContaining('session'),
+    })
+    const engine = await working({ url: await through('session') })
+    await engine.start('r', { program: 'charge', input: null })
+    for (const id of ['go', 'end']) await engine.signal('r', { id, name: id, payload: null })
+    expect(await ended(engine, 'r')).toEqual({ ok: 'charged' })
+    await engine.close()
   })
 
   it('says that there is one DBOS in a process, what is wrong with its options, and where the database should be', async () => {

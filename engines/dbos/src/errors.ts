@@ -50,6 +50,13 @@ export function toSelvage(error: unknown, where: string): unknown {
   })
 }
 
+export function handedOn(where: string): UsageError {
+  return new UsageError('UNSUPPORTED', `${where} is a pooler that hands connections out by the transaction.`, {
+    hint: 'Give the url of the server itself, or of a pooler in session mode: locks and LISTEN need a connection that stays.',
+    details: { where },
+  })
+}
+
 export function schemaTooNew(schema: string, version: number): EngineError {
   return new EngineError('SCHEMA_TOO_NEW', `Schema ${schema} was written by a newer version of Selvage (${version}).`, {
     hint: 'Install that version here too.',

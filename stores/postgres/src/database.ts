@@ -240,7 +240,6 @@ function clientSettings(url: string): pg.ClientConfig {
     fallback_application_name: 'selvage',
     connectionTimeoutMillis: CONNECT_MS,
     query_timeout: SILENCE_MS,
-    idle_in_transaction_session_timeout: STANDSTILL_MS,
     keepAlive: true,
     keepAliveInitialDelayMillis: CONNECT_MS,
     types: {
@@ -251,9 +250,14 @@ function clientSettings(url: string): pg.ClientConfig {
   }
 }
 
-/** A new connection. A server that waits for replicas as well goes on to do so. */
+/**
+ * A new connection. A server that waits for replicas as well goes on to do so. Said in statements, since PgBouncer knows next to
+ * none of the parameters that could be said while it is made.
+ */
 async function prepare(client: pg.ClientBase, { schema, durability }: Settings): Promise<void> {
-  await client.query(`set search_path to ${pg.escapeIdentifier(schema)}`)
+  await client.query(
+    `set search_path to ${pg.escapeIdentifier(schema)}; set idle_in_transaction_session_timeout to ${STANDSTILL_MS}`,
+  )
   if (durability === 'normal') await client.query('set synchronous_commit to off')
   else {
     const { rows } = await client.query<{ synchronous_commit: string }>('show synchronous_commit')

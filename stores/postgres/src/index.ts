@@ -2,8 +2,8 @@
  * The store on PostgreSQL: journals, blobs, inboxes and leases in one schema of a database, for workers on any number of
  * machines. Where one machine is enough the store on SQLite needs no server and is faster.
  *
- * It keeps one connection for itself (session.ts), so it must not be put behind a pooler that hands connections out by the
- * transaction.
+ * It keeps one connection for itself (session.ts), so it is refused behind a pooler that hands connections out by the
+ * transaction (pooler.ts).
  */
 import { type OptionNames, refuseUnknown, type Store, UsageError } from '@selvage/core'
 import { Bell } from './bell.ts'
@@ -56,7 +56,7 @@ const FEWEST_CONNECTIONS = 2
  * Opens a store, and makes its schema at the first opening.
  *
  * Rejects with BAD_INPUT (UsageError) for a url, user or database that does not exist, UNSUPPORTED for a server older than
- * PostgreSQL 13, UNAVAILABLE (EngineError) where no server answers, SCHEMA_TOO_NEW for a schema of a newer Selvage, READ_ONLY
+ * PostgreSQL 13 and for a pooler that hands connections out by the transaction, UNAVAILABLE (EngineError) where no server answers, SCHEMA_TOO_NEW for a schema of a newer Selvage, READ_ONLY
  * for a replica or a user without the rights.
  */
 export async function postgresStore(options: PostgresStoreOptions): Promise<Store> {

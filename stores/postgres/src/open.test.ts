@@ -1,8 +1,8 @@
 import type { Store } from '@selvage/core'
-import { noPostgres, PostgresTestServer } from '@selvage/testing/servers'
+import { noPostgres, PostgresTestServer, TestPooler } from '@selvage/testing/servers'
 import { claimed, enlisted, step } from '@selvage/testing/store'
 import pg from 'pg'
-import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type Place, place } from '../test/place.ts'
 import { postgresStore } from './index.ts'
 
@@ -96,6 +96,24 @@ describe.skipIf(missing !== undefined)('a store', () => {
         grant select, insert, update, delete on all tables in schema "${here.schema}" to ${role};
         grant usage on all sequences in schema "${here.schema}" to ${role}`)
       expect(await worksOn(await here.open({ url }))).toBe(2)
+    })
+  })
+
+  it('is there behind a pooler that keeps a connection for whom it has', async ({ skip }) => {
+    if (server?.isOwn !== true) return skip('the pooler knows no passwords')
+    const pooler = await TestPooler.open(url, 'session')
+    onTestFinished(() => pooler.close())
+    expect(await worksOn(await here.open({ url: pooler.url }))).toBe(2)
+  })
+
+  it('is refused behind a pooler that hands connections out by the transaction', async ({ skip }) => {
+    if (server?.isOwn !== true) return skip('the pooler knows no passwords')
+    const pooler = await TestPooler.open(url, 'transaction')
+    onTestFinished(() => pooler.close())
+    await expect(here.open({ url: pooler.url })).rejects.toMatchObject({
+      code: 'UNSUPPORTED',
+      message: expect.stringContaining('hands connections out by the transaction'),
+      hint: expect.stringContaining('session'),
     })
   })
 

@@ -8,6 +8,7 @@ import pg from 'pg'
 import { connect, type Settings } from './database.ts'
 import { failure } from './failure.ts'
 import { MIGRATIONS } from './migrations.ts'
+import { isHandedOn } from './pooler.ts'
 
 /** `pg_current_snapshot`, `gen_random_uuid`: PostgreSQL 13. */
 const OLDEST_SERVER = 130_000
@@ -19,6 +20,7 @@ export async function openDatabase(settings: Settings, mayCreate: boolean): Prom
     const client = await connect(settings)
     try {
       const isSafe = await look(client, location)
+      if (await isHandedOn(client, () => connect(settings))) throw handedOn(location)
       await migrate(client, settings, mayCreate)
       return durability === 'full' && isSafe ? 'machine-crash' : 'process'
     } finally {
@@ -58,6 +60,13 @@ async function look(client: pg.Client, location: string): Promise<boolean> {
     })
   }
   return fsync === 'on'
+}
+
+function handedOn(location: string): UsageError {
+  return new UsageError('UNSUPPORTED', `${location} is a pooler that hands connections out by the transaction.`, {
+    hint: 'Give the url of the server itself, or of a pooler in session mode: locks and LISTEN need a connection that stays.',
+    details: { location },
+  })
 }
 
 async function migrate(client: pg.Client, { schema, location }: Settings, mayCreate: boolean): Promise<void> {
