@@ -401,6 +401,7 @@ export interface Engine {
   list?(query: RunQuery): Promise<Page<RunSummary>>
   /** Steps whose recorded outcome is `unknown`, of all runs, newest first. */
   unknownSteps?(query: UnknownQuery): Promise<Page<UnknownStep>>
+  /** A question is answered as soon as its answer is accepted, be it that nobody works. */
   questions?(query: QuestionQuery): Promise<Page<QuestionRecord>>
   question?(id: string): Promise<QuestionRecord>
   /** What budgets are counted in. `raise` also answers the questions that are open for want of it. */
