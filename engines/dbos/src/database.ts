@@ -140,16 +140,15 @@ export class Database {
 
   /**
    * By a pooler, to another process of the server with each transaction: locks and LISTEN, DBOS's as well, need one that stays.
-   * Of three questions of two connections it answers two in one process, or the two of one connection in two.
+   * Asked on one connection twice and on another once, the server itself answers from one process, the same, and another.
    */
   private async isHandedOn(): Promise<boolean> {
-    const clients = await Promise.all([this.pool.connect(), this.aside.connect()])
+    const client = await this.pool.connect()
     try {
-      const [one, other] = clients
-      const first = await processOf(one)
-      return (await processOf(one)) !== first || (await processOf(other)) === first
+      const first = await processOf(client)
+      return (await processOf(client)) !== first || (await processOf(this.aside)) === first
     } finally {
-      for (const client of clients) client.release()
+      client.release()
     }
   }
 
@@ -195,8 +194,8 @@ function poolOf({ url, idleInTransactionMs, silenceMs, report }: DatabaseOptions
   return pool
 }
 
-async function processOf(client: pg.PoolClient): Promise<unknown> {
-  return (await client.query('select pg_backend_pid() as pid')).rows[0]?.pid
+async function processOf(place: Pick<pg.Pool, 'query'>): Promise<unknown> {
+  return (await place.query('select pg_backend_pid() as pid')).rows[0]?.pid
 }
 
 /** From the database that every server has. Another process may be faster. */
