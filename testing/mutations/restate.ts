@@ -20,6 +20,17 @@ export const RESTATE: readonly Mutation[] = [
     title: 'I4: of many that are sent at once under one id one is accepted, and all are told the same first',
   },
   {
+    name: 'on Restate a run is asked for again and again at a worker that has not its program',
+    breaks: 'engines/restate/README.md',
+    file: 'engines/restate/src/worker.ts',
+    find: 'for (const session of sessions) session.close()',
+    put: 'void sessions',
+    test: 'engines/restate/src/conformance.test.ts',
+    title: 'not by one that has its program in another version only; by one that has it, beside that one',
+    titleIn: 'testing/src/conformance/takeover.ts',
+    processes: true,
+  },
+  {
     name: 'on Restate a run that kills its workers is tried for ever',
     breaks: 'docs/advance.md, rule 9',
     file: 'engines/restate/src/inbox.ts',

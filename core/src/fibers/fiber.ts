@@ -3,9 +3,7 @@
  * the journal has made of it.
  *
  * It knows three kinds of entries: those it has *produced* (nobody else has them yet), those that were *replied* to an
- * engine and wait for its acknowledgement, and those that are acknowledged and *queued* to be settled. Entries are
- * settled in journal order, one at a time; between two that reach the program, the program is drained. So what it sees
- * live and what it sees on replay is the same sequence.
+ * engine and wait for its acknowledgement, and those that are acknowledged and *queued* to be settled (settling.ts).
  *
  * A step is started only when the fiber is live (replay is over) and an advance is granted. A dropped fiber never
  * settles another promise: its program hangs and is collected.
@@ -20,7 +18,6 @@ import { ForkView } from '../journal/fork-view.ts'
 import { idempotencyKey } from '../journal/keys.ts'
 import { cancelledOutcome, Known, madeAgain, standing } from '../journal/known.ts'
 import { unpacked } from '../journal/unpacked.ts'
-import { Unsettled } from '../journal/unsettled.ts'
 import type { LiveNote, Manifest, Outbound, Program, Runtime } from '../ports.ts'
 import { decode, encode, errorToJson } from '../values/codec.ts'
 import { readable } from '../values/error-json.ts'
@@ -35,6 +32,7 @@ import { Gate } from './gate.ts'
 import { Mailbox } from './mailbox.ts'
 import { Notes } from './notes.ts'
 import { Owed } from './owed.ts'
+import { Settling } from './settling.ts'
 import { Shown } from './shown.ts'
 import { UndoNote } from './undoing.ts'
 
@@ -99,9 +97,7 @@ export class Fiber {
   readonly failures: Failures = new Failures()
   readonly consequences: Consequences = new Consequences()
   readonly chance: Chance = new Chance(this)
-  readonly unsettled: Unsettled = new Unsettled()
-  /** When that was acknowledged of which the program was told last: its time. */
-  settledAt = 0
+  readonly settling: Settling = new Settling(this)
   /** When this process took the run up: host time. */
   takenUpAt = 0
   /** What retries of the run have made void, and when the last one did. */
@@ -111,11 +107,8 @@ export class Fiber {
   private reopenedAt: number | undefined
   private begunAt: number | undefined
   private ended = false
-  private undrained = false
   private readonly abort = new AbortController()
   private readonly lifetime = new AbortController()
-  /** Keys of steps that a cancel took from their callers before they were started. */
-  private readonly abandoned = new Map<string, AskedStep>()
   private hostTime = { at: 0, since: 0 }
 
   constructor(env: FiberEnvironment, program: Program, runId: string, start: Start) {
@@ -147,19 +140,13 @@ export class Fiber {
     }
     if (this.program.resume === 'fold') {
       for (const entry of valid) this.known.take(entry)
-      this.settledAt = this.known.lastAt
+      this.settling.toldAt = this.known.lastAt
       this.history = await unpacked(valid, this.env.offload)
-      if (this.isStopped) this.abort.abort(this.cancelError())
+      if (this.isStopped) this.tellStopped(this.cancelError())
     } else {
-      this.unsettled.push(valid)
       for (const entry of valid) if (entry.type === 'state') this.notes.mark(entry.key)
       this.agreement = new Agreement(this, this.acknowledged)
-      const first = valid[0]
-      if (first?.type === 'start') {
-        this.known.take(first)
-        this.settledAt = first.at
-        this.unsettled.shift()
-      }
+      this.settling.push(valid)
     }
     if (entries.length > 0) this.launch()
   }
@@ -181,7 +168,7 @@ export class Fiber {
 
   /** Runs the program. Called once the salt is durable. */
   private launch(): void {
-    this.undrained = true
+    this.settling.needsDrain = true
     // The program starts in a later microtask, outside of any step's or request's context.
     const { context } = this.env.runtime
     const begin = (): void => {
@@ -226,7 +213,7 @@ export class Fiber {
     return Math.max(this.known.lastAt, Math.round(at + this.env.runtime.clock.monotonic() - since))
   }
 
-  // ── producing and settling entries ────────────────────────────────────────────────────────────────────────────────
+  // ── producing entries ─────────────────────────────────────────────────────────────────────────────────────────────
 
   /** After the end nothing is recorded, also where its append failed and is tried again. */
   produce(body: EntryBody & Pick<Entry, 'sent'>): void {
@@ -240,14 +227,7 @@ export class Fiber {
   /** The engine or store holds these entries now. */
   acknowledge(entries: readonly Entry[]): void {
     this.acknowledged += entries.length
-    this.unsettled.push(entries)
-    const first = entries[0]
-    if (first?.type === 'start') {
-      this.known.take(first)
-      this.settledAt = first.at
-      this.unsettled.shift()
-      this.launch()
-    }
+    if (this.settling.push(entries)) this.launch()
   }
 
   /** The run is cancelled, or past its point of no return: nothing new begins. */
@@ -257,7 +237,7 @@ export class Fiber {
 
   /** That is durable, but the program has not been told: what it asks for meanwhile will be refused. */
   get isCancelAhead(): boolean {
-    return this.unsettled.some(
+    return this.settling.queue.some(
       (entry) => entry.type === 'undo' || (entry.type === 'signal' && entry.signal.name === '$cancel'),
     )
   }
@@ -273,146 +253,9 @@ export class Fiber {
     return !this.live && this.acknowledged > 1 && this.program.resume === 'replay'
   }
 
-  /** Settles everything that is acknowledged. A promise only where something has to be waited for: mostly it is one entry. */
-  settleAll(): Promise<void> | undefined {
-    for (let entry = this.unsettled.first; entry !== undefined && !this.dropped; entry = this.unsettled.first) {
-      if (this.undrained && reachesProgram(entry)) return this.drain().then(() => this.settleAll())
-      this.unsettled.shift()
-      // A program that disagrees with its journal is told nothing more.
-      if (this.agreement.disagreement !== undefined && entry.type !== 'end') continue
-      const settling = this.settle(entry)
-      if (reachesProgram(entry)) this.undrained = true
-      if (settling !== undefined) return settling.then(() => this.settleAll())
-    }
-    return undefined
-  }
-
-  /** Lets the program react to what it was given. */
-  async drain(): Promise<void> {
-    this.undrained = false
-    await this.env.runtime.drain()
-  }
-
-  get needsDrain(): boolean {
-    return this.undrained
-  }
-
-  /** A macrotask has passed anyway. */
-  drained(): void {
-    this.undrained = false
-  }
-
-  private settle(entry: Entry): Promise<void> | undefined {
-    if (entry.type === 'step') return this.settleStep(entry)
-    this.known.take(entry)
-    switch (entry.type) {
-      case 'retry':
-        return this.settleRetry(entry)
-      case 'signal':
-        this.mailbox.settleSignal(entry.signal)
-        if (entry.signal.name === '$cancel') this.settleCancel(entry.at)
-        return undefined
-      case 'wait':
-        return this.mailbox.settleWait(entry.key)
-      case 'open':
-      case 'state':
-        this.notes.settle(entry)
-        return undefined
-      case 'undo':
-        if (!this.abort.signal.aborted) this.settleCancel(entry.at)
-        this.given(entry.at)
-        this.undoNote.settle(entry)
-        return undefined
-      default:
-        return undefined
-    }
-  }
-
-  private settleStep(entry: EntryOf<'step'>): Promise<void> | undefined {
-    const step = this.steps.get(entry.key)
-    const agreed = step !== undefined && this.agreement.matches(step.op, entry)
-    const abandoned = this.abandoned.get(entry.key)
-    this.abandoned.delete(entry.key)
-    this.known.take(entry, agreed || abandoned !== undefined)
-    // Its caller has heard of the cancel; what else an outcome changes is the same as where the step was in flight.
-    if (abandoned !== undefined) return this.deliver(abandoned, entry)
-    if (!agreed) return undefined
-    this.steps.delete(entry.key)
-    return this.deliver(step, entry)
-  }
-
-  /** What a cancel took from its caller and may have begun all the same, in another process: asked again what became of it. */
-  retake(key: string): AskedStep | undefined {
-    const step = this.abandoned.get(key)
-    if (step === undefined) return undefined
-    this.abandoned.delete(key)
-    this.steps.set(key, step)
-    return step
-  }
-
-  private settleRetry(entry: EntryOf<'retry'>): undefined {
-    const step = this.steps.get(entry.key)
-    if (step === undefined) return
-    if (this.abort.signal.aborted && !step.shielded) {
-      // The cancel came while the attempt failed.
-      this.steps.delete(entry.key)
-      return
-    }
-    step.phase = 'asked'
-    step.attempt = entry.attempt + 1
-    step.notBefore = entry.retryAt
-  }
-
-  private settleCancel(at: number): void {
-    const error = this.cancelError()
-    this.given(at)
-    this.abort.abort(error)
-    for (const [key, step] of this.steps) {
-      if (step.shielded) continue
-      // A step in flight is told by its abortSignal and recorded when it ends; its caller hears of the cancel now.
-      if (step.phase === 'asked') {
-        this.steps.delete(key)
-        this.abandoned.set(key, step)
-      }
-      step.reject(error)
-    }
-    this.mailbox.cancel(error)
-  }
-
   /** A folding program asks for what is recorded, and meanwhile for what is not, in another order than that in which it happened. */
   isFolded(isRecorded: boolean): boolean {
     return this.program.resume === 'fold' && (isRecorded || !this.live)
-  }
-
-  /** The program is given what an entry says; the entry may be older than others that nobody has asked for. */
-  given(at: number, key?: string): void {
-    if (key !== undefined) this.consequences.given(key)
-    this.settledAt = Math.max(this.settledAt, at)
-  }
-
-  /** A promise only where the value has to be fetched, or cannot be read: then it rejects, and is owed. */
-  deliver(step: AskedStep, entry: EntryOf<'step'>): Promise<void> | undefined {
-    this.given(entry.at, entry.key)
-    step.behaviour.settled?.(entry.outcome)
-    if (!('ok' in entry.outcome)) {
-      if (!('interrupts' in entry.outcome)) this.consequences.failed(entry.key)
-      step.reject(this.failures.of(this.runId, entry, () => this.keyOf(entry.key)))
-      return undefined
-    }
-    const { ok } = entry.outcome
-    try {
-      const json = this.env.offload.unpack(ok)
-      if (json instanceof Promise) return this.deliverLater(step, ok, json)
-      step.resolve(decode(json))
-      return undefined
-    } catch (error) {
-      return this.deliverLater(step, ok, Promise.reject(error))
-    }
-  }
-
-  private deliverLater(step: AskedStep, ok: Json, first: Promise<Json>): Promise<void> {
-    const again = (): Promise<Json> | Json => this.env.offload.unpack(ok)
-    return this.owed.given(first, again, (json) => step.resolve(decode(json)))
   }
 
   // ── what the turn asks ──────────────────────────────────────────────────────────────────────────────────────────
@@ -468,7 +311,7 @@ export class Fiber {
   /** Forgets a step that recorded nothing: its key can be asked for again. No advance ends before its caller has reacted. */
   withdraw(step: AskedStep): void {
     this.steps.delete(step.op.key)
-    this.undrained = true
+    this.settling.needsDrain = true
     this.onEvent()
   }
 
@@ -483,6 +326,10 @@ export class Fiber {
     return this.abort.signal
   }
 
+  tellStopped(error: unknown): void {
+    this.abort.abort(error)
+  }
+
   /** Fires only when the fiber is dropped: what shielded steps listen to. */
   get lifetimeSignal(): AbortSignal {
     return this.lifetime.signal
@@ -491,7 +338,7 @@ export class Fiber {
   /** The journal of a replaying program goes on behind what it has asked for. */
   get isBeyond(): boolean {
     if (this.live) return false
-    if (this.unsettled.some(isOfProgram)) return true
+    if (this.settling.queue.some(isOfProgram)) return true
     if (this.known.steps.size > 0 || this.known.waits.size > 0) return true
     const begun = [...this.known.intents.keys(), ...this.known.attempts.keys()]
     return begun.some((key) => !this.steps.has(key))
@@ -499,7 +346,7 @@ export class Fiber {
 
   /** A replaying fork is still where its original has been. */
   get isInPrefix(): boolean {
-    const settled = this.acknowledged - this.unsettled.length
+    const settled = this.acknowledged - this.settling.queue.length
     return this.program.resume === 'replay' && settled <= (this.start.forkedFrom?.entries ?? -1)
   }
 
@@ -561,19 +408,4 @@ export function takenAway(runId: string): LeaseLostError {
 /** Whether only the program can have caused the entry. */
 function isOfProgram({ type }: Entry): boolean {
   return type !== 'start' && type !== 'signal' && type !== 'end' && type !== 'reopen' && type !== 'past'
-}
-
-function reachesProgram(entry: Entry): boolean {
-  switch (entry.type) {
-    case 'step':
-    case 'wait':
-    case 'open':
-    case 'state':
-    case 'undo':
-      return true
-    case 'signal':
-      return entry.signal.name === '$cancel'
-    default:
-      return false
-  }
 }

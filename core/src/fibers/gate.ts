@@ -114,7 +114,7 @@ export class Gate implements Durable {
     const passed = fiber.known.steps.get(op.key)
     if (passed !== undefined) {
       fiber.known.steps.delete(op.key)
-      if (fiber.agreement.matches(op, passed)) fiber.owed.watch(fiber.deliver(step, passed))
+      if (fiber.agreement.matches(op, passed)) fiber.owed.watch(fiber.settling.deliver(step, passed))
       return promise
     }
     fiber.steps.set(op.key, step)
@@ -193,7 +193,7 @@ export class Gate implements Durable {
   // ── time and chance ───────────────────────────────────────────────────────────────────────────────────────────────
 
   now(): number {
-    return this.fiber.settledAt
+    return this.fiber.settling.toldAt
   }
 
   clock(): number {

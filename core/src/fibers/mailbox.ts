@@ -151,7 +151,7 @@ export class Mailbox {
   }
 
   private async answer(wait: AskedWait, { signal, at }: EndedWait): Promise<void> {
-    this.fiber.given(at, wait.key)
+    this.fiber.settling.given(at, wait.key)
     if (signal === undefined) {
       wait.resolve({ ok: false, at })
       return

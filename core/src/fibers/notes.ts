@@ -30,7 +30,7 @@ export class Notes {
     const { fiber } = this
     const writtenAt = this.writtenAt(body)
     if (writtenAt !== undefined) {
-      fiber.given(writtenAt)
+      fiber.settling.given(writtenAt)
       return Promise.resolve(writtenAt)
     }
     return new Promise((resolve) => {
@@ -54,7 +54,7 @@ export class Notes {
   settle(entry: EntryOf<'open'> | EntryOf<'state'>): void {
     const index = this.pending.findIndex((note) => note.body.type === entry.type && note.body.key === entry.key)
     if (index >= 0) {
-      this.fiber.given(entry.at)
+      this.fiber.settling.given(entry.at)
       this.pending.splice(index, 1)[0]?.resolve(entry.at)
     } else if (entry.type === 'state') {
       const passed = this.passed.get(entry.key)

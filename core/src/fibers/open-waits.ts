@@ -37,6 +37,12 @@ export class OpenWaits {
     return this.byName.keys()
   }
 
+  /** For people: the first that was asked for, by its key. */
+  get described(): string {
+    for (const waits of this.byName.values()) for (const { key } of waits) return `wait "${key}"`
+    return 'another attempt'
+  }
+
   /** The first that was asked for of those that wait for that. */
   oldest(signalName: string): AskedWait | undefined {
     return this.byName.get(signalName)?.values().next().value

@@ -72,7 +72,7 @@ export class Starter {
     const { fiber } = this
     if (fiber.known.intents.size === 0) return
     for (const key of fiber.known.intents.keys()) {
-      const step = fiber.steps.get(key) ?? fiber.retake(key)
+      const step = fiber.steps.get(key) ?? fiber.settling.retake(key)
       if (step !== undefined) this.startStep(step)
     }
   }

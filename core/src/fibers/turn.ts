@@ -5,21 +5,25 @@
  * Where a store keeps the journal, entries are appended during the advance and it goes on until the program waits.
  * Where the engine keeps it, every batch of entries is a reply, and the next request acknowledges it.
  */
-import type { Entry, EntryOf, Op, Outcome, Signal } from '../journal/entry.ts'
+import type { Entry, EntryOf, Op, Signal } from '../journal/entry.ts'
 import type { Advance, Control, Journal, Manifest, Progress, Seed } from '../ports.ts'
 import { probe } from '../probe.ts'
-import { earlier } from '../values/time.ts'
 import type { AskedStep } from './asked.ts'
 import { senderFor } from './deadline.ts'
+import { Ending } from './ending.ts'
 import { type Fiber, takenAway } from './fiber.ts'
 import { Starter } from './starter.ts'
-import { tellParent } from './told-parent.ts'
 import { noTransactions, transactionWrite } from './transacting.ts'
 
 /** A store's advance stays open for a wait that is over so soon: cheaper than giving the run up. */
 const LINGER_MS = 25
 /** Macrotasks that a replayed program may take, beyond one, to ask for what its journal still holds. */
 const PATIENCE = 16
+/**
+ * A replayed program that only waits may still ask for what its journal holds: it may be connecting to something outside
+ * of steps, beside a wait. For so long it is believed to.
+ */
+const DOUBT_MS = 10_000
 /** Microtasks within which most programs ask for their next step. */
 const REACTIONS = 12
 
@@ -34,6 +38,7 @@ export class Turn {
   private readonly incoming: Signal[]
   private readonly begunAt: number
   private readonly starter: Starter
+  private readonly ending: Ending
   private readonly appends: Append | undefined
   private readonly sync: Journal['sync']
   private news = false
@@ -43,6 +48,8 @@ export class Turn {
   /** What was due by then (host time; milliseconds of this turn) has been looked at: what is due later needs a timer. */
   private seenUntil = 0
   private seenElapsed = 0
+  /** Since when (milliseconds of this turn) the program rests although its journal has steps that it did not ask for. */
+  private doubtfulSince: number | undefined
 
   constructor(
     fiber: Fiber,
@@ -60,6 +67,7 @@ export class Turn {
     this.begunAt = fiber.env.runtime.clock.monotonic()
     const { journal } = control
     this.starter = new Starter(fiber, request, control, manifest)
+    this.ending = new Ending(fiber, this.starter)
     this.appends = manifest.journal === 'store' ? journal.append?.bind(journal) : undefined
     this.sync = this.appends && journal.sync?.bind(journal)
   }
@@ -92,7 +100,7 @@ export class Turn {
     const { fiber } = this
     if (fiber.acknowledged === 0 && fiber.produced.length === 0 && fiber.replied.length === 0) this.produceStart()
     while (true) {
-      const settling = fiber.settleAll()
+      const settling = fiber.settling.settleAll()
       if (settling !== undefined) await settling
       this.check()
       this.seenUntil = fiber.clock()
@@ -109,8 +117,8 @@ export class Turn {
         // What was asked for while nothing could start need not wait until the program has been drained.
         if (!wasLive && fiber.startsAtOnce !== undefined) this.starter.startBehind(fiber.produced)
       }
-      if (fiber.produced.length === 0 && !(fiber.needsDrain && fiber.agreement.disagreement === undefined)) {
-        if (this.isOver()) await this.end()
+      if (fiber.produced.length === 0 && !(fiber.settling.needsDrain && fiber.agreement.disagreement === undefined)) {
+        if (this.ending.isOver()) await this.end()
         if (this.mayRotate()) return this.reply({ kind: 'rotate', seed: await this.rotate(fiber) })
         if (fiber.produced.length === 0) {
           if (this.mayAnnounce()) return this.reply({ kind: 'continue' })
@@ -131,7 +139,7 @@ export class Turn {
         continue
       }
       if (!fiber.isBehind && this.overBudget()) return this.reply({ kind: 'continue' })
-      if (fiber.needsDrain) {
+      if (fiber.settling.needsDrain) {
         await this.react()
         continue
       }
@@ -150,11 +158,11 @@ export class Turn {
     }
     // A journal that is nothing but its start has no outcome that the program could ask for.
     if (fiber.acknowledged > 1) {
-      await fiber.drain()
-      for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && fiber.unsettled.length === 0; turns++)
-        await fiber.drain()
+      await fiber.settling.drain()
+      for (let turns = 0; turns < PATIENCE && fiber.hasMoreToAsk && fiber.settling.queue.length === 0; turns++)
+        await fiber.settling.drain()
     }
-    if (fiber.unsettled.length > 0) return false
+    if (fiber.settling.queue.length > 0) return false
     fiber.goLive()
     if (this.appends !== undefined) fiber.startsAtOnce = (step) => this.starter.startStep(step)
     return true
@@ -190,59 +198,14 @@ export class Turn {
 
   // ── handing over ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whether the program has ended, or must: where it left recorded steps out, that ends it as well. */
-  private isOver(): boolean {
-    const { fiber } = this
-    if (fiber.finished !== undefined) fiber.agreement.checkNothingPassedBy('the end of the program')
-    if (fiber.agreement.disagreement !== undefined || this.graceOver) return true
-    if (fiber.finished === undefined && fiber.isLeft && fiber.mailbox.isUnanswered) return true
-    return fiber.finished !== undefined && !(fiber.isSettlingOnce && this.mayStillSettle)
-  }
-
-  /** Nothing begins any more. What ends while the parent hears of it stands before the end, which then says more. */
   private async end(): Promise<void> {
-    const { fiber } = this
-    fiber.startsAtOnce = undefined
-    const end = await this.endOutcome()
+    this.fiber.startsAtOnce = undefined
+    const outcome = await this.ending.outcome()
     probe('host.before-end')
-    await this.tellParent(end)
+    await this.ending.tellParent(outcome)
     // Nothing more is recorded for a fiber that was dropped meanwhile: its end would stand alone.
     this.check()
-    fiber.isEnding = true
-    if (fiber.produced.length > 0) return
-    // A retry under the old code goes on with what was intended.
-    if (fiber.agreement.disagreement === undefined) this.starter.leaveIntended()
-    fiber.produce({ type: 'end', outcome: end })
-  }
-
-  private async endOutcome(): Promise<Outcome> {
-    const { fiber } = this
-    const { disagreement } = fiber.agreement
-    const outcome = disagreement === undefined ? await fiber.outcome() : fiber.failureOutcome(disagreement)
-    return fiber.known.undo !== undefined && !('ok' in outcome) ? { ...outcome, undone: true } : outcome
-  }
-
-  /** A run that undoes what it did ends with its program: each compensation is bounded by a policy of its own. */
-  private get graceOver(): boolean {
-    const { cancelled, undo } = this.fiber.known
-    return cancelled !== undefined && undo === undefined && this.fiber.clock() >= this.graceFrom(cancelled.at)
-  }
-
-  /** What was in flight when a run began to be undone has the grace of a cancelled run. */
-  private get mayStillSettle(): boolean {
-    const { undo } = this.fiber.known
-    return undo === undefined || this.fiber.clock() < this.graceFrom(undo.at)
-  }
-
-  /** A process that takes the run up much later still has time to ask what became of an effect `once`. */
-  private graceFrom(at: number): number {
-    const { isSettlingOnce, takenUpAt, env } = this.fiber
-    return (isSettlingOnce ? Math.max(at, takenUpAt) : at) + env.cancelGraceMs
-  }
-
-  private async tellParent(outcome: EntryOf<'end'>['outcome']): Promise<void> {
-    const { runId, env, start, reopened, hasToldParent, isEnding } = this.fiber
-    if (!hasToldParent && !isEnding) await tellParent(env.outbound, runId, start, reopened, outcome)
+    this.ending.record(outcome)
   }
 
   /** A store takes the entries now. */
@@ -261,7 +224,7 @@ export class Turn {
         fiber.isBehind = durability === 'written'
         this.reacted = false
         this.starter.appended += batch.length
-        fiber.drained()
+        fiber.settling.drained()
         fiber.acknowledge(batch)
       },
       (error: unknown) => {
@@ -279,7 +242,7 @@ export class Turn {
    */
   private get mustSync(): boolean {
     const { fiber } = this
-    return fiber.isBehind && fiber.produced.length === 0 && (this.reacted || !fiber.needsDrain)
+    return fiber.isBehind && fiber.produced.length === 0 && (this.reacted || !fiber.settling.needsDrain)
   }
 
   private async makeDurable(): Promise<void> {
@@ -311,14 +274,14 @@ export class Turn {
     this.checkOurs()
     this.starter.appended += 1
     fiber.isBehind = false
-    fiber.drained()
+    fiber.settling.drained()
     fiber.acknowledge([entry])
   }
 
   /** The engine takes them with the reply. */
   private async handOver(): Promise<Progress | undefined> {
     const { fiber } = this
-    if (!this.manifest.affinity && fiber.inFlight > 0 && !this.graceOver) {
+    if (!this.manifest.affinity && fiber.inFlight > 0 && !this.ending.isGraceOver) {
       await this.event()
       return undefined
     }
@@ -354,28 +317,28 @@ export class Turn {
     const { fiber } = this
     const isIdle = fiber.inFlight === 0 && !this.starter.isUnsure
     if (isIdle && fiber.isWaiting && fiber.finished === undefined) {
-      const due = this.nextDue(fiber.nextTime())
+      const due = this.ending.nextDue(fiber.nextTime())
       const soon = due !== undefined && this.appends !== undefined && due - fiber.clock() <= LINGER_MS
-      if (!soon) {
+      const doubtMs = soon ? undefined : this.doubtMs()
+      if (!soon && doubtMs === undefined) {
         probe('host.before-wait')
         const signals = fiber.awaitedSignals()
         return this.reply({ kind: 'wait', signals, ...(due !== undefined && { until: due }) })
       }
+      const isOver =
+        doubtMs === 0 && !fiber.agreement.checkNothingPassedBy(`nothing but ${fiber.mailbox.open.described}`)
+      if (!isOver) await this.event(doubtMs)
+      return undefined
     }
     await this.event()
     return undefined
   }
 
-  /** The end of a grace that is over by `seen` is not due again. */
-  private nextDue(until: number | undefined, seen: number = 0): number | undefined {
-    const { fiber } = this
-    const { cancelled, undo } = fiber.known
-    if (undo !== undefined) {
-      return fiber.isSettlingOnce && this.mayStillSettle ? earlier(until, this.graceFrom(undo.at)) : until
-    }
-    if (cancelled === undefined) return earlier(until, fiber.limit?.at)
-    const over = this.graceFrom(cancelled.at)
-    return over > seen ? earlier(until, over) : until
+  /** How long a program that rests may still ask for what its journal holds, where it has not. */
+  private doubtMs(): number | undefined {
+    if (!this.fiber.agreement.isPassedBy || this.isBudgetSpent) return undefined
+    this.doubtfulSince ??= this.elapsed
+    return Math.max(0, this.doubtfulSince + DOUBT_MS - this.elapsed)
   }
 
   private overBudget(): boolean {
@@ -385,8 +348,11 @@ export class Turn {
     // Without affinity the next advance may come to another host, which would start what is in flight again.
     if (fiber.inFlight > 0 && !this.manifest.affinity) return false
     if (budget.entries !== undefined && this.starter.appended >= budget.entries) return true
-    if (budget.ms === undefined) return false
-    return this.elapsed >= budget.ms && (this.starter.appended > 0 || fiber.inFlight > 0)
+    return this.isBudgetSpent && (this.starter.appended > 0 || fiber.inFlight > 0)
+  }
+
+  private get isBudgetSpent(): boolean {
+    return this.elapsed >= (this.request.budget?.ms ?? Number.POSITIVE_INFINITY)
   }
 
   private get elapsed(): number {
@@ -433,18 +399,18 @@ export class Turn {
    * while this turn was looking around. What it has looked at and could not act on (a retry behind what is to be handed
    * over) waits for an event.
    */
-  private async event(): Promise<void> {
+  private async event(doubtMs: number = Number.POSITIVE_INFINITY): Promise<void> {
     if (this.news) {
       this.news = false
       return
     }
     const { fiber } = this
     const { clock } = fiber.env.runtime
-    const due = this.nextDue(fiber.nextTime(this.seenUntil), this.seenUntil)
+    const due = this.ending.nextDue(fiber.nextTime(this.seenUntil), this.seenUntil)
     const dueMs = due === undefined ? Number.POSITIVE_INFINITY : Math.max(0, due - fiber.clock())
     const { ms = 0 } = this.request.budget ?? {}
     const budgetMs = ms > this.seenElapsed ? Math.max(0, ms - this.elapsed) : Number.POSITIVE_INFINITY
-    const limitMs = Math.min(dueMs, budgetMs)
+    const limitMs = Math.min(dueMs, budgetMs, doubtMs)
     await new Promise<void>((resolve) => {
       const stop = Number.isFinite(limitMs) ? clock.timer(Math.ceil(limitMs), resolve) : undefined
       this.wake = () => {
@@ -483,7 +449,7 @@ export class Turn {
       })
     })
     this.wake = undefined
-    if (drained) fiber.drained()
+    if (drained) fiber.settling.drained()
   }
 }
 

@@ -1,6 +1,6 @@
 /**
  * Whether code still follows its journal (rule 7). Only replaying programs are held to it: a recorded step whose kind,
- * name or check differs, a new step where recorded ones were not asked for, or an end without them, stops the run.
+ * name or check differs stops the run, and so does a new step, a rest or an end where recorded steps were not asked for.
  * Folding programs note a difference themselves.
  */
 import { NonDeterminismError } from '../errors.ts'
@@ -29,12 +29,17 @@ export class Agreement {
   }
 
   /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
-  checkNothingPassedBy(got: Op | 'the end of the program'): boolean {
-    const passed = this.fiber.isStopped ? undefined : this.passedBy()
+  checkNothingPassedBy(got: Op | 'the end of the program' | `nothing but ${string}`): boolean {
+    const passed = this.isPassedBy ? this.passedBy() : undefined
     if (passed === undefined) return true
     const asked = typeof got === 'string' ? got : `${got.kind} step "${got.key}"`
     this.disagree(passed.seq, describe(passed.op), asked)
     return false
+  }
+
+  /** Code shall ask for a recorded step, and has not: that of a run that is stopped need not. */
+  get isPassedBy(): boolean {
+    return !this.fiber.isStopped && this.passedBy() !== undefined
   }
 
   /** A recorded step that code has not asked for. */

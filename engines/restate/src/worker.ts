@@ -12,7 +12,7 @@ import {
   object,
   type VirtualObjectDefinition,
 } from '@restatedev/restate-sdk'
-import { EngineError, UsageError } from '@selvage/core'
+import { EngineError, SelvageError, UsageError } from '@selvage/core'
 import { blobObject } from './blobs.ts'
 import { type Driver, driveRun } from './drive-run.ts'
 import { inboxObject } from './inbox.ts'
@@ -36,6 +36,7 @@ export interface Worker {
 
 const LOOPBACK = '127.0.0.1'
 const PORT = 9080
+const ELSEWHERE_MS = 1_000
 
 export async function openWorker(
   { host = LOOPBACK, port = PORT, reusePort = false }: ListenOptions,
@@ -45,13 +46,16 @@ export async function openWorker(
   const { services, platform } = driver
   const { report } = platform
   const over = new AbortController()
+  const sessions = new Set<ServerHttp2Session>()
+  const elsewhere = atMostEvery(ELSEWHERE_MS, platform, () => {
+    for (const session of sessions) session.close()
+  })
   const handler = createEndpointHandler({
-    services: [runObject(services.runs, driver), inboxObject(services.inbox), blobObject(services.blobs)],
+    services: [runObject(services.runs, driver, elsewhere), inboxObject(services.inbox), blobObject(services.blobs)],
     logger: loggerOf(report, host === LOOPBACK, over.signal),
     ...(identityKeys.length > 0 && { identityKeys: [...identityKeys] }),
   })
   const server = createServer(handler)
-  const sessions = new Set<ServerHttp2Session>()
   server.on('session', (session) => {
     sessions.add(session.once('close', () => sessions.delete(session)))
   })
@@ -71,14 +75,36 @@ export async function openWorker(
   }
 }
 
-function runObject(name: string, driver: Driver): VirtualObjectDefinition<string, unknown> {
+/**
+ * A run whose program is not here is tried again, on the connection that is there: for as long as this process lives it would
+ * come here again, beside a worker at the same address that has the program. So connections are given up once their requests
+ * are done, and who is at that address gets the next one.
+ */
+function runObject(name: string, driver: Driver, elsewhere: () => void): VirtualObjectDefinition<string, unknown> {
   return object({
     name,
     options: DRIVE_OPTIONS,
     handlers: {
-      drive: handlers.object.exclusive((ctx: ObjectContext, begin: Begin) => driveRun(ctx, begin, driver)),
+      drive: handlers.object.exclusive(async (ctx: ObjectContext, begin: Begin) => {
+        try {
+          await driveRun(ctx, begin, driver)
+        } catch (error) {
+          if (SelvageError.is(error, 'NOT_REGISTERED')) elsewhere()
+          throw error
+        }
+      }),
     },
   })
+}
+
+function atMostEvery(ms: number, { now }: Driver['platform'], body: () => void): () => void {
+  let next = 0
+  return () => {
+    const at = now()
+    if (at < next) return
+    next = at + ms
+    body()
+  }
 }
 
 /**

@@ -5,7 +5,8 @@ import { checkEnd, checkMoment, checkNotAgain } from '../crash/invariants.ts'
 import { Site } from '../crash/site.ts'
 import { ended } from '../watching.ts'
 import { undisturbed } from './beforehand.ts'
-import { ORDER, PATIENT_MS } from './given.ts'
+import { NEXT_VERSION, ORDER, PATIENT_MS } from './given.ts'
+import { patiently } from './lives.ts'
 import type { Section } from './section.ts'
 import { survivors } from './survivors.ts'
 
@@ -61,6 +62,27 @@ export const takeover: Section = {
       site.spawn('work')
       expect(await site.drive()).toEqual(baseline().outcome)
       expect(checkNotAgain(before, (await site.look()).lines)).toEqual([])
+    })
+
+    at('not by one that has its program in another version only; by one that has it, beside that one', async (site) => {
+      const { module, scenario: next } = NEXT_VERSION
+      const doesNext = (runId: string): Promise<void> =>
+        site.with(async (engine) => {
+          await engine.start(runId, next.start)
+          expect(await ended(engine, runId)).toHaveProperty('ok')
+        })
+      await site.spawn('work', { scenario: module }).says((news) => news.ready)
+      await doesNext('next-1')
+      await site.with((engine) => engine.start(site.runId, scenario.start))
+      // It has had the time to look at that run, and more.
+      await doesNext('next-2')
+      expect(await site.look()).toMatchObject({ lines: [], runs: [{ status: 'pending' }] })
+      const right = [site.spawn('work'), site.spawn('drive')] as const
+      expect(await patiently(right[1])).toEqual({ code: 0, signal: null })
+      const sight = await site.look()
+      expect([...checkMoment(scenario, sight), ...checkEnd(scenario, baseline(), sight)]).toEqual([])
+      expect(sight.lines.every(({ pid }) => right.some((each) => each.pid === pid))).toBe(true)
+      await doesNext('next-3')
     })
 
     at('with a cancel that came while nobody worked: nothing more happens', async (site) => {

@@ -1,9 +1,9 @@
 /** Rules 7 and 8 of docs/advance.md: the program again, from the journal. */
-import type { Op, Program, Seed } from '@selvage/core'
+import type { Durable, Op, Program, Progress, Seed } from '@selvage/core'
 import { nodeRuntime } from '@selvage/runtime-node'
 import { describe, expect, it } from 'vitest'
 import { turns } from '../turn-engine/hostility.ts'
-import { byHandOn, code, held } from './by-hand.ts'
+import { type Ask, type ByHand, type ByHandOptions, byHandOn, code, held } from './by-hand.ts'
 
 const byHand = byHandOn((clock) => nodeRuntime({ clock }))
 const noAffinity = { manifest: { affinity: false } }
@@ -53,6 +53,74 @@ describe('rule 7: replay finds out what changed', () => {
       },
     })
     expect(engine.story.slice(before).filter((what) => what.startsWith('step'))).toEqual([])
+  })
+
+  describe('code that only waits where the journal has a step', () => {
+    const DOUBT_MS = 10_000
+    const waitsOnly = async (durable: Durable): Promise<void> => {
+      await durable.wait('new', 'nobody sends this')
+    }
+    const replayed = async (
+      edited: (durable: Durable, engine: ByHand) => Promise<unknown>,
+      ask: Ask = {},
+      ...options: readonly Partial<ByHandOptions>[]
+    ) => {
+      const engine = byHand(original, ...options)
+      await engine.finish(engine.host())
+      const before = engine.story.length
+      engine.run = (durable) => edited(durable, engine)
+      let end: Progress | undefined
+      const over = engine.finish(engine.host('new code'), ask).then((progress) => {
+        end = progress
+      })
+      // Until it rests.
+      await turns(100)
+      await engine.clock.advance(DOUBT_MS - 1)
+      return { engine, before, over, end: () => end }
+    }
+
+    it.each([
+      ['the engine keeps the journal', {}],
+      ['a store keeps it', { manifest: { journal: 'store' } as const }],
+    ])('is believed to be busy for ten seconds, and told then: %s', async (_, options) => {
+      const { engine, before, over, end } = await replayed(waitsOnly, {}, options)
+      expect(end()).toBeUndefined()
+      await engine.clock.advance(1)
+      await over
+      expect(end()).toMatchObject({
+        outcome: { error: { code: 'NON_DETERMINISM', details: { seq: 1, got: 'nothing but wait "new"' } } },
+      })
+      expect(engine.story.slice(before)).toEqual(['end'])
+    })
+
+    it('is not taken for changed where it asks late: it was busy with something outside of steps', async () => {
+      const { over, end } = await replayed((durable, engine) => {
+        const busy = new Promise<void>((resolve) => void engine.clock.timer(DOUBT_MS - 1, resolve))
+        return Promise.race([durable.wait('stop', 'nobody sends this'), busy.then(() => original(durable))])
+      })
+      await over
+      expect(end()).toMatchObject({ kind: 'wait' })
+    })
+
+    it('waits where its budget is over before that is known', async () => {
+      const { over, end } = await replayed(waitsOnly, { budget: { ms: 100 } })
+      await over
+      expect(end()).toMatchObject({ kind: 'wait', signals: ['nobody sends this'] })
+    })
+
+    it('may wait where it was cancelled: it asks for nothing more', async () => {
+      const signals = [{ id: 'c', name: '$cancel', payload: 'enough' }]
+      const { over, end } = await replayed(
+        async (durable) => {
+          await durable
+            .wait('new', 'nobody sends this')
+            .catch(() => durable.shielded().wait('more', 'nor this', durable.clock() + 500))
+        },
+        { signals },
+      )
+      await over
+      expect(end()).toMatchObject({ kind: 'wait', signals: ['nor this'] })
+    })
   })
 
   it('code behind the end of the journal may change', async () => {
