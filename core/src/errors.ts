@@ -150,7 +150,7 @@ export class StepError extends SelvageError {
   override readonly name = 'StepError'
 }
 
-/** Seen by callers of a run. `details.runId`. */
+/** Seen by callers of a run. `details.runId`; where a child of a child failed first, `details.origin`: { runId, message } of that. */
 export class RunError extends SelvageError {
   override readonly name = 'RunError'
 }

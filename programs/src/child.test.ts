@@ -44,6 +44,33 @@ describe('a child', () => {
     expect(world.keys('r')).toEqual(['child:double#1'])
   })
 
+  it('that is the program itself, without an end, comes to one', async () => {
+    const world = worldOf((ctx) => ctx.child({ name: 'flow' }, null, { key: 'x'.repeat(99) }))
+    await world.start('r', 'flow')
+    await errorOf(world.result('r'))
+    const { error } = world.outcome('r') as { readonly error: { readonly message: string } }
+    expect(error.message).toContain('of a child has 1001 characters')
+    expect(error.message.length).toBeLessThan(3_000)
+    expect(world.ids().length).toBe(10)
+  })
+
+  it('names the one that failed first, however many are in between', async () => {
+    const [three, two, one] = [3, 2, 1].map((level) =>
+      createWorkflow(`level${level}`, (ctx): unknown => {
+        if (level === 3) throw new TypeError('no such customer')
+        return ctx.child({ name: `level${level + 1}` }, null, { key: 'below' })
+      }),
+    ) as [Program, Program, Program]
+    const world = worldOf((ctx) => errorOf(ctx.child(one, null, { key: 'top' })), one, two, three)
+    await world.start('r', 'flow')
+    expect(await world.result('r')).toMatchObject({
+      code: 'RUN_FAILED',
+      message: 'Child r/top failed in r/top/below/below: no such customer',
+      details: { runId: 'r/top', origin: { runId: 'r/top/below/below', message: 'no such customer' } },
+      cause: { message: 'Child r/top/below failed in r/top/below/below: no such customer' },
+    })
+  })
+
   it('may have a result that does not fit into an entry', async () => {
     const large = createWorkflow('large', () => ({ text: 'selvage '.repeat(10_000), at: new Date(0) }))
     const world = worldOf(async (ctx) => {
@@ -120,7 +147,8 @@ describe('a child', () => {
     world.away = true
     await world.until(() => world.keys('r', 'retry').length === 1)
     world.away = false
-    await world.elapse(HOUR)
+    // Behind the retry, and not behind the sleep of a child that it may have started at once.
+    await world.elapse(HOUR / 2)
     await world.suspended('r/double#1')
     await world.elapse(HOUR)
     expect(await world.result('r')).toBe(42)

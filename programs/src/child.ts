@@ -10,11 +10,17 @@
  * they are what its retry goes on with.
  */
 import type { Durable, Outcome, StepBehaviour } from '@selvage/core'
-import { canonical, decode, encode, errorFromJson, RunError, SelvageError, senderFor } from '@selvage/core'
+import { canonical, decode, encode, errorFromJson, RunError, SelvageError, senderFor, UsageError } from '@selvage/core'
 import { isCancelled } from './cancellation.ts'
 import { retryBehaviour } from './failures/retry.ts'
 import { type StandardSchema, validateInput } from './input.ts'
 import type { Compensate, CompensateUnknown } from './sagas/compensate.ts'
+
+/**
+ * Characters of a run id: it holds those of all parents, so that a program that starts itself comes to an end. PostgreSQL's index
+ * takes about 2,700 bytes.
+ */
+const LONGEST_ID = 1_000
 
 /** What can be run as a child: any program, and every handle that names one. */
 export interface ChildProgram<Input = unknown, Result = unknown> {
@@ -27,7 +33,10 @@ export interface ChildProgram<Input = unknown, Result = unknown> {
 }
 
 export interface ChildOptions<Result = unknown> {
-  /** The last part of the child's run id. Unique among the children of a run. Default `<program>#<n>`. */
+  /**
+   * The last part of the child's run id, which is that of its parent, a slash and this, and has at most 1,000 characters
+   * (BAD_INPUT). Unique among the children of a run. Default `<program>#<n>`.
+   */
   key?: string
   /** What becomes of an unfinished child when this run completes or is cancelled. Default `cancel`. */
   onParentEnd?: 'cancel' | 'abandon'
@@ -84,6 +93,7 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
   let started: Promise<unknown> = Promise.resolve()
 
   const start = async (): Promise<void> => {
+    if (id.length > LONGEST_ID) throw tooLong(id)
     const { tenant, queue, deadline, pots } = durable.start
     const valid = program.input === undefined ? input : await validateInput(program.input, input)
     await durable.outbound.start(id, {
@@ -149,6 +159,12 @@ export function startChild(durable: Durable, program: ChildProgram, input: unkno
   return { id, result: follow(), again, cancel }
 }
 
+function tooLong(id: string): UsageError {
+  return new UsageError('BAD_INPUT', `The run id ${id.slice(0, 60)}… of a child has ${id.length} characters.`, {
+    hint: `At most ${LONGEST_ID}: does a program start itself without an end? Else give children shorter keys.`,
+  })
+}
+
 const parentEnded = ({ runId }: Durable): string => `its parent ${runId} has ended`
 
 /** The child was told to stop by an end of this run that is void, if this run is at work: it was retried since. */
@@ -166,7 +182,23 @@ function failureOf(id: string, outcome: Exclude<Outcome, { ok: unknown }>): RunE
     return new RunError(code, `Child ${id} was cancelled: ${outcome.cancelled}.`, { details })
   }
   const cause = errorFromJson(outcome.error)
-  return new RunError('RUN_FAILED', `Child ${id} failed: ${cause.message}`, { cause, details: { runId: id } })
+  const origin = originOf(cause)
+  const message = origin === undefined ? `failed: ${cause.message}` : `failed in ${origin.runId}: ${origin.message}`
+  const details = { runId: id, ...(origin !== undefined && { origin }) }
+  return new RunError('RUN_FAILED', `Child ${id} ${message}`, { cause, details })
+}
+
+interface Origin {
+  readonly runId: string
+  readonly message: string
+}
+
+/** The run that failed first, where an error is that of a child of a child: who is further up names that one, and none in between. */
+function originOf(error: Error): Origin | undefined {
+  if (!SelvageError.is(error, 'RUN_FAILED')) return undefined
+  const { runId, origin } = error.details as { readonly runId?: string; readonly origin?: Origin }
+  if (origin !== undefined || runId === undefined) return origin
+  return { runId, message: error.cause instanceof Error ? error.cause.message : error.message }
 }
 
 /**
