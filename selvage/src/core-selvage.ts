@@ -36,6 +36,7 @@ import { notBuilt } from './reserved.ts'
 import { type BulkPage, type BulkQuery, discardAll, retryAll } from './runs/bulk.ts'
 import type { EffectRecord } from './runs/effect-ledger.ts'
 import { type EffectQuery, Effects } from './runs/effects.ts'
+import { checkFilters } from './runs/query.ts'
 import { createRecords, type Records } from './runs/records.ts'
 import { presentPlain, type RaiseOptions, Run, type RunPorts } from './runs/run.ts'
 import { amountsOf, type PotState, stateOf } from './runs/run-money.ts'
@@ -242,6 +243,7 @@ export class CoreSelvage {
   /** Runs, newest first. */
   async runs(query: RunQuery = {}): Promise<Page<RunSummary>> {
     refuseUnknown('runs()', query, RUNS)
+    checkFilters('runs()', query)
     const { engine } = this.#parts
     if (engine.list === undefined) throw keepsNo(engine, 'list of runs', 'Keep the ids of the runs you start.')
     return engine.list(query)

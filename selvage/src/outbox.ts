@@ -12,6 +12,7 @@ import type {
 import { checkTopic, decode, noOutbox, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
 import { MESSAGES } from './option-names.ts'
+import { checkFilters } from './runs/query.ts'
 import type { Records } from './runs/records.ts'
 
 /** What a handler is given. */
@@ -95,6 +96,7 @@ export class Topics {
 
   async messages(query: MessageQuery): Promise<Page<Message>> {
     refuseUnknown('messages()', query, MESSAGES)
+    checkFilters('messages()', query)
     const page = await this.#outbox().list(query)
     return { ...page, items: await Promise.all(page.items.map((record) => this.#decoded(record))) }
   }

@@ -2,6 +2,15 @@ import type { Mutation } from './mutation.ts'
 
 export const SELVAGE: readonly Mutation[] = [
   {
+    name: 'the runs made before a text are all runs, and are taken away',
+    breaks: 'bad input is refused',
+    file: 'selvage/src/runs/bulk.ts',
+    find: 'checkFilters(',
+    put: 'void (',
+    test: 'selvage/src/runs/query.test.ts',
+    title: 'is refused where it is of another kind, and nothing is taken away',
+  },
+  {
     name: 'a link is believed whoever has signed it',
     breaks: 'docs/approvals.md: a token is signed',
     file: 'selvage/src/people/signing.ts',

@@ -2,6 +2,7 @@
 import type { Engine, Page, QuestionQuery, QuestionRecord } from '@selvage/core'
 import { decode, refuseUnknown, UsageError } from '@selvage/core'
 import { APPROVALS } from '../option-names.ts'
+import { checkFilters } from '../runs/query.ts'
 import type { Records } from '../runs/records.ts'
 
 export interface ApprovalQuery extends Omit<QuestionQuery, 'status'> {
@@ -26,6 +27,7 @@ export class Inbox {
 
   async page(query: ApprovalQuery): Promise<Page<Approval>> {
     refuseUnknown('approvals()', query, APPROVALS)
+    checkFilters('approvals()', query)
     const engine = this.#engine
     if (engine.questions === undefined) throw keepsNo(engine, 'list of approvals', 'Look at run.events().')
     const { status = 'open', ...rest } = query

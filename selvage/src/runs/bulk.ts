@@ -6,6 +6,7 @@
 import type { DiscardOptions, Engine, Page, RunQuery, RunStatus, RunSummary } from '@selvage/core'
 import { isInfrastructure, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import { DISCARD_ALL, RETRY_ALL } from '../option-names.ts'
+import { checkFilters, checkSwitch } from './query.ts'
 
 export interface BulkQuery extends Omit<RunQuery, 'parent'> {
   /** Of `failed` and `cancelled`, and to discard also `completed`. Default `failed`. */
@@ -41,6 +42,7 @@ export async function retryAll(engine: Engine, query: BulkQuery): Promise<BulkPa
 export async function discardAll(engine: Engine, query: BulkQuery & DiscardOptions): Promise<BulkPage> {
   refuseUnknown('discardAll()', query, DISCARD_ALL)
   const { force = false, ...rest } = query
+  checkSwitch('force of discardAll()', force)
   return overRuns(engine, rest, 'discardAll', DISCARDED, async (id) => void (await discardRun(engine, id, { force })))
 }
 
@@ -57,6 +59,8 @@ async function overRuns(
   act: (id: string) => Promise<void>,
 ): Promise<BulkPage> {
   if (engine.list === undefined) throw lacks(engine, 'list runs', 'Retry or discard each by its id.')
+  checkFilters(`${what}()`, query)
+  checkSwitch(`dryRun of ${what}()`, dryRun)
   const wanted = typeof status === 'string' ? [status] : status
   const wrong = wanted.find((one) => !allowed.includes(one))
   if (wrong !== undefined) {

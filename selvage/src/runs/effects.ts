@@ -7,6 +7,7 @@
 import type { Effect, Engine, Page, Runtime } from '@selvage/core'
 import { type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
 import { type EffectRecord, ledger, type Settled } from './effect-ledger.ts'
+import { checkFilters } from './query.ts'
 import type { Records } from './records.ts'
 
 export interface EffectQuery {
@@ -66,6 +67,7 @@ export class Effects {
     refuseUnknown('effects()', query, QUERY)
     const { runId, after } = query
     check(query)
+    checkFilters('effects()', query)
     if (runId !== undefined) return this.#ofRun(runId, query, after === undefined ? 0 : fromOf(read(after)))
     const items: EffectRecord[] = []
     const limit = query.limit ?? 50

@@ -27,6 +27,7 @@ import { type ForkOptions, readFork } from './fork.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
+import { checkSwitch } from './query.ts'
 import type { Records } from './records.ts'
 import { type PotState, potIdsOf, type RunUsage, raiseOfRun, stateOf, treeOf, UsageCount } from './run-money.ts'
 
@@ -286,6 +287,7 @@ export class Run<Result = unknown> {
    */
   async discard(options: DiscardOptions = {}): Promise<readonly string[]> {
     this.#refuse('discard() of', options, DISCARD)
+    checkSwitch(`force of discard() of run ${this.id}`, options.force)
     return discardRun(this.#ports.engine, this.id, options)
   }
 
