@@ -68,6 +68,65 @@ export function noText(what: string, given: unknown, details: ErrorOptions['deta
   })
 }
 
+/**
+ * BAD_INPUT for what cannot be called, unless it is not given: what is only called when something fails is found out here,
+ * and not then. `what`: as for `refuseNoText`, here and below.
+ */
+export function refuseNoFunction(what: string, given: unknown): void {
+  if (given === undefined || typeof given === 'function') return
+  throw new UsageError('BAD_INPUT', `${what} is ${shown(given)}, and must be a function.`, {
+    hint: 'Write a function, or leave it out.',
+  })
+}
+
+/** BAD_INPUT for a port without one of its functions, unless it is not given. */
+export function refuseNoPort(what: string, given: unknown, functions: readonly string[]): void {
+  if (given === undefined) return
+  const missing = functions.find((name) => !isObject(given) || typeof Reflect.get(given, name) !== 'function')
+  if (missing === undefined) return
+  throw new UsageError('BAD_INPUT', `${what} is ${shown(given)} without a function ${missing}.`, {
+    hint: `It has ${functions.join(', ')}.`,
+  })
+}
+
+/** BAD_INPUT for neither true nor false, unless it is not given: the text 'false' counts as true. */
+export function refuseNoSwitch(what: string, given: unknown): void {
+  if (given === undefined || typeof given === 'boolean') return
+  throw new UsageError('BAD_INPUT', `${what} is ${shown(given)}, and must be true or false.`, {
+    hint: 'Give a boolean.',
+  })
+}
+
+/** BAD_INPUT for none of these, unless it is not given. */
+export function refuseOther(what: string, given: unknown, choices: readonly string[]): void {
+  if (given === undefined || choices.includes(given as string)) return
+  throw new UsageError('BAD_INPUT', `${what} is ${shown(given)}.`, { hint: `It is one of ${choices.join(', ')}.` })
+}
+
+/** What the number of an option may be. */
+export interface Bounds {
+  readonly least: number
+  readonly most?: number
+  readonly isWhole?: boolean
+}
+
+/** BAD_INPUT for what is none of these numbers, unless it is not given. */
+export function refuseNumber(
+  what: string,
+  given: unknown,
+  { least, most = Number.MAX_VALUE, isWhole = false }: Bounds,
+  details: ErrorOptions['details'] = {},
+): void {
+  if (given === undefined) return
+  const isGood = typeof given === 'number' && given >= least && given <= most
+  if (isGood && (!isWhole || Number.isInteger(given))) return
+  const bounds = most === Number.MAX_VALUE ? `of at least ${least}` : `from ${least} to ${most}`
+  throw new UsageError('BAD_INPUT', `${what} is ${shown(given)}.`, {
+    hint: `Give a ${isWhole ? 'whole number' : 'number'} ${bounds}.`,
+    details,
+  })
+}
+
 /** The options over their defaults. BAD_INPUT for what is no object: spread, it would be lost. */
 export function withDefaults<Defaults extends object, Options extends object>(
   what: string,

@@ -13,7 +13,14 @@
  * own idempotency key: the record that the first outcome was unknown stands.
  */
 import type { Durable, Effect, Op, StepBehaviour, StepContext } from '@selvage/core'
-import { type OptionNames, refuseUnknown, type SelvageError, StepError, UsageError } from '@selvage/core'
+import {
+  type OptionNames,
+  refuseNoFunction,
+  refuseUnknown,
+  type SelvageError,
+  StepError,
+  UsageError,
+} from '@selvage/core'
 import { leavesOpen } from './failures/open-outcome.ts'
 import { requestApproval } from './people/approval.ts'
 import { type ApprovalPolicy, checkApproval } from './people/approval-options.ts'
@@ -78,6 +85,7 @@ export function normalizeEffect<T = unknown>(declaration: Effect | EffectDeclara
       hint: 'Use ask, tell-model or fail.',
     })
   }
+  refuseNoFunction('reconcile', reconcile)
   checkAsk(given)
   if (effect !== 'once' && (reconcile !== undefined || given.onUnknown !== undefined)) {
     throw new UsageError('BAD_INPUT', `reconcile and onUnknown have no meaning for the effect ${effect}.`, {

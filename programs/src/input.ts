@@ -24,6 +24,16 @@ interface SchemaIssue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
+/** BAD_INPUT for what validates nothing, unless it is not given. `what`: whose it is. */
+export function refuseNoSchema(what: string, given: unknown): void {
+  if (given === undefined) return
+  const standard: unknown = Object(given)['~standard']
+  if (typeof Object(standard).validate === 'function') return
+  throw new UsageError('BAD_INPUT', `${what} is no schema.`, {
+    hint: 'Give one of zod, valibot, arktype or another library that speaks Standard Schema.',
+  })
+}
+
 /**
  * The input as the schema gives it back: what is recorded and what the program gets, so that nothing is validated again
  * on replay. Throws UsageError BAD_INPUT with a line for each issue; `details.issues` has them as `{ path, message }`.

@@ -5,7 +5,16 @@
  * step may be called like a signal. Keys are given out in the moment of the call: their order is the program's order.
  */
 import type { Durable, Duration, Effect, Json, Op, StepBehaviour, StepContext, Transaction } from '@selvage/core'
-import { encode, hasOnly, type KnownOptions, noText, toMs, UsageError, unknownOption } from '@selvage/core'
+import {
+  encode,
+  hasOnly,
+  type KnownOptions,
+  noText,
+  refuseNoText,
+  toMs,
+  UsageError,
+  unknownOption,
+} from '@selvage/core'
 import { Begin } from './begin.ts'
 import { Changes } from './changed.ts'
 import { type Child, type ChildOptions, type ChildProgram, keepChild } from './child.ts'
@@ -166,6 +175,7 @@ export class WorkflowContext implements Context {
     if (unknown !== undefined) return rejected(unknown)
     return quiet(async () => {
       this.#notInside('ctx.child')
+      if (options.key !== undefined) refuseNoText(`The key of a child of run ${this.runId}`, options.key)
       const stepKey =
         options.key === undefined
           ? this.#names.ordinal(`child:${program.name}#`)
@@ -324,6 +334,7 @@ export class WorkflowContext implements Context {
 
   changed(name: string): boolean {
     this.#notInside('ctx.changed')
+    refuseNoText(`The name of a change of run ${this.runId}`, name)
     return this.#changes.has(name)
   }
 
@@ -342,6 +353,7 @@ export class WorkflowContext implements Context {
 
   onCancel(handler: CancelHandler): () => void {
     this.#notInside('ctx.onCancel')
+    if (typeof handler !== 'function') throw this.#noBody('Handler', 'onCancel')
     this.#cancelHandlers.push(handler)
     return () => {
       const index = this.#cancelHandlers.indexOf(handler)
@@ -392,7 +404,10 @@ export class WorkflowContext implements Context {
   /** What is wrong with a name or options, if anything is. Asked before a name is given out: what is refused leaves it free. */
   #unknown(what: string, name: string, options: unknown, known: KnownOptions): UsageError | undefined {
     const { runId } = this
-    if (typeof name !== 'string') return noText(`The name of a ${what.toLowerCase()} of run ${runId}`, name, { runId })
+    if (typeof name !== 'string')
+      return noText(`The name of ${what === 'Approval' ? 'an' : 'a'} ${what.toLowerCase()} of run ${runId}`, name, {
+        runId,
+      })
     if (hasOnly(options, known)) return undefined
     return unknownOption(`${what} "${name}" of run ${runId}`, options, known, { runId })
   }

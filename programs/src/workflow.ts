@@ -10,7 +10,16 @@
  * A cancelled run ends as cancelled whatever its function does; the host sees to that, and to the grace.
  */
 import type { Durable, Duration, Op, Program, Undoing } from '@selvage/core'
-import { decode, type OptionNames, refuseNoText, refuseUnknown, StepError, toMs, UsageError } from '@selvage/core'
+import {
+  decode,
+  type OptionNames,
+  refuseNoFunction,
+  refuseNoText,
+  refuseUnknown,
+  StepError,
+  toMs,
+  UsageError,
+} from '@selvage/core'
 import { type BudgetOptions, readBudget } from './budgets/budget.ts'
 import { metered } from './budgets/metered.ts'
 import { isCancelled, whenCancelled } from './cancellation.ts'
@@ -18,7 +27,7 @@ import type { ChildProgram } from './child.ts'
 import type { Context } from './context.ts'
 import { type Retry, retryBehaviour } from './failures/retry.ts'
 import { forked } from './forked.ts'
-import type { StandardSchema } from './input.ts'
+import { refuseNoSchema, type StandardSchema } from './input.ts'
 import { Saga } from './sagas/saga.ts'
 import { sleepUntil } from './waits/sleep.ts'
 import { type Print, printToConsole, WorkflowContext } from './workflow-context.ts'
@@ -68,6 +77,8 @@ export function createWorkflow<Input = unknown, Result = unknown>(
   if (name === '') throw new UsageError('BAD_INPUT', 'A workflow needs a name.', { hint: 'Name it by what it does.' })
   refuseUnknown(`Workflow "${name}"`, options, OPTIONS)
   if (options.version !== undefined) refuseNoText(`The version of workflow "${name}"`, options.version)
+  refuseNoSchema(`input of workflow "${name}"`, options.input)
+  refuseNoFunction(`log of workflow "${name}"`, options.log)
   if (options.retry !== undefined) retryBehaviour(options.retry, () => 0)
   const budget = options.budget === undefined ? undefined : readBudget(`workflow "${name}"`, options.budget)
   return {

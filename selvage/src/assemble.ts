@@ -5,7 +5,17 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { format } from 'node:util'
 import type { Blobs, Clock, Engine, Host, Money, Outbound, Program, Runtime, Store } from '@selvage/core'
-import { createHost, type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
+import {
+  createHost,
+  type OptionNames,
+  refuseNoObject,
+  refuseNoPort,
+  refuseNoSwitch,
+  refuseNumber,
+  refuseOther,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import { embeddedEngine } from '@selvage/engine-embedded'
 import type { PriceTable } from '@selvage/programs'
 import { nodeRuntime } from '@selvage/runtime-node'
@@ -127,6 +137,7 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
       hint: 'A url is a store of our own, a store goes below the embedded engine, an engine needs neither.',
     })
   }
+  checkKinds(options)
   const runtime = nodeRuntime(options.clock === undefined ? {} : { clock: options.clock })
   const notify = targetsOf(options.notify ?? [])
   const linkSecret = options.linkSecret ?? secretIn(process.env.SELVAGE_LINK_SECRET)
@@ -165,6 +176,24 @@ export async function assemble(options: OpenOptions): Promise<Parts> {
     stopNotifying: await Notifier.subscribe({ engine, runtime }, notify),
     linkSecrets,
   }
+}
+
+const WHOLE = { least: 1, isWhole: true }
+
+/** What is read later, or by whoever is called first, is looked at here. */
+function checkKinds(options: OpenOptions): void {
+  const of = (name: keyof OpenOptions): string => `${name} of openSelvage()`
+  refuseNoSwitch(of('work'), options.work)
+  refuseNoSwitch(of('create'), options.create)
+  refuseOther(of('durability'), options.durability, ['full', 'normal'])
+  refuseNumber(of('concurrency'), options.concurrency, WHOLE)
+  refuseNumber(of('maxFibers'), options.maxFibers, WHOLE)
+  refuseNoPort(of('clock'), options.clock, ['now', 'monotonic', 'timer'])
+  refuseNoPort(of('logger'), options.logger, ['info', 'warn', 'error'])
+  refuseNoObject(of('prices'), options.prices)
+  refuseNoObject(of('tenants'), options.tenants)
+  if (options.notify === undefined || Array.isArray(options.notify)) return
+  throw new UsageError('BAD_INPUT', `${of('notify')} is no list.`, { hint: 'Write notify: [webhook({ url })].' })
 }
 
 /** The commands of an engine, which may be an object of any class. */

@@ -9,7 +9,17 @@ import type {
   ServeOptions,
   TransactionDatabase,
 } from '@selvage/core'
-import { decode, encode, hasEnded, noTransactions, refuseUnknown, UsageError, withDefaults } from '@selvage/core'
+import {
+  decode,
+  encode,
+  hasEnded,
+  noTransactions,
+  refuseNoText,
+  refuseNumber,
+  refuseUnknown,
+  UsageError,
+  withDefaults,
+} from '@selvage/core'
 import {
   type Context,
   createPipeline,
@@ -20,6 +30,7 @@ import {
   type PipelineResult,
   type PipelineStage,
   type PriceTable,
+  refuseNoSchema,
   validateInput,
   type WorkflowOptions,
 } from '@selvage/programs'
@@ -154,8 +165,11 @@ export class CoreSelvage {
     options: ReferenceOptions<Input> = {},
   ): ProgramHandle<Input, Result> {
     this.#open()
+    refuseNoText('The name of a program', name)
     refuseUnknown(`reference() to "${name}"`, options, REFERENCE)
     const { version, input } = options
+    if (version !== undefined) refuseNoText(`The version of program '${name}'`, version)
+    refuseNoSchema(`input of program '${name}'`, input)
     const program = { name, ...(version === undefined ? {} : { version }) }
     const shape = plainShape<Input, Result>(`program '${name}'`, input)
     const beginWork = async (): Promise<void> => {
@@ -339,6 +353,7 @@ export class CoreSelvage {
   async work(options: ServeOptions = {}): Promise<Working> {
     this.#open()
     refuseUnknown('work()', options, SERVE)
+    refuseNumber('concurrency of work()', options.concurrency, { least: 1, isWhole: true })
     if (!this.#mayWork) {
       throw new UsageError('BAD_INPUT', 'This Selvage was opened with work: false.', {
         hint: 'Open it without that to work on runs.',

@@ -84,7 +84,7 @@ export class ProgramHandle<Input, Result> implements ChildProgram<Input, Result>
     refuseReserved(options)
     const { engine, runtime, beginWork, runPorts } = this.#ports
     const now = runtime.clock.now()
-    const runId = options.runId ?? `run_${runtime.random(11)}`
+    const { runId = `run_${runtime.random(11)}` } = options
     checkRunId(runId)
     checkLabels(`run ${runId}`, options)
     const startAt = options.startAt === undefined ? undefined : toEpochMs(options.startAt, now, 'startAt')
@@ -172,7 +172,12 @@ function refuseReserved(options: StartOptions): void {
 function checkLabels(what: string, { tenant, queue, tags }: StartOptions): void {
   if (tenant !== undefined) refuseNoText(`The tenant of ${what}`, tenant)
   if (queue !== undefined) refuseNoText(`The queue of ${what}`, queue)
+  if (tags !== undefined && (typeof tags !== 'object' || tags === null || Array.isArray(tags))) throw noTags(what)
   for (const [name, value] of Object.entries(tags ?? {})) refuseNoText(`Tag "${name}" of ${what}`, value)
+}
+
+function noTags(what: string): UsageError {
+  return new UsageError('BAD_INPUT', `The tags of ${what} are no object.`, { hint: "Write tags: { team: 'a' }." })
 }
 
 function checkRunId(runId: string): void {

@@ -74,9 +74,9 @@ export const DBOS: readonly Mutation[] = [
   {
     name: 'on DBOS a lease of no number is a lease',
     breaks: 'engines/dbos/README.md: options',
-    file: 'core/src/engines/refusals.ts',
-    find: 'if (got >= least && got <= most && (!isWhole || Number.isInteger(got))) continue',
-    put: 'if (!(got < least)) continue',
+    file: 'core/src/options.ts',
+    find: "typeof given === 'number' && given >= least && given <= most",
+    put: '!((given as number) < least)',
     test: 'engines/dbos/src/engine.test.ts',
     title: 'an option that is undefined is not given, and one that is no number is refused',
   },

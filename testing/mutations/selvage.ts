@@ -2,6 +2,15 @@ import type { Mutation } from './mutation.ts'
 
 export const SELVAGE: readonly Mutation[] = [
   {
+    name: 'a durability that is none is a weaker one',
+    breaks: 'I9',
+    file: 'stores/sqlite/src/index.ts',
+    find: "refuseOther('durability of sqliteStore()', options.durability, ['full', 'normal'])",
+    put: 'void refuseOther',
+    test: 'stores/sqlite/src/options.test.ts',
+    title: 'is refused where it is none',
+  },
+  {
     name: 'the runs made before a text are all runs, and are taken away',
     breaks: 'bad input is refused',
     file: 'selvage/src/runs/bulk.ts',

@@ -1,5 +1,6 @@
 /** Refusals that every such engine gives in the same words. `place`: where it keeps its runs, for people ("Restate"). */
 import { EngineError, RunError, UsageError } from '../errors.ts'
+import { type Bounds, refuseNumber } from '../options.ts'
 
 export { ended as runEnded, startedOtherwise } from '../stores/refusals.ts'
 
@@ -29,26 +30,14 @@ export function engineClosed(place: string): EngineError {
   return new EngineError('UNAVAILABLE', `The engine on ${place} was closed.`, { hint: 'Open it again to go on.' })
 }
 
-/** What the number of an option may be. */
-export interface Bounds {
-  readonly least: number
-  readonly most?: number
-  readonly isWhole?: boolean
-}
-
 /** BAD_INPUT for an option that is none of these numbers; one that is undefined is not given. */
 export function checkNumbers(
   place: string,
   options: { readonly [name: string]: number | undefined },
-  { least, most = Number.MAX_VALUE, isWhole = false }: Bounds,
+  bounds: Bounds,
 ): void {
-  for (const [option, got = least] of Object.entries(options)) {
-    if (got >= least && got <= most && (!isWhole || Number.isInteger(got))) continue
-    const bounds = most === Number.MAX_VALUE ? `of at least ${least}` : `from ${least} to ${most}`
-    throw new UsageError('BAD_INPUT', `The option ${option} of the engine on ${place} is ${String(got)}.`, {
-      hint: `Give a ${isWhole ? 'whole number' : 'number'} ${bounds}.`,
-      details: { option, got },
-    })
+  for (const [option, got] of Object.entries(options)) {
+    refuseNumber(`The option ${option} of the engine on ${place}`, got, bounds, { option, got })
   }
 }
 

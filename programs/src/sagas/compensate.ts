@@ -1,6 +1,6 @@
 /** How a step or tool is undone: declared beside its effect. */
 import type { Duration, Effect, Json, StepBehaviour, StepContext } from '@selvage/core'
-import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseNoFunction, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type Retry, type RetryPolicy, retryBehaviour } from '../failures/retry.ts'
 
 /** What a compensation is told of the step that it undoes. */
@@ -91,6 +91,7 @@ export function normalizeCompensation<T>(
       "Only an effect: 'once' is asked about.",
     )
   }
+  refuseNoFunction('reconcile of a compensation', reconcile)
   // What makes no sense is refused here, and not when a run is undone.
   retryBehaviour(retry, () => 0)
   const timeoutMs = toMs(timeout, 'timeout of a compensation')

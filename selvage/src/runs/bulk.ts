@@ -4,9 +4,9 @@
  * take. Children go with their parents and are left out; nothing that has not ended is touched.
  */
 import type { DiscardOptions, Engine, Page, RunQuery, RunStatus, RunSummary } from '@selvage/core'
-import { isInfrastructure, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
+import { isInfrastructure, refuseNoSwitch, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import { DISCARD_ALL, RETRY_ALL } from '../option-names.ts'
-import { checkFilters, checkSwitch } from './query.ts'
+import { checkFilters } from './query.ts'
 
 export interface BulkQuery extends Omit<RunQuery, 'parent'> {
   /** Of `failed` and `cancelled`, and to discard also `completed`. Default `failed`. */
@@ -42,7 +42,7 @@ export async function retryAll(engine: Engine, query: BulkQuery): Promise<BulkPa
 export async function discardAll(engine: Engine, query: BulkQuery & DiscardOptions): Promise<BulkPage> {
   refuseUnknown('discardAll()', query, DISCARD_ALL)
   const { force = false, ...rest } = query
-  checkSwitch('force of discardAll()', force)
+  refuseNoSwitch('force of discardAll()', force)
   return overRuns(engine, rest, 'discardAll', DISCARDED, async (id) => void (await discardRun(engine, id, { force })))
 }
 
@@ -60,7 +60,7 @@ async function overRuns(
 ): Promise<BulkPage> {
   if (engine.list === undefined) throw lacks(engine, 'list runs', 'Retry or discard each by its id.')
   checkFilters(`${what}()`, query)
-  checkSwitch(`dryRun of ${what}()`, dryRun)
+  refuseNoSwitch(`dryRun of ${what}()`, dryRun)
   const wanted = typeof status === 'string' ? [status] : status
   const wrong = wanted.find((one) => !allowed.includes(one))
   if (wrong !== undefined) {

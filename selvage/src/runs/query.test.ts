@@ -24,8 +24,8 @@ describe('what a list is asked for', () => {
     [{ tag: { team: 'a' } }, 'tag of discardAll() has no key and value'],
     [{ tag: { key: 'team', value: 5 } }, 'The value of the tag of discardAll() is 5'],
     [{ program: 5 }, 'program of discardAll() is 5'],
-    [{ force: 'false' }, 'force of discardAll() is neither true nor false'],
-    [{ dryRun: 'false' }, 'dryRun of discardAll() is neither true nor false'],
+    [{ force: 'false' }, 'force of discardAll() is "false", and must be true or false'],
+    [{ dryRun: 'false' }, 'dryRun of discardAll() is "false", and must be true or false'],
   ])('is refused where it is of another kind, and nothing is taken away: %o', async (query, says) => {
     await using selvage = await failed()
     await expect(selvage.discardAll(given(query))).rejects.toMatchObject({

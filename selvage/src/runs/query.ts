@@ -28,12 +28,6 @@ export function checkFilters(what: string, query: Filters): void {
   refuseNoText(`The value of the tag of ${what}`, tag.value)
 }
 
-/** A text such as 'false', which counts as true where it is only asked whether it is there. */
-export function checkSwitch(what: string, given: unknown): void {
-  if (given === undefined || typeof given === 'boolean') return
-  throw bad(`${what} is neither true nor false.`, 'Give a boolean.')
-}
-
 function checkTime(what: string, given: unknown): void {
   if (typeof given === 'number' && !Number.isNaN(given)) return
   throw bad(`${what} is no time in milliseconds.`, 'Of a Date: date.getTime().')

@@ -10,7 +10,18 @@ import type {
   SignalReceipt,
   Start,
 } from '@selvage/core'
-import { decode, encode, hasEnded, type KnownOptions, refuseNoText, refuseUnknown, UsageError } from '@selvage/core'
+import {
+  decode,
+  encode,
+  hasEnded,
+  type KnownOptions,
+  refuseNoPort,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseNumber,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import type { Limits } from '@selvage/programs'
 import type { RunEvent } from '../events/event.ts'
 import type { EventsOptions } from '../events/event-stream.ts'
@@ -27,7 +38,6 @@ import { type ForkOptions, readFork } from './fork.ts'
 import { type InlineState, inlineState } from './inline.ts'
 import type { Present } from './outcome.ts'
 import { settle } from './outcome.ts'
-import { checkSwitch } from './query.ts'
 import type { Records } from './records.ts'
 import { type PotState, potIdsOf, type RunUsage, raiseOfRun, stateOf, treeOf, UsageCount } from './run-money.ts'
 
@@ -144,6 +154,10 @@ export class Run<Result = unknown> {
    */
   async result(options: ResultOptions = {}): Promise<Result> {
     this.#refuse('result() of', options, RESULT)
+    refuseNoPort(`abortSignal of result() of run ${this.id}`, options.abortSignal, [
+      'addEventListener',
+      'throwIfAborted',
+    ])
     const { records, engine } = this.#ports
     const release = keepAlive()
     const stopWatching = this.#ports.watch(this.id)
@@ -273,6 +287,7 @@ export class Run<Result = unknown> {
    */
   async usage(options: UsageOptions = {}): Promise<RunUsage> {
     this.#refuse('usage() of', options, USAGE)
+    refuseNoSwitch(`tree of usage() of run ${this.id}`, options.tree)
     const { engine, records, treasury } = this.#ports
     const count = new UsageCount()
     const ids = options.tree === true ? await treeOf(engine, this.id) : [this.id]
@@ -287,7 +302,7 @@ export class Run<Result = unknown> {
    */
   async discard(options: DiscardOptions = {}): Promise<readonly string[]> {
     this.#refuse('discard() of', options, DISCARD)
-    checkSwitch(`force of discard() of run ${this.id}`, options.force)
+    refuseNoSwitch(`force of discard() of run ${this.id}`, options.force)
     return discardRun(this.#ports.engine, this.id, options)
   }
 
@@ -305,6 +320,8 @@ export class Run<Result = unknown> {
     this.#refuse('journal() of', options, JOURNAL)
     const { records } = this.#ports
     const { from = 0, limit } = options
+    refuseNumber(`from of journal() of run ${this.id}`, from, { least: 0, isWhole: true })
+    refuseNumber(`limit of journal() of run ${this.id}`, limit, { least: 1, isWhole: true })
     return limit === undefined ? records.all(this.id, from) : records.load(this.id, from, limit)
   }
 

@@ -5,7 +5,7 @@
  * Beside `<path>` (and SQLite's own `-wal` and `-shm`) lie `<path>-bell` and `<path>-turn`, empty or nearly so, and a
  * lock file for each living worker. Not for network file systems: SQLite's log is shared memory.
  */
-import { type OptionNames, refuseUnknown, type Store } from '@selvage/core'
+import { type OptionNames, refuseOther, refuseUnknown, type Store } from '@selvage/core'
 import { transaction } from './author.ts'
 import type { Database } from './database.ts'
 import { failure } from './failure.ts'
@@ -60,6 +60,7 @@ const OPTIONS: OptionNames<SqliteStoreOptions> = { path: true, durability: true,
  */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
   refuseUnknown('sqliteStore()', options, OPTIONS)
+  refuseOther('durability of sqliteStore()', options.durability, ['full', 'normal'])
   const durability = options.durability ?? 'full'
   const memory = options.path === ':memory:'
   const path = memory ? options.path : realPath(options.path)

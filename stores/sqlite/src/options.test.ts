@@ -9,3 +9,11 @@ it.each<[string, (options: never) => unknown]>([['sqliteStore()', sqliteStore]])
     expect(await badRefusals(what, make)).toEqual([])
   },
 )
+
+it.each(['x', 'FULL', 'off'])(
+  'a durability "%s" is refused where it is none: SQLite would take a weaker one',
+  async (durability) => {
+    const opened = sqliteStore({ path: ':memory:', durability: durability as 'full' })
+    await expect(opened).rejects.toMatchObject({ code: 'BAD_INPUT', message: expect.stringContaining('durability') })
+  },
+)

@@ -1,5 +1,12 @@
 /** What was declared about an agent's tools, beside the agent: their effects, and who must approve a call. */
-import { type Effect, type KnownOptions, type OptionNames, refuseUnknown, UsageError } from '@selvage/core'
+import {
+  type Effect,
+  type KnownOptions,
+  type OptionNames,
+  refuseNoObject,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import {
   type ApprovalPolicy,
   checkApproval,
@@ -66,6 +73,8 @@ export class Policy {
   /** `isManaged`: a worker has the run. UsageError for declarations that make no sense. */
   constructor(options: ToolPolicies, isManaged = false) {
     const { effects = {}, approvals = {}, defaultEffect, budget } = options
+    refuseNoObject('effects', effects)
+    refuseNoObject('approvals', approvals)
     this.failures = new FailurePolicy(options, isManaged)
     this.money = readAgentBudget(budget)
     this.loopGuard = readLoopGuard(options.loopGuard)

@@ -5,7 +5,7 @@ import type { Agent, AgentResult, Message, MessageData, StopReason, Usage } from
 import { argsOf, recordInput } from '../conversation/input.ts'
 import { recordMcp } from '../gates/mcp.ts'
 import { bindAgent } from '../turns/bind.ts'
-import { type AgentOptions, readOptions } from './program-options.ts'
+import { type AgentOptions, readOptions, refuseNoFactory } from './program-options.ts'
 import { undoable } from './undoing.ts'
 
 export interface AgentContext {
@@ -33,6 +33,7 @@ export interface AgentRunResult {
 
 /** UsageError for options that are not built yet (UNSUPPORTED) or make no sense (BAD_INPUT). */
 export function createAgentProgram(name: string, factory: AgentFactory, options: AgentOptions = {}): Program {
+  refuseNoFactory(`Agent program "${name}"`, factory, 'Agent')
   const { policy, onCodeChange, linear, log, ...head } = readOptions(`Agent program "${name}"`, options)
   return {
     name,

@@ -13,7 +13,7 @@ import { interruptJson } from '../seams/interrupts.ts'
 import { inFrame, Nest } from '../turns/frames.ts'
 import { bindInner, refuseOneStep, toolsWithin } from '../turns/inner.ts'
 import type { AgentContext } from './agent-program.ts'
-import { type AgentOptions, readOptions } from './program-options.ts'
+import { type AgentOptions, readOptions, refuseNoFactory } from './program-options.ts'
 import { undoable } from './undoing.ts'
 
 /** Makes the graph or swarm of a run, with its agents, anew in each process that goes on with it. */
@@ -50,6 +50,7 @@ export function createOrchestratorProgram<Of extends Orchestrator>(
   options: OrchestratorOptions = {},
 ): Program {
   const what = `${kind === 'graph' ? 'Graph' : 'Swarm'} program "${name}"`
+  refuseNoFactory(what, factory, CLASSES[kind].name)
   const { policy, onCodeChange, linear, log, ...head } = readOptions(what, options)
   return {
     name,

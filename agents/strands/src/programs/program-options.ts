@@ -1,5 +1,5 @@
 /** The options of agents, graphs, swarms and sessions, read once, when the program is made. */
-import { type Duration, type OptionNames, type Program, toMs } from '@selvage/core'
+import { type Duration, type OptionNames, type Program, toMs, UsageError } from '@selvage/core'
 import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from '../policies/policy.ts'
 
 export interface AgentOptions extends ToolPolicies {
@@ -50,6 +50,14 @@ export function readOptions(what: string, options: AgentOptions): ReadyOptions {
     linear,
     log,
   }
+}
+
+/** BAD_INPUT for an agent in place of what makes one. `made`: what that gives. */
+export function refuseNoFactory(what: string, factory: unknown, made: string): void {
+  if (typeof factory === 'function') return
+  throw new UsageError('BAD_INPUT', `${what} was given no factory.`, {
+    hint: `Write () => new ${made}(…): each run has its own, made anew wherever it goes on.`,
+  })
 }
 
 const TOLD = new Set<string>()

@@ -1,0 +1,118 @@
+/** What is of another kind than it must be is refused where it is given, and not when it is first needed: behind a crash, say. */
+import { Agent } from '@strands-agents/sdk'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Context, type OpenOptions, openSelvage, type Selvage } from './index.ts'
+
+let selvage: Selvage
+
+beforeAll(async () => {
+  selvage = await openSelvage({ url: 'sqlite::memory:' })
+})
+
+afterAll(() => selvage.close())
+
+const badInput = (says: string) => ({ code: 'BAD_INPUT', message: expect.stringContaining(says) })
+/** As plain JavaScript gives it. */
+const any = (given: unknown): never => given as never
+
+describe('where a Selvage is opened', () => {
+  test.each<[object, string]>([
+    [{ durability: 'x' }, 'durability of openSelvage() is "x"'],
+    [{ durability: 'FULL' }, 'durability of openSelvage() is "FULL"'],
+    [{ concurrency: 0 }, 'concurrency of openSelvage() is 0'],
+    [{ concurrency: '4' }, 'concurrency of openSelvage() is "4"'],
+    [{ maxFibers: Number.NaN }, 'maxFibers of openSelvage() is NaN'],
+    [{ work: 'false' }, 'work of openSelvage() is "false", and must be true or false'],
+    [{ create: 0 }, 'create of openSelvage() is 0'],
+    [{ clock: {} }, 'clock of openSelvage() is an object without a function now'],
+    [{ logger: { info() {}, warn() {} } }, 'logger of openSelvage() is an object without a function error'],
+    [{ prices: 5 }, 'prices of openSelvage() was given 5'],
+    [{ tenants: ['acme'] }, 'tenants of openSelvage() was given a list'],
+    [{ notify: 5 }, 'notify of openSelvage() is no list'],
+  ])('%o', async (options, says) => {
+    const opened = openSelvage({ url: 'sqlite::memory:', ...(options as OpenOptions) })
+    await expect(opened).rejects.toMatchObject(badInput(says))
+  })
+})
+
+describe('where a program is registered', () => {
+  test.each<[string, () => unknown, string]>([
+    [
+      'an agent in place of its factory',
+      () => selvage.agent('a', any(new Agent())),
+      'Agent program "a" was given no factory',
+    ],
+    ['a graph in place of its factory', () => selvage.graph('g', any({})), 'Graph program "g" was given no factory'],
+    ['effects that are none', () => selvage.agent('b', () => new Agent(), { effects: any(5) }), 'effects was given 5'],
+    [
+      'approvals in a list',
+      () => selvage.agent('c', () => new Agent(), { approvals: any(['x']) }),
+      'approvals was given a list',
+    ],
+    [
+      'a schema that is none',
+      () => selvage.workflow('w', any(echo), { input: any(5) }),
+      'input of workflow "w" is no schema',
+    ],
+    [
+      'a log that is none',
+      () => selvage.workflow('w', any(echo), { log: any(5) }),
+      'log of workflow "w" is 5, and must be a function',
+    ],
+    ['a reference by number', () => selvage.reference(any(5)), 'The name of a program is 5'],
+    [
+      'a version that is a number',
+      () => selvage.reference('w', { version: any(5) }),
+      "The version of program 'w' is 5",
+    ],
+  ])('%s', (_, register, says) => {
+    expect(register).toThrow(expect.objectContaining(badInput(says)))
+  })
+})
+
+describe('where a run is started, read and awaited', () => {
+  test('is named', async () => {
+    const echoed = selvage.workflow('echo', echo)
+    await expect(echoed.start(1, { runId: any(null) })).rejects.toMatchObject(badInput('A run id is null'))
+    await expect(echoed.start(1, { tags: any('x') })).rejects.toMatchObject(badInput('are no object'))
+    await expect(echoed.start(1, { tags: any(['x']) })).rejects.toMatchObject(badInput('are no object'))
+    expect((await selvage.runs()).items).toEqual([])
+    const run = await echoed.start(1, { runId: 'r' })
+    await run.result()
+    const journal = 'of journal() of run r is'
+    await expect(run.journal({ from: any('x') })).rejects.toMatchObject(badInput(`from ${journal} "x"`))
+    await expect(run.journal({ limit: 0 })).rejects.toMatchObject(badInput(`limit ${journal} 0`))
+    await expect(run.usage({ tree: any('no') })).rejects.toMatchObject(badInput('must be true or false'))
+    const noSignal = 'abortSignal of result() of run r is 5 without a function addEventListener'
+    await expect(run.result({ abortSignal: any(5) })).rejects.toMatchObject(badInput(noSignal))
+    await expect(selvage.work({ concurrency: any('5') })).rejects.toMatchObject(
+      badInput('concurrency of work() is "5"'),
+    )
+  })
+})
+
+describe('inside of a run', () => {
+  test.each<[string, (ctx: Context) => unknown, string]>([
+    [
+      'reconcile',
+      (ctx) => ctx.step('s', () => 1, { effect: 'once', reconcile: any(5) }),
+      'reconcile is 5, and must be a function',
+    ],
+    [
+      'the key of a child',
+      (ctx) => ctx.child(selvage.reference('echo'), 1, { key: any(5) }),
+      'The key of a child of run',
+    ],
+    ['the name of a change', (ctx) => ctx.changed(any(5)), 'The name of a change of run'],
+    ['a handler', (ctx) => ctx.onCancel(any(5)), 'was given no function'],
+    ['the name of an approval', (ctx) => ctx.approval(any(5)), 'The name of an approval of run'],
+  ])('%s', async (what, body, says) => {
+    const program = selvage.workflow(`inside ${what}`, async (ctx: Context) => void (await body(ctx)))
+    const run = await program.start(undefined)
+    await expect(run.result()).rejects.toMatchObject({ code: 'RUN_FAILED', cause: badInput(says) })
+  })
+})
+
+function echo(_: unknown, input: unknown): unknown {
+  return input
+}
