@@ -2,6 +2,24 @@ import type { Mutation } from './mutation.ts'
 
 export const POSTGRES: readonly Mutation[] = [
   {
+    name: 'a worker that was enlisted and has not heard so is none',
+    breaks: 'a lost answer is settled by who asked',
+    file: 'stores/postgres/src/runs/workers.ts',
+    find: 'on conflict (id) do update set lease_until = excluded.lease_until, server = excluded.server returning number',
+    put: 'returning number',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'a worker is there, and goes again',
+  },
+  {
+    name: 'a commit that was never sent may have happened',
+    breaks: 'a lost answer is settled by who asked',
+    file: 'stores/postgres/src/database.ts',
+    find: 'if (isUnsent(error)) throw error',
+    put: '',
+    test: 'stores/postgres/src/lost.test.ts',
+    title: 'is no lost answer: what it is of is done again',
+  },
+  {
     name: 'in PostgreSQL whoever comes appends, whatever his fence',
     breaks: 'I3',
     file: 'stores/postgres/src/journal/append.ts',
@@ -45,7 +63,7 @@ export const POSTGRES: readonly Mutation[] = [
     name: 'a heartbeat is lost with its connection',
     breaks: 'I3: a worker whose connection ended is alive, and says so on the next one',
     file: 'stores/postgres/src/session.ts',
-    find: 'this.#database.patiently(() => this.#asked(body), mayRepeat)',
+    find: 'this.#database.patiently(() => this.#asked(body))',
     put: 'this.#asked(body)',
     test: 'stores/postgres/src/lost.test.ts',
     title: 'hears nothing of it when it asks just then',

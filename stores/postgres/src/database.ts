@@ -11,7 +11,7 @@
  */
 import { probe, SelvageError } from '@selvage/core'
 import pg from 'pg'
-import { closedError, failure, isCrossed, isFull, isLost } from './failure.ts'
+import { closedError, failure, isCrossed, isFull, isLost, isUnsent } from './failure.ts'
 import { statementName } from './names.ts'
 
 export type Value = string | number | boolean | null | Uint8Array | readonly (string | number | null)[]
@@ -116,6 +116,7 @@ export class Database {
     let unknown: unknown
     const value = await this.#transact(body, async (client) => {
       await client.query('commit').catch((error: unknown) => {
+        if (isUnsent(error)) throw error
         unknown = error
       })
     })
@@ -165,8 +166,8 @@ export class Database {
     await this.#pool.end()
   }
 
-  /** `body` until it succeeds, is refused for good, may not happen again, or patience ends. */
-  async patiently<T>(body: () => Promise<T>, mayRepeat: () => boolean = () => true): Promise<T> {
+  /** `body` until it succeeds, is refused for good, or patience ends. */
+  async patiently<T>(body: () => Promise<T>): Promise<T> {
     const until = performance.now() + PATIENCE_MS
     for (let retryMs = FIRST_RETRY_MS; ; retryMs = Math.min(LONGEST_RETRY_MS, retryMs * 2)) {
       this.#checkOpen()
@@ -175,7 +176,7 @@ export class Database {
       } catch (error) {
         if (SelvageError.is(error)) throw error
         const passes = isLost(error) || isCrossed(error) || isFull(error)
-        if (!passes || !mayRepeat() || performance.now() > until || this.#closed) throw failure(this.location, error)
+        if (!passes || performance.now() > until || this.#closed) throw failure(this.location, error)
       }
       await sleep(retryMs)
     }

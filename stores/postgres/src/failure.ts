@@ -5,6 +5,8 @@ import { EngineError, SelvageError, UsageError } from '@selvage/core'
 const LOST_STATES = ['25P03', '57P01', '57P02', '57P03', '57P05']
 const LOST_CALLS = ['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH']
 const LOST_WORDS = /^(?:Connection terminated|timeout exceeded when trying|Query read timeout|Client (?:has|was))/
+/** The driver's own refusal, on a connection that had ended before. */
+const UNSENT_WORDS = /^Client (?:has|was)/
 /** Another transaction was in the way. */
 const CROSSED_STATES = ['40001', '40P01', '55P03']
 const TOO_MANY = '53300'
@@ -20,6 +22,11 @@ export function isLost(error: unknown): boolean {
   const code = codeOf(error)
   if (LOST_STATES.includes(code) || code.startsWith('08') || LOST_CALLS.includes(code)) return true
   return code === '' && error instanceof Error && LOST_WORDS.test(error.message)
+}
+
+/** It is lost, and was not even sent. */
+export function isUnsent(error: unknown): boolean {
+  return codeOf(error) === '' && error instanceof Error && UNSENT_WORDS.test(error.message)
 }
 
 /** It did not happen, and may if it is tried again. */

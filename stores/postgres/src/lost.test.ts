@@ -46,8 +46,8 @@ interface Cut {
 
 const reset = (): Error => Object.assign(new Error('The connection was reset.'), { code: 'ECONNRESET' })
 
-/** The connection ends at the next commit: behind it, so that only the answer is lost, or before it. */
-function cutAtCommit(stands: boolean, isAwayThen: boolean = false): Cut {
+/** The connection ends at the next commit: behind it, so that only the answer is lost, before it, or before it is sent. */
+function cutAtCommit(stands: boolean | 'unsent', isAwayThen: boolean = false): Cut {
   const { query } = pg.Client.prototype
   const cut = { isMade: false, isAway: false }
   const cutting = async function (this: pg.Client, ...asked: readonly unknown[]): Promise<unknown> {
@@ -55,8 +55,9 @@ function cutAtCommit(stands: boolean, isAwayThen: boolean = false): Cut {
     if (cut.isMade || asked[0] !== 'commit') return await Reflect.apply(query, this, asked)
     cut.isMade = true
     cut.isAway = isAwayThen
-    if (stands) await Reflect.apply(query, this, asked)
+    if (stands === true) await Reflect.apply(query, this, asked)
     await this.end()
+    if (stands === 'unsent') return await Reflect.apply(query, this, asked)
     throw reset()
   }
   Object.assign(pg.Client.prototype, { query: cutting })
@@ -226,6 +227,40 @@ describe.skipIf(missing !== undefined)('whose answer is lost', () => {
     expect(cut.isMade).toBe(true)
     expect(await store.describe('r')).toMatchObject({ status: 'completed', endedAt: 5_000 })
     await expect(store.finish('r', fence, { ok: null }, 6_000)).rejects.toMatchObject({ code: 'LEASE_LOST' })
+  })
+})
+
+describe.skipIf(missing !== undefined)('a commit that was never sent', () => {
+  it('is no lost answer: what it is of is done again', async () => {
+    await enlisted(store, 'w', Date.now())
+    const { fence } = await claimed(store)
+    const cut = cutAtCommit('unsent')
+    await store.release('r', fence, Date.now())
+    expect(cut.isMade).toBe(true)
+    expect(await store.describe('r')).toMatchObject({ status: 'pending' })
+  })
+})
+
+describe.skipIf(missing !== undefined)('what can be done twice without harm is done', () => {
+  it.each(AT_COMMIT)('a worker is there, and goes again, %s', async (_, stands) => {
+    const coming = cutAtCommit(stands)
+    await enlisted(store, 'w', Date.now())
+    expect(coming.isMade).toBe(true)
+    const { fence } = await claimed(store)
+    const going = cutAtCommit(stands)
+    await store.dismiss('w')
+    expect(going.isMade).toBe(true)
+    expect(await store.describe('r')).toMatchObject({ status: 'pending' })
+    await expect(store.append('r', fence, 1, [step(1)])).rejects.toMatchObject({ code: 'LEASE_LOST' })
+  })
+
+  it.each(AT_COMMIT)('a large value is kept, and who wants to be told is known, %s', async (_, stands) => {
+    const bytes = new Uint8Array(100_000)
+    const keeping = cutAtCommit(stands)
+    expect(await store.blobs.get(await store.blobs.put(bytes))).toEqual(bytes)
+    const subscribing = cutAtCommit(stands)
+    await store.outbox?.subscribe?.([{ topic: 'told', notices: ['run.failed'] }], Date.now())
+    expect([keeping.isMade, subscribing.isMade]).toEqual([true, true])
   })
 })
 

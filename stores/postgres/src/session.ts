@@ -7,7 +7,7 @@
  * came back is also a proof that the lock is held.
  *
  * Who asks first behind a loss hears of it before anybody else. The same is asked again on the next connection: each
- * statement here may happen twice, and a transaction is repeated unless its commit was asked for.
+ * statement and each transaction here may happen twice.
  *
  * It is there from the first use on, and keeps no process alive.
  */
@@ -58,24 +58,19 @@ export class Session {
 
   /** A transaction. A lock that is taken in it is held from here on, by later connections too. */
   enlist(body: (ask: Ask) => Promise<number>): Promise<number> {
-    let isCommitAsked = false
-    return this.#inTurn(
-      async (ask) => {
-        try {
-          await ask('begin')
-          const number = await body(ask)
-          isCommitAsked = true
-          await ask('commit')
-          this.#locks.add(number)
-          return number
-        } catch (error) {
-          // Its locks outlive a rollback, but not the connection.
-          this.#drop()
-          throw error
-        }
-      },
-      () => !isCommitAsked,
-    )
+    return this.#inTurn(async (ask) => {
+      try {
+        await ask('begin')
+        const number = await body(ask)
+        await ask('commit')
+        this.#locks.add(number)
+        return number
+      } catch (error) {
+        // Its locks outlive a rollback, but not the connection.
+        this.#drop()
+        throw error
+      }
+    })
   }
 
   async free(number: number): Promise<void> {
@@ -102,8 +97,8 @@ export class Session {
     await client?.end().catch(() => {})
   }
 
-  #inTurn<T>(body: (ask: Ask) => Promise<T>, mayRepeat?: () => boolean): Promise<T> {
-    const asked = this.#last.then(() => this.#database.patiently(() => this.#asked(body), mayRepeat))
+  #inTurn<T>(body: (ask: Ask) => Promise<T>): Promise<T> {
+    const asked = this.#last.then(() => this.#database.patiently(() => this.#asked(body)))
     this.#last = asked.catch(() => {})
     return asked
   }

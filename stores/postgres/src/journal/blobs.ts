@@ -14,7 +14,7 @@ export function blobs(database: Database): Blobs {
       if ((await database.statement((rows) => rows.get(sql, hash))) !== undefined) return hash
       probe('store.before-blob')
       const insert = `insert into blob (hash, bytes) values ($1, $2) on conflict (hash) do update set doomed = null`
-      await database.write((rows) => rows.run(insert, hash, copy))
+      await database.writeUntilKnown((rows) => rows.run(insert, hash, copy))
       probe('store.after-blob')
       return hash
     },

@@ -103,7 +103,7 @@ export function outbox(database: Database): OutboxStore {
     },
     list: (query) => list(database, query),
     message: async (id) => recordOf(await database.statement((rows) => rowOf(rows, id))),
-    subscribe: (subscriptions, now) => database.write((rows) => subscribe(rows, subscriptions, now)),
+    subscribe: (subscriptions, now) => database.writeUntilKnown((rows) => subscribe(rows, subscriptions, now)),
   }
 }
 

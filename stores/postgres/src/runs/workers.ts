@@ -66,7 +66,9 @@ export class Workers {
       const number = await this.#session.enlist(async (ask) => {
         const offset = await this.#offset(async () => (await ask<{ clock: number }>(`select ${CLOCK}`)).rows[0]?.clock)
         const { rows } = await ask<{ number: number }>(
-          `insert into worker (id, pid, host, lease_until, server) values ($1, $2, $3, $4, ${SERVER}) returning number`,
+          // Its row may stand: the connection ended before that was known here, and with it the lock.
+          `insert into worker (id, pid, host, lease_until, server) values ($1, $2, $3, $4, ${SERVER})
+             on conflict (id) do update set lease_until = excluded.lease_until, server = excluded.server returning number`,
           id,
           worker.pid,
           toText(worker.host),
@@ -82,7 +84,7 @@ export class Workers {
       this.#presence.withdraw(worker.id)
       throw error
     }
-    await this.#database.write((rows) => forgetSubscribers(rows, now))
+    await this.#database.writeUntilKnown((rows) => forgetSubscribers(rows, now))
   }
 
   /** Through the session: that it comes back proves that the lock is held. */
@@ -96,7 +98,7 @@ export class Workers {
   }
 
   async dismiss(workerId: string, actsOn = false): Promise<void> {
-    await this.#database.write(async (rows) => {
+    await this.#database.writeUntilKnown(async (rows) => {
       const id = toText(workerId)
       if ((await rows.run('delete from worker where id = $1', id)) === 0) return
       await rows.run(
