@@ -68,6 +68,17 @@ export function noText(what: string, given: unknown, details: ErrorOptions['deta
   })
 }
 
+/** BAD_INPUT for what is no object of texts, unless it is not given. */
+export function refuseNoTexts(what: string, given: unknown): void {
+  if (given === undefined) return
+  if (!isObject(given)) {
+    throw new UsageError('BAD_INPUT', `${what} is ${shown(given)}, and must be an object of texts.`, {
+      hint: "Write { team: 'a' }.",
+    })
+  }
+  for (const [name, value] of Object.entries(given)) refuseNoText(`"${name}" of ${what}`, value)
+}
+
 /**
  * BAD_INPUT for what cannot be called, unless it is not given: what is only called when something fails is found out here,
  * and not then. `what`: as for `refuseNoText`, here and below.

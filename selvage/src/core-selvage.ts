@@ -14,6 +14,7 @@ import {
   encode,
   hasEnded,
   noTransactions,
+  refuseNoObject,
   refuseNoText,
   refuseNumber,
   refuseUnknown,
@@ -241,6 +242,7 @@ export class CoreSelvage {
   async transaction<T>(body: (database: TransactionDatabase) => T): Promise<T> {
     const { engine } = this.#parts
     if (engine.transaction === undefined) throw noTransactions(engine.manifest)
+    if (typeof body !== 'function') throw new UsageError('BAD_INPUT', 'transaction() was given no function.')
     return engine.transaction(body)
   }
 
@@ -327,6 +329,8 @@ export class CoreSelvage {
   /** Declares or replaces the budget of a tenant, as `openSelvage({ tenants })` does: for modules of `selvage work`. */
   tenant(name: string, options: TenantOptions): void {
     this.#open()
+    refuseNoText('The name of a tenant', name)
+    refuseNoObject(`Tenant "${name}"`, options ?? null)
     this.#parts.treasury.declareTenants({ [name]: options })
   }
 

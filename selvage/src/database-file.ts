@@ -33,7 +33,7 @@ export function inspect(options: InspectOptions = {}): Inspection {
  */
 export async function backUp(options: BackupOptions): Promise<Backup> {
   refuseUnknown('backUp()', options, BACKUP)
-  if (typeof options.to !== 'string' || options.to === '') {
+  if (typeof options?.to !== 'string' || options.to === '') {
     throw new UsageError('BAD_INPUT', 'backUp() needs the path of the copy.', {
       hint: "Give it: backUp({ to: 'copy.db' }).",
     })

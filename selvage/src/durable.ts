@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type OptionNames, UsageError } from '@selvage/core'
+import { type OptionNames, refuseNoText, UsageError } from '@selvage/core'
 import {
   createDurablePlugin,
   DURABLE_OPTIONS,
@@ -40,6 +40,7 @@ export function durable(options: DurableOptions): DurablePlugin {
     }
   }
   const plugin = createDurablePlugin(options, open, KNOWN)
+  if (options.url !== undefined) refuseNoText('url of durable()', options.url)
   if (options.url === undefined || options.selvage === undefined) return plugin
   throw new UsageError('BAD_INPUT', 'durable() takes a url or a selvage, not both.')
 }

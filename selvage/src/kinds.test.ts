@@ -74,8 +74,12 @@ describe('where a run is started, read and awaited', () => {
   test('is named', async () => {
     const echoed = selvage.workflow('echo', echo)
     await expect(echoed.start(1, { runId: any(null) })).rejects.toMatchObject(badInput('A run id is null'))
-    await expect(echoed.start(1, { tags: any('x') })).rejects.toMatchObject(badInput('are no object'))
-    await expect(echoed.start(1, { tags: any(['x']) })).rejects.toMatchObject(badInput('are no object'))
+    await expect(echoed.start(1, { tags: any('x') })).rejects.toMatchObject(
+      badInput('is "x", and must be an object of texts'),
+    )
+    await expect(echoed.start(1, { tags: any(['x']) })).rejects.toMatchObject(
+      badInput('is a list, and must be an object of texts'),
+    )
     expect((await selvage.runs()).items).toEqual([])
     const run = await echoed.start(1, { runId: 'r' })
     await run.result()

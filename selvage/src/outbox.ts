@@ -9,7 +9,16 @@ import type {
   Page,
   Runtime,
 } from '@selvage/core'
-import { checkTopic, decode, noOutbox, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
+import {
+  checkTopic,
+  decode,
+  noOutbox,
+  type OptionNames,
+  refuseUnknown,
+  toMs,
+  UsageError,
+  withDefaults,
+} from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
 import { MESSAGES } from './option-names.ts'
 import { checkFilters } from './runs/query.ts'
@@ -87,7 +96,7 @@ export class Topics {
         await handler({ id, runId, topic, payload: value, idempotencyKey: id, attempt, abortSignal })
       },
       retryAfterMs: retryBehaviour(
-        { ...RETRY, ...retry },
+        withDefaults(`retry of topic "${topic}"`, RETRY, retry ?? {}),
         () => Number.parseInt(this.#runtime.random(6), 16) / 2 ** 48,
       ),
       timeoutMs: timeout === undefined ? TIMEOUT_MS : toMs(timeout, `timeout of the topic "${topic}"`),

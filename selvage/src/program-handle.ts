@@ -1,5 +1,5 @@
 import type { Engine, Json, Runtime, Start } from '@selvage/core'
-import { ConflictError, refuseNoText, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
+import { ConflictError, refuseNoText, refuseNoTexts, refuseUnknown, SelvageError, UsageError } from '@selvage/core'
 import type { ChildProgram, StandardSchema } from '@selvage/programs'
 import { SESSION, START } from './option-names.ts'
 import { notBuilt } from './reserved.ts'
@@ -172,12 +172,7 @@ function refuseReserved(options: StartOptions): void {
 function checkLabels(what: string, { tenant, queue, tags }: StartOptions): void {
   if (tenant !== undefined) refuseNoText(`The tenant of ${what}`, tenant)
   if (queue !== undefined) refuseNoText(`The queue of ${what}`, queue)
-  if (tags !== undefined && (typeof tags !== 'object' || tags === null || Array.isArray(tags))) throw noTags(what)
-  for (const [name, value] of Object.entries(tags ?? {})) refuseNoText(`Tag "${name}" of ${what}`, value)
-}
-
-function noTags(what: string): UsageError {
-  return new UsageError('BAD_INPUT', `The tags of ${what} are no object.`, { hint: "Write tags: { team: 'a' }." })
+  refuseNoTexts(`The tags of ${what}`, tags)
 }
 
 function checkRunId(runId: string): void {

@@ -16,11 +16,14 @@ import {
   type Outcome,
   type Program,
   RunError,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseNoTexts,
   UsageError,
 } from '@selvage/core'
 import type { LocalAgent, Plugin } from '@strands-agents/sdk'
 import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from './policies/policy.ts'
-import { warn, warnOnce } from './programs/program-options.ts'
+import { checkKinds, warn, warnOnce } from './programs/program-options.ts'
 import { hasSessionManager } from './seams/plugins.ts'
 import { bindAgent } from './turns/bind.ts'
 import type { Session } from './turns/turn-sessions.ts'
@@ -84,11 +87,15 @@ export function createDurablePlugin(
   known: OptionNames<DurableOptions> = DURABLE_OPTIONS,
 ): DurablePlugin {
   refuseOptions('durable()', options, known)
-  if (typeof options.runId !== 'string' || options.runId === '') {
+  if (typeof options?.runId !== 'string' || options.runId === '') {
     throw new UsageError('BAD_INPUT', 'durable() needs a runId.', {
       hint: 'Give it one that says what the run is for: the same id goes on with the same run.',
     })
   }
+  checkKinds('durable()', options)
+  refuseNoSwitch('wait of durable()', options.wait)
+  if (options.tenant !== undefined) refuseNoText('tenant of durable()', options.tenant)
+  refuseNoTexts('The tags of durable()', options.tags)
   const { wait = false, onCodeChange = 'continue', linear = true, log = warnOnce } = options
   const policy = new Policy(options)
   refuseUndoable(policy)

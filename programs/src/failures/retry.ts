@@ -8,7 +8,7 @@
  * runs the run needs no process.
  */
 import type { AttemptTimes, Duration } from '@selvage/core'
-import { type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
+import { type OptionNames, refuseNoFunction, refuseOther, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import { type ClassifyRule, chainOf, classify, type Failure } from './classify.ts'
 import { retryAfterOf } from './error-headers.ts'
 
@@ -88,6 +88,8 @@ function policyBehaviour(policy: RetryPolicy, random: () => number): RetryAfter 
   const maxMs = toMs(policy.max ?? 300_000, 'max of a retry policy')
   const elapsedMs =
     policy.maxElapsed === undefined ? undefined : toMs(policy.maxElapsed, 'maxElapsed of a retry policy')
+  refuseOther('jitter of a retry policy', policy.jitter, ['full', 'none'])
+  refuseNoFunction('on of a retry policy', policy.on)
   const on = policy.on ?? (() => true)
 
   return (error, attempt, at) => {

@@ -136,6 +136,7 @@ function checkQuorum(name: string, options: ApprovalOptions<unknown>): NormalPol
   if (need === undefined || of === undefined) {
     throw bad(name, need === undefined ? 'has of without quorum' : 'has quorum without of', 'A quorum needs both.')
   }
+  if (!Array.isArray(of)) throw bad(name, 'has an of that is no list', "Write of: ['ann', 'bob'].")
   const people = of.map((one) => person(name, 'of', one))
   if (new Set(people).size < people.length) throw bad(name, 'names somebody twice in of', 'Each person answers once.')
   if (!Number.isInteger(need) || need < 1 || need > people.length) {

@@ -14,6 +14,7 @@ import {
   SelvageError,
   toMs,
   UsageError,
+  withDefaults,
 } from '@selvage/core'
 import { type RetryPolicy, retryBehaviour } from '@selvage/programs'
 import type { Parts } from '../assemble.ts'
@@ -34,6 +35,7 @@ export function targetsOf(notify: readonly Notify[]): readonly NotifyTarget[] {
     if (typeof name !== 'string' || name === '' || typeof deliver !== 'function')
       throw bad(name, 'is nobody to be told')
     if (names.indexOf(name) !== names.lastIndexOf(name)) throw bad(name, 'is there twice')
+    if (!Array.isArray(events)) throw bad(name, 'has events that are no list')
     const unknown = events.find((event) => !NOTICES.includes(event))
     if (unknown !== undefined) throw bad(name, `wants "${unknown}", which is never told`)
   }
@@ -98,7 +100,7 @@ export class Notifier {
         const notification = await this.#notification(claim)
         if (notification !== undefined) await deliver(notification, { attempt: claim.attempt, abortSignal })
       },
-      retryAfterMs: retryBehaviour({ ...RETRY, ...retry }, random),
+      retryAfterMs: retryBehaviour(withDefaults(`retry of the target "${name}" of notify`, RETRY, retry ?? {}), random),
       timeoutMs: timeout === undefined ? TIMEOUT_MS : toMs(timeout, `timeout of the target "${name}"`),
     }
   }

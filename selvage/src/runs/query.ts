@@ -10,9 +10,10 @@ interface Filters extends Omit<RunQuery, 'status' | 'limit'> {
   readonly runId?: string
   readonly assignee?: string
   readonly topic?: string
+  readonly name?: string
 }
 
-const TEXTS = ['program', 'version', 'parent', 'tenant', 'runId', 'assignee', 'topic', 'after'] as const
+const TEXTS = ['program', 'version', 'parent', 'tenant', 'runId', 'assignee', 'topic', 'name', 'after'] as const
 const TIMES = ['createdFrom', 'createdBefore'] as const
 
 /** UsageError BAD_INPUT for a filter that is of another kind than it must be. `what`: the list, as it is called. */

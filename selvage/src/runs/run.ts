@@ -195,6 +195,8 @@ export class Run<Result = unknown> {
     refuseNoText(`The name of a signal to run ${this.id}`, name)
     if (options.id !== undefined) refuseNoText(`The id of signal '${name}' to run ${this.id}`, options.id)
     if (options.by !== undefined) refuseNoText(`'by' of signal '${name}' to run ${this.id}`, options.by)
+    if (options.id === '')
+      throw new UsageError('BAD_INPUT', `Signal '${name}' has an empty id.`, { hint: 'Leave it out.' })
     if (name === '' || name.startsWith('$')) {
       throw new UsageError('BAD_INPUT', `A signal cannot be named '${name}'.`, {
         hint: "Names that begin with '$' belong to Selvage.",
@@ -226,6 +228,7 @@ export class Run<Result = unknown> {
   async reject(id: string, options: RejectOptions = {}): Promise<void> {
     this.#refuse('reject() of', options, REJECT)
     const { reason } = options
+    if (reason !== undefined) refuseNoText(`'reason' of the answer to ${id}`, reason)
     return this.#answer(id, { kind: 'reject', ...(reason === undefined ? {} : { reason }) }, options)
   }
 
@@ -247,12 +250,15 @@ export class Run<Result = unknown> {
     return delegateQuestion(this.#ports.engine, this.id, id, options)
   }
 
-  #answer(id: string, what: Answer, { by, inputHash }: AnswerOptions): Promise<void> {
+  async #answer(id: string, what: Answer, { by, inputHash }: AnswerOptions): Promise<void> {
+    if (by !== undefined) refuseNoText(`'by' of the answer to ${id}`, by)
+    if (inputHash !== undefined) refuseNoText(`'inputHash' of the answer to ${id}`, inputHash)
     return answer(this.#ports.engine, this.id, id, what, { by, inputHash })
   }
 
   /** The run's abort signal fires; whatever its code does, it is `cancelled` after a grace of 30 s. */
-  cancel(reason = 'cancelled by its caller'): Promise<void> {
+  async cancel(reason = 'cancelled by its caller'): Promise<void> {
+    refuseNoText(`The reason to cancel run ${this.id}`, reason)
     return this.#ports.engine.cancel(this.id, reason)
   }
 

@@ -1,5 +1,5 @@
 /** What was declared about the failures of an agent's model and tools, beside the agent. */
-import { type Duration, type OptionNames, refuseUnknown, toMs, UsageError } from '@selvage/core'
+import { type Duration, type OptionNames, refuseNoObject, refuseUnknown, toMs, UsageError } from '@selvage/core'
 import {
   type Circuit,
   CircuitBreaker,
@@ -118,6 +118,13 @@ export class FailurePolicy {
   constructor(options: FailurePolicies, isManaged: boolean) {
     const { retry, fallback = [], circuitBreaker = {}, modelTimeout, timeouts = {} } = options
     refuseUnknown('circuitBreaker', circuitBreaker, CIRCUIT_BREAKERS)
+    if (retry !== false) refuseNoObject('retry', retry)
+    refuseNoObject('timeouts', timeouts)
+    if (!Array.isArray(fallback)) {
+      throw new UsageError('BAD_INPUT', 'fallback is no list.', {
+        hint: 'Write fallback: [{ model: new SomeModel(…) }].',
+      })
+    }
     this.#isManaged = isManaged
     this.#modelBreaker = breakerOf(circuitBreaker.model)
     this.#toolBreakers = new Map(

@@ -231,7 +231,7 @@ const RESERVED_NAMES: KnownOptions = Object.fromEntries(Object.keys(RESERVED).ma
 export function refuseOptions(what: string, options: object, known: KnownOptions): void {
   refuseUnknown(what, options, { ...RESERVED_NAMES, ...known })
   for (const [name, instead] of Object.entries(RESERVED)) {
-    if (known[name] || (options as { readonly [name: string]: unknown })[name] === undefined) continue
+    if (known[name] || (options as { readonly [name: string]: unknown } | undefined)?.[name] === undefined) continue
     throw new UsageError('UNSUPPORTED', `${what}: ${name} is not built yet.`, { hint: instead })
   }
 }

@@ -1,5 +1,14 @@
 /** The options of agents, graphs, swarms and sessions, read once, when the program is made. */
-import { type Duration, type OptionNames, type Program, toMs, UsageError } from '@selvage/core'
+import {
+  type Duration,
+  type OptionNames,
+  type Program,
+  refuseNoFunction,
+  refuseNoSwitch,
+  refuseOther,
+  toMs,
+  UsageError,
+} from '@selvage/core'
 import { POLICY_OPTIONS, Policy, refuseOptions, type ToolPolicies } from '../policies/policy.ts'
 
 export interface AgentOptions extends ToolPolicies {
@@ -41,6 +50,7 @@ const KNOWN: OptionNames<AgentOptions> = {
 export function readOptions(what: string, options: AgentOptions): ReadyOptions {
   refuseOptions(what, options, KNOWN)
   const { version, timeout, onCodeChange = 'continue', linear = true, log = warn } = options
+  checkKinds(what, options)
   return {
     resume: 'fold',
     ...(version !== undefined && { version }),
@@ -50,6 +60,16 @@ export function readOptions(what: string, options: AgentOptions): ReadyOptions {
     linear,
     log,
   }
+}
+
+/** BAD_INPUT for what would be taken for its default, or be found out when it is first needed. */
+export function checkKinds(
+  what: string,
+  { onCodeChange, linear, log }: Pick<AgentOptions, 'onCodeChange' | 'linear' | 'log'>,
+): void {
+  refuseOther(`onCodeChange of ${what}`, onCodeChange, ['continue', 'stop'])
+  refuseNoSwitch(`linear of ${what}`, linear)
+  refuseNoFunction(`log of ${what}`, log)
 }
 
 /** BAD_INPUT for an agent in place of what makes one. `made`: what that gives. */
