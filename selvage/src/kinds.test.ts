@@ -1,7 +1,7 @@
 /** What is of another kind than it must be is refused where it is given, and not when it is first needed: behind a crash, say. */
 import { Agent } from '@strands-agents/sdk'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Context, type OpenOptions, openSelvage, type Selvage } from './index.ts'
+import { type Context, durable, type OpenOptions, openSelvage, type Selvage, webhook } from './index.ts'
 
 let selvage: Selvage
 
@@ -29,6 +29,10 @@ describe('where a Selvage is opened', () => {
     [{ prices: 5 }, 'prices of openSelvage() was given 5'],
     [{ tenants: ['acme'] }, 'tenants of openSelvage() was given a list'],
     [{ notify: 5 }, 'notify of openSelvage() is no list'],
+    [
+      { notify: [webhook({ url: 'https://example.org', secret: 'x'.repeat(20), events: any(5) })] },
+      'events that are no list',
+    ],
   ])('%o', async (options, says) => {
     const opened = openSelvage({ url: 'sqlite::memory:', ...(options as OpenOptions) })
     await expect(opened).rejects.toMatchObject(badInput(says))
@@ -48,6 +52,25 @@ describe('where a program is registered', () => {
       'approvals in a list',
       () => selvage.agent('c', () => new Agent(), { approvals: any(['x']) }),
       'approvals was given a list',
+    ],
+    [
+      'a policy for changed code that is none',
+      () => selvage.agent('d', () => new Agent(), { onCodeChange: any('Stop') }),
+      'onCodeChange of Agent program "d" is "Stop"',
+    ],
+    ['a fallback alone', () => selvage.agent('e', () => new Agent(), { fallback: any({}) }), 'fallback is no list'],
+    ['a retry that is none', () => selvage.agent('f', () => new Agent(), { retry: any(5) }), 'retry was given 5'],
+    ['a plugin without options', () => durable(any(undefined)), 'durable() needs a runId'],
+    [
+      'a plugin with a tenant that is a number',
+      () => durable({ runId: 'r', tenant: any(5) }),
+      'tenant of durable() is 5',
+    ],
+    ['a tenant without options', () => selvage.tenant('t', any(undefined)), 'Tenant "t" was given null'],
+    [
+      'a retry of a topic',
+      () => selvage.outbox('mail', () => {}, { retry: any(5) }),
+      'retry of topic "mail" was given 5',
     ],
     [
       'a schema that is none',
@@ -89,6 +112,11 @@ describe('where a run is started, read and awaited', () => {
     await expect(run.usage({ tree: any('no') })).rejects.toMatchObject(badInput('must be true or false'))
     const noSignal = 'abortSignal of result() of run r is 5 without a function addEventListener'
     await expect(run.result({ abortSignal: any(5) })).rejects.toMatchObject(badInput(noSignal))
+    await expect(run.approve('ap_x', { by: any(5) })).rejects.toMatchObject(badInput("'by' of the answer to ap_x is 5"))
+    await expect(run.reject('ap_x', { reason: any({}) })).rejects.toMatchObject(badInput("'reason' of the answer"))
+    await expect(run.signal('go', 1, { id: '' })).rejects.toMatchObject(badInput("Signal 'go' has an empty id"))
+    await expect(run.cancel(any(5))).rejects.toMatchObject(badInput('The reason to cancel run r is 5'))
+    await expect(selvage.transaction(any(5))).rejects.toMatchObject(badInput('transaction() was given no function'))
     await expect(selvage.work({ concurrency: any('5') })).rejects.toMatchObject(
       badInput('concurrency of work() is "5"'),
     )
@@ -102,6 +130,12 @@ describe('inside of a run', () => {
       (ctx) => ctx.step('s', () => 1, { effect: 'once', reconcile: any(5) }),
       'reconcile is 5, and must be a function',
     ],
+    [
+      'jitter',
+      (ctx) => ctx.step('s', () => 1, { retry: { jitter: any('None') } }),
+      'jitter of a retry policy is "None"',
+    ],
+    ['a quorum', (ctx) => ctx.approval('a', { quorum: 1, of: any('ann') }), 'has an of that is no list'],
     [
       'the key of a child',
       (ctx) => ctx.child(selvage.reference('echo'), 1, { key: any(5) }),
