@@ -93,7 +93,7 @@ export function refuseNoFunction(what: string, given: unknown): void {
 /** BAD_INPUT for a port without one of its functions, unless it is not given. */
 export function refuseNoPort(what: string, given: unknown, functions: readonly string[]): void {
   if (given === undefined) return
-  const missing = functions.find((name) => !isObject(given) || typeof Reflect.get(given, name) !== 'function')
+  const missing = functions.find((name) => typeof Reflect.get(Object(given), name) !== 'function')
   if (missing === undefined) return
   throw new UsageError('BAD_INPUT', `${what} is ${shown(given)} without a function ${missing}.`, {
     hint: `It has ${functions.join(', ')}.`,

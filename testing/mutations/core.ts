@@ -165,7 +165,7 @@ export const CORE: readonly Mutation[] = [
     name: 'code that only waits where the journal has a step waits for ever',
     breaks: 'I5',
     file: 'core/src/fibers/turn.ts',
-    find: 'if (!this.fiber.agreement.isPassedBy || this.isBudgetSpent) return undefined',
+    find: 'if (!this.fiber.agreement.leavesOut || this.isBudgetSpent) return undefined',
     put: 'if (this.fiber !== undefined) return undefined',
     test: 'testing/src/protocol/replaying.test.ts',
     title: 'is believed to be busy for ten seconds, and told then',

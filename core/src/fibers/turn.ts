@@ -336,7 +336,7 @@ export class Turn {
 
   /** How long a program that rests may still ask for what its journal holds, where it has not. */
   private doubtMs(): number | undefined {
-    if (!this.fiber.agreement.isPassedBy || this.isBudgetSpent) return undefined
+    if (!this.fiber.agreement.leavesOut || this.isBudgetSpent) return undefined
     this.doubtfulSince ??= this.elapsed
     return Math.max(0, this.doubtfulSince + DOUBT_MS - this.elapsed)
   }

@@ -30,15 +30,15 @@ export class Agreement {
 
   /** Once replay is over, code that goes on without having asked for a recorded step has changed. */
   checkNothingPassedBy(got: Op | 'the end of the program' | `nothing but ${string}`): boolean {
-    const passed = this.isPassedBy ? this.passedBy() : undefined
+    const passed = this.leavesOut ? this.passedBy() : undefined
     if (passed === undefined) return true
     const asked = typeof got === 'string' ? got : `${got.kind} step "${got.key}"`
     this.disagree(passed.seq, describe(passed.op), asked)
     return false
   }
 
-  /** Code shall ask for a recorded step, and has not: that of a run that is stopped need not. */
-  get isPassedBy(): boolean {
+  /** Code has not asked for a recorded step, as it must where its run is not stopped. */
+  get leavesOut(): boolean {
     return !this.fiber.isStopped && this.passedBy() !== undefined
   }
 

@@ -1,5 +1,14 @@
 /** What a user may set. */
-import { type OptionNames, refuseUnknown } from '@selvage/core'
+import {
+  type OptionNames,
+  refuseNoFunction,
+  refuseNoObject,
+  refuseNoPort,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import { checkNumbers } from '@selvage/core/engines'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
 import { PLACE } from './errors.ts'
@@ -47,10 +56,20 @@ const OPTIONS: OptionNames<DbosOptions> = {
 }
 const ROTATE_AFTER: OptionNames<NonNullable<DbosOptions['rotateAfter']>> = { advances: true, bytes: true }
 
-/** BAD_INPUT for an option that nobody knows. */
+/** BAD_INPUT for an option that nobody knows, and for one of another kind than it must be. */
 export function refuseOptions(options: DbosOptions): void {
+  refuseNoObject('dbosEngine()', options ?? null)
   refuseUnknown('dbosEngine()', options, OPTIONS)
   refuseUnknown('rotateAfter of dbosEngine()', options.rotateAfter, ROTATE_AFTER)
+  if (options.name !== undefined) refuseNoText('name of dbosEngine()', options.name)
+  refuseNoSwitch('namesSteps of dbosEngine()', options.namesSteps)
+  refuseNoFunction('onError of dbosEngine()', options.onError)
+  refuseNoPort('clock of dbosEngine()', options.clock, ['now'])
+  refuseNoText('url of dbosEngine()', options.url)
+  if (/^postgres(?:ql)?:\/\//.test(options.url)) return
+  throw new UsageError('BAD_INPUT', 'The url of dbosEngine() is no postgres: url.', {
+    hint: "Write 'postgres://user:password@host:5432/database'.",
+  })
 }
 
 export type Settings = DbosOptions &

@@ -30,6 +30,9 @@ import {
   type RunQuery,
   type RunSummary,
   type Runtime,
+  refuseNoFunction,
+  refuseNoObject,
+  refuseNoPort,
   refuseUnknown,
   reopenRun,
   type ServeOptions,
@@ -83,7 +86,11 @@ const DEFAULT_CONCURRENCY = 100
 const JOURNAL_PAGE = 1_000
 
 export function embeddedEngine(options: EmbeddedOptions): Engine {
+  refuseNoObject('embeddedEngine()', options ?? null)
   refuseUnknown('embeddedEngine()', options, OPTIONS)
+  refuseNoPort('store of embeddedEngine()', options.store ?? null, ['create', 'claim', 'append', 'close'])
+  refuseNoPort('runtime of embeddedEngine()', options.runtime ?? null, ['random', 'drain'])
+  refuseNoFunction('onError of embeddedEngine()', options.onError)
   const { leaseMs = 15_000, stopGraceMs = 10_000 } = options
   if (!(leaseMs >= SHORTEST_LEASE_MS)) throw badOption('leaseMs', leaseMs, `a number of at least ${SHORTEST_LEASE_MS}`)
   if (!(stopGraceMs >= 0)) throw badOption('stopGraceMs', stopGraceMs, 'a number of at least 0')

@@ -9,3 +9,12 @@ it.each<[string, (options: never) => unknown]>([['embeddedEngine()', embeddedEng
     expect(await badRefusals(what, make)).toEqual([])
   },
 )
+
+it.each<[unknown, string]>([
+  [undefined, 'embeddedEngine() was given null'],
+  [{}, 'store of embeddedEngine() is null'],
+  [{ store: {} }, 'store of embeddedEngine() is an object without a function create'],
+])('%o is refused', (options, says) => {
+  const refused = { code: 'BAD_INPUT', message: expect.stringContaining(says) }
+  expect(() => embeddedEngine(options as never)).toThrow(expect.objectContaining(refused))
+})

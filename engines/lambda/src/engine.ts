@@ -20,6 +20,11 @@ import {
   questionsIn,
   type RunDescription,
   type RunQuery,
+  refuseNoFunction,
+  refuseNoPort,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseNumber,
   refuseUnknown,
   type Signal,
   type SignalReceipt,
@@ -99,6 +104,16 @@ export function lambdaEngine(options: LambdaOptions = {}): LambdaEngine {
   refuseUnknown('lambdaEngine()', options, LAMBDA_OPTIONS)
   refuseUnknown('rotateAfter of lambdaEngine()', options.rotateAfter, ROTATE_AFTER)
   refuseUnknown('poll of lambdaEngine()', options.poll, POLL)
+  const of = (name: string): string => `${name} of lambdaEngine()`
+  if (options.functionName !== undefined) refuseNoText(of('functionName'), options.functionName)
+  refuseNoPort(of('client'), options.client, ['send'])
+  refuseNoPort(of('blobs'), options.blobs, ['put', 'get'])
+  refuseNoPort(of('clock'), options.clock, ['now'])
+  refuseNoSwitch(of('namesSteps'), options.namesSteps)
+  refuseNumber(of('reserveMs'), options.reserveMs, { least: 0 })
+  refuseNumber(of('poll.firstMs'), options.poll?.firstMs, { least: 1 })
+  refuseNumber(of('poll.longestMs'), options.poll?.longestMs, { least: 1 })
+  refuseNoFunction(of('onError'), options.onError)
   return new OnLambda(options)
 }
 

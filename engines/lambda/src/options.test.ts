@@ -16,3 +16,14 @@ it.each<[string, (options: never) => unknown]>([
 ])('%s knows no misspelling, and takes no text, list or null for options', async (what, make) => {
   expect(await badRefusals(what, make)).toEqual([])
 })
+
+it.each<[object, string]>([
+  [{ functionName: 5 }, 'functionName of lambdaEngine() is 5'],
+  [{ client: {} }, 'client of lambdaEngine() is an object without a function send'],
+  [{ blobs: { put() {} } }, 'blobs of lambdaEngine() is an object without a function get'],
+  [{ namesSteps: 'no' }, 'namesSteps of lambdaEngine() is "no"'],
+  [{ poll: { firstMs: '5' } }, 'poll.firstMs of lambdaEngine() is "5"'],
+])('%o is refused', (options, says) => {
+  const refused = { code: 'BAD_INPUT', message: expect.stringContaining(says) }
+  expect(() => lambdaEngine({ functionName: 'f', ...options })).toThrow(expect.objectContaining(refused))
+})

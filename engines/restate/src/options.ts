@@ -1,6 +1,16 @@
 /** What a user may set, and how Restate treats our handlers. */
 import type { ObjectOptions, RetryPolicy } from '@restatedev/restate-sdk'
-import { type OptionNames, refuseUnknown } from '@selvage/core'
+import {
+  type OptionNames,
+  refuseNoFunction,
+  refuseNoPort,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseNoTexts,
+  refuseNumber,
+  refuseUnknown,
+  UsageError,
+} from '@selvage/core'
 import type { NodePlatformOptions } from '@selvage/runtime-node'
 import type { ListenOptions } from './worker.ts'
 
@@ -54,12 +64,47 @@ const OPTIONS: OptionNames<RestateOptions> = {
 const LISTEN: OptionNames<ListenOptions> = { host: true, port: true, reusePort: true }
 const ROTATE_AFTER: OptionNames<NonNullable<RestateOptions['rotateAfter']>> = { advances: true, bytes: true }
 
-/** BAD_INPUT for an option that nobody knows. */
+/** BAD_INPUT for an option that nobody knows, and for one of another kind than it must be. */
 export function refuseOptions(options: RestateOptions): void {
   refuseUnknown('restateEngine()', options, OPTIONS)
   refuseUnknown('listen of restateEngine()', options.listen, LISTEN)
   refuseUnknown('rotateAfter of restateEngine()', options.rotateAfter, ROTATE_AFTER)
+  const of = (name: string): string => `${name} of restateEngine()`
+  const { listen = {} } = options
+  refuseNoAddress(of('ingress'), options.ingress)
+  refuseNoAddress(of('admin'), options.admin)
+  refuseNoAddress(of('advertise'), options.advertise)
+  refuseNoTexts(of('headers'), options.headers)
+  if (options.name !== undefined) refuseNoText(of('name'), options.name)
+  if (listen.host !== undefined) refuseNoText(of('listen.host'), listen.host)
+  refuseNumber(of('listen.port'), listen.port, { least: 0, most: 65_535, isWhole: true })
+  refuseNoSwitch(of('listen.reusePort'), listen.reusePort)
+  refuseNoSwitch(of('register'), options.register)
+  refuseNoSwitch(of('namesSteps'), options.namesSteps)
+  refuseNumber(of('stopGraceMs'), options.stopGraceMs, { least: 0 })
+  refuseNoFunction(of('onError'), options.onError)
+  refuseNoPort(of('clock'), options.clock, ['now'])
+  refuseNoKeys(options.identityKeys)
 }
+
+function refuseNoAddress(what: string, given: unknown): void {
+  if (given === undefined) return
+  refuseNoText(what, given)
+  if (/^https?:\/\//.test(given) && URL.canParse(given)) return
+  throw new UsageError('BAD_INPUT', `${what} is no http address: '${given}'.`, {
+    hint: "Write 'http://127.0.0.1:8080'.",
+  })
+}
+
+/** With none nothing would be checked: whoever gives an empty list does not mean that. */
+function refuseNoKeys(given: unknown): void {
+  if (given === undefined || (Array.isArray(given) && given.length > 0 && given.every(isKey))) return
+  throw new UsageError('BAD_INPUT', 'identityKeys of restateEngine() is no list of public keys, or an empty one.', {
+    hint: "Write ['publickeyv1_…'], or leave it out where requests need no signature.",
+  })
+}
+
+const isKey = (one: unknown): boolean => typeof one === 'string' && one.startsWith('publickeyv1_')
 
 const DAY_MS: number = 24 * 60 * 60 * 1_000
 

@@ -5,7 +5,16 @@
  * It keeps one connection for itself (session.ts), so it is refused behind a pooler that hands connections out by the
  * transaction (pooler.ts).
  */
-import { type OptionNames, refuseUnknown, type Store, UsageError } from '@selvage/core'
+import {
+  type OptionNames,
+  refuseNoObject,
+  refuseNoSwitch,
+  refuseNoText,
+  refuseOther,
+  refuseUnknown,
+  type Store,
+  UsageError,
+} from '@selvage/core'
 import { Bell } from './bell.ts'
 import { Database, type Settings } from './database.ts'
 import { Appends } from './journal/append.ts'
@@ -60,7 +69,11 @@ const FEWEST_CONNECTIONS = 2
  * for a replica or a user without the rights.
  */
 export async function postgresStore(options: PostgresStoreOptions): Promise<Store> {
+  refuseNoObject('postgresStore()', options ?? null)
   refuseUnknown('postgresStore()', options, OPTIONS)
+  refuseOther('durability of postgresStore()', options.durability, ['full', 'normal'])
+  refuseNoSwitch('create of postgresStore()', options.create)
+  if (options.schema !== undefined) refuseNoText('schema of postgresStore()', options.schema)
   const settings = settingsOf(options)
   const survives = await openDatabase(settings, options.create ?? true)
   const database = new Database(settings)

@@ -9,3 +9,13 @@ it.each<[string, (options: never) => unknown]>([['postgresStore()', postgresStor
     expect(await badRefusals(what, make)).toEqual([])
   },
 )
+
+it.each<[unknown, string]>([
+  [undefined, 'postgresStore() was given null'],
+  [{ url: 'postgres://127.0.0.1:1/a', durability: 'x' }, 'durability of postgresStore() is "x"'],
+  [{ url: 'postgres://127.0.0.1:1/a', schema: 5 }, 'schema of postgresStore() is 5'],
+  [{ url: 'postgres://127.0.0.1:1/a', create: 'no' }, 'create of postgresStore() is "no"'],
+])('%o is refused', async (options, says) => {
+  const refused = { code: 'BAD_INPUT', message: expect.stringContaining(says) }
+  await expect(postgresStore(options as never)).rejects.toMatchObject(refused)
+})

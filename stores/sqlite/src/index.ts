@@ -5,7 +5,15 @@
  * Beside `<path>` (and SQLite's own `-wal` and `-shm`) lie `<path>-bell` and `<path>-turn`, empty or nearly so, and a
  * lock file for each living worker. Not for network file systems: SQLite's log is shared memory.
  */
-import { type OptionNames, refuseOther, refuseUnknown, type Store } from '@selvage/core'
+import {
+  type OptionNames,
+  refuseNoObject,
+  refuseNoText,
+  refuseNumber,
+  refuseOther,
+  refuseUnknown,
+  type Store,
+} from '@selvage/core'
 import { transaction } from './author.ts'
 import type { Database } from './database.ts'
 import { failure } from './failure.ts'
@@ -59,7 +67,10 @@ const OPTIONS: OptionNames<SqliteStoreOptions> = { path: true, durability: true,
  * READ_ONLY and DISK_FULL (EngineError).
  */
 export async function sqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  refuseNoObject('sqliteStore()', options ?? null)
   refuseUnknown('sqliteStore()', options, OPTIONS)
+  refuseNoText('path of sqliteStore()', options.path)
+  refuseNumber('maxBytes of sqliteStore()', options.maxBytes, { least: 1 })
   refuseOther('durability of sqliteStore()', options.durability, ['full', 'normal'])
   const durability = options.durability ?? 'full'
   const memory = options.path === ':memory:'

@@ -17,3 +17,12 @@ it.each(['x', 'FULL', 'off'])(
     await expect(opened).rejects.toMatchObject({ code: 'BAD_INPUT', message: expect.stringContaining('durability') })
   },
 )
+
+it.each<[unknown, string]>([
+  [undefined, 'sqliteStore() was given null'],
+  [{}, 'path of sqliteStore() is undefined'],
+  [{ path: ':memory:', maxBytes: 'x' }, 'maxBytes of sqliteStore() is "x"'],
+])('%o is refused', async (options, says) => {
+  const refused = { code: 'BAD_INPUT', message: expect.stringContaining(says) }
+  await expect(sqliteStore(options as never)).rejects.toMatchObject(refused)
+})
