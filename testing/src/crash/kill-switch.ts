@@ -17,8 +17,8 @@ export interface KillAt {
 
 export type Hits = { readonly [moment in Moment]?: number }
 
-/** Within which a signal to oneself has landed. */
-const LANDING_MS = 20
+/** Within which a signal to oneself has landed, on a busy machine as well. It passes while a process is stopped. */
+const LANDING_MS = 300
 
 export class KillSwitch {
   private readonly counts: { [moment in Moment]?: number } = {}
@@ -41,9 +41,8 @@ export class KillSwitch {
     // Written at once: nothing that is queued leaves a process that dies here.
     if (signal === 'SIGSTOP') writeSync(1, `${JSON.stringify({ stopping: moment })}\n`)
     process.kill(process.pid, signal)
-    // Where another thread of this process takes the signal this one goes on for a moment.
-    const landed = performance.now() + LANDING_MS
-    while (performance.now() < landed);
+    // Where another thread of this process takes the signal this one would go on until that has got the processor.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LANDING_MS)
   }
 
   private isNow(at: KillAt, moment: Moment, count: number): boolean {
