@@ -404,10 +404,7 @@ export class WorkflowContext implements Context {
   /** What is wrong with a name or options, if anything is. Asked before a name is given out: what is refused leaves it free. */
   #unknown(what: string, name: string, options: unknown, known: KnownOptions): UsageError | undefined {
     const { runId } = this
-    if (typeof name !== 'string')
-      return noText(`The name of ${what === 'Approval' ? 'an' : 'a'} ${what.toLowerCase()} of run ${runId}`, name, {
-        runId,
-      })
+    if (typeof name !== 'string') return noText(`${what} of run ${runId}: its name`, name, { runId })
     if (hasOnly(options, known)) return undefined
     return unknownOption(`${what} "${name}" of run ${runId}`, options, known, { runId })
   }

@@ -143,7 +143,7 @@ describe('inside of a run', () => {
     ],
     ['the name of a change', (ctx) => ctx.changed(any(5)), 'The name of a change of run'],
     ['a handler', (ctx) => ctx.onCancel(any(5)), 'was given no function'],
-    ['the name of an approval', (ctx) => ctx.approval(any(5)), 'The name of an approval of run'],
+    ['the name of an approval', (ctx) => ctx.approval(any(5)), ': its name is 5, and must be a text'],
   ])('%s', async (what, body, says) => {
     const program = selvage.workflow(`inside ${what}`, async (ctx: Context) => void (await body(ctx)))
     const run = await program.start(undefined)

@@ -4,7 +4,7 @@
  *   the program ends · it disagrees with its journal · its grace after a cancel is over · it waits for nobody any more
  *     ──▶ what is in flight as `once` settles, or its grace is over ──▶ the parent hears of it ──▶ `end`
  *
- * What is never true: something begins behind the end, or the parent hears of an end that is not recorded then.
+ * What is never true: something begins behind the end.
  */
 import type { Outcome } from '../journal/entry.ts'
 import { earlier } from '../values/time.ts'

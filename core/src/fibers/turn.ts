@@ -325,9 +325,9 @@ export class Turn {
         const signals = fiber.awaitedSignals()
         return this.reply({ kind: 'wait', signals, ...(due !== undefined && { until: due }) })
       }
-      const isOver =
+      const hasChanged =
         doubtMs === 0 && !fiber.agreement.checkNothingPassedBy(`nothing but ${fiber.mailbox.open.described}`)
-      if (!isOver) await this.event(doubtMs)
+      if (!hasChanged) await this.event(doubtMs)
       return undefined
     }
     await this.event()

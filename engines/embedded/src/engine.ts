@@ -33,6 +33,7 @@ import {
   refuseNoFunction,
   refuseNoObject,
   refuseNoPort,
+  refuseNumber,
   refuseUnknown,
   reopenRun,
   type ServeOptions,
@@ -92,8 +93,8 @@ export function embeddedEngine(options: EmbeddedOptions): Engine {
   refuseNoPort('runtime of embeddedEngine()', options.runtime ?? null, ['random', 'drain'])
   refuseNoFunction('onError of embeddedEngine()', options.onError)
   const { leaseMs = 15_000, stopGraceMs = 10_000 } = options
-  if (!(leaseMs >= SHORTEST_LEASE_MS)) throw badOption('leaseMs', leaseMs, `a number of at least ${SHORTEST_LEASE_MS}`)
-  if (!(stopGraceMs >= 0)) throw badOption('stopGraceMs', stopGraceMs, 'a number of at least 0')
+  refuseNumber(optionOf('leaseMs'), leaseMs, { least: SHORTEST_LEASE_MS })
+  refuseNumber(optionOf('stopGraceMs'), stopGraceMs, { least: 0 })
   return new EmbeddedEngine({ ...options, leaseMs, stopGraceMs })
 }
 
@@ -273,9 +274,7 @@ class EmbeddedEngine implements Engine {
   async serve(host: Host, options: ServeOptions = {}): Promise<{ stop(): Promise<void> }> {
     this.checkOpen()
     const { concurrency = DEFAULT_CONCURRENCY } = options
-    if (!(Number.isInteger(concurrency) && concurrency >= 1)) {
-      throw badOption('concurrency', concurrency, 'a whole number of at least 1')
-    }
+    refuseNumber(optionOf('concurrency'), concurrency, { least: 1, isWhole: true })
     return await this.opening(this.beginWork(host, concurrency, options.outbox ?? (() => [])))
   }
 
@@ -362,9 +361,6 @@ function engineOutbox(outbox: OutboxStore, { runtime, sent }: Parts, checkOpen: 
   }
 }
 
-function badOption(name: string, got: unknown, expected: string): UsageError {
-  return new UsageError('BAD_INPUT', `The option ${name} of the embedded engine is ${String(got)}.`, {
-    hint: `Give ${expected}.`,
-    details: { option: name, got },
-  })
+function optionOf(name: string): string {
+  return `The option ${name} of the embedded engine`
 }

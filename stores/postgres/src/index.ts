@@ -10,6 +10,7 @@ import {
   refuseNoObject,
   refuseNoSwitch,
   refuseNoText,
+  refuseNumber,
   refuseOther,
   refuseUnknown,
   type Store,
@@ -158,11 +159,8 @@ function settingsOf({
       hint: 'Give a name of at most 63 characters that does not begin with pg_.',
     })
   }
-  if (!(Number.isInteger(connections) && connections >= FEWEST_CONNECTIONS && connections <= MOST_CONNECTIONS)) {
-    throw new UsageError('BAD_INPUT', `The option connections of the store is ${connections}.`, {
-      hint: `Give a whole number from ${FEWEST_CONNECTIONS} to ${MOST_CONNECTIONS}.`,
-    })
-  }
+  const bounds = { least: FEWEST_CONNECTIONS, most: MOST_CONNECTIONS, isWhole: true }
+  refuseNumber('The option connections of the store', connections, bounds)
   return { url, schema, durability, connections, location: locationOf(parsed, schema) }
 }
 

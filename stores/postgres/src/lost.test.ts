@@ -47,12 +47,13 @@ interface Cut {
 const reset = (): Error => Object.assign(new Error('The connection was reset.'), { code: 'ECONNRESET' })
 
 /** The connection ends at the next commit: behind it, so that only the answer is lost, before it, or before it is sent. */
-function cutAtCommit(stands: boolean | 'unsent', isAwayThen: boolean = false): Cut {
+function cutAtCommit(stands: boolean | 'unsent', isAwayThen: boolean = false, nth: number = 1): Cut {
+  let commits = 0
   const { query } = pg.Client.prototype
   const cut = { isMade: false, isAway: false }
   const cutting = async function (this: pg.Client, ...asked: readonly unknown[]): Promise<unknown> {
     if (cut.isAway && asked[0] === 'begin') throw reset()
-    if (cut.isMade || asked[0] !== 'commit') return await Reflect.apply(query, this, asked)
+    if (cut.isMade || asked[0] !== 'commit' || ++commits < nth) return await Reflect.apply(query, this, asked)
     cut.isMade = true
     cut.isAway = isAwayThen
     if (stands === true) await Reflect.apply(query, this, asked)
@@ -252,6 +253,13 @@ describe.skipIf(missing !== undefined)('what can be done twice without harm is d
     expect(going.isMade).toBe(true)
     expect(await store.describe('r')).toMatchObject({ status: 'pending' })
     await expect(store.append('r', fence, 1, [step(1)])).rejects.toMatchObject({ code: 'LEASE_LOST' })
+  })
+
+  it.each(AT_COMMIT)('a worker is there, which has two commits, and the second is cut, %s', async (_, stands) => {
+    const coming = cutAtCommit(stands, false, 2)
+    await enlisted(store, 'w', Date.now())
+    expect(coming.isMade).toBe(true)
+    expect(await claimed(store)).toMatchObject({ fence: 1 })
   })
 
   it.each(AT_COMMIT)('a large value is kept, and who wants to be told is known, %s', async (_, stands) => {
